@@ -1,0 +1,2 @@
+//! The `nmc` binary.
+fn main() {}

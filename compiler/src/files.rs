@@ -1,0 +1,32 @@
+//! The compiler's only view of the world outside: texts and data, handed in by whoever calls it.
+
+use std::sync::Arc;
+
+/// Gives the compiler the files a program names. The command line reads them from disk; tests from memory.
+pub trait Files {
+    /// The text of module `path` (`["lab", "neurons"]` is `lab/neurons.nmc` beside the program). `None`: no such file.
+    /// Modules under `std` never come here.
+    fn module(&self, path: &[String]) -> Option<Result<String, String>>;
+
+    /// The arrays of a data file (`npz`, `npy`, `safetensors`, `csv`), each under its name; a file with one nameless
+    /// array has it under `""`. Paths are relative to the program's folder. The error says what is wrong in one sentence.
+    fn data(&self, path: &str) -> Result<Arc<DataFile>, FileProblem>;
+}
+
+/// Why a data file could not be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileProblem {
+    /// No such file (E0901).
+    NotFound(String),
+    /// It is there, but cannot be read: truncated, an unknown type, too large (E0902).
+    Unreadable(String),
+}
+
+/// What a data file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataFile {
+    /// Arrays in the order of the file.
+    pub arrays: Vec<(String, nmc_program::Tensor)>,
+    /// Metadata (safetensors), in the order of the file.
+    pub metadata: Vec<(String, String)>,
+}

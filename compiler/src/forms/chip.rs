@@ -1,0 +1,210 @@
+//! `Chip`: the hardware of one experiment with every parameter a number; all values in SI units (area in m2).
+
+use nmc_grammar::span::Span;
+use serde::{Deserialize, Serialize};
+
+use super::equations::Expr;
+
+/// How a value is represented physically.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Domain {
+    /// A digital word; its width is the converter's or unit's business.
+    Bits,
+    /// Amplitude of a voltage.
+    Voltage,
+    Current,
+    Charge,
+    /// Width of a pulse.
+    Pulse,
+    /// Events.
+    Spikes,
+    Light,
+}
+
+/// A chip. Lists are in the order of the source; ids are indices.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Chip {
+    /// Its name.
+    pub name: String,
+    /// `std.chip.ideal`: unlimited, exact, no conversions; all else is empty then.
+    pub ideal: bool,
+    /// Kinds of core.
+    pub core_kinds: Vec<CoreKind>,
+    /// Cores as laid out, index into `core_kinds`, row by row: `grid(width, height)`.
+    pub cores: Vec<usize>,
+    /// Width and height of the grid.
+    pub grid: (usize, usize),
+    /// The network on chip.
+    pub mesh: Mesh,
+    /// Kinds of tile.
+    pub tile_kinds: Vec<TileKind>,
+    /// Kinds of unit.
+    pub unit_kinds: Vec<UnitKind>,
+    /// Converters available anywhere on the chip, at every resolution they are offered with.
+    pub converters: Vec<Converter>,
+    /// Kinds of cell.
+    pub devices: Vec<Device>,
+    /// Watts of everything that burns all the time, per core.
+    pub static_power: f64,
+    /// Where the chip was written.
+    pub span: Option<Span>,
+}
+
+/// What a core holds.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct CoreKind {
+    pub name: String,
+    /// Tile kind and number.
+    pub tiles: Vec<(usize, usize)>,
+    /// Unit kind and number of instances.
+    pub units: Vec<(usize, usize)>,
+    /// Neurons a core can hold (digital spiking cores); none: no spiking populations fit here.
+    pub neurons: Option<usize>,
+    /// Synapses a core can hold; none: no limit.
+    pub synapses: Option<usize>,
+    /// Buffer in bits.
+    pub buffer_bits: f64,
+    /// Joules of one neuron update, one synaptic event, one spike sent (digital spiking cores).
+    pub neuron_energy: f64,
+    pub synapse_energy: f64,
+    pub spike_energy: f64,
+    /// Area in m2 of what is not tiles, units or converters.
+    pub area: f64,
+}
+
+/// A two-dimensional mesh with dimension-ordered (x first) routing.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Mesh {
+    pub flit_bits: f64,
+    /// Seconds a flit needs for a hop.
+    pub hop_time: f64,
+    /// Joules a bit a hop.
+    pub energy_per_bit: f64,
+    /// Area of a router in m2.
+    pub router_area: f64,
+    /// Joules a bit into and out of the chip.
+    pub host_energy_per_bit: f64,
+}
+
+/// A crossbar array with its drivers and sense circuits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TileKind {
+    pub name: String,
+    /// Index into `Chip::devices`.
+    pub device: usize,
+    /// Physical rows and columns.
+    pub rows: usize,
+    pub cols: usize,
+    pub weights: WeightScheme,
+    /// Ways its rows can be driven.
+    pub inputs: Vec<Drive>,
+    /// Ways its columns can be read (each an implementation to choose from): a converter for digital outputs;
+    /// [`Sense::Analog`] hands the value on as it is.
+    pub senses: Vec<Sense>,
+    /// Volts on a row for an input of 1 (full range).
+    pub read_voltage: f64,
+    /// Seconds of one read (amplitude) or of a full-width pulse.
+    pub read_time: f64,
+    /// Ohms of a wire segment between cells; 0: `ideal`.
+    pub wire_ohms: f64,
+    /// Area in m2 of array and drivers without converters.
+    pub area: f64,
+    pub transposable: bool,
+}
+
+/// How signed weights are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WeightScheme {
+    /// Two columns (cells) a weight: w = g+ - g-.
+    Differential,
+    /// One column a weight plus one shared reference column at mid range.
+    Reference,
+}
+
+/// A way to drive rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Drive {
+    /// From bits, through the converter with this index (DAC, pulse-width modulator).
+    Converter(usize),
+    /// An analog value straight onto the rows.
+    Direct(Domain),
+}
+
+/// A way to read columns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Sense {
+    /// To bits through the converter with this index; `sharing` columns take turns on one.
+    Converter { converter: usize, sharing: usize },
+    /// As this domain, unconverted.
+    Analog(Domain),
+}
+
+/// Something that turns one domain into another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Converter {
+    /// `sar`
+    pub name: String,
+    pub from: Domain,
+    pub to: Domain,
+    /// Resolution in bits; none: `ideal`.
+    pub bits: Option<u32>,
+    /// Joules a conversion.
+    pub energy: f64,
+    /// m2 an instance.
+    pub area: f64,
+    /// Seconds a conversion.
+    pub time: f64,
+    /// Thermal noise, rms, in steps (LSB).
+    pub noise_lsb: f64,
+    /// Gain error as a fraction and offset in LSB.
+    pub gain_error: f64,
+    pub offset_lsb: f64,
+    /// Watts an instance burns all the time.
+    pub static_power: f64,
+}
+
+/// A circuit that computes an elementwise function.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnitKind {
+    pub name: String,
+    /// The functions it offers (`relu`); `any` for a digital unit that computes everything.
+    pub implements: Vec<String>,
+    pub from: Domain,
+    pub to: Domain,
+    /// What it really computes, over `Symbol::Input(0)` in full ranges (1 = full range); none: exactly the function.
+    pub transfer: Option<Expr>,
+    /// Joules an element.
+    pub energy: f64,
+    /// m2 an instance.
+    pub area: f64,
+    /// Seconds an element.
+    pub time: f64,
+    /// Noise, rms, as a fraction of full range.
+    pub noise: f64,
+}
+
+/// A memory cell with fixed conductance between programmings. Expressions are over `Symbol::Input(0)`, the conductance
+/// asked for (programming) or held (read, drift), in siemens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Device {
+    pub name: String,
+    /// Lowest and highest conductance in siemens.
+    pub g_min: f64,
+    pub g_max: f64,
+    /// Number of levels; none: continuous.
+    pub levels: Option<u32>,
+    /// Standard deviation in siemens of what programming leaves; none: exact.
+    pub programming_sigma: Option<Expr>,
+    /// Standard deviation in siemens of one read; none: noiseless.
+    pub read_sigma: Option<Expr>,
+    /// Conductance after `Symbol::Time` seconds; none: no drift.
+    pub drift: Option<Expr>,
+    /// Share of cells stuck at g_max and at g_min.
+    pub stuck_on: f64,
+    pub stuck_off: f64,
+    /// Pulses and joules to program a cell.
+    pub program_pulses: f64,
+    pub pulse_energy: f64,
+    /// Area of a cell in m2.
+    pub area: f64,
+}

@@ -1,0 +1,161 @@
+//! Closed equations: what a neuron, synapse, rule, device, unit, encoder or decoder is once its parameters are numbers.
+//! One form for all of them, so that one equation engine serves all.
+
+use serde::{Deserialize, Serialize};
+
+use crate::quantity::Dimension;
+
+/// What a name in a closed equation stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Symbol {
+    /// A state of these dynamics.
+    State(usize),
+    /// An input of these dynamics; for an elementwise operator or a cell expression, its n-th operand.
+    Input(usize),
+    /// In a connection: the synapse's weight.
+    Weight,
+    /// In a connection: a state of the presynaptic population (`pre.v`).
+    Pre(usize),
+    /// In a connection: a state of the postsynaptic population (`post.v`).
+    Post(usize),
+    /// In a connection's weight or delay: index of the source within its population (`i`).
+    SourceIndex,
+    /// In a connection's weight or delay: index of the target within its population (`j`).
+    TargetIndex,
+    /// Index of the element within its population (`index`).
+    Index,
+    /// Seconds since the start of the run (`t`).
+    Time,
+    /// The time step in seconds (`dt`).
+    TimeStep,
+}
+
+/// A closed expression; every number is in SI units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Expr {
+    /// A number.
+    Number(f64),
+    /// A name.
+    Symbol(Symbol),
+    /// A function of its arguments.
+    Call(Function, Vec<Expr>),
+}
+
+/// Functions and operators. Truth is 1, falsehood 0, in the type of the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Function {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Negate,
+    Power,
+    Minimum,
+    Maximum,
+    Absolute,
+    SquareRoot,
+    Exp,
+    Log,
+    Sin,
+    Cos,
+    Tanh,
+    Floor,
+    /// To the nearest integer, ties to even.
+    Round,
+    Less,
+    LessEqual,
+    Equal,
+    And,
+    Or,
+    Not,
+    /// `Select(c, a, b)`: `a` where `c` is not zero, else `b`.
+    Select,
+    /// `Uniform(low, high)`: a fresh draw.
+    Uniform,
+    /// `Normal(mean, sigma)`: a fresh draw.
+    Normal,
+}
+
+/// A state variable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Its name in the source.
+    pub name: String,
+    /// Its dimension.
+    pub dimension: Dimension,
+    /// Its value at the start; may be random, may use `Index`.
+    pub initial: Expr,
+    /// Its time derivative (per second); none for a state that only rules change, or a per-element parameter.
+    pub derivative: Option<Expr>,
+    /// Closed interval it is kept in.
+    pub bounds: Option<(Expr, Expr)>,
+}
+
+/// An input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// Its name in the source.
+    pub name: String,
+    /// Its dimension.
+    pub dimension: Dimension,
+}
+
+/// `target op value` in a rule; rules run in the order written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// What changes: `State`, `Weight` or `Post`.
+    pub target: Symbol,
+    /// The new value, the old one being available by name (`x += 1` is `x = x + 1`).
+    pub value: Expr,
+}
+
+/// How spikes arise.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Emission {
+    /// When the condition holds: `resets` run, and states are held (their derivative off) for a duration in seconds.
+    /// While a state is held the condition is not tested.
+    /// `edge`: only in the tick in which the condition becomes true.
+    When { condition: Expr, edge: bool, resets: Vec<Change>, holds: Vec<(usize, Expr)> },
+    /// A Poisson process with this rate in hertz.
+    Poisson { rate: Expr },
+    /// One spike per presentation, at this time in seconds after its start; none if beyond its end.
+    Once { at: Expr },
+    /// As given by the data: an input port of spikes.
+    Given,
+}
+
+/// How differential equations are integrated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Method {
+    /// Linear system with constant coefficients: exact matrix exponential.
+    Exact,
+    /// Linear in each state by itself: exponential Euler.
+    ExponentialEuler,
+    /// Classical Runge-Kutta of order 4.
+    RungeKutta4,
+    /// Forward Euler; only when pinned.
+    Euler,
+}
+
+/// A system of equations with its inputs, outputs, events.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Dynamics {
+    /// The block's name (`lif_cond`).
+    pub name: String,
+    /// States in the order written; traces are states too.
+    pub states: Vec<State>,
+    /// Inputs in the order written.
+    pub inputs: Vec<Input>,
+    /// Named outputs: `current`, `conductance`, `y`, … over states and inputs.
+    pub outputs: Vec<(String, Expr)>,
+    /// Spikes, if any.
+    pub emission: Option<Emission>,
+    /// In a connection: `on pre`, the synapse's changes before the rule's. In a decoder: `on spike`.
+    pub on_pre: Vec<Change>,
+    /// In a connection: `on post`.
+    pub on_post: Vec<Change>,
+    /// In a connection: bounds of the weight.
+    pub weight_bounds: Option<(Expr, Expr)>,
+    /// A pinned method.
+    pub method: Option<Method>,
+}

@@ -1,0 +1,196 @@
+//! `Network`: the flat graph of operators and signals of one experiment; no parameters, loops or sub-networks are left.
+
+use nmc_grammar::span::Span;
+use petgraph::stable_graph::{NodeIndex, StableDiGraph};
+
+use super::equations::{Dynamics, Expr};
+use nmc_program::TensorId;
+
+/// A node of the graph.
+pub type NodeId = NodeIndex<u32>;
+
+/// What a signal means, whatever represents it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Logical {
+    /// Real numbers, one value a presentation or, from a population, one a tick.
+    Real,
+    /// Events in time.
+    Spikes,
+    /// Integers of so many bits.
+    Bits(u32),
+}
+
+/// An operator.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Unique, readable name: the user's (`fc1`, `hidden`, `exc`) or made from the operator (`relu_1`).
+    pub name: String,
+    /// What it computes.
+    pub operator: Operator,
+    /// Shape of its output.
+    pub shape: Vec<usize>,
+    /// Logical type of its output.
+    pub logical: Logical,
+    /// Where it was written.
+    pub span: Span,
+    /// Why the compiler put it there, when it did (an encoder or decoder at an interface).
+    pub inserted: Option<String>,
+}
+
+impl Node {
+    /// Number of elements of the output.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether the output has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What a node computes from the signals on its incoming edges, in the order of [`Edge::operand`].
+#[derive(Debug, Clone)]
+pub enum Operator {
+    /// An input port of the network; `inputs[n]` of the plan's presentations feeds it.
+    Input,
+    /// An output port.
+    Output,
+    /// y = W x + b. `weights` [outputs, inputs].
+    Dense { weights: Weights, bias: Option<TensorId> },
+    /// Elementwise over operands of the same shape (or scalars): `Symbol::Input(n)` is the n-th operand.
+    /// `function` names it when it is a known one (`relu`), so that a chip's units can offer it.
+    Elementwise { function: String, body: Expr },
+    /// The same values in another shape.
+    Reshape,
+    /// Elements `start .. start + len` of the flattened operand.
+    Slice { start: usize },
+    /// Operands end to end.
+    Concat,
+    /// Neurons, devices, encoders (spikes out) and decoders (spikes in, value out).
+    /// Incoming signal edges feed `dynamics.inputs[operand]` and hold over a tick; spikes arrive by `connections`,
+    /// or, for a decoder, by its one signal edge of spikes.
+    /// `output`: which of `dynamics.outputs` (or states) this node's signal is, when it is not spikes.
+    Population { dynamics: Dynamics, kind: PopulationKind },
+    /// A named output or state of a population as a signal: `nodes.conductance`, `exc.v`.
+    Read { expression: Expr },
+}
+
+/// Which sort of block a population was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(clippy::enum_variant_names)]
+pub enum PopulationKind {
+    Neuron,
+    Device,
+    Encoder,
+    Decoder,
+}
+
+/// Weights of a dense layer.
+#[derive(Debug, Clone)]
+pub enum Weights {
+    /// Given: a tensor [outputs, inputs].
+    Given(TensorId),
+    /// Found by training: ridge regression with this penalty; a bias is fitted with them when `bias`.
+    Ridge { penalty: f64, bias: bool },
+}
+
+/// A signal.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Edge {
+    /// The source's output is this operand of the target.
+    Signal { operand: usize },
+    /// Index into [`Network::connections`].
+    Synapses(usize),
+}
+
+/// Which pairs of neurons are joined.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pattern {
+    /// Every source with every target; `false`: without i = j within one population.
+    AllToAll { itself: bool },
+    /// i with i.
+    OneToOne,
+    /// Each pair with this probability.
+    Random { p: f64, itself: bool },
+    /// Each target gets exactly so many sources, drawn without replacement.
+    FixedInDegree { sources: usize, itself: bool },
+    /// Non-zero entries of the weight tensor [sources, targets].
+    Matrix(TensorId),
+    /// Explicit: tensors of equal length with source and target indices.
+    List { sources: TensorId, targets: TensorId },
+}
+
+/// A projection between two populations (or slices of them).
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// `exc->inh`
+    pub name: String,
+    /// The sending node (spikes).
+    pub source: NodeId,
+    /// First and past-last index in the source.
+    pub source_range: (usize, usize),
+    /// The receiving population.
+    pub target: NodeId,
+    /// First and past-last index in the target.
+    pub target_range: (usize, usize),
+    /// Which pairs.
+    pub pattern: Pattern,
+    /// Weight per synapse in SI units (may be random, may use `SourceIndex`, `TargetIndex`); ignored for `Pattern::Matrix`.
+    pub weight: Expr,
+    /// Delay in seconds per synapse (same rules); rounded to whole ticks.
+    pub delay: Expr,
+    /// Synapse and plasticity rule merged. An output named in `dynamics.outputs` adds to the target's input `port`.
+    pub dynamics: Dynamics,
+    /// Which of the target's inputs the synapse's output adds to, if it has an output.
+    pub port: Option<usize>,
+    /// Whether a plasticity rule is part of it.
+    pub plastic: bool,
+    /// Where it was written.
+    pub span: Span,
+}
+
+/// A signal recorded during a run.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    /// `exc.v`
+    pub name: String,
+    /// The population or operator.
+    pub node: NodeId,
+    /// What of it.
+    pub what: Probed,
+    /// First and past-last element.
+    pub range: (usize, usize),
+    /// Interval in seconds; none: every tick.
+    pub every: Option<f64>,
+}
+
+/// What a probe records.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Probed {
+    /// Spike times.
+    Spikes,
+    /// The value of an expression over the population's states and inputs.
+    Value(Expr),
+    /// The output of an operator that is not a population, once a presentation.
+    Output,
+    /// Weights of the connection with this index, at the end and every interval.
+    Weights(usize),
+}
+
+/// The flat network of one experiment.
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    /// The network block's name.
+    pub name: String,
+    /// Operators and signals.
+    pub graph: StableDiGraph<Node, Edge, u32>,
+    /// Input ports in the order declared.
+    pub inputs: Vec<NodeId>,
+    /// Output ports in the order declared.
+    pub outputs: Vec<NodeId>,
+    /// Projections in the order declared.
+    pub connections: Vec<Connection>,
+    /// Probes in the order declared.
+    pub probes: Vec<Probe>,
+}

@@ -1,0 +1,104 @@
+//! `Plan`: what an experiment asks for, closed: phases with their data, metrics, limits, pins.
+
+use nmc_grammar::span::Span;
+use nmc_program::{Metric, Requirement, TensorId};
+
+use super::network::NodeId;
+
+/// An experiment without parameters.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// The experiment's name.
+    pub name: String,
+    /// Time step in seconds; none for networks that have no time.
+    pub step: Option<f64>,
+    /// What to do, in order.
+    pub phases: Vec<Phase>,
+    /// Conditions on metrics that make the experiment fail.
+    pub requirements: Vec<Requirement>,
+    /// Names after `report`.
+    pub report: Vec<String>,
+    /// What the mapping minimises.
+    pub objective: Objective,
+    /// Largest loss of accuracy allowed, as a fraction; none: no limit.
+    pub accuracy_loss: Option<f64>,
+    /// `convert: everywhere` forces the baseline: every wire goes through bits.
+    pub convert_everywhere: bool,
+    /// What the user pinned.
+    pub pins: Vec<Pin>,
+    /// Samples to measure ranges and sensitivities on: one tensor per network input, [samples, …]; `calibrate: { … }`,
+    /// or the first 64 training samples, or the first 64 test samples.
+    pub calibration: Vec<TensorId>,
+    /// Whether the calibration data are the test data for want of others (W0607).
+    pub calibrated_on_test: bool,
+}
+
+/// What to minimise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Objective {
+    #[default]
+    Energy,
+    Time,
+    Area,
+}
+
+/// Part of an experiment.
+#[derive(Debug, Clone)]
+pub struct Phase {
+    /// What it does.
+    pub kind: PhaseKind,
+    /// Whether the samples are one series, with state kept from one to the next, or independent.
+    pub sequence: bool,
+    /// Number of samples (1 for `run`).
+    pub samples: usize,
+    /// Data for each network input, [samples, …]; for an input of spikes see [`InputData`].
+    pub inputs: Vec<(NodeId, InputData)>,
+    /// Seconds each sample lasts; none: a network without time.
+    pub duration: Option<f64>,
+    /// In training: the output whose readout is fitted and its target, [samples, …].
+    pub target: Option<(NodeId, TensorId)>,
+    /// What is measured.
+    pub metrics: Vec<Metric>,
+    /// Where it was written.
+    pub span: Span,
+}
+
+/// Data of one input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputData {
+    /// One value per element and sample.
+    Values(TensorId),
+    /// Spikes of the one sample of `run`: element and step of each, sorted by step.
+    Spikes { elements: TensorId, steps: TensorId },
+}
+
+/// Which part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PhaseKind {
+    /// Runs for a time, without samples.
+    Run,
+    /// Presents samples and fits the readout.
+    Train,
+    /// Presents samples and measures.
+    Test,
+}
+
+/// A decision taken from the compiler.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pin {
+    /// The node.
+    pub node: NodeId,
+    /// What of it.
+    pub value: Pinned,
+    /// Where it was written.
+    pub span: Span,
+}
+
+/// What is pinned.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pinned {
+    /// The domain of the node's output.
+    Domain(super::chip::Domain),
+    /// The core, by its coordinates.
+    Core(usize, usize),
+}

@@ -1,0 +1,71 @@
+//! Every diagnostic code once: its number and its name. The page for `nmc explain`, with a failing
+//! and a mended example, is `docs/errors/<code>.md`; a test holds the two together.
+//!
+//! Ranges follow the stages: E01 syntax, E02 names, E03 units and shapes, E04 connections and
+//! statements, E05 devices and chips, E06 mapping, E07 run time, E09 files and the command line.
+//! Warnings (W) share the number space. A number is never used again for something else.
+
+use crate::diagnostic::Severity;
+
+macro_rules! codes {
+    ($($code:ident $name:literal)*) => {
+        /// A diagnostic code, such as `E0302`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code { $($code,)* }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &[Code] = &[$(Code::$code,)*];
+
+            /// `E0302`
+            pub fn number(self) -> &'static str {
+                match self { $(Code::$code => stringify!($code),)* }
+            }
+
+            /// `dimension-mismatch`
+            pub fn name(self) -> &'static str {
+                match self { $(Code::$code => $name,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    // E01 syntax
+    E0101 "unexpected-token"
+    E0102 "unknown-character"
+    E0103 "unclosed-delimiter"
+    E0104 "number-out-of-range"
+    E0105 "unclosed-string"
+    E0106 "nesting-too-deep"
+    // E02 names
+    E0201 "unknown-name"
+    E0202 "defined-twice"
+    E0203 "unknown-module"
+    E0204 "cyclic-use"
+    E0205 "wrong-kind-of-name"
+    E0206 "unknown-parameter"
+    E0207 "missing-argument"
+    W0208 "unused-name"
+    // E03 units and shapes
+    E0301 "unknown-unit"
+    E0302 "dimension-mismatch"
+    E0303 "shape-mismatch"
+    E0304 "missing-unit"
+    E0305 "wrong-type"
+    // E04 connections and statements
+    E0401 "misplaced-statement"
+    // E05 devices and chips
+    // E06 mapping
+    // E07 run time
+    // E09 files and the command line
+    E0901 "file-not-found"
+    E0902 "unreadable-data"
+}
+
+impl Code {
+    /// Warnings begin with `W`.
+    pub fn severity(self) -> Severity {
+        if self.number().starts_with('W') { Severity::Warning } else { Severity::Error }
+    }
+}

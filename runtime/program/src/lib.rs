@@ -1,0 +1,189 @@
+//! The contract between compiler and runtime: a `Program` is everything the runtime needs and all it knows.
+//!
+//! **Time.** A program runs phases; a phase presents samples; a sample lasts `ticks` ticks (0 for a network without
+//! time). For each sample: `begin` operations once, then the `tick` operations once per tick, then `end` operations
+//! once. Independent samples run as lanes of a batch; each lane has its own copy of every array marked `per_lane`.
+//!
+//! **Numbers.** All arrays hold numbers of the program's precision in SI units. Arrays have a fixed number of
+//! elements per lane; operations run in the order listed and elements in ascending order wherever order can be seen.
+
+pub mod cost;
+pub mod kernel;
+pub mod matrix;
+pub mod op;
+pub mod phase;
+pub mod spikes;
+
+use serde::{Deserialize, Serialize};
+
+pub use cost::{ComponentKind, Conversions, Cost, Costs, Count, LayoutReport};
+pub use kernel::{Access, Binary, Compare, Draw, Inst, Kernel, Slot, Unary, Value};
+pub use matrix::{Cells, FitSpec, Matrix, WeightSource};
+pub use op::Op;
+pub use phase::{Aggregate, InputFeed, Metric, MetricKind, Phase, PhaseKind, Probe, Probed, Requirement};
+pub use spikes::{Amount, Connection, Delay, Effect, Group, Pattern, Source};
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub struct $name(pub u32);
+        impl $name {
+            /// As an index.
+            pub fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// Index into [`Program::tensors`].
+    TensorId
+    /// Index into [`Program::arrays`].
+    ArrayId
+    /// Index into [`Program::kernels`].
+    KernelId
+    /// Index into [`Program::matrices`].
+    MatrixId
+    /// Index into [`Program::groups`].
+    GroupId
+    /// Index into [`Program::connections`].
+    ConnectionId
+}
+
+/// Several programs in one file (`.nmx`): one for each experiment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Image {
+    /// [`Image::FORMAT`] of the nmc that wrote it.
+    pub format: u32,
+    /// The source file's name.
+    pub source: String,
+    /// One for each experiment, in the order written.
+    pub programs: Vec<Program>,
+}
+
+impl Image {
+    /// Raised with every change of the contract.
+    pub const FORMAT: u32 = 1;
+}
+
+/// Width of numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Precision {
+    #[default]
+    F32,
+    F64,
+}
+
+/// A constant array of data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tensor {
+    /// Where it comes from, for messages: `mnist_mlp.safetensors: fc1.weight`.
+    pub name: String,
+    /// Row-major shape; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// The values.
+    pub data: TensorData,
+}
+
+/// Values as they were stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum TensorData {
+    U8(Vec<u8>),
+    I64(Vec<i64>),
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+impl TensorData {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        match self {
+            TensorData::U8(values) => values.len(),
+            TensorData::I64(values) => values.len(),
+            TensorData::F32(values) => values.len(),
+            TensorData::F64(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value at `index`, widened.
+    pub fn get(&self, index: usize) -> f64 {
+        match self {
+            TensorData::U8(values) => f64::from(values[index]),
+            TensorData::I64(values) => values[index] as f64,
+            TensorData::F32(values) => f64::from(values[index]),
+            TensorData::F64(values) => values[index],
+        }
+    }
+}
+
+/// A state, input, output or scratch array.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Array {
+    /// `exc.v`
+    pub name: String,
+    /// How many elements a lane has.
+    pub len: Len,
+    /// Whether every lane has its own copy; constants and plastic weights are shared.
+    pub per_lane: bool,
+    /// Value at the start of a run (and of each independent sample, when `per_lane`).
+    pub initial: Initial,
+}
+
+/// Number of elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Len {
+    /// So many.
+    Fixed(usize),
+    /// One per synapse of a connection, known once the connection is built.
+    Synapses(ConnectionId),
+}
+
+/// Values an array starts with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Initial {
+    /// The same everywhere.
+    Fill(f64),
+    /// A tensor's values from `start`.
+    Tensor { tensor: TensorId, start: usize },
+    /// This kernel writes them (its only store is to this array); it is run after all `Fill` and `Tensor`, in the order of arrays.
+    Kernel(KernelId),
+}
+
+/// One experiment, lowered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Program {
+    /// The experiment's name.
+    pub name: String,
+    pub precision: Precision,
+    /// Seconds a tick; 0 for a network without time.
+    pub dt: f64,
+    pub tensors: Vec<Tensor>,
+    pub arrays: Vec<Array>,
+    pub kernels: Vec<Kernel>,
+    pub matrices: Vec<Matrix>,
+    /// What emits spikes.
+    pub groups: Vec<Group>,
+    pub connections: Vec<Connection>,
+    /// Programs the cells: once at the start, and again after each fit for fitted matrices.
+    pub programming: Vec<Op>,
+    /// Once a sample, before its ticks.
+    pub begin: Vec<Op>,
+    /// Once a tick.
+    pub tick: Vec<Op>,
+    /// Once a sample, after its ticks.
+    pub end: Vec<Op>,
+    pub phases: Vec<Phase>,
+    pub probes: Vec<Probe>,
+    pub requirements: Vec<Requirement>,
+    /// Names after `report`.
+    pub report: Vec<String>,
+    /// How a run's events become energy, and what the mapping says of time, area and conversions.
+    pub costs: Costs,
+}

@@ -1,0 +1,108 @@
+//! Phases: what is presented, recorded and measured.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ArrayId, ConnectionId, FitSpec, GroupId, TensorId};
+
+/// A part of an experiment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    pub kind: PhaseKind,
+    /// One series: one lane, state kept from sample to sample. Else samples are independent and every lane starts afresh.
+    pub sequence: bool,
+    pub samples: usize,
+    /// Ticks a sample; 0 without time.
+    pub ticks: u32,
+    pub inputs: Vec<InputFeed>,
+    /// Fitted at the end of the phase.
+    pub fits: Vec<FitSpec>,
+    pub metrics: Vec<Metric>,
+}
+
+/// Which sort of phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PhaseKind {
+    Run,
+    Train,
+    Test,
+}
+
+/// Data for an input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum InputFeed {
+    /// Row `s` of the tensor [samples, len] into the array, before `begin` of sample `s`.
+    Values { tensor: TensorId, array: ArrayId },
+    /// Spikes of a `Source::Given` group, sorted by step.
+    Spikes { group: GroupId, elements: TensorId, steps: TensorId },
+}
+
+/// A number computed from a phase's outputs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// `accuracy`
+    pub name: String,
+    pub kind: MetricKind,
+}
+
+/// What is computed; `output` is an array read at the end of each sample.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum MetricKind {
+    /// Share of samples whose largest output (the first of equals) is at the label's index.
+    Accuracy { output: ArrayId, labels: TensorId },
+    /// sqrt(mean (y - target)^2 / variance of the target), leaving out the first `skip` samples.
+    Nrmse { output: ArrayId, target: TensorId, skip: usize },
+    /// mean (y - target)^2
+    MeanSquaredError { output: ArrayId, target: TensorId, skip: usize },
+    /// Mean, least, largest … of an output over elements and samples.
+    Output { output: ArrayId, aggregate: Aggregate },
+    /// Of an array at the end of the phase (final weights, say).
+    Final { array: ArrayId, aggregate: Aggregate },
+}
+
+/// Many numbers to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Aggregate {
+    Mean,
+    StandardDeviation,
+    Minimum,
+    Maximum,
+    Sum,
+}
+
+/// `metric comparison value`: a run fails when it does not hold. Names may be those of metrics or of built-in results
+/// (`spikes.exc`, `rate_hz.exc`, `energy_j.total`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Requirement {
+    pub metric: String,
+    pub comparison: crate::Compare,
+    pub value: f64,
+    /// As written, for messages.
+    pub text: String,
+}
+
+/// A recorded signal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// `exc.v`
+    pub name: String,
+    pub probed: Probed,
+    /// First and past-last element.
+    pub range: (usize, usize),
+    /// Recorded when tick % every == 0 (values: at the end of the tick); for outputs without time, once a sample.
+    pub every: u32,
+    /// Unit for labels: `V`.
+    pub unit: String,
+}
+
+/// What is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Probed {
+    /// Element and step of each spike.
+    Spikes(GroupId),
+    /// [time, element]
+    Array(ArrayId),
+    /// [sample, element], at the end of each sample
+    Output(ArrayId),
+    /// Synapse array at the end of the run, with source and target of each.
+    Synapses(ConnectionId, ArrayId),
+}

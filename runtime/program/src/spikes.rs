@@ -1,0 +1,110 @@
+//! What emits spikes, and the synapses that carry them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ArrayId, KernelId, TensorId};
+
+/// A set of elements that spike; each tick has a sorted list of those that did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// `exc`
+    pub name: String,
+    pub len: usize,
+    pub source: Source,
+    /// Key of its random numbers.
+    pub component: u32,
+}
+
+/// Where spikes come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Source {
+    /// `Op::Kernel` with `spikes` names this group.
+    Kernel,
+    /// Independent Poisson processes, rate in hertz of each element in `rate` (which may change between samples);
+    /// at most one spike a tick and element: probability 1 - exp(-rate dt).
+    Poisson { rate: ArrayId },
+    /// Each element once a sample, in the tick that holds this time in seconds; beyond the sample's end: never.
+    Once { at: ArrayId },
+    /// Given with the phase ([`crate::InputFeed::Spikes`]).
+    Given,
+}
+
+/// Synapses from a range of one group to a range of another population.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Connection {
+    /// `exc->inh`
+    pub name: String,
+    /// Sending group; `source_start .. source_start + source_len` of its elements.
+    pub source: crate::GroupId,
+    pub source_start: usize,
+    pub source_len: usize,
+    /// Elements `target_start .. target_start + target_len` of the target population's arrays.
+    pub target_start: usize,
+    pub target_len: usize,
+    /// The group of the target population, for `on_post`.
+    pub target: Option<crate::GroupId>,
+    /// Whether source and target are the same population (then i = j is "itself").
+    pub same: bool,
+    pub pattern: Pattern,
+    /// Key of the pattern's random numbers.
+    pub component: u32,
+    pub delay: Delay,
+    /// What a spike does on arrival.
+    pub on_pre: Effect,
+    /// Kernel run over all synapses of a target neuron that spiked.
+    pub on_post: Option<KernelId>,
+}
+
+/// Which pairs are joined. Within a source, synapses are in ascending order of target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Pattern {
+    AllToAll {
+        itself: bool,
+    },
+    OneToOne,
+    /// Each pair independently with probability `p`.
+    Random {
+        p: f64,
+        itself: bool,
+    },
+    /// `sources` per target, drawn without replacement.
+    FixedInDegree {
+        sources: usize,
+        itself: bool,
+    },
+    /// The non-zero entries of a tensor [source_len, target_len].
+    Matrix(TensorId),
+    /// Source and target indices within the ranges, of equal length.
+    List {
+        sources: TensorId,
+        targets: TensorId,
+    },
+}
+
+/// Whole ticks from spike to arrival; 0: the same tick.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Delay {
+    Ticks(u32),
+    /// Seconds per synapse in this synapse array, rounded to ticks when the connection is built; at most `max_ticks`.
+    PerSynapse {
+        seconds: ArrayId,
+        max_ticks: u32,
+    },
+}
+
+/// What an arriving spike does to each synapse of its source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Effect {
+    /// array[target] += amount: the common case, done by a plain loop.
+    Add { array: ArrayId, amount: Amount },
+    /// Runs a synapse kernel.
+    Kernel(KernelId),
+}
+
+/// How much.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Amount {
+    Constant(f64),
+    /// One per synapse.
+    Array(ArrayId),
+}

@@ -1,0 +1,88 @@
+//! `Program` to `Results`: the simulator of the mapped chip. Knows no syntax.
+
+pub mod state;
+
+use nmc_program::{ComponentKind, Program};
+
+/// Which engine runs the kernels. The interpreter is their meaning; the JIT equals it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EngineKind {
+    /// Machine code made by Cranelift.
+    #[default]
+    Jit,
+    /// Element by element, from the kernel's instructions.
+    Interpreter,
+}
+
+/// How to run.
+pub struct RunOptions<'a> {
+    /// Seed of every random number.
+    pub seed: u64,
+    /// Which engine.
+    pub engine: EngineKind,
+    /// Number of threads, at least 1. Results do not depend on it.
+    pub threads: usize,
+    /// Called now and then with the share done, 0 to 1.
+    pub progress: Option<&'a (dyn Fn(f64) + Sync)>,
+}
+
+/// What a run gave.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Results {
+    /// Samples presented in the last phase that presents samples; 1 for `run`.
+    pub samples: usize,
+    /// `accuracy`, `spikes.exc`, `rate_hz.exc`, … in a fixed order.
+    pub metrics: Vec<(String, f64)>,
+    /// Joules by kind over the whole run, in the order of kinds; the total is their sum.
+    pub energy_j: Vec<(ComponentKind, f64)>,
+    /// Seconds a sample.
+    pub latency_s: f64,
+    /// What probes recorded, in the order of probes; outputs of test phases under `NAME` of the output.
+    pub recordings: Vec<Recording>,
+    /// Requirements that did not hold, in words.
+    pub failures: Vec<String>,
+    /// Kernels the JIT declined, with the reason.
+    pub fallbacks: Vec<String>,
+    /// Seconds spent making machine code, building connections and programming, and running.
+    pub jit_seconds: f64,
+    pub load_seconds: f64,
+    pub run_seconds: f64,
+}
+
+/// A recorded signal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// `exc.v`
+    pub name: String,
+    /// Unit of the values: `V`.
+    pub unit: String,
+    /// What was recorded.
+    pub values: Recorded,
+}
+
+/// Values of a recording.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recorded {
+    /// Spikes, sorted by step, then neuron; step in ticks of `dt` seconds.
+    Spikes { neuron: Vec<u32>, step: Vec<u64>, dt: f64 },
+    /// [time or sample, element], row-major; `times` in seconds (or sample numbers).
+    Values { times: Vec<f64>, elements: usize, data: Vec<f64> },
+    /// One value per synapse.
+    Synapses { source: Vec<u32>, target: Vec<u32>, data: Vec<f64> },
+}
+
+/// Why a run could not be done or finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunError {
+    /// `E0701`
+    pub code: &'static str,
+    /// One sentence.
+    pub message: String,
+    /// How to mend it.
+    pub help: Option<String>,
+}
+
+/// Runs a program.
+pub fn run(_program: &Program, _options: &RunOptions) -> Result<Results, RunError> {
+    Err(RunError { code: "E0701", message: String::from("nothing runs yet"), help: None })
+}

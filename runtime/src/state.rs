@@ -1,0 +1,120 @@
+//! The arrays of a run: one buffer each, lanes one after the other.
+
+/// A number of the program's precision.
+pub trait Real: Copy + Send + Sync + PartialOrd + std::fmt::Debug + 'static {
+    /// Rounded from f64.
+    fn of(value: f64) -> Self;
+    /// Widened.
+    fn wide(self) -> f64;
+}
+
+impl Real for f32 {
+    fn of(value: f64) -> Self {
+        value as f32
+    }
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Real for f64 {
+    fn of(value: f64) -> Self {
+        value
+    }
+    fn wide(self) -> f64 {
+        self
+    }
+}
+
+/// One array: `lanes` times `stride` elements; an array that lanes share has one lane, whatever the batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Buffer<T> {
+    /// The elements.
+    pub data: Vec<T>,
+    /// Elements of a lane.
+    pub stride: usize,
+    /// Whether every lane has its own.
+    pub per_lane: bool,
+}
+
+impl<T> Buffer<T> {
+    /// The elements of `lane`.
+    pub fn lane(&self, lane: usize) -> &[T] {
+        let start = if self.per_lane { lane * self.stride } else { 0 };
+        &self.data[start..start + self.stride]
+    }
+
+    /// The elements of `lane`, to change.
+    pub fn lane_mut(&mut self, lane: usize) -> &mut [T] {
+        let start = if self.per_lane { lane * self.stride } else { 0 };
+        &mut self.data[start..start + self.stride]
+    }
+}
+
+/// What a kernel sees besides arrays.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Clock {
+    /// The run's seed.
+    pub seed: u64,
+    /// Counts ticks over the whole run (or, for independent samples, ticks within the sample).
+    pub tick: u64,
+    /// Which sample; the random numbers of independent samples differ by it. 0 in programming and initial values.
+    pub sample: u64,
+    /// Seconds since the phase began.
+    pub time: f64,
+}
+
+/// The synapses an event touches.
+#[derive(Debug, Clone, Copy)]
+pub struct Synapses<'a> {
+    /// Indices of the synapses, ascending.
+    pub indices: Indices<'a>,
+    /// Source element of each synapse of the connection (index within the source population's arrays).
+    pub sources: &'a [u32],
+    /// Target element of each synapse of the connection (index within the target population's arrays).
+    pub targets: &'a [u32],
+}
+
+/// Which synapses.
+#[derive(Debug, Clone, Copy)]
+pub enum Indices<'a> {
+    /// `start .. end`: those of one source neuron.
+    Range(u32, u32),
+    /// Listed: those of one target neuron.
+    List(&'a [u32]),
+}
+
+/// Runs kernels: the interpreter and the JIT. Both give the same bits.
+pub trait Kernels<T: Real>: Send + Sync {
+    /// Over elements `0..len` of a lane. `spikes`: one bit an element (bit `i % 8` of byte `i / 8`), written whole bytes,
+    /// `len.div_ceil(8)` of them, unused bits zero; needed iff the kernel has a `Spike`.
+    /// Synapse arrays are addressed as `Element` (or `Synapse`) then; `SourceIndex`/`TargetIndex` need `synapses`.
+    fn dense(
+        &self,
+        kernel: nmc_program::KernelId,
+        buffers: &mut [Buffer<T>],
+        lane: usize,
+        len: usize,
+        clock: Clock,
+        spikes: Option<&mut [u8]>,
+        synapses: Option<Synapses>,
+    );
+    /// Over the elements listed, in order.
+    fn list(
+        &self,
+        kernel: nmc_program::KernelId,
+        buffers: &mut [Buffer<T>],
+        lane: usize,
+        elements: &[u32],
+        clock: Clock,
+    );
+    /// Over the synapses listed, in order.
+    fn synapses(
+        &self,
+        kernel: nmc_program::KernelId,
+        buffers: &mut [Buffer<T>],
+        lane: usize,
+        synapses: Synapses,
+        clock: Clock,
+    );
+}
