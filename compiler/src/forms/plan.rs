@@ -57,8 +57,11 @@ pub struct Phase {
     pub duration: Option<f64>,
     /// In training: the output whose readout is fitted and its target, [samples, …].
     pub target: Option<(NodeId, TensorId)>,
-    /// What is measured.
+    /// What is measured. Arrays are not known yet: until lowering, `ArrayId(n)` in a metric stands for the node with
+    /// index `n` (an output port), in [`nmc_program::MetricKind::Final`] for the weights of connection `n`.
     pub metrics: Vec<Metric>,
+    /// Samples at the start that fits and metrics leave out (`skip: 100`).
+    pub skip: usize,
     /// Where it was written.
     pub span: Span,
 }

@@ -38,9 +38,9 @@ pub enum Access {
     Element { offset: usize },
     /// Element `offset` for all: a scalar.
     Broadcast { offset: usize },
-    /// Synapse kernels: the element of the source neuron; `offset` is the first index of the connection's source range.
+    /// Synapse kernels: the element of the source neuron (index within the whole source population).
     Source,
-    /// Synapse kernels: the element of the target neuron.
+    /// Synapse kernels: the element of the target neuron (index within the whole target population).
     Target,
     /// Synapse kernels: the element of the synapse.
     Synapse,

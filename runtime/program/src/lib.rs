@@ -150,7 +150,8 @@ pub enum Len {
 pub enum Initial {
     /// The same everywhere.
     Fill(f64),
-    /// A tensor's values from `start`.
+    /// A tensor's values from `start`. For an array of synapses of a `Pattern::Matrix` connection: the entry
+    /// [source, target] of each synapse (`start` is 0 then).
     Tensor { tensor: TensorId, start: usize },
     /// This kernel writes them (its only store is to this array); it is run after all `Fill` and `Tensor`, in the order of arrays.
     Kernel(KernelId),
