@@ -1,0 +1,1 @@
+//! Holds the tests of the whole; it has no code of its own.

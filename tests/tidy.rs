@@ -1,0 +1,87 @@
+//! The house keeps its shape: who may depend on whom, file headers, `unsafe` in one folder, file sizes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Which of our crates each of them may use.
+const EDGES: &[(&str, &[&str])] = &[
+    ("nmc-grammar", &[]),
+    ("nmc-stdlib", &[]),
+    ("nmc-program", &[]),
+    ("nmc-compiler", &["nmc-grammar", "nmc-stdlib", "nmc-program"]),
+    ("nmc-runtime", &["nmc-program"]),
+    ("nmc", &["nmc-grammar", "nmc-stdlib", "nmc-compiler", "nmc-program", "nmc-runtime"]),
+    ("nmc-tests", &[]),
+];
+const LONGEST_FILE: usize = 600;
+const VAGUE_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "core", "manager", "misc"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            rust_files(&path, found);
+        } else if name.ends_with(".rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_file_keeps_the_house_rules() {
+    let root = root();
+    let mut files = Vec::new();
+    rust_files(&root, &mut files);
+    assert!(files.len() > 10, "the source files were not found");
+    let mut faults = Vec::new();
+    for path in &files {
+        let shown = path.strip_prefix(&root).unwrap().display().to_string();
+        let text = fs::read_to_string(path).unwrap();
+        if !text.starts_with("//! ") {
+            faults.push(format!("{shown}: does not open with a `//!` sentence"));
+        }
+        let lines = text.lines().count();
+        if lines > LONGEST_FILE {
+            faults.push(format!("{shown}: {lines} lines, at most {LONGEST_FILE}"));
+        }
+        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if VAGUE_NAMES.contains(&stem.as_str()) {
+            faults.push(format!("{shown}: the name says nothing"));
+        }
+        let has_unsafe =
+            text.lines().any(|line| line.trim_start().starts_with("unsafe ") || line.contains(" unsafe {"));
+        if has_unsafe && !shown.starts_with("runtime/src/jit") && shown != "tests/tidy.rs" {
+            faults.push(format!("{shown}: `unsafe` outside runtime/src/jit"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn crates_depend_only_as_drawn() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    assert_eq!(packages.len(), EDGES.len(), "a crate is missing from the list of allowed edges");
+    for package in packages {
+        let name = package["name"].as_str().unwrap();
+        let (_, allowed) = EDGES.iter().find(|(known, _)| *known == name).expect("a crate without allowed edges");
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let target = dependency["name"].as_str().unwrap();
+            let ours = target == "nmc" || target.starts_with("nmc-");
+            let for_tests = dependency["kind"].as_str() == Some("dev");
+            assert!(!ours || for_tests || allowed.contains(&target), "{name} must not depend on {target}");
+        }
+    }
+}
