@@ -89,6 +89,7 @@ pub trait Kernels<T: Real>: Send + Sync {
     /// Over elements `0..len` of a lane. `spikes`: one bit an element (bit `i % 8` of byte `i / 8`), written whole bytes,
     /// `len.div_ceil(8)` of them, unused bits zero; needed iff the kernel has a `Spike`.
     /// Synapse arrays are addressed as `Element` (or `Synapse`) then; `SourceIndex`/`TargetIndex` need `synapses`.
+    #[allow(clippy::too_many_arguments)] // one call, one place; a struct would only name the arguments again
     fn dense(
         &self,
         kernel: nmc_program::KernelId,
