@@ -9,10 +9,12 @@
 
 pub mod cost;
 pub mod kernel;
+pub mod listing;
 pub mod matrix;
 pub mod op;
 pub mod phase;
 pub mod spikes;
+pub mod verify;
 
 use serde::{Deserialize, Serialize};
 
