@@ -38,6 +38,12 @@ codes! {
     E0104 "number-out-of-range"
     E0105 "unclosed-string"
     E0106 "nesting-too-deep"
+    E0107 "not-a-text-file"
+    E0108 "unknown-block"
+    E0109 "unknown-statement"
+    E0110 "reserved-word"
+    E0111 "chained-comparison"
+    E0112 "equals-in-condition"
     // E02 names
     E0201 "unknown-name"
     E0202 "defined-twice"

@@ -3,4 +3,17 @@
 pub mod ast;
 pub mod codes;
 pub mod diagnostic;
+mod layout;
+mod message;
+pub mod parse;
 pub mod span;
+pub mod suggest;
+pub mod token;
+mod tree;
+
+pub use parse::{parse, parse_expression};
+
+lalrpop_util::lalrpop_mod!(
+    #[allow(clippy::all, clippy::wildcard_enum_match_arm, unused)]
+    nmc
+);

@@ -1,0 +1,277 @@
+//! Syntax errors in words: what was found, what could stand there, and what was probably meant.
+
+use crate::codes::Code;
+use crate::diagnostic::Diagnostic;
+use crate::span::{FileId, Span};
+use crate::suggest::closest;
+use crate::token::{KINDS, Placed, STATEMENT_WORDS, Token};
+
+/// The message for token `at`, which could not stand where it does.
+pub fn unexpected(file: FileId, text: &str, tokens: &[Placed], at: usize, expected: &[String]) -> Diagnostic {
+    let case = Case { file, text, tokens, at, expected };
+    case.unknown_block()
+        .or_else(|| case.reserved_word())
+        .or_else(|| case.chained_comparison())
+        .or_else(|| case.equals())
+        .or_else(|| case.unknown_statement())
+        .unwrap_or_else(|| case.general())
+}
+
+struct Case<'a> {
+    file: FileId,
+    text: &'a str,
+    tokens: &'a [Placed],
+    at: usize,
+    expected: &'a [String],
+}
+
+impl Case<'_> {
+    fn token(&self, at: usize) -> Option<Token> {
+        self.tokens.get(at).map(|placed| placed.token)
+    }
+
+    fn written(&self, at: usize) -> &str {
+        self.tokens.get(at).map_or("", |placed| &self.text[placed.start..placed.end])
+    }
+
+    fn before(&self) -> Option<Token> {
+        self.at.checked_sub(1).and_then(|at| self.token(at))
+    }
+
+    fn span(&self, at: usize) -> Span {
+        match self.tokens.get(at) {
+            Some(placed) => Span::new(self.file, placed.start, placed.end),
+            None => {
+                let end = self.tokens.last().map_or(self.text.len(), |last| last.end);
+                Span::new(self.file, end, end)
+            }
+        }
+    }
+
+    fn expects(&self, terminal: &str) -> bool {
+        self.expected.iter().any(|one| one.trim_matches('"') == terminal)
+    }
+
+    /// Where the statement or item that holds the token starts.
+    fn statement_start(&self) -> usize {
+        let before = self.tokens[..self.at.min(self.tokens.len())].iter();
+        before
+            .clone()
+            .rposition(|placed| matches!(placed.token, Token::Separator | Token::LeftBrace))
+            .map_or(0, |at| at + 1)
+    }
+
+    /// `netwrok n {`, `import x`, `class …` outside all blocks.
+    fn unknown_block(&self) -> Option<Diagnostic> {
+        if self.at != 0 || !self.expects("network") {
+            return None;
+        }
+        let word = self.written(0);
+        let help = match word {
+            "import" | "from" | "include" => "write `use std.neuron.lif`".to_string(),
+            "let" | "var" | "def" | "fn" => "a value for the whole file is written `const name = …`".to_string(),
+            _ => match closest(word, KINDS.iter().copied().chain(["use", "const"])) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => format!("a file holds `use`, `const` and blocks: {}", KINDS.join(", ")),
+            },
+        };
+        let message = match self.token(0) {
+            Some(Token::Name) => format!("`{word}` is not a kind of block"),
+            _ => format!("{} cannot stand outside a block", self.found()),
+        };
+        Some(Diagnostic::new(Code::E0108, message, self.span(0), "a block should start here").with_help(help))
+    }
+
+    /// A reserved word where a name is wanted.
+    fn reserved_word(&self) -> Option<Diagnostic> {
+        let token = self.token(self.at)?;
+        if !token.is_word() || !self.expects("NAME") || self.expects(self.written(self.at)) {
+            return None;
+        }
+        // `a b when …` is a mistake of another kind; a name is wanted after these or at the start of an expression.
+        let word = self.written(self.at);
+        Some(
+            Diagnostic::new(
+                Code::E0110,
+                format!("`{word}` is a reserved word"),
+                self.span(self.at),
+                "cannot be a name here",
+            )
+            .with_help(format!("use another name, such as `{word}_1`")),
+        )
+    }
+
+    /// `a < b < c`
+    fn chained_comparison(&self) -> Option<Diagnostic> {
+        let comparison = |token| {
+            matches!(
+                token,
+                Token::Less | Token::LessEqual | Token::Greater | Token::GreaterEqual | Token::Equal | Token::NotEqual
+            )
+        };
+        if !comparison(self.token(self.at)?) {
+            return None;
+        }
+        let start = self.statement_start();
+        let first = (start..self.at).rev().find(|at| comparison(self.tokens[*at].token))?;
+        Some(
+            Diagnostic::new(Code::E0111, "comparisons cannot be chained", self.span(self.at), "a second comparison")
+                .with_label(self.span(first), "the first one")
+                .with_help("join two comparisons with `and`: `a < b and b < c`"),
+        )
+    }
+
+    /// `=` for `==` and the other way round.
+    fn equals(&self) -> Option<Diagnostic> {
+        let (message, label, help) = match self.token(self.at)? {
+            Token::Equals if self.expects("==") => {
+                ("`=` gives a name a value, it does not compare", "compares nothing", "write `==`")
+            }
+            Token::Equal if self.expects("=") => {
+                ("`==` compares, it gives no value", "a single `=` belongs here", "write `=`")
+            }
+            _ => return None,
+        };
+        Some(Diagnostic::new(Code::E0112, message, self.span(self.at), label).with_help(help))
+    }
+
+    /// A statement that starts with a word no statement starts with.
+    fn unknown_statement(&self) -> Option<Diagnostic> {
+        let start = self.statement_start();
+        if self.token(start)? != Token::Name || self.at != start + 1 {
+            return None;
+        }
+        let follows = self.token(self.at)?;
+        if !(follows.is_word() || matches!(follows, Token::Name | Token::Number | Token::Text | Token::LeftBrace)) {
+            return None;
+        }
+        let word = self.written(start);
+        let help = match word {
+            "while" | "loop" | "repeat" => "repeat structure with `for i in 0..4 { … }`".to_string(),
+            "let" | "var" | "set" => "leave the word out: `name = …`".to_string(),
+            "print" | "show" | "record" | "monitor" => {
+                "write `probe` in a network, `report` in an experiment".to_string()
+            }
+            "projection" | "synapses" => "write `connect a -> b { … }`".to_string(),
+            "elif" | "elsif" => "write `else if`".to_string(),
+            "return" => "drive an output with `value -> output`".to_string(),
+            _ => match closest(word, STATEMENT_WORDS.iter().copied()) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => format!("to set a field write `{word}: …`; to name a value write `{word} = …`"),
+            },
+        };
+        let message = format!("no statement starts with `{word}`");
+        let label = self.span(start);
+        Some(Diagnostic::new(Code::E0109, message, label, format!("{} cannot follow it", self.found())).with_help(help))
+    }
+
+    fn general(&self) -> Diagnostic {
+        let wanted = self.wanted();
+        let message = match wanted.as_str() {
+            "" => format!("{} cannot stand here", self.found()),
+            wanted => format!("found {}, expected {wanted}", self.found()),
+        };
+        let label = if wanted.is_empty() { "not expected".to_string() } else { format!("expected {wanted}") };
+        let mut error = Diagnostic::new(Code::E0101, message, self.span(self.at), label);
+        error.help = self.hint();
+        error
+    }
+
+    /// What stands there, in words.
+    fn found(&self) -> String {
+        let text = self.written(self.at);
+        match self.token(self.at) {
+            None => "the end".to_string(),
+            Some(Token::Separator) if text.is_empty() => "the end of the line".to_string(),
+            Some(Token::RightBrace | Token::RightParen | Token::RightBracket) if text.is_empty() => {
+                "the end".to_string()
+            }
+            Some(Token::Name) => format!("the name `{text}`"),
+            Some(Token::Number) => format!("the number `{text}`"),
+            Some(Token::Text) => format!("the text {text}"),
+            Some(_) => format!("`{text}`"),
+        }
+    }
+
+    /// What could stand there, in words; the likely ones only.
+    fn wanted(&self) -> String {
+        let mut wanted: Vec<&str> = Vec::new();
+        if self.expects("NUMBER") && self.expects("NAME") {
+            wanted.push("a value");
+            // Any expression could start here: what else is possible says little.
+            return wanted.join("");
+        }
+        for (terminal, words) in [
+            ("NAME", "a name"),
+            ("{", "`{`"),
+            (":", "`:`"),
+            ("=", "`=`"),
+            ("->", "`->`"),
+            ("when", "`when`"),
+            ("for", "`for`"),
+            ("at", "`at`"),
+            ("in", "`in`"),
+            (",", "`,`"),
+            (")", "`)`"),
+            ("]", "`]`"),
+            ("then", "`then`"),
+            ("else", "`else`"),
+            ("..", "`..`"),
+        ] {
+            if self.expects(terminal) {
+                wanted.push(words);
+            }
+        }
+        if self.expects("SEPARATOR") {
+            wanted.push("the end of the statement");
+        }
+        if wanted.contains(&"the end of the statement") && wanted.len() > 1 {
+            wanted.retain(|words| !matches!(*words, "`..`" | "`->`" | "`,`" | "`:`"));
+        }
+        if wanted.len() > 4 {
+            wanted.truncate(4);
+        }
+        match wanted.split_last() {
+            None => String::new(),
+            Some((last, [])) => last.to_string(),
+            Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        }
+    }
+
+    /// The way to mend it, for mistakes that are known.
+    fn hint(&self) -> Option<String> {
+        let found = self.token(self.at);
+        let starts_value = matches!(found, Some(Token::Name | Token::Number | Token::Text));
+        let ended_value = matches!(
+            self.before(),
+            Some(Token::Name | Token::Number | Token::Text | Token::RightParen | Token::RightBracket)
+        );
+        if self.expects("->") && self.token(self.statement_start()) == Some(Token::Connect) {
+            return Some("write `connect a -> b { weight: 1 mV }`".to_string());
+        }
+        if found == Some(Token::Dot) && self.before() == Some(Token::Number) || self.written(self.at) == "." {
+            return Some("digits belong on both sides of the point: `0.5`, `2.0`".to_string());
+        }
+        if found == Some(Token::Times) && self.before() == Some(Token::Times) {
+            return Some("a power is written `^`".to_string());
+        }
+        if starts_value && ended_value && self.expects("+") {
+            let help = if self.expects(",") {
+                "an operator or a `,` is missing"
+            } else {
+                "an operator is missing, or a `;` between two statements"
+            };
+            return Some(help.to_string());
+        }
+        if found == Some(Token::Else) {
+            return Some("`else` follows the `}` of an `if`".to_string());
+        }
+        if found.is_some_and(Token::is_word) && self.expects("SEPARATOR") {
+            return Some("start a new statement on a line of its own, or after `;`".to_string());
+        }
+        if self.expects("{") && !self.expects("NUMBER") {
+            return Some("a body in braces follows: `{ … }`".to_string());
+        }
+        None
+    }
+}

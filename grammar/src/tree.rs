@@ -1,0 +1,111 @@
+//! What the grammar's actions need to build the tree: the text, the file and the doc comments.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::ast::{BinaryOp, Expr, ExprKind, Ident};
+use crate::codes::Code;
+use crate::diagnostic::Diagnostic;
+use crate::span::{FileId, Span};
+
+/// Shared by all actions of one file.
+pub struct Build<'a> {
+    /// The file.
+    pub file: FileId,
+    /// Its text.
+    pub text: &'a str,
+    /// Lines of `///` by the offset of the token they stand before.
+    pub docs: &'a BTreeMap<usize, Vec<String>>,
+    /// What actions found wrong.
+    pub errors: RefCell<Vec<Diagnostic>>,
+}
+
+impl Build<'_> {
+    /// A place in this file.
+    pub fn span(&self, start: usize, end: usize) -> Span {
+        Span::new(self.file, start, end.max(start))
+    }
+
+    /// The doc comment of what starts at `start`.
+    pub fn doc(&self, start: usize) -> Vec<String> {
+        self.docs.get(&start).cloned().unwrap_or_default()
+    }
+
+    /// The word at a place.
+    pub fn ident(&self, start: usize, end: usize) -> Ident {
+        Ident { text: self.text[start..end].to_string(), span: self.span(start, end) }
+    }
+
+    /// An expression.
+    pub fn expr(&self, start: usize, end: usize, kind: ExprKind) -> Expr {
+        Expr { kind, span: self.span(start, end) }
+    }
+
+    /// `a op b`
+    pub fn binary(&self, start: usize, end: usize, op: BinaryOp, a: Expr, b: Expr) -> Expr {
+        self.expr(start, end, ExprKind::Binary(op, Box::new(a), Box::new(b)))
+    }
+
+    /// `(c, d)` as a side of `connect` is the list `c, d`.
+    pub fn untuple(&self, mut list: Vec<Expr>) -> Vec<Expr> {
+        if let [Expr { kind: ExprKind::Tuple(inner), .. }] = &mut list[..] {
+            return std::mem::take(inner);
+        }
+        list
+    }
+
+    /// A number with its unit. Its text is normalised: one space before the unit and around `per`.
+    pub fn number(&self, start: usize, end: usize) -> Expr {
+        let (digits, unit) = split_number(&self.text[start..end]);
+        let value = digits.replace('_', "").parse::<f64>().unwrap_or(f64::INFINITY);
+        if !value.is_finite() {
+            self.errors.borrow_mut().push(
+                Diagnostic::new(Code::E0104, "this number is too large", self.span(start, end), "not below 1.8e308")
+                    .with_help("use a larger unit"),
+            );
+            return self.expr(start, end, ExprKind::Error);
+        }
+        let text = match &unit {
+            Some(unit) => format!("{digits} {unit}"),
+            None => digits.to_string(),
+        };
+        self.expr(start, end, ExprKind::Number { value, unit, text })
+    }
+
+    /// `"…"`, with its escapes resolved.
+    pub fn text(&self, start: usize, end: usize) -> Expr {
+        let written = &self.text[start..end];
+        let inner = written.strip_prefix('"').unwrap_or(written);
+        let inner = inner.strip_suffix('"').unwrap_or(inner);
+        let mut text = String::with_capacity(inner.len());
+        let mut characters = inner.chars();
+        while let Some(character) = characters.next() {
+            if character != '\\' {
+                text.push(character);
+                continue;
+            }
+            match characters.next() {
+                Some('n') => text.push('\n'),
+                Some('t') => text.push('\t'),
+                Some(other) => text.push(other),
+                None => {}
+            }
+        }
+        self.expr(start, end, ExprKind::Text(text))
+    }
+}
+
+/// Digits, and the unit with single spaces.
+pub fn split_number(written: &str) -> (&str, Option<String>) {
+    let mut end = written.find(|c: char| !matches!(c, '0'..='9' | '_' | '.')).unwrap_or(written.len());
+    let exponent = &written[end..];
+    if exponent.starts_with(['e', 'E']) {
+        let digits = exponent[1..].strip_prefix(['+', '-']).unwrap_or(&exponent[1..]);
+        let length = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+        if length > 0 {
+            end = written.len() - digits.len() + length;
+        }
+    }
+    let unit = written[end..].split_whitespace().collect::<Vec<_>>().join(" ");
+    (&written[..end], if unit.is_empty() { None } else { Some(unit) })
+}
