@@ -1,6 +1,8 @@
 //! From raw tokens to what the parser reads: line ends become separators where they count, delimiters
 //! are balanced, and nesting is bounded so that no later stage can run out of stack.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "there are a hundred kinds of token, and each rule concerns a few")]
+
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
 use crate::span::{FileId, Span};
@@ -104,11 +106,8 @@ impl State<'_> {
                 self.stack.push(Open { token: placed.token, start: placed.start, indent, operators: 0 });
                 self.depth += 1;
             }
-            Token::RightParen | Token::RightBracket | Token::RightBrace => {
-                if !self.close(placed) {
-                    return true;
-                }
-            }
+            // One that closes nothing is left out.
+            Token::RightParen | Token::RightBracket | Token::RightBrace if !self.close(placed) => return true,
             Token::Comma => self.reset_operators(),
             token if deepens(token) => self.count_operator(),
             _ => {}
@@ -210,9 +209,8 @@ impl State<'_> {
             (Token::LeftBrace, None) => (last.start, last.token),
             _ => (self.stack[at].start, self.stack[at].token),
         };
-        if token == Token::LeftBrace {
-            // The statements inside are still worth reading.
-        } else {
+        // Inside an unclosed `{` the statements are still worth reading.
+        if token != Token::LeftBrace {
             self.out.spoiled.push(start);
         }
         let text = &self.text[start..start + 1];

@@ -1,5 +1,7 @@
 //! Syntax errors in words: what was found, what could stand there, and what was probably meant.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "there are a hundred kinds of token, and each rule concerns a few")]
+
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
 use crate::span::{FileId, Span};

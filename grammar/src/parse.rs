@@ -1,5 +1,7 @@
 //! The parser's driver: one item at a time, and after an error once more without the statement that held it.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "there are a hundred kinds of token, and each rule concerns a few")]
+
 use std::cell::RefCell;
 
 use lalrpop_util::ParseError;
