@@ -1,5 +1,9 @@
 //! `Program` to `Results`: the simulator of the mapped chip. Knows no syntax.
 
+pub mod fuse;
+pub mod interpreter;
+pub mod math;
+pub mod random;
 pub mod state;
 
 use nmc_program::{ComponentKind, Program};

@@ -1,0 +1,118 @@
+//! Counter-based random numbers: Philox4x32-10 (Salmon et al., SC 2011), so that nothing depends on the order of evaluation.
+
+use crate::math::{self, Arithmetic};
+
+/// What a random number depends on, and all it depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// The run's seed.
+    pub seed: u64,
+    /// Which kernel, group, connection or matrix draws.
+    pub component: u32,
+    /// Which element of it.
+    pub element: u32,
+    /// Which of the element's draws.
+    pub number: u32,
+    /// When: the tick.
+    pub tick: u32,
+    /// For which sample.
+    pub sample: u32,
+}
+
+impl Key {
+    /// 128 random bits.
+    pub fn bits(self) -> [u32; 4] {
+        let high = (self.seed >> 32) as u32;
+        philox([self.seed as u32, self.component], [self.element, self.number ^ high, self.tick, self.sample])
+    }
+
+    /// Uniform in [0, 1), with 24 bits.
+    pub fn uniform_f32(self) -> f32 {
+        (self.bits()[0] >> 8) as f32 * (1.0 / 16_777_216.0)
+    }
+
+    /// Uniform in [0, 1), with 53 bits.
+    pub fn uniform_f64(self) -> f64 {
+        let [a, b, _, _] = self.bits();
+        unit_interval(a, b)
+    }
+
+    /// Standard normal, by Box and Muller's method.
+    pub fn normal_f32(self) -> f32 {
+        let [a, _, c, _] = self.bits();
+        let first = ((a >> 8) + 1) as f32 * (1.0 / 16_777_216.0);
+        let second = (c >> 8) as f32 * (1.0 / 16_777_216.0);
+        box_muller(&mut math::Scalar32, first, second)
+    }
+
+    /// Standard normal, by Box and Muller's method.
+    pub fn normal_f64(self) -> f64 {
+        let [a, b, c, d] = self.bits();
+        box_muller(&mut math::Scalar64, 1.0 - unit_interval(a, b), unit_interval(c, d))
+    }
+}
+
+fn unit_interval(high: u32, low: u32) -> f64 {
+    let bits = (u64::from(high) << 32) | u64::from(low);
+    (bits >> 11) as f64 * (1.0 / 9_007_199_254_740_992.0)
+}
+
+/// sqrt(-2 ln first) cos(2 pi second)
+fn box_muller<A: Arithmetic>(on: &mut A, first: A::Number, second: A::Number) -> A::Number {
+    let log = math::log(on, first);
+    let minus_two = on.number(-2.0);
+    let square = on.multiply(minus_two, log);
+    let radius = on.square_root(square);
+    let cosine = math::cos_turns(on, second);
+    on.multiply(radius, cosine)
+}
+
+/// Ten rounds of Philox4x32.
+pub fn philox(mut key: [u32; 2], mut counter: [u32; 4]) -> [u32; 4] {
+    for _ in 0..10 {
+        let first = u64::from(0xD251_1F53_u32) * u64::from(counter[0]);
+        let second = u64::from(0xCD9E_8D57_u32) * u64::from(counter[2]);
+        counter = [
+            (second >> 32) as u32 ^ counter[1] ^ key[0],
+            second as u32,
+            (first >> 32) as u32 ^ counter[3] ^ key[1],
+            first as u32,
+        ];
+        key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
+    }
+    counter
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Known answers from the Random123 distribution (kat_vectors, philox4x32 10).
+    #[test]
+    fn philox_gives_the_published_vectors() {
+        assert_eq!(philox([0; 2], [0; 4]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        assert_eq!(philox([u32::MAX; 2], [u32::MAX; 4]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
+        assert_eq!(
+            philox([0xa409_3822, 0x299f_31d0], [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344]),
+            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
+        );
+    }
+
+    #[test]
+    fn normals_have_the_moments_and_tails_of_a_normal() {
+        let n = 200_000;
+        let key = |element| Key { seed: 7, component: 3, element, number: 0, tick: 5, sample: 1 };
+        for wide in [false, true] {
+            let draw = |i| if wide { key(i).normal_f64() } else { f64::from(key(i).normal_f32()) };
+            let values: Vec<f64> = (0..n).map(draw).collect();
+            let count = f64::from(n);
+            let moment = |power: i32| values.iter().map(|v| v.powi(power)).sum::<f64>() / count;
+            // Five standard errors of each moment.
+            assert!(moment(1).abs() < 5.0 / count.sqrt());
+            assert!((moment(2) - 1.0).abs() < 5.0 * (2.0 / count).sqrt());
+            assert!((moment(4) - 3.0).abs() < 5.0 * (96.0 / count).sqrt());
+            let beyond = values.iter().filter(|v| v.abs() > 3.0).count() as f64 / count;
+            assert!((beyond - 0.002_699_8).abs() < 5.0 * (0.0027 / count).sqrt());
+        }
+    }
+}
