@@ -3,6 +3,7 @@
 pub mod elaborate;
 pub mod files;
 pub mod forms;
+pub mod lower;
 pub mod quantity;
 
 use nmc_grammar::diagnostic::Diagnostic;

@@ -61,12 +61,17 @@ codes! {
     E0305 "wrong-type"
     // E04 connections and statements
     E0401 "misplaced-statement"
+    E0451 "synapse-not-summable"
+    E0452 "synapse-state-not-linear"
+    E0453 "method-does-not-fit"
+    E0454 "delay-without-bound"
     // E05 devices and chips
     // E06 mapping
     // E07 run time
     // E09 files and the command line
     E0901 "file-not-found"
     E0902 "unreadable-data"
+    E0999 "internal-error"
 }
 
 impl Code {

@@ -1,0 +1,256 @@
+//! Operators between presentations: where each is evaluated (before the ticks, in every tick, after the ticks), and how.
+//!
+//! What depends on no population is evaluated once, before the ticks. What depends on one and feeds one is evaluated in
+//! every tick, from the values of the tick before. What depends on one and leads to outputs is evaluated after the ticks.
+
+use std::collections::BTreeSet;
+
+use nmc_program::{Access, GroupId, Op, Value};
+use petgraph::Direction::{Incoming, Outgoing};
+use petgraph::visit::EdgeRef;
+
+use super::expression;
+use super::kernel::Builder;
+use super::population::outside;
+use super::{Lowering, Signal};
+use crate::forms::converted::Implementation;
+use crate::forms::equations::{Expr, Symbol};
+use crate::forms::network::{Edge, Logical, NodeId, Operator};
+
+impl Lowering<'_> {
+    /// The operands of a node in order.
+    pub fn operands(&self, node: NodeId) -> Vec<NodeId> {
+        let mut found: Vec<(usize, NodeId)> = self
+            .network
+            .graph
+            .edges_directed(node, Incoming)
+            .filter_map(|edge| match edge.weight() {
+                Edge::Signal { operand } => Some((*operand, edge.source())),
+                Edge::Synapses(_) => None,
+            })
+            .collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, node)| node).collect()
+    }
+
+    pub fn operand(&self, node: NodeId, index: usize) -> Option<NodeId> {
+        self.operands(node).get(index).copied()
+    }
+
+    fn is_population(&self, node: NodeId) -> bool {
+        matches!(self.network.graph[node].operator, Operator::Population { .. })
+    }
+
+    /// Nodes reached from `node` over signals, `node` excluded; not past populations.
+    fn reach(&self, node: NodeId, direction: petgraph::Direction) -> BTreeSet<NodeId> {
+        let (mut found, mut open) = (BTreeSet::new(), vec![node]);
+        while let Some(at) = open.pop() {
+            if at != node && self.is_population(at) {
+                continue;
+            }
+            for edge in self.network.graph.edges_directed(at, direction) {
+                let next = if direction == Outgoing { edge.target() } else { edge.source() };
+                if matches!(edge.weight(), Edge::Signal { .. }) && found.insert(next) {
+                    open.push(next);
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether a node's value moves with the ticks.
+    pub fn in_time(&self, node: NodeId) -> bool {
+        self.is_population(node) || self.reach(node, Incoming).into_iter().any(|node| self.is_population(node))
+    }
+
+    /// Whether a population (not merely a decoder of spikes) reads the node's value in every tick.
+    fn feeds_population(&self, node: NodeId) -> bool {
+        self.reach(node, Outgoing).into_iter().any(|node| self.is_population(node))
+    }
+
+    fn feeds_result(&self, node: NodeId) -> bool {
+        let ends = |node: &NodeId| {
+            let probed = self.network.probes.iter().any(|probe| probe.node == *node);
+            probed || matches!(self.network.graph[*node].operator, Operator::Output | Operator::Dense { .. })
+        };
+        ends(&node) || self.reach(node, Outgoing).iter().any(ends)
+    }
+
+    /// Nodes with operands before users; populations cut cycles.
+    fn topological(&self) -> Vec<NodeId> {
+        let mut order = Vec::new();
+        let mut waiting: Vec<NodeId> = self.network.graph.node_indices().collect();
+        while !waiting.is_empty() {
+            let ready = |node: &NodeId| {
+                self.is_population(*node) || self.operands(*node).iter().all(|operand| order.contains(operand))
+            };
+            let (now, later): (Vec<NodeId>, Vec<NodeId>) = waiting.iter().partition(|node| ready(node));
+            if now.is_empty() {
+                break;
+            }
+            order.extend(now);
+            waiting = later;
+        }
+        order
+    }
+
+    /// Where the value of every node is kept.
+    pub fn declare_signals(&mut self) {
+        for node in self.topological() {
+            let (data, operands) = (&self.network.graph[node], self.operands(node));
+            let (name, len) = (data.name.clone(), data.len());
+            let first = operands.first().and_then(|operand| self.signals.get(operand).copied());
+            let signal = match (&data.operator, first) {
+                (Operator::Reshape, Some(first)) => first,
+                (Operator::Slice { start }, Some(first)) => Signal { start: first.start + start, len, ..first },
+                (Operator::Reshape | Operator::Slice { .. }, None) => continue,
+                (Operator::Population { dynamics, .. }, _) => {
+                    if data.logical == Logical::Spikes || dynamics.outputs.is_empty() {
+                        continue;
+                    }
+                    Signal { array: self.zeros(format!("{name}.out"), len), start: 0, len }
+                }
+                (Operator::Output, _) if data.logical == Logical::Spikes => continue,
+                (Operator::Input | Operator::Output | Operator::Dense { .. } | Operator::Elementwise { .. }, _)
+                | (Operator::Concat | Operator::Read { .. }, _) => Signal { array: self.zeros(name, len), start: 0, len },
+            };
+            self.signals.insert(node, signal);
+        }
+    }
+
+    /// The operations of every operator, each in its place.
+    pub fn operators(&mut self) {
+        for node in self.topological() {
+            let ops = self.operator(node);
+            if !self.in_time(node) {
+                self.program.begin.extend(ops);
+                continue;
+            }
+            let (tick, end) = (self.feeds_population(node), self.feeds_result(node));
+            if tick {
+                self.tick.signals.extend(ops.clone());
+            }
+            if end || !tick {
+                self.program.end.extend(ops);
+            }
+        }
+    }
+
+    fn operator(&mut self, node: NodeId) -> Vec<Op> {
+        let network = self.network;
+        let data = &network.graph[node];
+        let Some(signal) = self.signals.get(&node).copied() else { return Vec::new() };
+        match &data.operator {
+            Operator::Input | Operator::Reshape | Operator::Slice { .. } => Vec::new(),
+            Operator::Output => self.copy_operands(node, signal),
+            Operator::Concat => self.copy_operands(node, signal),
+            Operator::Dense { weights, bias } => self.dense(node, weights, *bias, signal),
+            Operator::Elementwise { body, .. } => self.elementwise(node, body, signal),
+            Operator::Population { dynamics, .. } => match dynamics.outputs.first() {
+                Some((_, output)) => self.read(node, node, output, signal),
+                None => Vec::new(),
+            },
+            Operator::Read { expression } => match self.operand(node, 0) {
+                Some(population) => self.read(node, population, expression, signal),
+                None => Vec::new(),
+            },
+        }
+    }
+
+    fn copy_operands(&mut self, node: NodeId, to: Signal) -> Vec<Op> {
+        let (mut ops, mut start) = (Vec::new(), to.start);
+        for index in 0..self.operands(node).len() {
+            if let Some(from) = self.arriving(node, index, &mut ops) {
+                let len = from.len;
+                ops.push(Op::Copy { from: from.array, from_start: from.start, to: to.array, to_start: start, len });
+                start += len;
+            }
+        }
+        ops
+    }
+
+    /// A value of a population as a signal.
+    fn read(&mut self, node: NodeId, population: NodeId, expr: &Expr, to: Signal) -> Vec<Op> {
+        let Some(population) = self.populations.get(&population).cloned() else {
+            self.problems.push(format!("`{}` reads what is no population", self.name(node)));
+            return Vec::new();
+        };
+        let mut b = Builder::default();
+        let value = self.over_population(&mut b, &population, expr);
+        b.store(to.array, Access::Element { offset: to.start }, value);
+        let kernel = self.kernel(self.name(node), b);
+        vec![Op::Kernel { kernel, len: to.len, spikes: None }]
+    }
+
+    /// What a node computes elementwise: exactly, or as the unit does that was chosen for it.
+    fn elementwise(&mut self, node: NodeId, body: &Expr, to: Signal) -> Vec<Op> {
+        let mut ops = Vec::new();
+        let inputs: Vec<Option<Signal>> =
+            (0..self.operands(node).len()).map(|index| self.arriving(node, index, &mut ops)).collect();
+        let (mut b, dt) = (Builder::default(), self.program.dt);
+        let mut names = outside(inputs, to.len, dt);
+        let value = match self.implementation(node) {
+            Some(Implementation::Unit(unit)) => self.unit_value(&mut b, &mut names, node, unit, body),
+            Some(Implementation::Exact | Implementation::Tile { .. } | Implementation::Core) | None => {
+                expression::number(&mut b, &mut names, body)
+            }
+        };
+        b.store(to.array, Access::Element { offset: to.start }, value);
+        let kernel = self.kernel(self.name(node), b);
+        ops.push(Op::Kernel { kernel, len: to.len, spikes: None });
+        ops
+    }
+
+    fn unit_value(
+        &mut self,
+        b: &mut Builder,
+        names: &mut expression::Names,
+        node: NodeId,
+        unit: usize,
+        body: &Expr,
+    ) -> Value {
+        let Some(unit) = self.chip.unit_kinds.get(unit) else { return expression::number(b, names, body) };
+        let input_range = self.operand(node, 0).map_or(1.0, |operand| self.range(operand));
+        let (value, range) = match &unit.transfer {
+            None => (expression::number(b, names, body), self.range(node)),
+            // The transfer is stated in full ranges: what comes in is divided by its range, what goes out multiplied.
+            Some(transfer) => {
+                let operand = expression::number(b, names, &Expr::Symbol(Symbol::Input(0)));
+                let inverse = b.number(1.0 / input_range);
+                let scaled = b.multiply(operand, inverse);
+                let mut inner = |_: &mut Builder, symbol: Symbol| (symbol == Symbol::Input(0)).then_some(scaled);
+                let value = expression::number(b, &mut inner, transfer);
+                let range = b.number(input_range);
+                (b.multiply(value, range), input_range)
+            }
+        };
+        match unit.noise > 0.0 {
+            true => super::chain::noisy(b, value, unit.noise * range),
+            false => value,
+        }
+    }
+
+    /// The implementation chosen for a node.
+    pub fn implementation(&self, node: NodeId) -> Option<Implementation> {
+        let choices = &self.scheduled.placed.converted.choices;
+        choices.iter().find(|choice| choice.node == node).map(|choice| choice.implementation.clone())
+    }
+
+    /// Full range of a node's output.
+    pub fn range(&self, node: NodeId) -> f64 {
+        let ranges = &self.scheduled.placed.converted.ranges;
+        let found = ranges.iter().find(|(other, _)| *other == node).map(|(_, range)| *range);
+        found.filter(|range| range.is_finite() && *range > 0.0).unwrap_or(1.0)
+    }
+
+    /// The spikes a node passes on: their group and the first element.
+    pub fn spike_source(&self, node: NodeId, start: usize) -> Option<(GroupId, usize)> {
+        match &self.network.graph[node].operator {
+            Operator::Population { .. } => self.groups.get(&node).map(|group| (*group, start)),
+            Operator::Slice { start: offset } => self.spike_source(self.operand(node, 0)?, start + offset),
+            Operator::Reshape | Operator::Output => self.spike_source(self.operand(node, 0)?, start),
+            Operator::Input | Operator::Dense { .. } | Operator::Elementwise { .. } | Operator::Concat
+            | Operator::Read { .. } => None,
+        }
+    }
+}

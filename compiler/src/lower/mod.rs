@@ -1,0 +1,223 @@
+//! `Scheduled` to `Program`: flat arrays, kernels, matrices, events and their order.
+//!
+//! Populations and their equations: `population`, `integrate` · connections: `synapses` (where each state lives),
+//! `connection` · operators between presentations: `frame`, `dense`, `chain` · cells of arrays: `cells` · what an
+//! experiment does and measures: `phases` · what it costs: `costs`.
+
+mod algebra;
+mod cells;
+mod chain;
+mod connection;
+mod costs;
+mod dense;
+mod expression;
+mod frame;
+mod integrate;
+mod kernel;
+mod phases;
+mod polynomial;
+mod population;
+mod propagator;
+mod synapses;
+
+use std::collections::BTreeMap;
+
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_program::{
+    Access, Array, ArrayId, Conversions, GroupId, Image, Initial, KernelId, LayoutReport, Len, Op, Precision, Program,
+    Tensor,
+};
+
+use crate::forms::chip::Chip;
+use crate::forms::network::{Network, NodeId};
+use crate::forms::plan::Plan;
+use crate::forms::scheduled::Scheduled;
+use connection::Lowered;
+use kernel::Builder;
+use population::Population;
+
+/// Elements of an array that hold a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Signal {
+    pub array: ArrayId,
+    pub start: usize,
+    pub len: usize,
+}
+
+impl Signal {
+    /// How a kernel over `len` elements reads it.
+    pub fn access(self, len: usize) -> Access {
+        match self.len == 1 && len != 1 {
+            true => Access::Broadcast { offset: self.start },
+            false => Access::Element { offset: self.start },
+        }
+    }
+}
+
+/// The operations of a tick by the step of the tick they belong to.
+#[derive(Debug, Default)]
+pub(crate) struct Tick {
+    pub emit: Vec<Op>,
+    pub signals: Vec<Op>,
+    pub update: Vec<Op>,
+    pub deliver: Vec<Op>,
+    pub on_post: Vec<Op>,
+    pub reset: Vec<Op>,
+    pub record: Vec<Op>,
+}
+
+/// A program in the making.
+pub(crate) struct Lowering<'a> {
+    pub scheduled: &'a Scheduled,
+    pub network: &'a Network,
+    pub chip: &'a Chip,
+    pub plan: &'a Plan,
+    pub program: Program,
+    pub tick: Tick,
+    pub signals: BTreeMap<NodeId, Signal>,
+    pub groups: BTreeMap<NodeId, GroupId>,
+    pub populations: BTreeMap<NodeId, Population>,
+    /// In the order of the network's connections.
+    pub connections: Vec<Lowered>,
+    /// Fits in the order of phases: the layer of each.
+    pub fitted: Vec<NodeId>,
+    /// Where the biases of fitted layers go.
+    pub biases: BTreeMap<NodeId, ArrayId>,
+    pub diagnostics: &'a mut Vec<Diagnostic>,
+    /// Mistakes of our own.
+    pub problems: Vec<String>,
+    components: u32,
+}
+
+/// What lowering gave: the program, and what is wrong with it through our own fault.
+pub struct Outcome {
+    pub program: Program,
+    pub problems: Vec<String>,
+}
+
+/// Lowers one experiment; none when there was an error of the user's.
+pub fn lower(
+    scheduled: &Scheduled,
+    tensors: &[Tensor],
+    precision: Precision,
+    layout: LayoutReport,
+    conversions: Conversions,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Outcome> {
+    let tiled = &scheduled.placed.converted.tiled;
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
+    let mut lowering = Lowering {
+        scheduled,
+        network: &tiled.network,
+        chip: &tiled.chip,
+        plan: &tiled.plan,
+        program: empty(&tiled.plan, precision, tensors),
+        tick: Tick::default(),
+        signals: BTreeMap::new(),
+        groups: BTreeMap::new(),
+        populations: BTreeMap::new(),
+        connections: Vec::new(),
+        fitted: Vec::new(),
+        biases: BTreeMap::new(),
+        diagnostics,
+        problems: Vec::new(),
+        components: 0,
+    };
+    lowering.program.costs.layout = layout;
+    lowering.program.costs.conversions = conversions;
+    lowering.declare_populations();
+    lowering.declare_connections();
+    lowering.declare_signals();
+    lowering.find_fits();
+    lowering.operators();
+    lowering.update_populations();
+    lowering.connect();
+    lowering.reset_populations();
+    lowering.probes();
+    lowering.phases();
+    lowering.count_costs();
+    lowering.order();
+    let failed = lowering.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count() > errors;
+    let Lowering { program, problems, .. } = lowering;
+    (!failed).then_some(Outcome { program, problems })
+}
+
+/// The image of several programs.
+pub fn image(source: &str, programs: Vec<Program>) -> Image {
+    Image { format: Image::FORMAT, source: source.to_string(), programs }
+}
+
+fn empty(plan: &Plan, precision: Precision, tensors: &[Tensor]) -> Program {
+    Program {
+        name: plan.name.clone(),
+        precision,
+        dt: plan.step.unwrap_or(0.0),
+        tensors: tensors.to_vec(),
+        arrays: Vec::new(),
+        kernels: Vec::new(),
+        matrices: Vec::new(),
+        groups: Vec::new(),
+        connections: Vec::new(),
+        programming: Vec::new(),
+        begin: Vec::new(),
+        tick: Vec::new(),
+        end: Vec::new(),
+        phases: Vec::new(),
+        probes: Vec::new(),
+        requirements: plan.requirements.clone(),
+        report: plan.report.clone(),
+        costs: Default::default(),
+    }
+}
+
+impl Lowering<'_> {
+    /// A fresh key for random numbers.
+    pub fn component(&mut self) -> u32 {
+        self.components += 1;
+        self.components
+    }
+
+    pub fn name(&self, node: NodeId) -> String {
+        self.network.graph.node_weight(node).map_or_else(String::new, |node| node.name.clone())
+    }
+
+    /// A new array.
+    pub fn array(&mut self, name: impl Into<String>, len: Len, per_lane: bool, initial: Initial) -> ArrayId {
+        self.program.arrays.push(Array { name: name.into(), len, per_lane, initial });
+        ArrayId(self.program.arrays.len() as u32 - 1)
+    }
+
+    /// A new array of zeros, one a lane.
+    pub fn zeros(&mut self, name: impl Into<String>, len: usize) -> ArrayId {
+        self.array(name, Len::Fixed(len), true, Initial::Fill(0.0))
+    }
+
+    /// Finishes a kernel.
+    pub fn kernel(&mut self, name: impl Into<String>, mut builder: Builder) -> KernelId {
+        let name = name.into();
+        let problems = std::mem::take(&mut builder.problems);
+        self.problems.extend(problems.into_iter().map(|problem| format!("kernel {name}: {problem}")));
+        let component = if builder.draws() { self.component() } else { 0 };
+        self.program.kernels.push(builder.finish(name, component));
+        KernelId(self.program.kernels.len() as u32 - 1)
+    }
+
+    /// A number of ticks.
+    pub fn ticks(&self, seconds: f64) -> f64 {
+        if self.program.dt > 0.0 { (seconds / self.program.dt).round() } else { 0.0 }
+    }
+
+    pub fn note(&mut self, note: String) {
+        if !self.program.costs.layout.notes.contains(&note) {
+            self.program.costs.layout.notes.push(note);
+        }
+    }
+
+    /// The order of a tick: see the semantics of time.
+    fn order(&mut self) {
+        let tick = std::mem::take(&mut self.tick);
+        for ops in [tick.emit, tick.signals, tick.update, tick.deliver, tick.on_post, tick.reset, tick.record] {
+            self.program.tick.extend(ops);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What an experiment does: phases with their data, fits, metrics, and probes.
+
+use std::collections::BTreeMap;
+
+use nmc_program::{
+    Access, ArrayId, FitSpec, InputFeed, Metric, MetricKind, Op, Phase, PhaseKind, Probe, Probed,
+};
+
+use super::Lowering;
+use super::kernel::Builder;
+use crate::forms::equations::{Expr, Symbol};
+use crate::forms::network::{self, Logical, NodeId, Operator, Weights};
+use crate::forms::plan::{self, InputData};
+use crate::quantity::Dimension;
+
+impl Lowering<'_> {
+    /// The layers that training fits, in the order of phases.
+    pub fn find_fits(&mut self) {
+        let plan = self.plan;
+        for phase in &plan.phases {
+            if let Some((output, _)) = phase.target
+                && let Some(layer) = self.ridge_behind(output)
+            {
+                self.fitted.push(layer);
+            }
+        }
+    }
+
+    /// The fitted layer an output takes its values from.
+    fn ridge_behind(&self, node: NodeId) -> Option<NodeId> {
+        match &self.network.graph[node].operator {
+            Operator::Dense { weights: Weights::Ridge { .. }, .. } => Some(node),
+            Operator::Output | Operator::Reshape => self.ridge_behind(self.operand(node, 0)?),
+            Operator::Input | Operator::Dense { .. } | Operator::Elementwise { .. } | Operator::Slice { .. }
+            | Operator::Concat | Operator::Population { .. } | Operator::Read { .. } => None,
+        }
+    }
+
+    /// Remembers where the bias of a fitted layer goes.
+    pub fn fitted_bias(&mut self, node: NodeId, array: ArrayId) {
+        self.biases.insert(node, array);
+    }
+
+    pub fn phases(&mut self) {
+        let plan = self.plan;
+        for phase in &plan.phases {
+            let lowered = self.phase(phase);
+            self.program.phases.push(lowered);
+        }
+    }
+
+    fn phase(&mut self, phase: &plan::Phase) -> Phase {
+        let mut inputs = Vec::new();
+        for (node, data) in &phase.inputs {
+            match (*data, self.signals.get(node), self.groups.get(node)) {
+                (InputData::Values(tensor), Some(signal), _) => {
+                    inputs.push(InputFeed::Values { tensor, array: signal.array });
+                }
+                (InputData::Spikes { elements, steps }, _, Some(&group)) => {
+                    inputs.push(InputFeed::Spikes { group, elements, steps });
+                }
+                (InputData::Values(_) | InputData::Spikes { .. }, _, _) => {
+                    let name = self.name(*node);
+                    self.problems.push(format!("input `{name}` takes no such data"));
+                }
+            }
+        }
+        Phase {
+            kind: match phase.kind {
+                plan::PhaseKind::Run => PhaseKind::Run,
+                plan::PhaseKind::Train => PhaseKind::Train,
+                plan::PhaseKind::Test => PhaseKind::Test,
+            },
+            sequence: phase.sequence,
+            samples: phase.samples,
+            ticks: phase.duration.map_or(0, |duration| self.ticks(duration) as u32),
+            inputs,
+            fits: self.fit(phase).into_iter().collect(),
+            metrics: phase.metrics.iter().filter_map(|metric| self.metric(metric)).collect(),
+        }
+    }
+
+    fn fit(&mut self, phase: &plan::Phase) -> Option<FitSpec> {
+        let (output, target) = phase.target?;
+        let layer = self.ridge_behind(output)?;
+        let Operator::Dense { weights: Weights::Ridge { penalty, .. }, .. } = self.network.graph[layer].operator else {
+            return None;
+        };
+        let features = *self.signals.get(&self.operand(layer, 0)?)?;
+        Some(FitSpec {
+            name: self.name(layer),
+            features: (features.array, features.start, features.len),
+            target,
+            outputs: self.network.graph[layer].len(),
+            penalty,
+            bias: self.biases.get(&layer).copied(),
+            skip: phase.skip,
+        })
+    }
+
+    /// A metric over arrays instead of nodes and connections.
+    fn metric(&mut self, metric: &Metric) -> Option<Metric> {
+        let output = |array: ArrayId| self.signals.get(&NodeId::new(array.index())).map(|signal| signal.array);
+        let kind = match metric.kind.clone() {
+            MetricKind::Accuracy { output: node, labels } => MetricKind::Accuracy { output: output(node)?, labels },
+            MetricKind::Nrmse { output: node, target, skip } => MetricKind::Nrmse { output: output(node)?, target, skip },
+            MetricKind::MeanSquaredError { output: node, target, skip } => {
+                MetricKind::MeanSquaredError { output: output(node)?, target, skip }
+            }
+            MetricKind::Output { output: node, aggregate } => MetricKind::Output { output: output(node)?, aggregate },
+            MetricKind::Final { array, aggregate } => {
+                let weights = self.connections.get(array.index()).and_then(|connection| connection.weights)?;
+                MetricKind::Final { array: weights, aggregate }
+            }
+        };
+        Some(Metric { name: metric.name.clone(), kind })
+    }
+
+    /// What the network probes, then its outputs.
+    pub fn probes(&mut self) {
+        let network = self.network;
+        let mut recorded = BTreeMap::new();
+        for probe in &network.probes {
+            let every = probe.every.map_or(1.0, |seconds| self.ticks(seconds)).max(1.0) as u32;
+            if let Some((probed, unit)) = self.probed(probe, &mut recorded) {
+                let (name, range) = (probe.name.clone(), probe.range);
+                self.program.probes.push(Probe { name, probed, range, every, unit });
+            } else {
+                self.problems.push(format!("probe `{}` finds nothing to record", probe.name));
+            }
+        }
+        for &output in &network.outputs {
+            let data = &network.graph[output];
+            let (name, range, every, unit) = (data.name.clone(), (0, data.len()), 1, String::new());
+            if let Some(signal) = self.signals.get(&output) {
+                self.program.probes.push(Probe { name, probed: Probed::Output(signal.array), range, every, unit });
+            } else if let (Logical::Spikes, Some((group, start))) = (data.logical, self.spike_source(output, 0)) {
+                let range = (start, start + data.len());
+                self.program.probes.push(Probe { name, probed: Probed::Spikes(group), range, every, unit });
+            }
+        }
+    }
+
+    fn probed(
+        &mut self,
+        probe: &network::Probe,
+        recorded: &mut BTreeMap<String, ArrayId>,
+    ) -> Option<(Probed, String)> {
+        match &probe.what {
+            network::Probed::Spikes => Some((Probed::Spikes(*self.groups.get(&probe.node)?), String::new())),
+            network::Probed::Output => {
+                let signal = *self.signals.get(&probe.node)?;
+                let mut array = signal.array;
+                if signal.start > 0 {
+                    array = self.zeros(probe.name.clone(), signal.len);
+                    let (from, from_start, len) = (signal.array, signal.start, signal.len);
+                    self.program.end.push(Op::Copy { from, from_start, to: array, to_start: 0, len });
+                }
+                Some((Probed::Output(array), String::new()))
+            }
+            network::Probed::Weights(connection) => {
+                let lowered = self.connections.get(*connection)?;
+                Some((Probed::Synapses(lowered.id, lowered.weights?), String::new()))
+            }
+            network::Probed::Value(Expr::Symbol(Symbol::State(state))) => {
+                let population = self.populations.get(&probe.node)?;
+                let unit = population.dynamics.states.get(*state).map_or("", |state| unit(state.dimension));
+                Some((Probed::Array(*population.states.get(*state)?), unit.to_string()))
+            }
+            network::Probed::Value(expr) => {
+                let population = self.populations.get(&probe.node)?.clone();
+                let key = format!("{}: {expr:?}", population.name);
+                if let Some(&array) = recorded.get(&key) {
+                    return Some((Probed::Array(array), String::new()));
+                }
+                let array = self.zeros(probe.name.clone(), population.len);
+                let mut b = Builder::default();
+                let value = self.over_population(&mut b, &population, expr);
+                b.store(array, Access::Element { offset: 0 }, value);
+                let kernel = self.kernel(format!("{}: probe", probe.name), b);
+                self.tick.record.push(Op::Kernel { kernel, len: population.len, spikes: None });
+                recorded.insert(key, array);
+                Some((Probed::Array(array), String::new()))
+            }
+        }
+    }
+}
+
+/// The unit of a state's values.
+fn unit(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::NONE => "1",
+        Dimension::TIME => "s",
+        Dimension::VOLTAGE => "V",
+        Dimension::CURRENT => "A",
+        Dimension::CONDUCTANCE => "S",
+        Dimension([0, 0, 1, 1, 0]) => "C",
+        Dimension([0, 0, -1, 0, 0]) => "Hz",
+        Dimension(_) => "SI",
+    }
+}

@@ -1,0 +1,193 @@
+//! Where each state of a connection lives: summed on the target, once a source neuron, once a target neuron, or once a synapse.
+//!
+//! *Summed*: outputs depend on it, it evolves linearly, and arrivals only add to it; then the sum over a target's
+//! synapses obeys the same equation, and one state a target holds it. *Trace*: only one side's spikes change it, by
+//! nothing but that side's own values; one state a neuron of that side. Anything else is kept for each synapse and
+//! brought up to date when an event looks at it.
+
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+
+use super::algebra::{self, linear, mentions};
+use super::integrate::decays_alone;
+use super::polynomial::Polynomial;
+use crate::forms::equations::{Change, Dynamics, Expr, Function, Symbol};
+use crate::forms::network::Connection;
+
+/// Where a state lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// One a target, the sum over its synapses.
+    Summed,
+    /// One a source neuron; `late`: changed after the other changes of `on pre`.
+    Source { late: bool },
+    /// One a target neuron; `late`: changed after the other changes of `on post`.
+    Target { late: bool },
+    /// One a synapse.
+    Synapse,
+}
+
+/// The role of each state of a connection, or why there is none.
+pub fn roles(connection: &Connection, dynamics: &Dynamics, constant_delay: bool) -> Result<Vec<Role>, Diagnostic> {
+    let summed = output_states(dynamics);
+    for &index in &summed {
+        if let Err(why) = summable(dynamics, index, &summed) {
+            return Err(not_summable(connection, &dynamics.states[index].name, why));
+        }
+    }
+    if let Some((_, output)) = dynamics.outputs.first()
+        && let Err(why) = output_is_linear(output, &summed)
+    {
+        return Err(not_summable(connection, &dynamics.name, why));
+    }
+    let mut roles = vec![Role::Synapse; dynamics.states.len()];
+    summed.iter().for_each(|&index| roles[index] = Role::Summed);
+    if constant_delay {
+        one_sided(dynamics, &mut roles, &dynamics.on_pre, &dynamics.on_post, true);
+    }
+    one_sided(dynamics, &mut roles, &dynamics.on_post, &dynamics.on_pre, false);
+    for (index, state) in dynamics.states.iter().enumerate().filter(|(index, _)| roles[*index] == Role::Synapse) {
+        if state.derivative.as_ref().is_some_and(|derivative| !decays_alone(derivative, index)) {
+            let message = format!("`{}` of `{}` cannot be kept for each synapse", state.name, connection.name);
+            return Err(Diagnostic::new(Code::E0452, message, connection.span, "connected here")
+                .with_help("a state of a synapse must decay linearly by itself: `x' = -x / tau`"));
+        }
+    }
+    Ok(roles)
+}
+
+fn not_summable(connection: &Connection, what: &str, why: &str) -> Diagnostic {
+    let message = format!("`{what}` of `{}` cannot be summed over the synapses of a neuron: {why}", connection.name);
+    Diagnostic::new(Code::E0451, message, connection.span, "connected here")
+        .with_help("let it decay linearly, and put the weight into the jump: `g' = -g / tau; on pre { g += w }`")
+}
+
+/// States that outputs depend on, directly or by derivatives.
+fn output_states(dynamics: &Dynamics) -> Vec<usize> {
+    let mut found: Vec<usize> = Vec::new();
+    loop {
+        let mentioned = |index: usize| {
+            let wanted = |symbol| symbol == Symbol::State(index);
+            dynamics.outputs.iter().any(|(_, output)| mentions(output, &wanted))
+                || found.iter().any(|&other| {
+                    dynamics.states[other].derivative.as_ref().is_some_and(|derivative| mentions(derivative, &wanted))
+                })
+        };
+        match (0..dynamics.states.len()).find(|index| !found.contains(index) && mentioned(*index)) {
+            Some(index) => found.push(index),
+            None => {
+                found.sort_unstable();
+                return found;
+            }
+        }
+    }
+}
+
+fn summable(dynamics: &Dynamics, index: usize, summed: &[usize]) -> Result<(), &'static str> {
+    let state = &dynamics.states[index];
+    let Some(derivative) = &state.derivative else { return Err("it has no equation of its own") };
+    if algebra::constant(&state.initial) != Some(0.0) {
+        return Err("it does not start at 0");
+    }
+    let mut remainder = derivative.clone();
+    for &other in summed {
+        let Some((slope, rest)) = linear(&remainder, Symbol::State(other)) else { return Err("its equation is not linear") };
+        if Polynomial::of(&slope).constant().is_none() {
+            return Err("its equation has no constant coefficients");
+        }
+        remainder = rest;
+    }
+    if Polynomial::of(&remainder).constant() != Some(0.0) {
+        return Err("it moves without spikes");
+    }
+    if dynamics.on_post.iter().any(|change| change.target == Symbol::State(index)) {
+        return Err("spikes of the target change it");
+    }
+    for change in &dynamics.on_pre {
+        let uses = mentions(&change.value, &|symbol| matches!(symbol, Symbol::State(n) if summed.contains(&n)));
+        if change.target == Symbol::State(index) {
+            let Some(amount) = added(change) else { return Err("arrivals do more than add to it") };
+            if mentions(&amount, &|symbol| matches!(symbol, Symbol::State(n) if summed.contains(&n))) {
+                return Err("what an arrival adds depends on it");
+            }
+        } else if uses && !matches!(change.target, Symbol::State(n) if summed.contains(&n)) {
+            return Err("a rule reads it");
+        }
+    }
+    match dynamics.on_post.iter().any(|change| mentions(&change.value, &|symbol| symbol == Symbol::State(index))) {
+        true => Err("a rule reads it"),
+        false => Ok(()),
+    }
+}
+
+fn output_is_linear(output: &Expr, summed: &[usize]) -> Result<(), &'static str> {
+    if mentions(output, &|symbol| symbol == Symbol::Weight) {
+        return Err("its output holds the weight");
+    }
+    let mut remainder = output.clone();
+    for &index in summed {
+        let Some((slope, rest)) = linear(&remainder, Symbol::State(index)) else { return Err("its output is not linear") };
+        if mentions(&slope, &|symbol| matches!(symbol, Symbol::State(_))) {
+            return Err("its output is not linear");
+        }
+        remainder = rest;
+    }
+    if Polynomial::of(&remainder).constant() == Some(0.0) { Ok(()) } else { Err("its output is not 0 at rest") }
+}
+
+/// What `target = target + amount` adds.
+pub fn added(change: &Change) -> Option<Expr> {
+    let (slope, amount) = linear(&change.value, change.target)?;
+    (algebra::constant(&slope) == Some(1.0)).then_some(amount)
+}
+
+/// Finds the traces of one side: states that only `changes` change, reading nothing but each other and that side's neuron.
+fn one_sided(dynamics: &Dynamics, roles: &mut [Role], changes: &[Change], others: &[Change], source: bool) {
+    let changes_it = |rules: &[Change], index: usize| rules.iter().any(|change| change.target == Symbol::State(index));
+    let mut found: Vec<usize> = (0..dynamics.states.len())
+        .filter(|&index| {
+            let plain = algebra::constant(&dynamics.states[index].initial).is_some();
+            roles[index] == Role::Synapse && plain && changes_it(changes, index) && !changes_it(others, index)
+        })
+        .collect();
+    let reads_more = |index: usize, found: &[usize]| {
+        let alien = |symbol: Symbol| match symbol {
+            Symbol::State(n) => !found.contains(&n),
+            Symbol::Pre(_) => !source,
+            Symbol::Post(_) => source,
+            Symbol::TimeStep | Symbol::Time => false,
+            Symbol::Input(_) | Symbol::Weight | Symbol::SourceIndex | Symbol::TargetIndex | Symbol::Index => true,
+        };
+        let derivative = dynamics.states[index].derivative.as_ref();
+        let own = changes.iter().filter(|change| change.target == Symbol::State(index));
+        derivative.is_some_and(|derivative| mentions(derivative, &alien))
+            || own.into_iter().any(|change| mentions(&change.value, &alien) || algebra::random(&change.value))
+    };
+    while let Some(position) = found.iter().position(|&index| reads_more(index, &found)) {
+        found.remove(position);
+    }
+    for &index in &found {
+        let written = |(_, change): &(usize, &Change)| change.target == Symbol::State(index);
+        let first = changes.iter().enumerate().find(written).map_or(0, |(at, _)| at);
+        let last = changes.iter().enumerate().rev().find(written).map_or(0, |(at, _)| at);
+        let reads = |at: &usize| {
+            let is_trace = matches!(changes[*at].target, Symbol::State(n) if found.contains(&n));
+            !is_trace && mentions(&changes[*at].value, &|symbol| symbol == Symbol::State(index))
+        };
+        let (early, late) = (!(0..last).any(|at| reads(&at)), !(first..changes.len()).any(|at| reads(&at)));
+        roles[index] = match (source, early || late) {
+            (_, false) => Role::Synapse,
+            (true, true) => Role::Source { late: !early },
+            (false, true) => Role::Target { late: !early },
+        };
+    }
+}
+
+/// `Select` and the like aside, whether an amount is the weight itself.
+pub fn is_weight(amount: &Expr) -> bool {
+    match amount {
+        Expr::Symbol(symbol) => *symbol == Symbol::Weight,
+        Expr::Call(Function::Add, args) => args.iter().any(is_weight) && args.contains(&Expr::Number(0.0)),
+        Expr::Number(_) | Expr::Call(..) => false,
+    }
+}
