@@ -66,16 +66,10 @@ pub fn call(function: Function, args: Vec<Expr>) -> Expr {
     }
     let zero = |index: usize| args.get(index) == Some(&Expr::Number(0.0));
     let one = |index: usize| args.get(index) == Some(&Expr::Number(1.0));
-    let first_only = match function {
-        Function::Add | Function::Subtract => zero(1),
-        Function::Multiply | Function::Divide => one(1) || zero(0),
-        _ => false,
-    };
-    let second_only = match function {
-        Function::Add => zero(0),
-        Function::Multiply => one(0) || zero(1),
-        _ => false,
-    };
+    use Function::{Add, Divide, Multiply, Subtract};
+    let first_only = (matches!(function, Add | Subtract) && zero(1))
+        || (matches!(function, Multiply | Divide) && (one(1) || zero(0)));
+    let second_only = (function == Add && zero(0)) || (function == Multiply && (one(0) || zero(1)));
     let mut args = args;
     if first_only {
         args.swap_remove(0)
@@ -165,10 +159,14 @@ pub fn linear(expr: &Expr, symbol: Symbol) -> Option<(Expr, Expr)> {
         Function::Select => {
             let condition = free(0)?;
             let ((a, b), (c, d)) = (linear(&args[1], symbol)?, linear(&args[2], symbol)?);
-            let select = |x: Expr, y: Expr| if x == y { x } else { call(Function::Select, vec![condition.clone(), x, y]) };
+            let select =
+                |x: Expr, y: Expr| if x == y { x } else { call(Function::Select, vec![condition.clone(), x, y]) };
             Some((select(a, c), select(b, d)))
         }
-        _ => None,
+        Function::Power | Function::Minimum | Function::Maximum | Function::Absolute | Function::SquareRoot => None,
+        Function::Exp | Function::Log | Function::Sin | Function::Cos | Function::Tanh | Function::Floor => None,
+        Function::Round | Function::Less | Function::LessEqual | Function::Equal | Function::And => None,
+        Function::Or | Function::Not | Function::Uniform | Function::Normal => None,
     }
 }
 
@@ -191,7 +189,9 @@ pub fn interval(expr: &Expr, sources: usize, targets: usize) -> Option<(f64, f64
         hull(&values?)
     };
     match function {
-        Function::Add | Function::Subtract | Function::Multiply | Function::Minimum | Function::Maximum => over(function),
+        Function::Add | Function::Subtract | Function::Multiply | Function::Minimum | Function::Maximum => {
+            over(function)
+        }
         Function::Divide if ranges[1].0 > 0.0 || ranges[1].1 < 0.0 => over(function),
         Function::Negate => Some((-ranges[0].1, -ranges[0].0)),
         Function::Absolute => Some((0.0, ranges[0].0.abs().max(ranges[0].1.abs()))),

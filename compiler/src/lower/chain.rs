@@ -111,7 +111,10 @@ impl Lowering<'_> {
         match &self.network.graph[node].operator {
             Operator::Elementwise { function, body } => {
                 let named = matches!(function.as_str(), "relu" | "sigmoid" | "step");
-                named || never_negative(body, &|index| self.operand(node, index).is_some_and(|node| self.non_negative(node)))
+                named
+                    || never_negative(body, &|index| {
+                        self.operand(node, index).is_some_and(|node| self.non_negative(node))
+                    })
             }
             Operator::Reshape | Operator::Slice { .. } | Operator::Concat | Operator::Output => {
                 self.operands(node).into_iter().all(|operand| self.non_negative(operand))
@@ -145,7 +148,9 @@ fn never_negative(expr: &Expr, operand: &dyn Fn(usize) -> bool) -> bool {
         Expr::Symbol(symbol) => matches!(symbol, Symbol::Input(index) if operand(*index)),
         Expr::Call(function, args) => match function {
             Function::Absolute | Function::Exp | Function::SquareRoot => true,
-            Function::Less | Function::LessEqual | Function::Equal | Function::And | Function::Or | Function::Not => true,
+            Function::Less | Function::LessEqual | Function::Equal | Function::And | Function::Or | Function::Not => {
+                true
+            }
             Function::Maximum => args.iter().any(of),
             Function::Add | Function::Multiply | Function::Divide | Function::Minimum => args.iter().all(of),
             Function::Floor | Function::Round | Function::Tanh => args.iter().all(of),

@@ -39,7 +39,8 @@ impl Lowering<'_> {
         for block in blocks {
             let Some(kind) = self.chip.tile_kinds.get(block.tile_kind) else { continue };
             let Some(device) = self.chip.devices.get(kind.device) else { continue };
-            let cells = (block.inputs.1 - block.inputs.0) * (block.outputs.1 - block.outputs.0) * block.columns_per_output;
+            let cells =
+                (block.inputs.1 - block.inputs.0) * (block.outputs.1 - block.outputs.0) * block.columns_per_output;
             let pulses = cells as f64 * device.program_pulses;
             let energy = device.pulse_energy;
             let name = format!("{}: programming", self.name(block.layer));
@@ -61,7 +62,8 @@ impl Lowering<'_> {
         let (scheduled, chip) = (self.scheduled, self.chip);
         for choice in &scheduled.placed.converted.choices {
             if let Implementation::Unit(unit) = choice.implementation
-                && let (Some(unit), Some(node)) = (chip.unit_kinds.get(unit), self.network.graph.node_weight(choice.node))
+                && let (Some(unit), Some(node)) =
+                    (chip.unit_kinds.get(unit), self.network.graph.node_weight(choice.node))
             {
                 let kind = match (unit.from, unit.to) {
                     (Domain::Bits, Domain::Bits) => ComponentKind::Digital,
@@ -82,11 +84,21 @@ impl Lowering<'_> {
             let Some(len) = self.populations.get(&place.node).map(|population| population.len) else { continue };
             let (name, elements) = (self.name(place.node), (place.elements.1 - place.elements.0) as f64);
             if core.neuron_energy > 0.0 {
-                self.cost(ComponentKind::Neuron, format!("{name}: updates"), Count::PerTick(elements), core.neuron_energy);
+                self.cost(
+                    ComponentKind::Neuron,
+                    format!("{name}: updates"),
+                    Count::PerTick(elements),
+                    core.neuron_energy,
+                );
             }
             if core.spike_energy > 0.0 {
                 let share = elements / len.max(1) as f64;
-                self.cost(ComponentKind::Neuron, format!("{name}: spikes"), Count::Spikes(group, share), core.spike_energy);
+                self.cost(
+                    ComponentKind::Neuron,
+                    format!("{name}: spikes"),
+                    Count::Spikes(group, share),
+                    core.spike_energy,
+                );
             }
         }
         for (index, connection) in self.network.connections.iter().enumerate() {
@@ -94,7 +106,12 @@ impl Lowering<'_> {
             let core = place.and_then(|place| chip.cores.get(place.core)).and_then(|&kind| chip.core_kinds.get(kind));
             let Some((core, id)) = core.zip(self.connections.get(index).map(|lowered| lowered.id)) else { continue };
             if core.synapse_energy > 0.0 && self.delivered(id) {
-                self.cost(ComponentKind::Synapse, connection.name.clone(), Count::SynapticEvents(id), core.synapse_energy);
+                self.cost(
+                    ComponentKind::Synapse,
+                    connection.name.clone(),
+                    Count::SynapticEvents(id),
+                    core.synapse_energy,
+                );
             }
         }
     }

@@ -13,8 +13,13 @@ impl Lowering<'_> {
         let Some(from) = self.arriving(node, 0, &mut ops) else { return ops };
         let bias = self.bias(node, weights, bias, to.len);
         let tiled = &self.scheduled.placed.converted.tiled;
-        let blocks: Vec<(usize, Block)> =
-            tiled.blocks.iter().enumerate().filter(|(_, block)| block.layer == node).map(|(i, b)| (i, b.clone())).collect();
+        let blocks: Vec<(usize, Block)> = tiled
+            .blocks
+            .iter()
+            .enumerate()
+            .filter(|(_, block)| block.layer == node)
+            .map(|(i, b)| (i, b.clone()))
+            .collect();
         if blocks.is_empty() {
             let name = self.name(node);
             let matrix = self.matrix(name.clone(), from.len, to.len, self.block_weights(node, weights, 0, 0));
@@ -48,7 +53,8 @@ impl Lowering<'_> {
             return from;
         };
         let Some(source) = self.operand(node, 0) else { return from };
-        let (range, unsigned, name) = (self.range(source), self.non_negative(source), format!("{}: rows", self.name(node)));
+        let (range, unsigned, name) =
+            (self.range(source), self.non_negative(source), format!("{}: rows", self.name(node)));
         let mut b = Builder::default();
         let value = b.load(from.array, Access::Element { offset: from.start });
         let value = chain::convert(&mut b, value, converter, range, unsigned);
@@ -116,7 +122,13 @@ impl Lowering<'_> {
     }
 
     /// The array of a layer's bias, given or to be fitted.
-    fn bias(&mut self, node: NodeId, weights: &Weights, bias: Option<TensorId>, len: usize) -> Option<nmc_program::ArrayId> {
+    fn bias(
+        &mut self,
+        node: NodeId,
+        weights: &Weights,
+        bias: Option<TensorId>,
+        len: usize,
+    ) -> Option<nmc_program::ArrayId> {
         let name = format!("{}.bias", self.name(node));
         let fitted = matches!(weights, Weights::Ridge { bias: true, .. });
         match (bias, fitted) {

@@ -59,9 +59,22 @@ fn one(b: &mut Builder, function: Function, x: Value) -> Value {
         Function::Tanh => Unary::Tanh,
         Function::Floor => Unary::Floor,
         Function::Round => Unary::Round,
-        Function::Add | Function::Subtract | Function::Multiply | Function::Divide | Function::Power
-        | Function::Minimum | Function::Maximum | Function::Less | Function::LessEqual | Function::Equal
-        | Function::And | Function::Or | Function::Not | Function::Select | Function::Uniform | Function::Normal => {
+        Function::Add
+        | Function::Subtract
+        | Function::Multiply
+        | Function::Divide
+        | Function::Power
+        | Function::Minimum
+        | Function::Maximum
+        | Function::Less
+        | Function::LessEqual
+        | Function::Equal
+        | Function::And
+        | Function::Or
+        | Function::Not
+        | Function::Select
+        | Function::Uniform
+        | Function::Normal => {
             b.problems.push(format!("{function:?} of one operand"));
             return x;
         }
@@ -88,9 +101,23 @@ fn two(b: &mut Builder, function: Function, x: Value, y: Value) -> Value {
             let scaled = b.multiply(draw, y);
             return b.add(scaled, x);
         }
-        Function::Negate | Function::Absolute | Function::SquareRoot | Function::Exp | Function::Log | Function::Sin
-        | Function::Cos | Function::Tanh | Function::Floor | Function::Round | Function::Less | Function::LessEqual
-        | Function::Equal | Function::And | Function::Or | Function::Not | Function::Select => {
+        Function::Negate
+        | Function::Absolute
+        | Function::SquareRoot
+        | Function::Exp
+        | Function::Log
+        | Function::Sin
+        | Function::Cos
+        | Function::Tanh
+        | Function::Floor
+        | Function::Round
+        | Function::Less
+        | Function::LessEqual
+        | Function::Equal
+        | Function::And
+        | Function::Or
+        | Function::Not
+        | Function::Select => {
             b.problems.push(format!("{function:?} of two operands"));
             return x;
         }

@@ -112,7 +112,9 @@ impl Lowering<'_> {
                 }
                 (Operator::Output, _) if data.logical == Logical::Spikes => continue,
                 (Operator::Input | Operator::Output | Operator::Dense { .. } | Operator::Elementwise { .. }, _)
-                | (Operator::Concat | Operator::Read { .. }, _) => Signal { array: self.zeros(name, len), start: 0, len },
+                | (Operator::Concat | Operator::Read { .. }, _) => {
+                    Signal { array: self.zeros(name, len), start: 0, len }
+                }
             };
             self.signals.insert(node, signal);
         }
@@ -249,7 +251,10 @@ impl Lowering<'_> {
             Operator::Population { .. } => self.groups.get(&node).map(|group| (*group, start)),
             Operator::Slice { start: offset } => self.spike_source(self.operand(node, 0)?, start + offset),
             Operator::Reshape | Operator::Output => self.spike_source(self.operand(node, 0)?, start),
-            Operator::Input | Operator::Dense { .. } | Operator::Elementwise { .. } | Operator::Concat
+            Operator::Input
+            | Operator::Dense { .. }
+            | Operator::Elementwise { .. }
+            | Operator::Concat
             | Operator::Read { .. } => None,
         }
     }

@@ -51,7 +51,8 @@ impl System {
             exact.remove(position);
         }
         let rest: Vec<usize> = all.into_iter().filter(|index| !exact.contains(index)).collect();
-        let own_linear = |index: &usize| self.derivatives[*index].as_ref().is_some_and(|d| linear(d, state(*index)).is_some());
+        let own_linear =
+            |index: &usize| self.derivatives[*index].as_ref().is_some_and(|d| linear(d, state(*index)).is_some());
         let method = match self.method {
             Some(Method::Exact) if !rest.is_empty() => return Err(rest),
             Some(Method::ExponentialEuler) if !rest.iter().all(own_linear) => {
@@ -267,8 +268,15 @@ pub fn with_states<'a>(
 ) -> impl FnMut(&mut Builder, Symbol) -> Option<Value> + 'a {
     move |b, symbol| match symbol {
         Symbol::State(index) => values.get(index).copied(),
-        Symbol::Input(_) | Symbol::Weight | Symbol::Pre(_) | Symbol::Post(_) | Symbol::SourceIndex
-        | Symbol::TargetIndex | Symbol::Index | Symbol::Time | Symbol::TimeStep => outside(b, symbol),
+        Symbol::Input(_)
+        | Symbol::Weight
+        | Symbol::Pre(_)
+        | Symbol::Post(_)
+        | Symbol::SourceIndex
+        | Symbol::TargetIndex
+        | Symbol::Index
+        | Symbol::Time
+        | Symbol::TimeStep => outside(b, symbol),
     }
 }
 
@@ -291,8 +299,6 @@ pub fn after(b: &mut Builder, derivative: &Expr, index: usize, old: Value, elaps
 
 /// Whether [`after`] can serve this derivative.
 pub fn decays_alone(derivative: &Expr, index: usize) -> bool {
-    linear(derivative, state(index)).is_some_and(|(a, b)| {
-        Polynomial::of(&a).constant().is_some() && Polynomial::of(&b).constant().is_some()
-    })
+    linear(derivative, state(index))
+        .is_some_and(|(a, b)| Polynomial::of(&a).constant().is_some() && Polynomial::of(&b).constant().is_some())
 }
-

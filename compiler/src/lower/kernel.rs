@@ -202,9 +202,9 @@ fn uses(body: &[Inst]) -> Vec<usize> {
 fn fuse(body: &mut [Inst]) {
     let uses = uses(body);
     for index in 0..body.len() {
-        let product = |value: Value| match body[value.0 as usize] {
-            Inst::Binary(Binary::Multiply, a, b) if uses[value.0 as usize] == 1 => Some((a, b)),
-            _ => None,
+        let product = |value: Value| {
+            let Inst::Binary(Binary::Multiply, a, b) = body[value.0 as usize] else { return None };
+            (uses[value.0 as usize] == 1).then_some((a, b))
         };
         if let Inst::Binary(Binary::Add, x, y) = body[index] {
             let fused = product(x).map(|(a, b)| Inst::Fma(a, b, y));

@@ -1,7 +1,7 @@
 //! `Scheduled` to `Program`: flat arrays, kernels, matrices, events and their order.
 //!
 //! Populations and their equations: `population`, `integrate` · connections: `synapses` (where each state lives),
-//! `connection` · operators between presentations: `frame`, `dense`, `chain` · cells of arrays: `cells` · what an
+//! `connection`, `event`, `trace`, `decoder` · operators between presentations: `frame`, `dense`, `chain` · cells of arrays: `cells` · what an
 //! experiment does and measures: `phases` · what it costs: `costs`.
 
 mod algebra;
@@ -9,7 +9,9 @@ mod cells;
 mod chain;
 mod connection;
 mod costs;
+mod decoder;
 mod dense;
+mod event;
 mod expression;
 mod frame;
 mod integrate;
@@ -19,6 +21,7 @@ mod polynomial;
 mod population;
 mod propagator;
 mod synapses;
+mod trace;
 
 use std::collections::BTreeMap;
 

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nmc_program::{
-    Access, ArrayId, FitSpec, InputFeed, Metric, MetricKind, Op, Phase, PhaseKind, Probe, Probed,
-};
+use nmc_program::{Access, ArrayId, FitSpec, InputFeed, Metric, MetricKind, Op, Phase, PhaseKind, Probe, Probed};
 
 use super::Lowering;
 use super::kernel::Builder;
@@ -31,8 +29,13 @@ impl Lowering<'_> {
         match &self.network.graph[node].operator {
             Operator::Dense { weights: Weights::Ridge { .. }, .. } => Some(node),
             Operator::Output | Operator::Reshape => self.ridge_behind(self.operand(node, 0)?),
-            Operator::Input | Operator::Dense { .. } | Operator::Elementwise { .. } | Operator::Slice { .. }
-            | Operator::Concat | Operator::Population { .. } | Operator::Read { .. } => None,
+            Operator::Input
+            | Operator::Dense { .. }
+            | Operator::Elementwise { .. }
+            | Operator::Slice { .. }
+            | Operator::Concat
+            | Operator::Population { .. }
+            | Operator::Read { .. } => None,
         }
     }
 
@@ -103,7 +106,9 @@ impl Lowering<'_> {
         let output = |array: ArrayId| self.signals.get(&NodeId::new(array.index())).map(|signal| signal.array);
         let kind = match metric.kind.clone() {
             MetricKind::Accuracy { output: node, labels } => MetricKind::Accuracy { output: output(node)?, labels },
-            MetricKind::Nrmse { output: node, target, skip } => MetricKind::Nrmse { output: output(node)?, target, skip },
+            MetricKind::Nrmse { output: node, target, skip } => {
+                MetricKind::Nrmse { output: output(node)?, target, skip }
+            }
             MetricKind::MeanSquaredError { output: node, target, skip } => {
                 MetricKind::MeanSquaredError { output: output(node)?, target, skip }
             }
@@ -141,11 +146,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn probed(
-        &mut self,
-        probe: &network::Probe,
-        recorded: &mut BTreeMap<String, ArrayId>,
-    ) -> Option<(Probed, String)> {
+    fn probed(&mut self, probe: &network::Probe, recorded: &mut BTreeMap<String, ArrayId>) -> Option<(Probed, String)> {
         match &probe.what {
             network::Probed::Spikes => Some((Probed::Spikes(*self.groups.get(&probe.node)?), String::new())),
             network::Probed::Output => {

@@ -69,7 +69,8 @@ impl Polynomial {
             return;
         }
         let same = |other: &Term| {
-            other.factors.len() == term.factors.len() && other.factors.iter().all(|factor| term.factors.contains(factor))
+            other.factors.len() == term.factors.len()
+                && other.factors.iter().all(|factor| term.factors.contains(factor))
         };
         match self.terms.iter_mut().find(|other| same(other)) {
             Some(other) => other.coefficient += term.coefficient,

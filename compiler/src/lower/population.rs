@@ -47,8 +47,15 @@ impl Population {
                 let synaptic = self.synaptic.get(index).map_or(&[][..], Vec::as_slice);
                 Some(synaptic.iter().fold(signal, |sum, current| algebra::add(sum, current.clone())))
             }
-            Symbol::State(_) | Symbol::Weight | Symbol::Pre(_) | Symbol::Post(_) | Symbol::SourceIndex
-            | Symbol::TargetIndex | Symbol::Index | Symbol::Time | Symbol::TimeStep => None,
+            Symbol::State(_)
+            | Symbol::Weight
+            | Symbol::Pre(_)
+            | Symbol::Post(_)
+            | Symbol::SourceIndex
+            | Symbol::TargetIndex
+            | Symbol::Index
+            | Symbol::Time
+            | Symbol::TimeStep => None,
         })
     }
 
@@ -69,7 +76,11 @@ impl Population {
 }
 
 /// Names in a kernel over the elements of a population, but for its states.
-pub(crate) fn outside(inputs: Vec<Option<Signal>>, len: usize, dt: f64) -> impl FnMut(&mut Builder, Symbol) -> Option<Value> {
+pub(crate) fn outside(
+    inputs: Vec<Option<Signal>>,
+    len: usize,
+    dt: f64,
+) -> impl FnMut(&mut Builder, Symbol) -> Option<Value> {
     move |b, symbol| match symbol {
         Symbol::Input(index) => {
             let signal = (*inputs.get(index)?)?;
@@ -78,7 +89,11 @@ pub(crate) fn outside(inputs: Vec<Option<Signal>>, len: usize, dt: f64) -> impl 
         Symbol::Index => Some(b.nullary(Inst::Index)),
         Symbol::Time => Some(b.nullary(Inst::Time)),
         Symbol::TimeStep => Some(b.number(dt)),
-        Symbol::State(_) | Symbol::Weight | Symbol::Pre(_) | Symbol::Post(_) | Symbol::SourceIndex
+        Symbol::State(_)
+        | Symbol::Weight
+        | Symbol::Pre(_)
+        | Symbol::Post(_)
+        | Symbol::SourceIndex
         | Symbol::TargetIndex => None,
     }
 }
@@ -146,9 +161,11 @@ impl Lowering<'_> {
                 let mut b = Builder::default();
                 let states = population.states.clone();
                 let mut rest = outside(Vec::new(), population.len, self.program.dt);
-                let mut names = |b: &mut Builder, symbol: Symbol| match symbol {
-                    Symbol::State(other) => states.get(other).map(|array| b.load(*array, OWN)),
-                    _ => rest(b, symbol),
+                let mut names = |b: &mut Builder, symbol: Symbol| {
+                    if let Symbol::State(other) = symbol {
+                        return states.get(other).map(|array| b.load(*array, OWN));
+                    }
+                    rest(b, symbol)
                 };
                 let value = expression::number(&mut b, &mut names, initial);
                 b.store(array, OWN, value);
@@ -314,8 +331,14 @@ impl Lowering<'_> {
             let touches = |symbol: Symbol| match symbol {
                 Symbol::Post(state) => into && reset_touches(state),
                 Symbol::Pre(state) => out && reset_touches(state),
-                Symbol::State(_) | Symbol::Input(_) | Symbol::Weight | Symbol::SourceIndex | Symbol::TargetIndex
-                | Symbol::Index | Symbol::Time | Symbol::TimeStep => false,
+                Symbol::State(_)
+                | Symbol::Input(_)
+                | Symbol::Weight
+                | Symbol::SourceIndex
+                | Symbol::TargetIndex
+                | Symbol::Index
+                | Symbol::Time
+                | Symbol::TimeStep => false,
             };
             changes.into_iter().any(|change| touches(change.target) || mentions(&change.value, &touches))
         })
@@ -348,7 +371,8 @@ impl Lowering<'_> {
                 Initial::Kernel(kernel) => Op::Kernel { kernel, len: population.len, spikes: None },
                 Initial::Tensor { .. } => continue,
             };
-            if state.derivative.is_some() || population.dynamics.on_pre.iter().any(|c| c.target == Symbol::State(index)) {
+            if state.derivative.is_some() || population.dynamics.on_pre.iter().any(|c| c.target == Symbol::State(index))
+            {
                 self.program.begin.insert(0, op);
             }
         }
@@ -420,9 +444,12 @@ fn run_changes(
 ) -> Vec<Value> {
     for change in changes {
         let value = expression::number(b, &mut with_states(&values, rest), &population.closed(&change.value));
-        match change.target {
-            Symbol::State(index) if index < values.len() => values[index] = value,
-            other => b.problems.push(format!("a reset changes {other:?}")),
+        if let Symbol::State(index) = change.target
+            && index < values.len()
+        {
+            values[index] = value;
+        } else {
+            b.problems.push(format!("a reset changes {:?}", change.target));
         }
     }
     values

@@ -91,7 +91,9 @@ fn summable(dynamics: &Dynamics, index: usize, summed: &[usize]) -> Result<(), &
     }
     let mut remainder = derivative.clone();
     for &other in summed {
-        let Some((slope, rest)) = linear(&remainder, Symbol::State(other)) else { return Err("its equation is not linear") };
+        let Some((slope, rest)) = linear(&remainder, Symbol::State(other)) else {
+            return Err("its equation is not linear");
+        };
         if Polynomial::of(&slope).constant().is_none() {
             return Err("its equation has no constant coefficients");
         }
@@ -126,7 +128,9 @@ fn output_is_linear(output: &Expr, summed: &[usize]) -> Result<(), &'static str>
     }
     let mut remainder = output.clone();
     for &index in summed {
-        let Some((slope, rest)) = linear(&remainder, Symbol::State(index)) else { return Err("its output is not linear") };
+        let Some((slope, rest)) = linear(&remainder, Symbol::State(index)) else {
+            return Err("its output is not linear");
+        };
         if mentions(&slope, &|symbol| matches!(symbol, Symbol::State(_))) {
             return Err("its output is not linear");
         }

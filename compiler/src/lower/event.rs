@@ -1,0 +1,201 @@
+//! What one event does at a synapse or a neuron: kernels that run a rule's changes in order.
+
+use nmc_program::{Access, Amount, ArrayId, Binary, Effect, Inst, KernelId, Value};
+
+use super::Lowering;
+use super::algebra::{self, mentions};
+use super::connection::{Lowered, changes_weight};
+use super::expression;
+use super::integrate::after;
+use super::kernel::Builder;
+use super::synapses::{Role, added, is_weight};
+use crate::forms::equations::{Change, Expr, Symbol};
+use crate::forms::network;
+
+/// What a value belongs to.
+type Place = (ArrayId, Access);
+
+/// How the kernel of an event is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Over synapses.
+    Synapse,
+    /// Over synapses from neurons to themselves.
+    Relay,
+    /// Over neurons.
+    Neuron,
+}
+
+impl Lowering<'_> {
+    /// What an arriving spike does.
+    pub fn arrival(&mut self, lowered: &Lowered, connection: &network::Connection, changes: &[Change]) -> Effect {
+        if let [change] = changes
+            && let Some((array, Access::Target)) = self.place(lowered, connection, change.target, Side::Synapse)
+            && let Some(amount) = added(change)
+            && let Some(amount) = self.amount(lowered, connection, &amount)
+        {
+            return Effect::Add { array, amount };
+        }
+        Effect::Kernel(self.event(lowered, connection, changes, "on pre", Side::Synapse))
+    }
+
+    /// An amount that is a constant or one number a synapse, known before the run (or the weight itself).
+    pub fn amount(&mut self, lowered: &Lowered, connection: &network::Connection, amount: &Expr) -> Option<Amount> {
+        if let Some(value) = algebra::constant(amount) {
+            return Some(Amount::Constant(value));
+        }
+        if is_weight(amount) {
+            return lowered.weights.map(Amount::Array);
+        }
+        let more = mentions(amount, &|symbol| symbol != Symbol::Weight);
+        if more || algebra::random(amount) || changes_weight(connection) {
+            return None;
+        }
+        let name = format!("{}.amount", connection.name);
+        Some(Amount::Array(self.synapse_values(name, lowered.id, amount, lowered.weights)))
+    }
+
+    /// Where the value of a name is kept.
+    fn place(&self, lowered: &Lowered, connection: &network::Connection, symbol: Symbol, side: Side) -> Option<Place> {
+        let own = Access::Element { offset: 0 };
+        let (source, target) = match side {
+            Side::Synapse => (Access::Source, Access::Target),
+            Side::Relay => (Access::Target, Access::Target),
+            Side::Neuron => (own, own),
+        };
+        match symbol {
+            Symbol::State(state) => match lowered.roles.get(state)? {
+                Role::Summed => {
+                    let joint = lowered.joint.get(state).copied().flatten()?;
+                    Some((*self.populations.get(&connection.target)?.states.get(joint)?, target))
+                }
+                Role::Source { .. } => Some(((*lowered.states.get(state)?)?, source)),
+                Role::Target { .. } => Some(((*lowered.states.get(state)?)?, target)),
+                Role::Synapse => Some(((*lowered.states.get(state)?)?, Access::Synapse)),
+            },
+            Symbol::Weight => Some((lowered.weights?, Access::Synapse)),
+            Symbol::Pre(state) => Some((*self.populations.get(&connection.source)?.states.get(state)?, source)),
+            Symbol::Post(state) => Some((*self.populations.get(&connection.target)?.states.get(state)?, target)),
+            Symbol::Input(_)
+            | Symbol::SourceIndex
+            | Symbol::TargetIndex
+            | Symbol::Index
+            | Symbol::Time
+            | Symbol::TimeStep => None,
+        }
+    }
+
+    /// A kernel that runs changes in order.
+    pub fn event(
+        &mut self,
+        lowered: &Lowered,
+        connection: &network::Connection,
+        changes: &[Change],
+        what: &str,
+        side: Side,
+    ) -> KernelId {
+        let (mut b, dt) = (Builder::default(), self.program.dt);
+        let mut now: Vec<(Place, Value)> = Vec::new();
+        if side == Side::Synapse && touches_kept(lowered, changes) {
+            self.bring_up_to_date(&mut b, lowered, &mut now);
+        }
+        for change in changes {
+            let Some(place) = self.place(lowered, connection, change.target, side) else {
+                self.problems.push(format!("`{}` changes something that is nowhere", connection.name));
+                continue;
+            };
+            let mut names =
+                |b: &mut Builder, symbol: Symbol| self.value(b, lowered, connection, symbol, side, &now, dt);
+            let mut value = expression::number(&mut b, &mut names, &change.value);
+            if let Some((low, high)) = self.bounds(lowered, connection, change.target) {
+                let low = expression::number(&mut b, &mut names, &low);
+                let high = expression::number(&mut b, &mut names, &high);
+                value = b.clamp(value, low, high);
+            }
+            now.retain(|(other, _)| *other != place);
+            now.push((place, value));
+        }
+        for ((array, access), value) in now {
+            b.store(array, access, value);
+        }
+        self.kernel(format!("{}: {what}", connection.name), b)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub fn value(
+        &self,
+        b: &mut Builder,
+        lowered: &Lowered,
+        connection: &network::Connection,
+        symbol: Symbol,
+        side: Side,
+        now: &[(Place, Value)],
+        dt: f64,
+    ) -> Option<Value> {
+        match self.place(lowered, connection, symbol, side) {
+            Some(place) => match now.iter().find(|(other, _)| *other == place) {
+                Some((_, value)) => Some(*value),
+                None => Some(b.load(place.0, place.1)),
+            },
+            None => pair(b, symbol, dt),
+        }
+    }
+
+    pub fn bounds(&self, lowered: &Lowered, connection: &network::Connection, target: Symbol) -> Option<(Expr, Expr)> {
+        match target {
+            Symbol::Weight => lowered.dynamics.weight_bounds.clone(),
+            Symbol::State(state) => lowered.dynamics.states.get(state)?.bounds.clone(),
+            Symbol::Post(state) => {
+                let bounds = self.populations.get(&connection.target)?.dynamics.states.get(state)?.bounds.clone()?;
+                let constant = algebra::constant(&bounds.0).is_some() && algebra::constant(&bounds.1).is_some();
+                constant.then_some(bounds)
+            }
+            Symbol::Input(_)
+            | Symbol::Pre(_)
+            | Symbol::SourceIndex
+            | Symbol::TargetIndex
+            | Symbol::Index
+            | Symbol::Time
+            | Symbol::TimeStep => None,
+        }
+    }
+
+    /// States kept for each synapse at this moment, from those at its last event.
+    pub fn bring_up_to_date(&mut self, b: &mut Builder, lowered: &Lowered, now: &mut Vec<(Place, Value)>) {
+        let Some(last) = lowered.last else { return };
+        let time = b.nullary(Inst::Time);
+        let (before, zero) = (b.load(last, Access::Synapse), b.number(0.0));
+        let elapsed = b.binary(Binary::Subtract, time, before);
+        let elapsed = b.binary(Binary::Maximum, elapsed, zero);
+        now.push(((last, Access::Synapse), time));
+        for (state, declared) in lowered.dynamics.states.iter().enumerate() {
+            let kept = lowered.roles[state] == Role::Synapse;
+            if let (true, Some(derivative), Some(array)) = (kept, &declared.derivative, lowered.states[state]) {
+                let old = b.load(array, Access::Synapse);
+                match after(b, derivative, state, old, elapsed) {
+                    Some(value) => now.push(((array, Access::Synapse), value)),
+                    None => self.problems.push(format!("`{}` does not decay by itself", declared.name)),
+                }
+            }
+        }
+    }
+}
+
+/// Whether changes read or write a state kept for each synapse.
+fn touches_kept(lowered: &Lowered, changes: &[Change]) -> bool {
+    let kept =
+        |symbol: Symbol| matches!(symbol, Symbol::State(state) if lowered.roles.get(state) == Some(&Role::Synapse));
+    changes.iter().any(|change| kept(change.target) || mentions(&change.value, &kept))
+}
+
+/// Names that belong to a pair of neurons.
+pub(crate) fn pair(b: &mut Builder, symbol: Symbol, dt: f64) -> Option<Value> {
+    match symbol {
+        Symbol::SourceIndex => Some(b.nullary(Inst::SourceIndex)),
+        Symbol::TargetIndex => Some(b.nullary(Inst::TargetIndex)),
+        Symbol::Index => Some(b.nullary(Inst::Index)),
+        Symbol::Time => Some(b.nullary(Inst::Time)),
+        Symbol::TimeStep => Some(b.number(dt)),
+        Symbol::State(_) | Symbol::Input(_) | Symbol::Weight | Symbol::Pre(_) | Symbol::Post(_) => None,
+    }
+}
