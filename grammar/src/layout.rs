@@ -41,7 +41,7 @@ pub fn layout(file: FileId, text: &str, raw: &[Placed]) -> Layout {
         let next = raw.get(index + 1).map(|placed| placed.token);
         match placed.token {
             Token::Newline => line_end = true,
-            Token::Semicolon => state.separate(placed.start, placed.end),
+            Token::Semicolon => state.semicolon(placed),
             _ => {
                 if line_end || matches!(state.last(), None | Some(Token::Separator | Token::LeftBrace)) {
                     state.close_before_block(placed, next);
@@ -88,6 +88,16 @@ impl State<'_> {
         if !matches!(self.last(), None | Some(Token::Separator | Token::LeftBrace)) {
             self.out.tokens.push(Placed { token: Token::Separator, start, end });
         }
+    }
+
+    /// `;` ends a statement, so a list that is still open there was not closed.
+    fn semicolon(&mut self, placed: &Placed) {
+        let brace = self.stack.iter().rposition(|open| open.token == Token::LeftBrace).map_or(0, |at| at + 1);
+        if brace < self.stack.len() {
+            self.unclosed(brace, placed.start, "the statement ends here");
+            self.close_down_to(brace, placed.start);
+        }
+        self.separate(placed.start, placed.end);
     }
 
     /// Whether the line end before `token` ends a statement.

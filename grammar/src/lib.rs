@@ -3,6 +3,7 @@
 pub mod ast;
 pub mod codes;
 pub mod diagnostic;
+pub mod format;
 mod layout;
 mod message;
 pub mod parse;
@@ -11,6 +12,7 @@ pub mod suggest;
 pub mod token;
 mod tree;
 
+pub use format::format;
 pub use parse::{parse, parse_expression};
 
 lalrpop_util::lalrpop_mod!(

@@ -15,6 +15,7 @@ pub fn unexpected(file: FileId, text: &str, tokens: &[Placed], at: usize, expect
         .or_else(|| case.reserved_word())
         .or_else(|| case.chained_comparison())
         .or_else(|| case.equals())
+        .or_else(|| case.unused_value())
         .or_else(|| case.unknown_statement())
         .unwrap_or_else(|| case.general())
 }
@@ -137,14 +138,39 @@ impl Case<'_> {
         Some(Diagnostic::new(Code::E0112, message, self.span(self.at), label).with_help(help))
     }
 
+    /// A statement that is only a value: `v == 3 mV`, `dense(x)`.
+    fn unused_value(&self) -> Option<Diagnostic> {
+        let ends = matches!(self.token(self.at)?, Token::Separator | Token::RightBrace);
+        let start = self.statement_start();
+        if !ends || !self.expects("->") || self.expects("NUMBER") || self.token(start) == Some(Token::Connect) {
+            return None;
+        }
+        let place = self.span(start).to(self.span(self.at.saturating_sub(1)));
+        if let Some(equal) = (start..self.at).find(|at| self.tokens[*at].token == Token::Equal) {
+            let message = "`==` compares, it gives no value";
+            let error = Diagnostic::new(Code::E0112, message, self.span(equal), "a single `=` belongs here");
+            return Some(error.with_help("write `=`"));
+        }
+        Some(
+            Diagnostic::new(Code::E0101, "a value by itself does nothing", place, "goes nowhere")
+                .with_help("name it, `name = …`, or send it on, `… -> output`"),
+        )
+    }
+
     /// A statement that starts with a word no statement starts with.
     fn unknown_statement(&self) -> Option<Diagnostic> {
         let start = self.statement_start();
-        if self.token(start)? != Token::Name || self.at != start + 1 {
+        if self.token(start)? != Token::Name {
             return None;
         }
-        let follows = self.token(self.at)?;
-        if !(follows.is_word() || matches!(follows, Token::Name | Token::Number | Token::Text | Token::LeftBrace)) {
+        let follows = self.token(start + 1)?;
+        // Two names could be a field of two words; the parser stumbles on what stands behind them.
+        let stumbled = match self.at.checked_sub(start)? {
+            1 => follows.is_word() || matches!(follows, Token::Name | Token::Number | Token::Text | Token::LeftBrace),
+            2 => follows == Token::Name && self.expects(":"),
+            _ => false,
+        };
+        if !stumbled {
             return None;
         }
         let word = self.written(start);
@@ -164,7 +190,7 @@ impl Case<'_> {
         };
         let message = format!("no statement starts with `{word}`");
         let label = self.span(start);
-        Some(Diagnostic::new(Code::E0109, message, label, format!("{} cannot follow it", self.found())).with_help(help))
+        Some(Diagnostic::new(Code::E0109, message, label, "not a word of the language").with_help(help))
     }
 
     fn general(&self) -> Diagnostic {
@@ -229,6 +255,9 @@ impl Case<'_> {
         }
         if wanted.contains(&"the end of the statement") && wanted.len() > 1 {
             wanted.retain(|words| !matches!(*words, "`..`" | "`->`" | "`,`" | "`:`"));
+        }
+        if wanted.iter().any(|words| matches!(*words, "`)`" | "`]`")) {
+            wanted.retain(|words| !matches!(*words, "`..`" | "`:`"));
         }
         if wanted.len() > 4 {
             wanted.truncate(4);

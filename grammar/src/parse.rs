@@ -112,10 +112,16 @@ impl Reader<'_> {
 
     fn one_item(&mut self, tokens: &[Placed]) -> Option<Item> {
         let mut tokens = tokens.to_vec();
-        let (first, last) = (tokens.first()?.start, tokens.last()?.end);
-        let inside: Vec<usize> = self.spoiled.iter().copied().filter(|at| (first..=last).contains(at)).collect();
+        let last = tokens.last()?.end;
+        let inside: Vec<usize> = self.spoiled.extract_if(.., |at| *at <= last).collect();
         for offset in inside {
-            let at = tokens.partition_point(|placed| placed.end <= offset);
+            let mut at = tokens.partition_point(|placed| placed.end <= offset);
+            // Behind the last token of a line it belongs to that line.
+            let behind =
+                tokens.get(at).is_some_and(|next| self.build.text[offset..next.start.max(offset)].contains('\n'));
+            if behind && at > 0 && tokens[at - 1].token == Token::Separator {
+                at -= 1;
+            }
             if !take_out(&mut tokens, at) {
                 return None;
             }

@@ -7,6 +7,8 @@ use crate::ast::{BinaryOp, Expr, ExprKind, Ident};
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
 use crate::span::{FileId, Span};
+use crate::suggest::closest;
+use crate::token::STATEMENT_WORDS;
 
 /// Shared by all actions of one file.
 pub struct Build<'a> {
@@ -46,12 +48,32 @@ impl Build<'_> {
         self.expr(start, end, ExprKind::Binary(op, Box::new(a), Box::new(b)))
     }
 
+    /// `(a, b)`; `(a,)` is `a`.
+    pub fn tuple(&self, start: usize, end: usize, first: Expr, rest: Vec<Expr>) -> Expr {
+        if rest.is_empty() {
+            return first;
+        }
+        self.expr(start, end, ExprKind::Tuple(std::iter::once(first).chain(rest).collect()))
+    }
+
     /// `(c, d)` as a side of `connect` is the list `c, d`.
     pub fn untuple(&self, mut list: Vec<Expr>) -> Vec<Expr> {
         if let [Expr { kind: ExprKind::Tuple(inner), .. }] = &mut list[..] {
             return std::mem::take(inner);
         }
         list
+    }
+
+    /// Two words before a `:`, unless the first is a statement's word misspelt: `popluation exc: lif`.
+    pub fn key(&self, first: Ident, second: Ident) -> Vec<Ident> {
+        if let Some(known) = closest(&first.text, STATEMENT_WORDS.iter().copied()) {
+            let message = format!("no statement starts with `{}`", first.text);
+            self.errors.borrow_mut().push(
+                Diagnostic::new(Code::E0109, message, first.span, "not a word of the language")
+                    .with_help(format!("did you mean `{known}`?")),
+            );
+        }
+        vec![first, second]
     }
 
     /// A number with its unit. Its text is normalised: one space before the unit and around `per`.

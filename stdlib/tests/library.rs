@@ -40,3 +40,10 @@ fn every_name_it_uses_exists() {
         }
     }
 }
+
+#[test]
+fn every_module_is_laid_out() {
+    for module in modules() {
+        assert_eq!(nmc_grammar::format(module.text).as_deref(), Ok(module.text), "{}", module.path);
+    }
+}
