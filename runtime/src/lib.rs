@@ -1,8 +1,12 @@
 //! `Program` to `Results`: the simulator of the mapped chip. Knows no syntax.
 
+pub mod connect;
+pub mod fit;
 pub mod fuse;
 pub mod interpreter;
+pub mod jit;
 pub mod math;
+pub mod matrix;
 pub mod random;
 pub mod state;
 

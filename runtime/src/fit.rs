@@ -1,0 +1,104 @@
+//! Fits a readout by ridge regression: normal equations, solved by Cholesky in f64.
+
+use crate::RunError;
+use crate::matrix::Fitted;
+
+/// Weights [outputs, inputs] and biases that minimise |X W^T + b - Y|^2 + penalty |W|^2 (the bias is not penalised).
+/// `features` [samples, inputs], `targets` [samples, outputs], both row-major.
+pub fn ridge(
+    name: &str,
+    features: &[f64],
+    inputs: usize,
+    targets: &[f64],
+    outputs: usize,
+    penalty: f64,
+    bias: bool,
+) -> Result<(Fitted, Vec<f64>), RunError> {
+    let samples = features.len().checked_div(inputs).unwrap_or(0);
+    let count = samples.max(1) as f64;
+    let mean = |data: &[f64], width: usize, column: usize| {
+        if bias { data.iter().skip(column).step_by(width).sum::<f64>() / count } else { 0.0 }
+    };
+    let feature_means: Vec<f64> = (0..inputs).map(|i| mean(features, inputs, i)).collect();
+    let target_means: Vec<f64> = (0..outputs).map(|o| mean(targets, outputs, o)).collect();
+    let mut normal = vec![0.0; inputs * inputs];
+    let mut right = vec![0.0; outputs * inputs];
+    for (x, y) in features.chunks_exact(inputs).zip(targets.chunks_exact(outputs)) {
+        let centred: Vec<f64> = x.iter().zip(&feature_means).map(|(x, mean)| x - mean).collect();
+        for i in 0..inputs {
+            for j in 0..=i {
+                normal[i * inputs + j] += centred[i] * centred[j];
+            }
+            for o in 0..outputs {
+                right[o * inputs + i] += centred[i] * (y[o] - target_means[o]);
+            }
+        }
+    }
+    for i in 0..inputs {
+        normal[i * inputs + i] += penalty;
+    }
+    factor(&mut normal, inputs).ok_or_else(|| RunError {
+        code: "E0705",
+        message: format!("the readout {name} cannot be fitted: its features depend on each other"),
+        help: Some(String::from("use a larger ridge penalty, or more training samples than features")),
+    })?;
+    for column in right.chunks_exact_mut(inputs) {
+        solve(&normal, inputs, column);
+    }
+    let biases = (0..outputs).map(|o| {
+        let explained: f64 = right[o * inputs..(o + 1) * inputs].iter().zip(&feature_means).map(|(w, m)| w * m).sum();
+        target_means[o] - explained
+    });
+    let biases = biases.collect();
+    Ok((Fitted { outputs, inputs, weights: right }, biases))
+}
+
+/// The lower Cholesky factor in place; none if the matrix is not positive definite.
+fn factor(a: &mut [f64], n: usize) -> Option<()> {
+    for j in 0..n {
+        for i in j..n {
+            let dot: f64 = (0..j).map(|k| a[i * n + k] * a[j * n + k]).sum();
+            let value = a[i * n + j] - dot;
+            if i == j {
+                if value.is_nan() || value <= f64::EPSILON * a[j * n + j].abs() {
+                    return None;
+                }
+                a[j * n + j] = value.sqrt();
+            } else {
+                a[i * n + j] = value / a[j * n + j];
+            }
+        }
+    }
+    Some(())
+}
+
+fn solve(factor: &[f64], n: usize, x: &mut [f64]) {
+    for i in 0..n {
+        let dot: f64 = (0..i).map(|k| factor[i * n + k] * x[k]).sum();
+        x[i] = (x[i] - dot) / factor[i * n + i];
+    }
+    for i in (0..n).rev() {
+        let dot: f64 = (i + 1..n).map(|k| factor[k * n + i] * x[k]).sum();
+        x[i] = (x[i] - dot) / factor[i * n + i];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linear_law_is_found_again() {
+        let features: Vec<f64> = (0..40).flat_map(|s| [f64::from(s * 7 % 11), f64::from(s * 5 % 13)]).collect();
+        let targets: Vec<f64> = features.chunks(2).map(|x| 2.0 * x[0] - 0.5 * x[1] + 3.0).collect();
+        let (fitted, bias) = ridge("y", &features, 2, &targets, 1, 1e-12, true).unwrap();
+        assert!((fitted.weights[0] - 2.0).abs() < 1e-9 && (fitted.weights[1] + 0.5).abs() < 1e-9);
+        assert!((bias[0] - 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn dependent_features_without_penalty_are_refused() {
+        let features: Vec<f64> = (0..10).flat_map(|s| [f64::from(s), 2.0 * f64::from(s)]).collect();
+        assert_eq!(ridge("y", &features, 2, &[1.0; 10], 1, 0.0, false).unwrap_err().code, "E0705");
+    }
+}
