@@ -1,10 +1,12 @@
 //! Text to `Program`. Pure: no files, no clock, no randomness, no machine code; what it needs from outside comes through [`files::Files`].
 
+pub mod convert;
 pub mod elaborate;
 pub mod files;
 pub mod forms;
 pub mod lower;
 pub mod quantity;
+pub mod tile;
 
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Image, Precision};

@@ -67,6 +67,19 @@ codes! {
     E0454 "delay-without-bound"
     // E05 devices and chips
     // E06 mapping
+    E0601 "no-tile"
+    E0602 "too-many-arrays"
+    E0603 "no-converter"
+    E0604 "impossible-pin"
+    E0605 "accuracy-unreachable"
+    E0606 "no-unit"
+    W0607 "calibrated-on-test"
+    E0608 "buffer-too-small"
+    E0609 "too-many-neurons"
+    E0610 "too-many-synapses"
+    E0611 "no-spiking-core"
+    E0612 "no-such-core"
+    W0613 "limit-not-measured"
     // E07 run time
     // E09 files and the command line
     E0901 "file-not-found"

@@ -17,10 +17,16 @@ pub struct Converted {
     /// Full range of each node's output, found on the calibration data: values lie in `-range ..= range`.
     /// (node, range of the whole output), in the order of node ids.
     pub ranges: Vec<(NodeId, f64)>,
-    /// Full range of each block's partial sums, in the order of `Tiled::blocks`.
+    /// Full range of what each block's columns are converted with, in the order of `Tiled::blocks`: of its partial sums, or
+    /// of the sum of all blocks where a merge unit adds them first.
     pub block_ranges: Vec<f64>,
     /// For each pin, in order: how much worse the objective is than without it (0 when it costs nothing).
     pub pin_costs: Vec<f64>,
+    /// For each of `Tiled::merges`: the unit (`implements: sum`, index into `Chip::unit_kinds`) that adds the partial
+    /// sums in analog before they are converted or handed on; none: each is converted and they are added digitally.
+    pub merge_units: Vec<Option<usize>>,
+    /// Conversions a sample by converter (`sar(6)`).
+    pub conversions: nmc_program::Conversions,
 }
 
 /// The implementation of one operator.
@@ -58,6 +64,9 @@ pub struct Wire {
     pub converters: Vec<usize>,
     /// Why, in words.
     pub reason: String,
+    /// Conversions a sample by each of `converters` for this wire: 0 where another wire of the same source has paid for a
+    /// shared one; the sense converters of a layer cut by rows and added digitally convert each partial sum.
+    pub counts: Vec<f64>,
     /// Values through it a sample.
     pub count_per_sample: f64,
     /// Joules of its conversions a sample.
