@@ -32,8 +32,8 @@ struct Open {
     operators: usize,
 }
 
-/// Lays out one file.
-pub fn layout(file: FileId, text: &str, raw: &[Placed]) -> Layout {
+/// Lays out one file; stops when `limit` errors have been found.
+pub fn layout(file: FileId, text: &str, raw: &[Placed], limit: usize) -> Layout {
     let mut state =
         State { file, text, out: Layout::default(), stack: Vec::new(), suspect: None, depth: 0, top_operators: 0 };
     let mut line_end = false;
@@ -51,7 +51,7 @@ pub fn layout(file: FileId, text: &str, raw: &[Placed]) -> Layout {
                     state.separate(end, end);
                 }
                 line_end = false;
-                if !state.push(placed) {
+                if !state.push(placed) || state.out.errors.len() >= limit {
                     return state.out;
                 }
             }

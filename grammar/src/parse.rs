@@ -29,7 +29,7 @@ pub fn parse(file: FileId, text: &str) -> (File, Vec<Diagnostic>) {
     if errors.len() < MAX_ERRORS && !errors.iter().any(|error| error.code == Code::E0107) {
         // What could not be read spoils the statement around it: one mistake, one message.
         let mut spoiled: Vec<usize> = errors.iter().filter_map(place).collect();
-        let laid_out = layout(file, text, &tokens);
+        let laid_out = layout(file, text, &tokens, MAX_ERRORS);
         spoiled.extend(laid_out.spoiled);
         errors.extend(laid_out.errors);
         let build = Build { file, text, docs: &docs, errors: RefCell::new(Vec::new()) };
@@ -46,7 +46,7 @@ pub fn parse(file: FileId, text: &str) -> (File, Vec<Diagnostic>) {
 /// Reads a single expression, as in `--set name=value`.
 pub fn parse_expression(file: FileId, text: &str) -> Result<Expr, Vec<Diagnostic>> {
     let Lexed { tokens, docs, mut errors, .. } = lex(file, text, MAX_ERRORS);
-    let laid_out = layout(file, text, &tokens);
+    let laid_out = layout(file, text, &tokens, MAX_ERRORS);
     errors.extend(laid_out.errors);
     if !errors.is_empty() {
         return Err(errors);

@@ -139,7 +139,7 @@ fn statement() -> impl Strategy<Value = String> {
         4 => format!("connect a -> b {{\n weight: {a} // w\n delay: {b}\n }}"),
         5 => format!("noise read: normal(0, {a})"),
         6 => format!("if {a} {{ v = {b} }} else {{\n// empty\n}}"),
-        7 => format!("for i in 0..4 {{ /* */ }}").replace("/* */", &format!("a = {b}")),
+        7 => format!("for i in 0..4 {{ a = {b} }}"),
         _ => format!("{a}\n   |> relu -> {}", "y"),
     })
 }

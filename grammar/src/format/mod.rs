@@ -21,6 +21,6 @@ pub fn format(text: &str) -> Result<String, Vec<Diagnostic>> {
         return Err(errors);
     }
     let lexed = lex(file, text, MAX_ERRORS);
-    let tokens = layout(file, text, &lexed.tokens).tokens;
+    let tokens = layout(file, text, &lexed.tokens, MAX_ERRORS).tokens;
     Ok(print::print(&pieces::read(text, &tokens, &lexed.comments)))
 }
