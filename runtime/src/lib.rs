@@ -1,16 +1,24 @@
 //! `Program` to `Results`: the simulator of the mapped chip. Knows no syntax.
 
 pub mod connect;
+pub mod energy;
+pub mod engine;
 pub mod fit;
 pub mod fuse;
 pub mod interpreter;
 pub mod jit;
+pub mod lanes;
 pub mod math;
 pub mod matrix;
+pub mod metrics;
 pub mod random;
+pub mod record;
+pub mod spikes;
 pub mod state;
 
-use nmc_program::{ComponentKind, Program};
+use nmc_program::ComponentKind;
+
+pub use engine::run;
 
 /// Which engine runs the kernels. The interpreter is their meaning; the JIT equals it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -88,9 +96,4 @@ pub struct RunError {
     pub message: String,
     /// How to mend it.
     pub help: Option<String>,
-}
-
-/// Runs a program.
-pub fn run(_program: &Program, _options: &RunOptions) -> Result<Results, RunError> {
-    Err(RunError { code: "E0701", message: String::from("nothing runs yet"), help: None })
 }

@@ -27,7 +27,7 @@ impl Real for f64 {
 }
 
 /// One array: `lanes` times `stride` elements; an array that lanes share has one lane, whatever the batch.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Buffer<T> {
     /// The elements.
     pub data: Vec<T>,

@@ -1,0 +1,87 @@
+//! Numbers computed from what a phase put out.
+
+use std::collections::BTreeMap;
+
+use nmc_program::{Aggregate, ArrayId, Compare, Metric, MetricKind, Program, Requirement, TensorId};
+
+/// Outputs of a phase: for each array, [sample, element].
+pub type Outputs = BTreeMap<ArrayId, Vec<f64>>;
+
+/// One metric of a phase. `last` gives an array's values at the end of the phase.
+pub fn compute(
+    program: &Program,
+    metric: &Metric,
+    outputs: &Outputs,
+    samples: usize,
+    last: impl Fn(ArrayId) -> Vec<f64>,
+) -> f64 {
+    let of = |array: &ArrayId| outputs.get(array).map_or(&[][..], Vec::as_slice);
+    match &metric.kind {
+        MetricKind::Accuracy { output, labels } => {
+            let values = of(output);
+            let labels = &program.tensors[labels.index()].data;
+            let width = values.len().checked_div(samples).unwrap_or(0).max(1);
+            let right = values.chunks_exact(width).enumerate().filter(|(s, row)| largest(row) as f64 == labels.get(*s));
+            right.count() as f64 / samples as f64
+        }
+        MetricKind::Nrmse { output, target, skip } => {
+            let (error, variance) = errors(program, of(output), *target, samples, *skip);
+            (error / variance).sqrt()
+        }
+        MetricKind::MeanSquaredError { output, target, skip } => errors(program, of(output), *target, samples, *skip).0,
+        MetricKind::Output { output, aggregate } => aggregated(of(output), *aggregate),
+        MetricKind::Final { array, aggregate } => aggregated(&last(*array), *aggregate),
+    }
+}
+
+/// Index of the largest, the first of equals.
+fn largest(row: &[f64]) -> usize {
+    let mut best = 0;
+    for (index, value) in row.iter().enumerate() {
+        if *value > row[best] {
+            best = index;
+        }
+    }
+    best
+}
+
+/// Mean squared error, and variance of the target.
+fn errors(program: &Program, values: &[f64], target: TensorId, samples: usize, skip: usize) -> (f64, f64) {
+    let data = &program.tensors[target.index()].data;
+    let width = values.len().checked_div(samples).unwrap_or(0);
+    let range = (skip * width).min(values.len())..values.len();
+    let count = range.len() as f64;
+    let mean = range.clone().map(|i| data.get(i)).sum::<f64>() / count;
+    let variance = range.clone().map(|i| (data.get(i) - mean).powi(2)).sum::<f64>() / count;
+    let error = range.map(|i| (values[i] - data.get(i)).powi(2)).sum::<f64>() / count;
+    (error, variance)
+}
+
+fn aggregated(values: &[f64], aggregate: Aggregate) -> f64 {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    match aggregate {
+        Aggregate::Mean => mean,
+        Aggregate::StandardDeviation => (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count).sqrt(),
+        Aggregate::Minimum => values.iter().copied().fold(f64::INFINITY, f64::min),
+        Aggregate::Maximum => values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        Aggregate::Sum => values.iter().sum(),
+    }
+}
+
+/// In words, if the requirement does not hold.
+pub fn failure(requirement: &Requirement, metrics: &[(String, f64)]) -> Option<String> {
+    let Some((_, value)) = metrics.iter().find(|(name, _)| *name == requirement.metric) else {
+        return Some(format!("required {}, but there is no {}", requirement.text, requirement.metric));
+    };
+    let limit = requirement.value;
+    let holds = match requirement.comparison {
+        Compare::Less => *value < limit,
+        Compare::LessEqual => *value <= limit,
+        Compare::Greater => *value > limit,
+        Compare::GreaterEqual => *value >= limit,
+        Compare::Equal => *value == limit,
+        Compare::NotEqual => *value != limit,
+    };
+    (!holds).then(|| format!("required {}, but {} is {value}", requirement.text, requirement.metric))
+}

@@ -1,0 +1,162 @@
+//! What probes record, sample by sample, and how it is put together.
+
+use std::collections::BTreeMap;
+
+use nmc_program::{ArrayId, Phase, PhaseKind, Probed, Program};
+
+use crate::metrics::Outputs;
+use crate::spikes::Carrier;
+use crate::state::{Buffer, Real};
+use crate::{Recorded, Recording};
+
+/// What one sample left behind.
+#[derive(Debug, Clone, Default)]
+pub struct SampleRecord {
+    /// By probe: elements and ticks of spikes.
+    spikes: Vec<(Vec<u32>, Vec<u64>)>,
+    /// By probe: ticks, and values [tick, element].
+    values: Vec<(Vec<u64>, Vec<f64>)>,
+    /// Wanted arrays at the end of the sample.
+    ends: BTreeMap<ArrayId, Vec<f64>>,
+    /// Whether probes record in this phase at all.
+    listens: bool,
+    /// The first array found to hold something that is no number.
+    pub broken: Option<String>,
+}
+
+impl SampleRecord {
+    /// Nothing recorded yet.
+    pub fn new(program: &Program, phase: &Phase) -> Self {
+        let probes = program.probes.len();
+        let listens = phase.kind != PhaseKind::Train;
+        let (spikes, values) = (vec![Default::default(); probes], vec![Default::default(); probes]);
+        SampleRecord { spikes, values, listens, ..SampleRecord::default() }
+    }
+
+    /// At the end of a tick.
+    pub fn tick<'g, T: Real>(
+        &mut self,
+        program: &Program,
+        buffers: &[Buffer<T>],
+        lane: usize,
+        tick: u64,
+        spikes: impl Fn(usize) -> &'g [u32],
+    ) {
+        if !self.listens {
+            return;
+        }
+        for (index, probe) in program.probes.iter().enumerate() {
+            let (first, end) = probe.range;
+            match probe.probed {
+                Probed::Spikes(group) => {
+                    let (elements, ticks) = &mut self.spikes[index];
+                    for &element in spikes(group.index()).iter().filter(|&&e| (first..end).contains(&(e as usize))) {
+                        elements.push(element);
+                        ticks.push(tick);
+                    }
+                }
+                Probed::Array(array) if tick.is_multiple_of(u64::from(probe.every.max(1))) => {
+                    let (ticks, values) = &mut self.values[index];
+                    ticks.push(tick);
+                    values.extend(buffers[array.index()].lane(lane)[first..end].iter().map(|v| v.wide()));
+                }
+                Probed::Array(_) | Probed::Output(_) | Probed::Synapses(..) => {}
+            }
+        }
+    }
+
+    /// At the end of the sample.
+    pub fn end<T: Real>(&mut self, program: &Program, phase: &Phase, buffers: &[Buffer<T>], lane: usize) {
+        for array in crate::lanes::wanted(program, phase) {
+            let values = buffers[array.index()].lane(lane).iter().map(|v| v.wide()).collect();
+            self.ends.insert(array, values);
+        }
+        for (array, buffer) in program.arrays.iter().zip(buffers) {
+            if array.per_lane && buffer.lane(lane).iter().any(|v| v.wide().is_nan()) {
+                self.broken = Some(array.name.clone());
+                return;
+            }
+        }
+    }
+}
+
+/// Outputs of all samples, in order.
+pub fn outputs(records: &[SampleRecord]) -> Outputs {
+    let mut outputs = Outputs::new();
+    for record in records {
+        for (array, values) in &record.ends {
+            outputs.entry(*array).or_default().extend_from_slice(values);
+        }
+    }
+    outputs
+}
+
+/// Puts the samples of a phase into recordings, after those of earlier phases. `before`: ticks and samples of earlier phases.
+pub fn gather(
+    program: &Program,
+    phase: &Phase,
+    records: Vec<SampleRecord>,
+    before: (u64, usize),
+    into: &mut [Recording],
+) {
+    if phase.kind == PhaseKind::Train {
+        return;
+    }
+    for (number, mut record) in records.into_iter().enumerate() {
+        let tick_start = before.0 + number as u64 * u64::from(phase.ticks);
+        for (index, (probe, recording)) in program.probes.iter().zip(into.iter_mut()).enumerate() {
+            match &mut recording.values {
+                Recorded::Spikes { neuron, step, .. } => {
+                    let (elements, ticks) = &record.spikes[index];
+                    neuron.extend_from_slice(elements);
+                    step.extend(ticks.iter().map(|tick| tick + tick_start));
+                }
+                Recorded::Values { times, data, .. } => {
+                    if let Probed::Output(array) = probe.probed {
+                        times.push((before.1 + number) as f64);
+                        if let Some(values) = record.ends.get(&array) {
+                            data.extend_from_slice(&values[probe.range.0..probe.range.1]);
+                        }
+                    } else {
+                        let (ticks, values) = &mut record.values[index];
+                        times.extend(ticks.iter().map(|tick| (tick + tick_start) as f64 * program.dt));
+                        data.append(values);
+                    }
+                }
+                Recorded::Synapses { .. } => {}
+            }
+        }
+    }
+}
+
+/// Empty recordings, one for each probe.
+pub fn recordings(program: &Program) -> Vec<Recording> {
+    let probes = program.probes.iter();
+    probes
+        .map(|probe| {
+            let elements = probe.range.1 - probe.range.0;
+            let values = match probe.probed {
+                Probed::Spikes(_) => Recorded::Spikes { neuron: Vec::new(), step: Vec::new(), dt: program.dt },
+                Probed::Array(_) | Probed::Output(_) => {
+                    Recorded::Values { times: Vec::new(), elements, data: Vec::new() }
+                }
+                Probed::Synapses(..) => Recorded::Synapses { source: Vec::new(), target: Vec::new(), data: Vec::new() },
+            };
+            Recording { name: probe.name.clone(), unit: probe.unit.clone(), values }
+        })
+        .collect()
+}
+
+/// Fills in the synapses at the end of the run.
+pub fn synapses<T: Real>(program: &Program, carriers: &[Carrier], buffers: &[Buffer<T>], into: &mut [Recording]) {
+    for (probe, recording) in program.probes.iter().zip(into) {
+        if let (Probed::Synapses(connection, array), Recorded::Synapses { source, target, data }) =
+            (probe.probed, &mut recording.values)
+        {
+            let wiring = &carriers[connection.index()].wiring;
+            source.clone_from(&wiring.sources);
+            target.clone_from(&wiring.targets);
+            *data = buffers[array.index()].lane(0).iter().map(|v| v.wide()).collect();
+        }
+    }
+}
