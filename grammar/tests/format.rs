@@ -12,10 +12,12 @@ fn reference() -> Vec<String> {
     text.split("```nmc\n").skip(1).filter_map(|rest| rest.split("```").next()).map(str::to_string).collect()
 }
 
-/// The programs beside this test.
+/// The programs beside this test, and the examples.
 fn programs() -> Vec<String> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs");
-    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let folders = ["/tests/programs", "/../examples"];
+    let entries = folders.map(|folder| std::fs::read_dir(format!("{}{folder}", env!("CARGO_MANIFEST_DIR"))).unwrap());
+    let mut paths: Vec<_> = entries.into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "nmc"));
     paths.sort();
     paths.into_iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
 }
