@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use crate::energy::{self, Counts};
 use crate::interpreter::{Computable, Interpreter};
+use crate::jit::Jit;
 use crate::jit::product::Product;
 use crate::lanes::{Lanes, Moment, Shared, fit_readouts, prepare};
 use crate::matrix;
@@ -227,15 +228,17 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
     }
 }
 
-/// The engine asked for.
+/// The engine asked for; where machine code cannot be made, the interpreter, and a note of why.
 fn kernels<'a, T: Computable>(
     program: &'a Program,
     kind: EngineKind,
     fallbacks: &mut Vec<String>,
 ) -> Box<dyn Kernels<T> + 'a> {
-    match kind {
-        EngineKind::Interpreter => {}
-        EngineKind::Jit => fallbacks.push(String::from("machine code is not made yet: the interpreter ran")),
+    if kind == EngineKind::Jit {
+        match Jit::new(program) {
+            Ok(jit) => return Box::new(jit),
+            Err(reason) => fallbacks.push(reason),
+        }
     }
     Box::new(Interpreter::new(&program.kernels))
 }

@@ -1,4 +1,290 @@
-//! What needs `unsafe`: generated code and tuned products. Nowhere else in the project may it stand.
+//! Machine code for kernels, by Cranelift, and tuned products. `unsafe` stands here and nowhere else in the project.
 #![allow(unsafe_code)]
 
+mod body;
+mod calls;
+mod emit;
+mod function;
 pub mod product;
+
+use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::{FuncId, Linkage, Module};
+use nmc_program::{Access, Effect, Initial, Kernel, KernelId, Len, Op, Program};
+
+use crate::fuse::fuse;
+use crate::math::has_fma;
+use crate::state::{Buffer, Clock, Indices, Kernels, Real, Synapses};
+use body::Calls;
+use calls::Args;
+
+type Code = extern "C" fn(*const Args);
+
+/// The compiled kernels of a program.
+pub struct Jit {
+    /// Present until dropped.
+    module: Option<JITModule>,
+    kernels: Vec<Kernel>,
+    dense: Vec<Option<Code>>,
+    indexed: Vec<Option<Code>>,
+}
+
+// SAFETY: the module is only touched when it is dropped; the code it holds is read-only.
+unsafe impl Sync for Jit {}
+
+impl Drop for Jit {
+    fn drop(&mut self) {
+        if let Some(module) = self.module.take() {
+            // SAFETY: nobody runs the code any more, and the pointers to it go with `self`.
+            unsafe { module.free_memory() };
+        }
+    }
+}
+
+/// How the kernels of a program are run.
+fn forms(program: &Program) -> (Vec<bool>, Vec<bool>) {
+    let mut dense = vec![false; program.kernels.len()];
+    let mut indexed = dense.clone();
+    for array in &program.arrays {
+        if let Initial::Kernel(kernel) = array.initial {
+            let over_synapses = matches!(array.len, Len::Synapses(_));
+            let form = if over_synapses { &mut indexed } else { &mut dense };
+            form[kernel.index()] = true;
+        }
+    }
+    for connection in &program.connections {
+        if let Effect::Kernel(kernel) = connection.on_pre {
+            indexed[kernel.index()] = true;
+        }
+        if let Some(kernel) = connection.on_post {
+            indexed[kernel.index()] = true;
+        }
+    }
+    for op in program.programming.iter().chain(&program.begin).chain(&program.tick).chain(&program.end) {
+        if let Op::Kernel { kernel, .. } = op {
+            dense[kernel.index()] = true;
+        }
+        if let Op::OnSpikes { kernel, .. } = op {
+            indexed[kernel.index()] = true;
+        }
+    }
+    (dense, indexed)
+}
+
+impl Jit {
+    /// Compiles the kernels; the error says what could not be compiled.
+    pub fn new(program: &Program) -> Result<Self, String> {
+        let wide = program.precision == nmc_program::Precision::F64;
+        let mut module = module(wide)?;
+        let (dense, indexed) = forms(program);
+        let kernels: Vec<Kernel> = program.kernels.iter().map(fuse).collect();
+        let mut compile = |wanted: &[bool], listed: bool| -> Result<Vec<Option<FuncId>>, String> {
+            kernels
+                .iter()
+                .zip(wanted)
+                .map(|(kernel, &wanted)| {
+                    let id = wanted.then(|| {
+                        if wide {
+                            define::<true>(&mut module, kernel, listed)
+                        } else {
+                            define::<false>(&mut module, kernel, listed)
+                        }
+                    });
+                    id.transpose().map_err(|error| format!("kernel {}: {error}", kernel.name))
+                })
+                .collect()
+        };
+        let (dense, indexed) = (compile(&dense, false)?, compile(&indexed, true)?);
+        module.finalize_definitions().map_err(|error| error.to_string())?;
+        let code = |id: Option<FuncId>| {
+            // SAFETY: the function was defined with just this signature.
+            id.map(|id| unsafe { std::mem::transmute::<*const u8, Code>(module.get_finalized_function(id)) })
+        };
+        let dense = dense.into_iter().map(code).collect();
+        let indexed = indexed.into_iter().map(code).collect();
+        Ok(Jit { module: Some(module), kernels, dense, indexed })
+    }
+
+    /// Calls a function for a lane, with the slots' arrays checked to hold the elements below `len`.
+    fn call<T: Real>(
+        &self,
+        code: Code,
+        kernel: KernelId,
+        buffers: &mut [Buffer<T>],
+        lane: usize,
+        len: usize,
+        mut args: Args,
+    ) {
+        let mut slots = Vec::with_capacity(self.kernels[kernel.index()].slots.len());
+        for slot in &self.kernels[kernel.index()].slots {
+            let array = buffers[slot.array.index()].lane_mut(lane);
+            let needed = match slot.access {
+                Access::Element { offset } => offset + len,
+                Access::Broadcast { offset } => offset + 1,
+                Access::Synapse => len,
+                // Checked where sources and targets are known.
+                Access::Source | Access::Target => 0,
+            };
+            assert!(needed <= array.len(), "a kernel reaches beyond its array");
+            slots.push(array.as_mut_ptr().cast::<u8>());
+        }
+        args.slots = slots.as_ptr();
+        code(&raw const args);
+    }
+}
+
+fn args(clock: Clock) -> Args {
+    let null = std::ptr::null();
+    let (spikes, slots) = (std::ptr::null_mut(), std::ptr::null());
+    let Clock { seed, tick, sample, time } = clock;
+    Args { slots, start: 0, end: 0, list: null, sources: null, targets: null, spikes, time, seed, tick, sample }
+}
+
+impl<T: Real> Kernels<T> for Jit {
+    fn dense(
+        &self,
+        kernel: KernelId,
+        buffers: &mut [Buffer<T>],
+        lane: usize,
+        len: usize,
+        clock: Clock,
+        spikes: Option<&mut [u8]>,
+        synapses: Option<Synapses>,
+    ) {
+        if let Some(synapses) = synapses {
+            self.synapses(
+                kernel,
+                buffers,
+                lane,
+                Synapses { indices: Indices::Range(0, len as u32), ..synapses },
+                clock,
+            );
+            return;
+        }
+        let Some(code) = self.dense[kernel.index()] else { return };
+        let mut args = args(clock);
+        args.end = len as u64;
+        if let Some(spikes) = spikes {
+            assert!(spikes.len() >= len.div_ceil(8), "too few bytes for the spikes");
+            spikes.fill(0);
+            args.spikes = spikes.as_mut_ptr();
+        } else {
+            let marks =
+                self.kernels[kernel.index()].body.iter().any(|inst| matches!(inst, nmc_program::Inst::Spike(_)));
+            assert!(!marks, "a kernel marks spikes that nobody takes");
+        }
+        self.call(code, kernel, buffers, lane, len, args);
+    }
+
+    fn list(&self, kernel: KernelId, buffers: &mut [Buffer<T>], lane: usize, elements: &[u32], clock: Clock) {
+        let Some(code) = self.indexed[kernel.index()] else { return };
+        assert!(
+            !function::needs_pairs(&self.kernels[kernel.index()]),
+            "a kernel asks for synapses where there are none"
+        );
+        let mut args = args(clock);
+        args.end = elements.len() as u64;
+        args.list = elements.as_ptr();
+        let len = elements.iter().max().map_or(0, |&last| last as usize + 1);
+        self.call(code, kernel, buffers, lane, len, args);
+    }
+
+    fn synapses(&self, kernel: KernelId, buffers: &mut [Buffer<T>], lane: usize, synapses: Synapses, clock: Clock) {
+        let Some(code) = self.indexed[kernel.index()] else { return };
+        let mut args = args(clock);
+        args.sources = synapses.sources.as_ptr();
+        args.targets = synapses.targets.as_ptr();
+        let len = match synapses.indices {
+            Indices::Range(start, end) => {
+                (args.start, args.end) = (u64::from(start), u64::from(end));
+                end as usize
+            }
+            Indices::List(list) => {
+                args.end = list.len() as u64;
+                args.list = list.as_ptr();
+                list.iter().max().map_or(0, |&last| last as usize + 1)
+            }
+        };
+        assert!(len <= synapses.sources.len() && len <= synapses.targets.len(), "a synapse that does not exist");
+        let (mut source, mut target) = (0, 0);
+        let mut see = |index: usize| {
+            source = source.max(synapses.sources[index]);
+            target = target.max(synapses.targets[index]);
+        };
+        match synapses.indices {
+            Indices::Range(start, end) => (start as usize..end as usize).for_each(&mut see),
+            Indices::List(list) => list.iter().for_each(|&index| see(index as usize)),
+        }
+        for slot in &self.kernels[kernel.index()].slots {
+            let held = buffers[slot.array.index()].lane(lane).len();
+            let fits = match slot.access {
+                Access::Source => (source as usize) < held || len == 0,
+                Access::Target => (target as usize) < held || len == 0,
+                Access::Element { .. } | Access::Broadcast { .. } | Access::Synapse => true,
+            };
+            assert!(fits, "a synapse joins a neuron that does not exist");
+        }
+        self.call(code, kernel, buffers, lane, len, args);
+    }
+}
+
+/// A module for this processor, with the functions that kernels call.
+fn module(wide: bool) -> Result<JITModule, String> {
+    let mut flags = settings::builder();
+    let wanted = [
+        ("opt_level", "speed"),
+        ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+        ("is_pic", "false"),
+    ];
+    for (name, value) in wanted {
+        flags.set(name, value).map_err(|error| error.to_string())?;
+    }
+    let isa = cranelift_native::builder().map_err(String::from)?;
+    let isa = isa.finish(settings::Flags::new(flags)).map_err(|error| error.to_string())?;
+    let mut builder = JITBuilder::with_isa(isa, cranelift_module::default_libcall_names());
+    for (name, address, _) in calls::table(wide) {
+        builder.symbol(name, address);
+    }
+    builder.symbol("draw", calls::draw(wide));
+    Ok(JITModule::new(builder))
+}
+
+/// Compiles one form of one kernel.
+fn define<const WIDE: bool>(module: &mut JITModule, kernel: &Kernel, listed: bool) -> Result<FuncId, String> {
+    let pointer = module.target_config().pointer_type();
+    let signature = |module: &JITModule, params: &[Type], returns: &[Type]| {
+        let mut signature = Signature::new(module.target_config().default_call_conv);
+        signature.params.extend(params.iter().map(|&ty| AbiParam::new(ty)));
+        signature.returns.extend(returns.iter().map(|&ty| AbiParam::new(ty)));
+        signature
+    };
+    let float = if WIDE { types::F64 } else { types::F32 };
+    let mut context = module.make_context();
+    context.func.signature = signature(module, &[pointer], &[]);
+    let function = module.declare_anonymous_function(&context.func.signature).map_err(|error| error.to_string())?;
+    let mut import = |name: &str, params: &[Type]| {
+        let signature = signature(module, params, &[float]);
+        let id = module.declare_function(name, Linkage::Import, &signature).map_err(|error| error.to_string())?;
+        Ok::<_, String>(module.declare_func_in_func(id, &mut context.func))
+    };
+    let calls = Calls {
+        sin: import("sin", &[float])?,
+        cos: import("cos", &[float])?,
+        tanh: import("tanh", &[float])?,
+        power: import("power", &[float, float])?,
+        draw: import("draw", &[pointer, types::I32, types::I64, types::I32, types::I32])?,
+    };
+    let mut holder = FunctionBuilderContext::new();
+    let mut builder = FunctionBuilder::new(&mut context.func, &mut holder);
+    if listed {
+        function::indexed::<WIDE>(&mut builder, kernel, calls, has_fma())?;
+    } else {
+        function::dense::<WIDE>(&mut builder, kernel, calls, has_fma())?;
+    }
+    builder.seal_all_blocks();
+    builder.finalize(module.target_config());
+    module.define_function(function, &mut context).map_err(|error| format!("{error:?}"))?;
+    Ok(function)
+}
