@@ -6,6 +6,7 @@ pub mod files;
 pub mod forms;
 pub mod lower;
 pub mod quantity;
+pub mod stages;
 pub mod tile;
 
 use nmc_grammar::diagnostic::Diagnostic;

@@ -21,6 +21,8 @@ mod polynomial;
 mod population;
 mod propagator;
 mod synapses;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 use std::collections::BTreeMap;
