@@ -1,6 +1,6 @@
 //! Dense layers: exact, or block by block on arrays with their drivers and sense circuits; partial sums and bias are added digitally.
 
-use nmc_program::{Access, Initial, Len, Matrix, MatrixId, Op, TensorId, WeightSource};
+use nmc_program::{Access, Initial, Len, Matrix, MatrixId, Op, TensorId, Value, WeightSource};
 
 use super::kernel::Builder;
 use super::{Lowering, Signal, chain};
@@ -90,19 +90,47 @@ impl Lowering<'_> {
             self.cells(matrix, node, block.tile_kind);
             let partial = self.zeros(name, len);
             ops.push(multiply(matrix, Signal { start: from.start + start, ..from }, partial, 0));
-            let mut value = b.load(partial, Access::Element { offset: 0 });
-            if let Some(sense) = sense {
-                let range = self.scheduled.placed.converted.block_ranges.get(*index).copied();
-                let range = range.filter(|range| *range > 0.0).unwrap_or(1.0);
-                value = chain::convert(&mut b, value, sense, range, false);
-            }
-            partials.push(value);
+            let value = b.load(partial, Access::Element { offset: 0 });
+            partials.push((value, self.block_range(*index)));
         }
+        let mut partials = match self.merge_unit(node, outputs) {
+            // Added before they are sensed, once; the unit's noise is a share of the sum's range.
+            Some(noise) => {
+                let range = partials.first().map_or(1.0, |(_, range)| *range);
+                let values: Vec<Value> = partials.iter().map(|(value, _)| *value).collect();
+                let mut sum = chain::sum(&mut b, &values);
+                if noise > 0.0 {
+                    sum = chain::noisy(&mut b, sum, noise * range);
+                }
+                vec![(sum, range)]
+            }
+            None => partials,
+        };
+        if let Some(sense) = sense {
+            for (value, range) in &mut partials {
+                *value = chain::convert(&mut b, *value, sense, *range, false);
+            }
+        }
+        let mut partials: Vec<Value> = partials.into_iter().map(|(value, _)| value).collect();
         partials.extend(bias.map(|bias| b.load(bias, Access::Element { offset: outputs.0 })));
         let sum = chain::sum(&mut b, &partials);
         b.store(to.array, Access::Element { offset: to.start + outputs.0 }, sum);
         let kernel = self.kernel(format!("{}[{}..{}]: sense", self.name(node), outputs.0, outputs.1), b);
         ops.push(Op::Kernel { kernel, len, spikes: None });
+    }
+
+    /// Full range of what a block's columns are converted with.
+    fn block_range(&self, block: usize) -> f64 {
+        let range = self.scheduled.placed.converted.block_ranges.get(block).copied();
+        range.filter(|range| range.is_finite() && *range > 0.0).unwrap_or(1.0)
+    }
+
+    /// The noise (a share of full range) of the unit that adds a layer's partial sums in analog; none: they are added digitally.
+    fn merge_unit(&self, node: NodeId, outputs: (usize, usize)) -> Option<f64> {
+        let converted = &self.scheduled.placed.converted;
+        let merge = converted.tiled.merges.iter().position(|merge| merge.layer == node && merge.outputs == outputs)?;
+        let unit = converted.merge_units.get(merge).copied().flatten()?;
+        self.chip.unit_kinds.get(unit).map(|unit| unit.noise)
     }
 
     fn matrix(&mut self, name: String, rows: usize, cols: usize, weights: WeightSource) -> MatrixId {

@@ -29,8 +29,7 @@ use std::collections::BTreeMap;
 
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{
-    Access, Array, ArrayId, Conversions, GroupId, Image, Initial, KernelId, LayoutReport, Len, Op, Precision, Program,
-    Tensor,
+    Access, Array, ArrayId, GroupId, Image, Initial, KernelId, LayoutReport, Len, Op, Precision, Program, Tensor,
 };
 
 use crate::forms::chip::Chip;
@@ -106,7 +105,6 @@ pub fn lower(
     tensors: &[Tensor],
     precision: Precision,
     layout: LayoutReport,
-    conversions: Conversions,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Outcome> {
     let tiled = &scheduled.placed.converted.tiled;
@@ -129,7 +127,7 @@ pub fn lower(
         components: 0,
     };
     lowering.program.costs.layout = layout;
-    lowering.program.costs.conversions = conversions;
+    lowering.program.costs.conversions = scheduled.placed.converted.conversions.clone();
     lowering.declare_populations();
     lowering.declare_connections();
     lowering.declare_signals();

@@ -137,7 +137,7 @@ fn program(network: Network) -> Program {
         bottleneck: String::new(),
     };
     let mut diagnostics = Vec::new();
-    let lowered = lower(&scheduled, &[], Precision::F64, Default::default(), Default::default(), &mut diagnostics);
+    let lowered = lower(&scheduled, &[], Precision::F64, Default::default(), &mut diagnostics);
     let lowered = lowered.unwrap_or_else(|| panic!("{diagnostics:?}"));
     assert_eq!(lowered.problems, Vec::<String>::new());
     assert_eq!(lowered.program.verify(), Vec::<String>::new(), "{}", lowered.program);
