@@ -12,6 +12,7 @@ use crate::token::{KINDS, Placed, STATEMENT_WORDS, Token};
 pub fn unexpected(file: FileId, text: &str, tokens: &[Placed], at: usize, expected: &[String]) -> Diagnostic {
     let case = Case { file, text, tokens, at, expected };
     case.unknown_block()
+        .or_else(|| case.unfinished_line())
         .or_else(|| case.reserved_word())
         .or_else(|| case.chained_comparison())
         .or_else(|| case.equals())
@@ -83,6 +84,20 @@ impl Case<'_> {
             _ => format!("{} cannot stand outside a block", self.found()),
         };
         Some(Diagnostic::new(Code::E0108, message, self.span(0), "a block should start here").with_help(help))
+    }
+
+    /// An operator at a line's end with the next statement behind it.
+    fn unfinished_line(&self) -> Option<Diagnostic> {
+        let before = self.at.checked_sub(1)?;
+        let (last, next) = (self.tokens.get(before)?, self.tokens.get(self.at)?);
+        if !next.token.is_word() || !self.expects("NAME") || !self.text.get(last.end..next.start)?.contains('\n') {
+            return None;
+        }
+        let message = format!("nothing follows `{}`", self.written(before));
+        Some(
+            Diagnostic::new(Code::E0101, message, self.span(before), "expected a value after this")
+                .with_label(self.span(self.at), "the next statement starts here"),
+        )
     }
 
     /// A reserved word where a name is wanted.

@@ -31,7 +31,7 @@ pub fn parse(file: FileId, text: &str) -> (File, Vec<Diagnostic>) {
         let mut spoiled: Vec<usize> = errors.iter().filter_map(place).collect();
         let laid_out = layout(file, text, &tokens, MAX_ERRORS);
         spoiled.extend(laid_out.spoiled);
-        errors.extend(laid_out.errors);
+        errors = with_layout_errors(text, errors, laid_out.errors);
         let build = Build { file, text, docs: &docs, errors: RefCell::new(Vec::new()) };
         let mut reader = Reader { build, item: ItemParser::new(), errors, spoiled, repeated: 0 };
         reader.items(&laid_out.tokens, &mut items);
@@ -47,7 +47,7 @@ pub fn parse(file: FileId, text: &str) -> (File, Vec<Diagnostic>) {
 pub fn parse_expression(file: FileId, text: &str) -> Result<Expr, Vec<Diagnostic>> {
     let Lexed { tokens, docs, mut errors, .. } = lex(file, text, MAX_ERRORS);
     let laid_out = layout(file, text, &tokens, MAX_ERRORS);
-    errors.extend(laid_out.errors);
+    errors = with_layout_errors(text, errors, laid_out.errors);
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -64,6 +64,16 @@ pub fn parse_expression(file: FileId, text: &str) -> Result<Expr, Vec<Diagnostic
             Err(errors)
         }
     }
+}
+
+/// Both lists, without the parentheses whose partner an unclosed text on their line has swallowed.
+fn with_layout_errors(text: &str, mut lexical: Vec<Diagnostic>, layout: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let unclosed: Vec<usize> = lexical.iter().filter(|error| error.code == Code::E0105).filter_map(place).collect();
+    let swallowed = |error: &Diagnostic| {
+        place(error).is_some_and(|start| unclosed.iter().any(|&end| start < end && !text[start..end].contains('\n')))
+    };
+    lexical.extend(layout.into_iter().filter(|error| error.code != Code::E0103 || !swallowed(error)));
+    lexical
 }
 
 type LrError = ParseError<usize, Token, ()>;
