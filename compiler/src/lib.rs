@@ -5,7 +5,10 @@ pub mod elaborate;
 pub mod files;
 pub mod forms;
 pub mod lower;
+pub mod place;
 pub mod quantity;
+pub mod report;
+pub mod schedule;
 pub mod stages;
 pub mod tile;
 
