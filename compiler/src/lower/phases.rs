@@ -190,7 +190,7 @@ impl Lowering<'_> {
 /// The unit of a state's values.
 fn unit(dimension: Dimension) -> &'static str {
     match dimension {
-        Dimension::NONE => "1",
+        Dimension::NONE => "",
         Dimension::TIME => "s",
         Dimension::VOLTAGE => "V",
         Dimension::CURRENT => "A",
