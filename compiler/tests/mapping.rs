@@ -229,3 +229,74 @@ fn the_ideal_chip_changes_nothing() {
     assert!(ideal.placed.converted.wires.iter().all(|wire| wire.converters.is_empty()));
     assert!(ideal.tasks.is_empty() && ideal.transfers.is_empty());
 }
+
+#[test]
+fn an_accuracy_limit_is_kept_or_said_to_be_out_of_reach() {
+    let test = |loss: f64| Plan {
+        accuracy_loss: Some(loss),
+        phases: vec![nmc_compiler::forms::plan::Phase {
+            kind: nmc_compiler::forms::plan::PhaseKind::Test,
+            sequence: false,
+            samples: 16,
+            inputs: Vec::new(),
+            duration: None,
+            target: None,
+            metrics: vec![nmc_program::Metric {
+                name: "accuracy".into(),
+                kind: nmc_program::MetricKind::Accuracy { output: nmc_program::ArrayId(4), labels: TensorId(2) },
+            }],
+            skip: 0,
+            span: span(),
+        }],
+        calibration: Vec::new(),
+        ..plan()
+    };
+    // Without calibration samples the loss cannot be measured.
+    let mut noisy = chip(16);
+    let (network, tensors) = perceptron();
+    let mut found = Vec::new();
+    let tiled = tile::tile(&network, &noisy, &test(0.01), &mut found).unwrap();
+    assert!(convert::convert(tiled, &tensors, &mut found).is_some());
+    assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), [Code::W0613]);
+    // An amplifier that is all noise is left out where accuracy counts, and taken where it does not.
+    noisy.unit_kinds[0].noise = 0.5;
+    for converter in &mut noisy.converters {
+        converter.bits = Some(10);
+    }
+    let limited = |loss: f64| Plan { calibration: vec![TensorId(2)], ..test(loss) };
+    let (strict, loose) = (map(&noisy, &limited(0.2)).unwrap(), map(&noisy, &limited(1.0)).unwrap());
+    let relu = |scheduled: &Scheduled| scheduled.placed.converted.choices[2].name.clone();
+    assert_eq!((relu(&strict).as_str(), relu(&loose).as_str()), ("digital_alu", "analog_relu"));
+    assert!(strict.placed.converted.objective.value >= loose.placed.converted.objective.value);
+    assert!(strict.placed.converted.objective.lower_bound <= strict.placed.converted.objective.value);
+    for converter in &mut noisy.converters {
+        converter.bits = Some(1);
+    }
+    let faults = map(&noisy, &limited(0.001)).unwrap_err();
+    assert_eq!(faults.iter().map(|d| d.code).collect::<Vec<_>>(), [Code::E0605]);
+}
+
+#[test]
+fn a_population_larger_than_a_core_is_split() {
+    use nmc_compiler::forms::equations::Dynamics;
+    let mut network = Network::default();
+    let operator = Operator::Population { dynamics: Dynamics::default(), kind: PopulationKind::Neuron };
+    network.graph.add_node(Node { logical: Logical::Spikes, ..node("a", operator, 10) });
+    let spiking = |cores| Chip {
+        core_kinds: vec![CoreKind { neurons: Some(8), ..CoreKind::default() }],
+        cores: vec![0; cores],
+        grid: (cores, 1),
+        ..Chip::default()
+    };
+    let place = |cores| {
+        let mut found = Vec::new();
+        let tiled = tile::tile(&network, &spiking(cores), &Plan::default(), &mut found).unwrap();
+        let converted = convert::convert(tiled, &[], &mut found).unwrap();
+        place::place(converted, &mut found).ok_or(found)
+    };
+    let placed = place(2).unwrap();
+    assert_eq!(place::verify(&placed), Vec::<String>::new());
+    let pieces: Vec<_> = placed.node_cores.iter().map(|place| (place.elements, place.core)).collect();
+    assert_eq!(pieces, [((0, 8), 0), ((8, 10), 1)]);
+    assert_eq!(place(1).unwrap_err()[0].code, Code::E0609);
+}

@@ -147,9 +147,9 @@ pub fn unreachable(tiled: &Tiled, limit: f64, least: f64) -> Diagnostic {
 }
 
 pub fn unmeasured(tiled: &Tiled) -> Diagnostic {
-    let message = "the accuracy limit is not applied: the calibration samples have no labels to measure accuracy with";
-    Diagnostic::new(Code::W0613, message, place(tiled), "no labels for the calibration samples here")
-        .with_help("calibrate on the samples that are tested: `test { … } expect argmax(y) == labels`")
+    let message = "the accuracy limit is not applied: nothing in this experiment measures accuracy";
+    Diagnostic::new(Code::W0613, message, place(tiled), "no accuracy is measured here")
+        .with_help("say what is right: `test { … } expect argmax(y) == labels`")
 }
 
 pub fn calibrated_on_test(tiled: &Tiled) -> Diagnostic {

@@ -4,6 +4,7 @@ use nmc_program::{MetricKind, Tensor};
 
 use super::calibrate::{Calibration, hash};
 use super::problem::{Assignment, Choices, Demand};
+use crate::forms::network::NodeId;
 use crate::forms::plan::InputData;
 use crate::forms::tiled::Tiled;
 
@@ -73,7 +74,7 @@ pub fn tolerance(tiled: &Tiled, tensors: &[Tensor], found: &Calibration) -> Opti
     };
     let clean = share_right(0.0);
     let (mut points, mut worst) = (Vec::new(), 0.0);
-    for step in 0..24 {
+    for step in 0..36 {
         let error = 1e-4 * 10f64.powf(f64::from(step) / 5.0);
         worst = f64::max(worst, clean - share_right(error));
         points.push((error, worst));
@@ -81,12 +82,10 @@ pub fn tolerance(tiled: &Tiled, tensors: &[Tensor], found: &Calibration) -> Opti
     Some(Tolerance { points })
 }
 
-/// Labels of the calibration samples: those of a phase that begins with the same samples.
-fn labels(
-    tiled: &Tiled,
-    tensors: &[Tensor],
-    found: &Calibration,
-) -> Option<(crate::forms::network::NodeId, Vec<usize>)> {
+/// What is right for each calibration sample: the labels of a phase that begins with the same samples; else, where accuracy
+/// is measured at all, the network's own answers, whose changes bound the loss from above.
+fn labels(tiled: &Tiled, tensors: &[Tensor], found: &Calibration) -> Option<(NodeId, Vec<usize>)> {
+    let mut own = None;
     for phase in &tiled.plan.phases {
         let same = phase.inputs.iter().all(|(node, data)| {
             let InputData::Values(id) = data else { return false };
@@ -95,18 +94,22 @@ fn labels(
                 && values.iter().enumerate().all(|(i, value)| (tensor.data.get(i) as f32 - value).abs() <= 1e-6)
         });
         for metric in &phase.metrics {
-            if let MetricKind::Accuracy { output, labels } = &metric.kind
-                && let Some(tensor) = tensors.get(labels.index())
-                && same
-                && found.samples > 0
-                && tensor.data.len() >= found.samples
-            {
-                let node = crate::forms::network::NodeId::new(output.index());
+            let MetricKind::Accuracy { output, labels } = &metric.kind else { continue };
+            let node = NodeId::new(output.index());
+            let Some(tensor) = tensors.get(labels.index()).filter(|_| found.samples > 0) else { continue };
+            if same && tensor.data.len() >= found.samples {
                 return Some((node, (0..found.samples).map(|i| tensor.data.get(i) as usize).collect()));
             }
+            own = own.or(Some(node));
         }
     }
-    None
+    let node = own?;
+    let len = tiled.network.graph[node].len().max(1);
+    let answers = found.values.get(&node)?.chunks(len).map(|row| {
+        let first = (0, f32::NEG_INFINITY);
+        row.iter().enumerate().fold(first, |best, (i, &value)| if value > best.1 { (i, value) } else { best }).0
+    });
+    Some((node, answers.collect()))
 }
 
 /// A number of the standard normal distribution for each counter (Box-Muller).
