@@ -1,15 +1,13 @@
 //! Networks made by hand: their parts, and how they are lowered and run.
 #![allow(dead_code)] // each user takes some of them
 
+use nmc_compiler::Options;
+use nmc_compiler::build::build;
 use nmc_compiler::forms::{
     chip::*,
-    converted::*,
     equations::*,
     network::*,
-    placed::Placed,
     plan::{self, InputData, Plan},
-    scheduled::Scheduled,
-    tiled::*,
 };
 use nmc_compiler::quantity::Dimension;
 use nmc_grammar::span::{FileId, Span};
@@ -75,41 +73,15 @@ pub fn read(p: &str) -> Vec<(String, Tensor)> {
     v
 }
 
+/// Builds on the ideal chip with every stage verified, and runs.
 pub fn go(network: Network, plan: Plan, tensors: Vec<Tensor>, engine: EngineKind) -> Results {
     let chip = Chip { ideal: true, ..Chip::default() };
-    let converted = Converted {
-        tiled: Tiled { network, chip, plan, blocks: vec![], merges: vec![] },
-        choices: vec![],
-        wires: vec![],
-        objective: Outcome::default(),
-        ranges: vec![],
-        block_ranges: vec![],
-        pin_costs: vec![],
-        merge_units: vec![],
-        conversions: Default::default(),
-    };
-    let placed = Placed {
-        converted,
-        block_cores: vec![],
-        block_tiles: vec![],
-        node_cores: vec![],
-        cost: 0.,
-        lower_bound: 0.,
-        random_cost: 0.,
-    };
-    let sch = Scheduled {
-        placed,
-        tasks: vec![],
-        transfers: vec![],
-        initiation_interval: 0.,
-        latency: 0.,
-        bottleneck: String::new(),
-    };
-    let mut d = vec![];
-    let o = nmc_compiler::lower::lower(&sch, &tensors, Precision::F64, Default::default(), &mut d).unwrap();
-    assert!(d.is_empty() && o.problems.is_empty(), "{d:?}{:?}", o.problems);
-    assert!(o.program.verify().is_empty(), "{:?}", o.program.verify());
-    nmc_runtime::run(&o.program, &RunOptions { seed: 1, engine, threads: 1, progress: None }).unwrap()
+    let options = Options { precision: Precision::F64, verify: true, ..Options::default() };
+    let mut diagnostics = Vec::new();
+    let built = build(network, chip, plan, &tensors, &options, &mut diagnostics);
+    assert_eq!(diagnostics, Vec::new());
+    let program = built.and_then(|built| built.program).unwrap();
+    nmc_runtime::run(&program, &RunOptions { seed: 1, engine, threads: 1, progress: None }).unwrap()
 }
 
 pub fn conn(net: &mut Network, name: &str, a: NodeId, b: NodeId, d: Dynamics, pattern: Pattern, w: Expr, delay: f64) {

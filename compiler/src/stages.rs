@@ -1,5 +1,11 @@
 //! The stages in order, each with its reason: the driver's text, `--emit` and `--help` read the same list.
 
+use petgraph::visit::EdgeRef;
+
+use crate::forms::network::{Edge, Network, Operator};
+use crate::forms::scheduled::Scheduled;
+use crate::{Compilation, convert, place, schedule, tile};
+
 /// A stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stage {
@@ -46,4 +52,68 @@ pub const STAGES: &[Stage] = &[
 /// The names that `--emit` takes, in the order of the stages.
 pub fn emitted() -> impl Iterator<Item = &'static str> {
     STAGES.iter().filter_map(|stage| stage.emit)
+}
+
+/// A form as text, experiment after experiment; none for a name that is no form.
+pub fn emit(compilation: &Compilation, form: &str) -> Option<String> {
+    let each = |print: &dyn Fn(&Scheduled) -> String| Some(compilation.scheduled.iter().map(print).collect());
+    match form {
+        "network" => each(&|form| network(&form.placed.converted.tiled.network)),
+        "tiled" => each(&|form| tile::print(&form.placed.converted.tiled)),
+        "converted" => each(&|form| convert::print(&form.placed.converted)),
+        "placed" => each(&|form| place::print(&form.placed)),
+        "scheduled" => each(&|form| schedule::print(form)),
+        "program" => {
+            let programs = compilation.image.iter().flat_map(|image| &image.programs);
+            Some(programs.map(ToString::to_string).collect())
+        }
+        _ => None,
+    }
+}
+
+/// Nodes with what feeds them, then connections.
+fn network(network: &Network) -> String {
+    let mut text = format!("network {}\n", network.name);
+    for node in network.graph.node_indices() {
+        let data = &network.graph[node];
+        let mut operands: Vec<(usize, &str)> = network
+            .graph
+            .edges_directed(node, petgraph::Direction::Incoming)
+            .filter_map(|edge| match edge.weight() {
+                Edge::Signal { operand } => Some((*operand, network.graph[edge.source()].name.as_str())),
+                Edge::Synapses(_) => None,
+            })
+            .collect();
+        operands.sort_unstable();
+        let operands: Vec<&str> = operands.into_iter().map(|(_, name)| name).collect();
+        let word = match &data.operator {
+            Operator::Input => "input",
+            Operator::Output => "output",
+            Operator::Dense { .. } => "dense",
+            Operator::Elementwise { function, .. } => function,
+            Operator::Reshape => "reshape",
+            Operator::Slice { .. } => "slice",
+            Operator::Concat => "concat",
+            Operator::Population { dynamics, .. } => &dynamics.name,
+            Operator::Read { .. } => "read",
+        };
+        text += &format!("  {} = {word}({}): {:?}{:?}\n", data.name, operands.join(", "), data.logical, data.shape);
+    }
+    for connection in &network.connections {
+        let (from, to) = (connection.source_range, connection.target_range);
+        text += &format!("  connect {} {from:?} -> {to:?} {:?}\n", connection.name, connection.pattern);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_in_the_list_can_be_printed() {
+        let nothing = Compilation::default();
+        assert!(emitted().all(|form| emit(&nothing, form).is_some()));
+        assert_eq!(emit(&nothing, "tile"), None);
+    }
 }
