@@ -18,6 +18,7 @@ impl Lowering<'_> {
         self.arrays_cost();
         self.converters_cost();
         self.units_cost();
+        self.merges_cost();
         self.neurons_cost();
         self.transfers_cost();
     }
@@ -51,9 +52,10 @@ impl Lowering<'_> {
     fn converters_cost(&mut self) {
         let (scheduled, chip) = (self.scheduled, self.chip);
         for wire in &scheduled.placed.converted.wires {
-            for converter in wire.converters.iter().filter_map(|&id| chip.converters.get(id)) {
+            for (&id, &count) in wire.converters.iter().zip(&wire.counts) {
+                let Some(converter) = chip.converters.get(id) else { continue };
                 let name = format!("{}->{}: {}", self.name(wire.from), self.name(wire.to), title(converter));
-                self.cost(kind(converter), name, Count::PerSample(wire.count_per_sample), converter.energy);
+                self.cost(kind(converter), name, Count::PerSample(count), converter.energy);
             }
         }
     }
@@ -72,6 +74,18 @@ impl Lowering<'_> {
                 let (name, count) = (format!("{}: {}", node.name, unit.name), node.len() as f64);
                 self.cost(kind, name, Count::PerSample(count), unit.energy);
             }
+        }
+    }
+
+    /// Partial sums added by summing units.
+    fn merges_cost(&mut self) {
+        let (scheduled, chip) = (self.scheduled, self.chip);
+        let converted = &scheduled.placed.converted;
+        for (merge, unit) in converted.tiled.merges.iter().zip(&converted.merge_units) {
+            let Some(unit) = unit.and_then(|unit| chip.unit_kinds.get(unit)) else { continue };
+            let (name, outputs) =
+                (format!("{}: {}", self.name(merge.layer), unit.name), merge.outputs.1 - merge.outputs.0);
+            self.cost(ComponentKind::Unit, name, Count::PerSample(outputs as f64), unit.energy);
         }
     }
 
