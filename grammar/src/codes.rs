@@ -81,9 +81,17 @@ codes! {
     E0612 "no-such-core"
     W0613 "limit-not-measured"
     // E07 run time
+    E0702 "damaged-image"
+    E0703 "too-many-synapses-to-build"
+    E0704 "no-such-element"
+    E0705 "features-depend"
+    E0706 "not-a-number"
     // E09 files and the command line
     E0901 "file-not-found"
     E0902 "unreadable-data"
+    E0903 "not-formatted"
+    E0904 "no-such-experiment"
+    E0905 "cannot-write"
     E0999 "internal-error"
 }
 

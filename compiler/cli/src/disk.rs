@@ -1,0 +1,71 @@
+//! Files: programs, modules beside them, and output by rename.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nmc_compiler::files::{DataFile, FileProblem, Files};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+
+/// The largest program text that is read.
+const LARGEST_PROGRAM: u64 = 64 << 20;
+
+/// The folder of a program.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// The folder `file` is in.
+    pub fn of(file: &Path) -> Folder {
+        Folder(file.parent().map(Path::to_path_buf).unwrap_or_default())
+    }
+}
+
+impl Files for Folder {
+    fn module(&self, path: &[String]) -> Option<Result<String, String>> {
+        let mut file = self.0.clone();
+        file.extend(path);
+        file.set_extension("nmc");
+        file.exists().then(|| read(&file).map_err(|problem| problem.message))
+    }
+
+    fn data(&self, path: &str) -> Result<Arc<DataFile>, FileProblem> {
+        let file = self.0.join(path);
+        if !file.exists() {
+            return Err(FileProblem::NotFound(format!("there is no file {}", file.display())));
+        }
+        Err(FileProblem::Unreadable(format!("{}: data files cannot be read by this version", file.display())))
+    }
+}
+
+/// The text of a program; bytes that are no text become the sign for that.
+pub fn read(file: &Path) -> Result<String, Diagnostic> {
+    let problem = |why: &dyn std::fmt::Display| {
+        let message = format!("cannot read {}: {why}", file.display());
+        Diagnostic::placeless(Code::E0901, message)
+    };
+    let size = fs::metadata(file).map_err(|error| problem(&error))?;
+    if size.is_dir() {
+        return Err(problem(&"it is a folder").with_help("name a file, such as `nmc check program.nmc`"));
+    }
+    if size.len() > LARGEST_PROGRAM {
+        return Err(problem(&"it is larger than any program"));
+    }
+    let bytes = fs::read(file).map_err(|error| problem(&error))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Writes a file whole or not at all.
+pub fn write(file: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
+    let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let temporary = file.with_file_name(format!(".{name}.{}", std::process::id()));
+    let done = fs::File::create(&temporary)
+        .and_then(|mut out| out.write_all(bytes))
+        .and_then(|()| fs::rename(&temporary, file));
+    done.map_err(|error| {
+        // The half-written file is of no use; that it cannot be removed either changes nothing.
+        let _ = fs::remove_file(&temporary);
+        Diagnostic::placeless(Code::E0905, format!("cannot write {}: {error}", file.display()))
+    })
+}

@@ -1,0 +1,369 @@
+//! Expressions to closed terms: every name replaced by what it stands for, every dimension checked.
+
+use std::collections::BTreeMap;
+
+use nmc_grammar::ast::{Arg, BinaryOp, Expr as Ast, ExprKind, UnaryOp};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::span::{FileId, Span};
+use nmc_grammar::suggest::closest;
+
+use crate::forms::equations::{Expr, Function};
+use crate::forms::model::{Definition, Model};
+use crate::quantity::{Dimension, Quantity};
+use crate::units::{dimension_name, parse_unit, show};
+
+/// A closed expression with its dimension.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Term {
+    pub expr: Expr,
+    pub dimension: Dimension,
+}
+
+impl Term {
+    /// A plain number.
+    pub fn number(value: f64) -> Term {
+        Term { expr: Expr::Number(value), dimension: Dimension::NONE }
+    }
+
+    /// Its value, if it is known now.
+    pub fn value(&self) -> Option<f64> {
+        if let Expr::Number(value) = self.expr { Some(value) } else { None }
+    }
+
+    /// 0 fits every dimension.
+    fn fits(&self, dimension: Dimension) -> bool {
+        self.dimension == dimension || self.value() == Some(0.0)
+    }
+
+    fn spoken(&self) -> String {
+        match self.value() {
+            Some(si) => show(Quantity { si, dimension: self.dimension }),
+            None => dimension_name(self.dimension),
+        }
+    }
+}
+
+/// Whether a closed expression draws random numbers.
+pub fn is_random(expr: &Expr) -> bool {
+    match expr {
+        Expr::Number(_) | Expr::Symbol(_) => false,
+        Expr::Call(Function::Uniform | Function::Normal, _) => true,
+        Expr::Call(_, operands) => operands.iter().any(is_random),
+    }
+}
+
+/// What names mean at a place: a block's parameters, states and aliases, then the constants of its file.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    pub names: BTreeMap<String, Term>,
+    /// Members of names: `post.v`.
+    pub members: BTreeMap<(String, String), Term>,
+}
+
+/// Closes expressions of one file.
+pub struct Closer<'a> {
+    pub model: &'a Model,
+    pub diagnostics: &'a mut Vec<Diagnostic>,
+    /// Constants being evaluated, to notice circles.
+    depth: usize,
+}
+
+impl<'a> Closer<'a> {
+    pub fn new(model: &'a Model, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
+        Closer { model, diagnostics, depth: 0 }
+    }
+
+    pub fn report(&mut self, diagnostic: Diagnostic) -> Option<Term> {
+        self.diagnostics.push(diagnostic);
+        None
+    }
+
+    /// Closes an expression; none after an error, which has been reported.
+    pub fn close(&mut self, scope: &Scope, file: FileId, ast: &Ast) -> Option<Term> {
+        match &ast.kind {
+            ExprKind::Number { value, unit, .. } => self.literal(*value, unit.as_deref(), ast.span),
+            ExprKind::Bool(value) => Some(Term::number(f64::from(u8::from(*value)))),
+            ExprKind::Name(name) => self.name(scope, file, name, ast.span),
+            ExprKind::Member(object, member) => {
+                if let ExprKind::Name(object) = &object.kind
+                    && let Some(term) = scope.members.get(&(object.clone(), member.text.clone()))
+                {
+                    return Some(term.clone());
+                }
+                let message = format!("there is no `{}` here", member.text);
+                let known: Vec<&str> = scope.members.keys().map(|(_, member)| member.as_str()).collect();
+                let mut unknown = Diagnostic::new(Code::E0201, message, member.span, "unknown member");
+                unknown.help = closest(&member.text, known).map(|near| format!("did you mean `{near}`?"));
+                self.report(unknown)
+            }
+            ExprKind::Unary(op, operand) => {
+                let operand = self.close(scope, file, operand)?;
+                Some(match op {
+                    UnaryOp::Negate => Term { expr: call(Function::Negate, vec![operand.expr]), ..operand },
+                    UnaryOp::Not => Term { expr: call(Function::Not, vec![operand.expr]), dimension: Dimension::NONE },
+                })
+            }
+            ExprKind::Binary(op, a, b) => {
+                let (left, right) = (self.close(scope, file, a), self.close(scope, file, b));
+                self.binary(*op, left?, right?, a.span, b.span)
+            }
+            ExprKind::If(condition, a, b) => {
+                let condition = self.close(scope, file, condition);
+                let (left, right) = (self.close(scope, file, a), self.close(scope, file, b));
+                let (condition, left, right) = (condition?, left?, right?);
+                let dimension = self.same(&left, &right, a.span, b.span, "choose between")?;
+                Some(Term { expr: call(Function::Select, vec![condition.expr, left.expr, right.expr]), dimension })
+            }
+            ExprKind::Call(callee, args) => self.call(scope, file, callee, args, ast.span),
+            ExprKind::Error => None,
+            ExprKind::Text(_)
+            | ExprKind::Index(..)
+            | ExprKind::Range(..)
+            | ExprKind::Pipe(..)
+            | ExprKind::List(_)
+            | ExprKind::Tuple(_)
+            | ExprKind::Iterate { .. } => {
+                self.report(Diagnostic::new(Code::E0305, "a number is needed here", ast.span, "this is not a number"))
+            }
+        }
+    }
+
+    /// Closes an expression that must have a dimension.
+    pub fn close_as(&mut self, scope: &Scope, file: FileId, ast: &Ast, dimension: Dimension) -> Option<Term> {
+        let term = self.close(scope, file, ast)?;
+        if term.fits(dimension) {
+            return Some(Term { dimension, ..term });
+        }
+        let wanted = dimension_name(dimension);
+        let missing = term.dimension == Dimension::NONE && matches!(ast.kind, ExprKind::Number { .. });
+        if missing {
+            let message = format!("a {wanted} needs a unit");
+            let missing = Diagnostic::new(Code::E0304, message, ast.span, "this has none");
+            return self.report(missing.with_help(format!("write its unit after it, as in `{}`", example(dimension, &term))));
+        }
+        let message = format!("{wanted} is needed, this is {}", term.spoken());
+        let label = format!("{} is {}", term.spoken(), dimension_name(term.dimension));
+        self.report(Diagnostic::new(Code::E0302, message, ast.span, label))
+    }
+
+    /// Closes an expression whose value must be known now.
+    pub fn value(&mut self, scope: &Scope, file: FileId, ast: &Ast, dimension: Dimension) -> Option<f64> {
+        let term = self.close_as(scope, file, ast, dimension)?;
+        if term.value().is_none() {
+            self.report(Diagnostic::new(Code::E0305, "this must be a fixed number", ast.span, "not known before the run"));
+        }
+        term.value()
+    }
+
+    fn literal(&mut self, value: f64, unit: Option<&str>, span: Span) -> Option<Term> {
+        let Some(unit) = unit else { return Some(Term::number(value)) };
+        let Some((factor, dimension)) = parse_unit(unit) else {
+            let units = ["ms", "us", "s", "mV", "V", "nA", "pA", "nS", "uS", "Hz", "kHz", "pF", "ohm", "Mohm", "pJ", "mm2", "um2", "%"];
+            let mut unknown = Diagnostic::new(Code::E0301, format!("`{unit}` is not a unit"), span, "unknown unit");
+            unknown.help = closest(unit, units).map(|near| format!("did you mean `{value} {near}`?"));
+            return self.report(unknown);
+        };
+        Some(Term { expr: Expr::Number(value * factor), dimension })
+    }
+
+    fn name(&mut self, scope: &Scope, file: FileId, name: &str, span: Span) -> Option<Term> {
+        if let Some(term) = scope.names.get(name) {
+            return Some(term.clone());
+        }
+        if name == "pi" {
+            return Some(Term::number(std::f64::consts::PI));
+        }
+        if let Some(id) = self.model.lookup(file, name)
+            && let Some(Definition::Constant(value)) = self.model.definition(id)
+        {
+            if self.depth > 100 {
+                return self.report(Diagnostic::new(Code::E0201, format!("`{name}` is defined by itself"), span, "a circle"));
+            }
+            self.depth += 1;
+            let term = self.close(&Scope::default(), id.file, value);
+            self.depth -= 1;
+            return term;
+        }
+        let mut unknown = Diagnostic::new(Code::E0201, format!("`{name}` is not known here"), span, "unknown name");
+        unknown.help = closest(name, scope.names.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        self.report(unknown)
+    }
+
+    /// The common dimension of two terms.
+    fn same(&mut self, a: &Term, b: &Term, left: Span, right: Span, verb: &str) -> Option<Dimension> {
+        if a.fits(b.dimension) {
+            return Some(b.dimension);
+        }
+        if b.fits(a.dimension) {
+            return Some(a.dimension);
+        }
+        let message = format!("cannot {verb} {} and {}", a.spoken(), b.spoken());
+        let mismatch = Diagnostic::new(Code::E0302, message, right, format!("this is {}", dimension_name(b.dimension)));
+        self.diagnostics.push(mismatch.with_label(left, format!("this is {}", dimension_name(a.dimension))));
+        None
+    }
+
+    fn binary(&mut self, op: BinaryOp, a: Term, b: Term, left: Span, right: Span) -> Option<Term> {
+        use BinaryOp as B;
+        let none = Dimension::NONE;
+        let (function, dimension, swapped) = match op {
+            B::Add => (Function::Add, self.same(&a, &b, left, right, "add")?, false),
+            B::Subtract => (Function::Subtract, self.same(&a, &b, left, right, "subtract")?, false),
+            B::Multiply | B::Of => (Function::Multiply, a.dimension.times(b.dimension), false),
+            B::Divide => (Function::Divide, a.dimension.over(b.dimension), false),
+            B::Power => {
+                let power = b.value().and_then(|exponent| a.dimension.power(exponent));
+                let plain = (a.dimension == none && b.dimension == none).then_some(none);
+                let Some(dimension) = power.or(plain) else {
+                    let message = "a quantity with a unit can only be raised to a fixed whole power";
+                    return self.report(Diagnostic::new(Code::E0302, message, right, "this exponent does not fit"));
+                };
+                (Function::Power, dimension, false)
+            }
+            B::Less | B::LessEqual | B::Greater | B::GreaterEqual | B::Equal | B::NotEqual => {
+                self.same(&a, &b, left, right, "compare")?;
+                let function = match op {
+                    B::Less | B::Greater => Function::Less,
+                    B::LessEqual | B::GreaterEqual => Function::LessEqual,
+                    _ => Function::Equal,
+                };
+                (function, none, matches!(op, B::Greater | B::GreaterEqual))
+            }
+            B::And => (Function::And, none, false),
+            B::Or => (Function::Or, none, false),
+        };
+        let operands = if swapped { vec![b.expr, a.expr] } else { vec![a.expr, b.expr] };
+        let expr = call(function, operands);
+        let expr = if op == B::NotEqual { call(Function::Not, vec![expr]) } else { expr };
+        Some(Term { expr, dimension })
+    }
+
+    fn call(&mut self, scope: &Scope, file: FileId, callee: &Ast, args: &[Arg], span: Span) -> Option<Term> {
+        let ExprKind::Name(name) = &callee.kind else {
+            return self.report(Diagnostic::new(Code::E0305, "only functions can be called", callee.span, "not a function"));
+        };
+        let terms: Vec<Option<Term>> = args.iter().map(|arg| self.close(scope, file, &arg.value)).collect();
+        let terms: Vec<Term> = terms.into_iter().collect::<Option<_>>()?;
+        let spans: Vec<Span> = args.iter().map(|arg| arg.value.span).collect();
+        let Some((count, _)) = FUNCTIONS.iter().find(|(_, known)| known == name) else {
+            let mut unknown = Diagnostic::new(Code::E0201, format!("there is no function `{name}`"), callee.span, "unknown function");
+            unknown.help = closest(name, FUNCTIONS.iter().map(|(_, name)| *name)).map(|near| format!("did you mean `{near}`?"));
+            return self.report(unknown);
+        };
+        if terms.len() != *count {
+            let message = format!("`{name}` takes {count} argument{}, not {}", if *count == 1 { "" } else { "s" }, terms.len());
+            return self.report(Diagnostic::new(Code::E0207, message, span, "wrong number of arguments"));
+        }
+        self.function(name, terms, &spans)
+    }
+
+    fn function(&mut self, name: &str, terms: Vec<Term>, spans: &[Span]) -> Option<Term> {
+        let first = terms[0].dimension;
+        let plain = |function: Function, terms: &[Term]| Term { expr: call(function, vec![terms[0].expr.clone()]), dimension: Dimension::NONE };
+        let transcendental = match name {
+            "exp" => Some(Function::Exp),
+            "log" => Some(Function::Log),
+            "sin" => Some(Function::Sin),
+            "cos" => Some(Function::Cos),
+            "tanh" => Some(Function::Tanh),
+            "floor" => Some(Function::Floor),
+            "round" => Some(Function::Round),
+            _ => None,
+        };
+        if transcendental.is_some() || matches!(name, "sigmoid" | "step") {
+            if !terms[0].fits(Dimension::NONE) {
+                let message = format!("`{name}` takes a plain number, not {}", terms[0].spoken());
+                return self.report(Diagnostic::new(Code::E0302, message, spans[0], format!("this is {}", dimension_name(first)))
+                    .with_help("divide it by a quantity of the same kind, as in `v / 1 mV`"));
+            }
+            return Some(match transcendental {
+                Some(function) => plain(function, &terms),
+                None if name == "step" => Term { expr: call(Function::LessEqual, vec![Expr::Number(0.0), terms[0].expr.clone()]), dimension: Dimension::NONE },
+                None => {
+                    let decay = call(Function::Exp, vec![call(Function::Negate, vec![terms[0].expr.clone()])]);
+                    let below = call(Function::Add, vec![Expr::Number(1.0), decay]);
+                    Term { expr: call(Function::Divide, vec![Expr::Number(1.0), below]), dimension: Dimension::NONE }
+                }
+            });
+        }
+        let mut dimension = first;
+        for (index, term) in terms.iter().enumerate().skip(1) {
+            let known = Term { expr: terms[0].expr.clone(), dimension };
+            dimension = self.same(&known, term, spans[0], spans[index], "combine")?;
+        }
+        let exprs: Vec<Expr> = terms.into_iter().map(|term| term.expr).collect();
+        let expr = match name {
+            "min" => call(Function::Minimum, exprs),
+            "max" => call(Function::Maximum, exprs),
+            "abs" => call(Function::Absolute, exprs),
+            "uniform" => call(Function::Uniform, exprs),
+            "normal" => call(Function::Normal, exprs),
+            "relu" => call(Function::Maximum, vec![exprs[0].clone(), Expr::Number(0.0)]),
+            "clamp" => call(Function::Minimum, vec![call(Function::Maximum, vec![exprs[0].clone(), exprs[1].clone()]), exprs[2].clone()]),
+            "sqrt" => {
+                dimension = dimension.power(0.5).unwrap_or_default();
+                call(Function::SquareRoot, exprs)
+            }
+            // `pulse`, `sign`: of a condition, or of anything.
+            _ => {
+                dimension = Dimension::NONE;
+                let positive = call(Function::Less, vec![Expr::Number(0.0), exprs[0].clone()]);
+                let negative = call(Function::Less, vec![exprs[0].clone(), Expr::Number(0.0)]);
+                match name {
+                    "sign" => call(Function::Subtract, vec![positive, negative]),
+                    _ => call(Function::Select, vec![exprs[0].clone(), Expr::Number(1.0), Expr::Number(0.0)]),
+                }
+            }
+        };
+        Some(Term { expr, dimension })
+    }
+}
+
+/// Functions and how many arguments they take.
+const FUNCTIONS: &[(usize, &str)] = &[
+    (1, "exp"), (1, "log"), (1, "sin"), (1, "cos"), (1, "tanh"), (1, "floor"), (1, "round"), (1, "sigmoid"), (1, "step"),
+    (2, "min"), (2, "max"), (1, "abs"), (2, "uniform"), (2, "normal"), (1, "relu"), (3, "clamp"), (1, "sqrt"), (1, "pulse"), (1, "sign"),
+];
+
+fn example(dimension: Dimension, term: &Term) -> String {
+    let number = term.value().unwrap_or(1.0);
+    let shown = show(Quantity { si: 1.0, dimension });
+    format!("{number} {}", shown.split_whitespace().last().unwrap_or("s"))
+}
+
+/// A call, folded when all operands are numbers.
+pub fn call(function: Function, operands: Vec<Expr>) -> Expr {
+    let numbers: Option<Vec<f64>> = operands.iter().map(|o| if let Expr::Number(n) = o { Some(*n) } else { None }).collect();
+    let truth = |holds: bool| f64::from(u8::from(holds));
+    let folded = numbers.and_then(|n| {
+        Some(match function {
+            Function::Add => n[0] + n[1],
+            Function::Subtract => n[0] - n[1],
+            Function::Multiply => n[0] * n[1],
+            Function::Divide => n[0] / n[1],
+            Function::Negate => -n[0],
+            Function::Power => n[0].powf(n[1]),
+            Function::Minimum => n[0].min(n[1]),
+            Function::Maximum => n[0].max(n[1]),
+            Function::Absolute => n[0].abs(),
+            Function::SquareRoot => n[0].sqrt(),
+            Function::Exp => n[0].exp(),
+            Function::Log => n[0].ln(),
+            Function::Sin => n[0].sin(),
+            Function::Cos => n[0].cos(),
+            Function::Tanh => n[0].tanh(),
+            Function::Floor => n[0].floor(),
+            Function::Round => n[0].round_ties_even(),
+            Function::Less => truth(n[0] < n[1]),
+            Function::LessEqual => truth(n[0] <= n[1]),
+            Function::Equal => truth(n[0] == n[1]),
+            Function::And => truth(n[0] != 0.0 && n[1] != 0.0),
+            Function::Or => truth(n[0] != 0.0 || n[1] != 0.0),
+            Function::Not => truth(n[0] == 0.0),
+            Function::Select => if n[0] != 0.0 { n[1] } else { n[2] },
+            Function::Uniform | Function::Normal => return None,
+        })
+    });
+    folded.map_or(Expr::Call(function, operands), Expr::Number)
+}
