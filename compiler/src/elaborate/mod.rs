@@ -1,3 +1,211 @@
-//! `Model` to `Network`: the check of its result, written apart from what makes it.
+//! `Model` to `Network`, `Chip` and `Plan`: one experiment with every parameter a number and every loop unrolled.
 
+mod connection;
+mod equations;
+mod experiment;
+mod population;
+mod probe;
+pub mod term;
 pub mod verify;
+
+use std::collections::BTreeMap;
+
+use nmc_grammar::ast::{BlockKind, Expr as Ast, ExprKind};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::span::{FileId, Span};
+use nmc_grammar::suggest::closest;
+use nmc_program::Tensor;
+
+use crate::forms::chip::Chip;
+use crate::forms::model::{DefId, Definition, Model};
+use crate::forms::network::{Network, NodeId};
+use crate::forms::plan::Plan;
+use term::{Closer, Scope, Term};
+
+/// An experiment without parameters.
+#[derive(Debug, Clone)]
+pub struct Elaborated {
+    pub network: Network,
+    pub chip: Chip,
+    pub plan: Plan,
+    pub tensors: Vec<Tensor>,
+}
+
+/// Elaborates one experiment; none after an error, which has been reported.
+pub fn elaborate(model: &Model, experiment: DefId, diagnostics: &mut Vec<Diagnostic>) -> Option<Elaborated> {
+    let Some(Definition::Block(block)) = model.definition(experiment) else { return None };
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
+    let mut elaborator = Elaborator {
+        closer: Closer::new(model, diagnostics),
+        file: experiment.file,
+        network: Network::default(),
+        plan: Plan { name: block.name.text.clone(), ..Plan::default() },
+        nodes: BTreeMap::new(),
+        connections: BTreeMap::new(),
+        names: Scope::default(),
+    };
+    elaborator.experiment(block);
+    let Elaborator { network, plan, closer, .. } = elaborator;
+    let failed = closer.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count() > errors;
+    let chip = Chip { name: String::from("ideal"), ideal: true, ..Chip::default() };
+    (!failed).then_some(Elaborated { network, chip, plan, tensors: Vec::new() })
+}
+
+/// An experiment in the making.
+struct Elaborator<'a> {
+    closer: Closer<'a>,
+    /// The file of the statement at hand.
+    file: FileId,
+    network: Network,
+    plan: Plan,
+    /// Populations by name.
+    nodes: BTreeMap<String, NodeId>,
+    /// Named connections.
+    connections: BTreeMap<String, usize>,
+    /// Parameters and loop variables of the network.
+    names: Scope,
+}
+
+impl Elaborator<'_> {
+    fn error(&mut self, code: Code, message: impl Into<String>, span: Span, label: impl Into<String>) {
+        self.closer.diagnostics.push(Diagnostic::new(code, message, span, label));
+    }
+
+    /// What the compiler cannot do yet is said, not skipped.
+    fn unsupported(&mut self, what: &str, span: Span) {
+        self.error(Code::E0402, format!("{what} cannot be compiled yet"), span, "not supported in this version");
+    }
+
+    /// The block a name stands for, of one of the kinds.
+    fn block(
+        &mut self,
+        file: FileId,
+        name: &str,
+        span: Span,
+        kinds: &[BlockKind],
+    ) -> Option<(DefId, nmc_grammar::ast::Block)> {
+        let model = self.closer.model;
+        let found = model.lookup(file, name);
+        if let Some(id) = found
+            && let Some(Definition::Block(block)) = model.definition(id)
+        {
+            if kinds.contains(&block.kind) {
+                return Some((id, block.clone()));
+            }
+            let message = format!("`{name}` is a {}, not a {}", word(block.kind), word(kinds[0]));
+            self.error(Code::E0205, message, span, format!("a {} is needed here", word(kinds[0])));
+            return None;
+        }
+        let mut unknown =
+            Diagnostic::new(Code::E0201, format!("there is no {} `{name}`", word(kinds[0])), span, "unknown name");
+        let scope = model.modules.get(file.0 as usize).map(|module| &module.scope);
+        let known = scope.into_iter().flat_map(|scope| scope.keys().map(String::as_str));
+        unknown.help = closest(name, known).map(|near| format!("did you mean `{near}`?")).or_else(|| library(name));
+        self.closer.diagnostics.push(unknown);
+        None
+    }
+
+    /// A whole number that is known now, at least `least`.
+    fn count(&mut self, ast: &Ast, least: f64) -> Option<usize> {
+        let names = self.names.clone();
+        let value = self.closer.value(&names, self.file, ast, crate::quantity::Dimension::NONE)?;
+        if value.fract() == 0.0 && value >= least && value <= 1e9 {
+            return Some(value as usize);
+        }
+        self.error(
+            Code::E0303,
+            format!("{value} is not a possible number here"),
+            ast.span,
+            format!("a whole number from {least} to 1e9 is needed"),
+        );
+        None
+    }
+
+    /// A population with the range of its elements: `exc`, `exc[0..5]`, `column[2]`, `column[2][0..5]`.
+    fn population_range(&mut self, ast: &Ast) -> Option<(NodeId, (usize, usize))> {
+        if let Some(name) = self.indexed_name(ast)
+            && let Some(&node) = self.nodes.get(&name)
+        {
+            return Some((node, (0, self.network.graph[node].len())));
+        }
+        if let ExprKind::Index(object, indices) = &ast.kind
+            && let [index] = &indices[..]
+        {
+            let (node, (start, end)) = self.population_range(object)?;
+            let (first, last) = match &index.kind {
+                ExprKind::Range(low, high) => (self.count(low, 0.0)?, self.count(high, 0.0)?),
+                _ => {
+                    let at = self.count(index, 0.0)?;
+                    (at, at + 1)
+                }
+            };
+            if first < last && start + last <= end {
+                return Some((node, (start + first, start + last)));
+            }
+            let name = &self.network.graph[node].name;
+            let message = format!("{first}..{last} does not lie within the {} elements of `{name}`", end - start);
+            self.error(Code::E0303, message, index.span, "outside");
+            return None;
+        }
+        let name = if let ExprKind::Name(name) = &ast.kind { name.as_str() } else { "" };
+        let mut unknown =
+            Diagnostic::new(Code::E0201, format!("there is no population `{name}`"), ast.span, "unknown population");
+        unknown.help =
+            closest(name, self.nodes.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        self.closer.diagnostics.push(unknown);
+        None
+    }
+
+    /// `exc`, or `column[2]` with its index worked out.
+    fn indexed_name(&mut self, ast: &Ast) -> Option<String> {
+        match &ast.kind {
+            ExprKind::Name(name) => Some(name.clone()),
+            ExprKind::Index(object, indices)
+                if indices.len() == 1 && !matches!(indices[0].kind, ExprKind::Range(..)) =>
+            {
+                let ExprKind::Name(name) = &object.kind else { return None };
+                let prefix = format!("{name}[");
+                if !self.nodes.keys().any(|known| known.starts_with(&prefix)) {
+                    return None;
+                }
+                Some(format!("{name}[{}]", self.count(&indices[0], 0.0)?))
+            }
+            _ => None,
+        }
+    }
+
+    fn set(&mut self, name: &str, term: Term) {
+        self.names.names.insert(name.to_string(), term);
+    }
+}
+
+/// Where the standard library has a name that was not brought in.
+fn library(name: &str) -> Option<String> {
+    let defines = |module: &&nmc_stdlib::Module| {
+        module.text.lines().any(|line| {
+            line.split(|c: char| !(c.is_alphanumeric() || c == '_')).nth(1) == Some(name)
+                && !line.starts_with(['/', ' '])
+        })
+    };
+    nmc_stdlib::modules().iter().find(defines).map(|module| format!("bring it in with `use {}.{name}`", module.path))
+}
+
+/// The word a kind of block is written with.
+fn word(kind: BlockKind) -> &'static str {
+    match kind {
+        BlockKind::Network => "network",
+        BlockKind::Neuron => "neuron",
+        BlockKind::Synapse => "synapse",
+        BlockKind::Plasticity => "plasticity rule",
+        BlockKind::Encoder => "encoder",
+        BlockKind::Decoder => "decoder",
+        BlockKind::Device => "device",
+        BlockKind::Converter => "converter",
+        BlockKind::Unit => "unit",
+        BlockKind::Tile => "tile",
+        BlockKind::Core => "core",
+        BlockKind::Chip => "chip",
+        BlockKind::Experiment => "experiment",
+    }
+}

@@ -140,7 +140,8 @@ impl<'a> Closer<'a> {
         if missing {
             let message = format!("a {wanted} needs a unit");
             let missing = Diagnostic::new(Code::E0304, message, ast.span, "this has none");
-            return self.report(missing.with_help(format!("write its unit after it, as in `{}`", example(dimension, &term))));
+            return self
+                .report(missing.with_help(format!("write its unit after it, as in `{}`", example(dimension, &term))));
         }
         let message = format!("{wanted} is needed, this is {}", term.spoken());
         let label = format!("{} is {}", term.spoken(), dimension_name(term.dimension));
@@ -151,7 +152,12 @@ impl<'a> Closer<'a> {
     pub fn value(&mut self, scope: &Scope, file: FileId, ast: &Ast, dimension: Dimension) -> Option<f64> {
         let term = self.close_as(scope, file, ast, dimension)?;
         if term.value().is_none() {
-            self.report(Diagnostic::new(Code::E0305, "this must be a fixed number", ast.span, "not known before the run"));
+            self.report(Diagnostic::new(
+                Code::E0305,
+                "this must be a fixed number",
+                ast.span,
+                "not known before the run",
+            ));
         }
         term.value()
     }
@@ -159,7 +165,10 @@ impl<'a> Closer<'a> {
     fn literal(&mut self, value: f64, unit: Option<&str>, span: Span) -> Option<Term> {
         let Some(unit) = unit else { return Some(Term::number(value)) };
         let Some((factor, dimension)) = parse_unit(unit) else {
-            let units = ["ms", "us", "s", "mV", "V", "nA", "pA", "nS", "uS", "Hz", "kHz", "pF", "ohm", "Mohm", "pJ", "mm2", "um2", "%"];
+            let units = [
+                "ms", "us", "s", "mV", "V", "nA", "pA", "nS", "uS", "Hz", "kHz", "pF", "ohm", "Mohm", "pJ", "mm2",
+                "um2", "%",
+            ];
             let mut unknown = Diagnostic::new(Code::E0301, format!("`{unit}` is not a unit"), span, "unknown unit");
             unknown.help = closest(unit, units).map(|near| format!("did you mean `{value} {near}`?"));
             return self.report(unknown);
@@ -178,7 +187,12 @@ impl<'a> Closer<'a> {
             && let Some(Definition::Constant(value)) = self.model.definition(id)
         {
             if self.depth > 100 {
-                return self.report(Diagnostic::new(Code::E0201, format!("`{name}` is defined by itself"), span, "a circle"));
+                return self.report(Diagnostic::new(
+                    Code::E0201,
+                    format!("`{name}` is defined by itself"),
+                    span,
+                    "a circle",
+                ));
             }
             self.depth += 1;
             let term = self.close(&Scope::default(), id.file, value);
@@ -186,7 +200,8 @@ impl<'a> Closer<'a> {
             return term;
         }
         let mut unknown = Diagnostic::new(Code::E0201, format!("`{name}` is not known here"), span, "unknown name");
-        unknown.help = closest(name, scope.names.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        unknown.help =
+            closest(name, scope.names.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
         self.report(unknown)
     }
 
@@ -241,18 +256,26 @@ impl<'a> Closer<'a> {
 
     fn call(&mut self, scope: &Scope, file: FileId, callee: &Ast, args: &[Arg], span: Span) -> Option<Term> {
         let ExprKind::Name(name) = &callee.kind else {
-            return self.report(Diagnostic::new(Code::E0305, "only functions can be called", callee.span, "not a function"));
+            return self.report(Diagnostic::new(
+                Code::E0305,
+                "only functions can be called",
+                callee.span,
+                "not a function",
+            ));
         };
         let terms: Vec<Option<Term>> = args.iter().map(|arg| self.close(scope, file, &arg.value)).collect();
         let terms: Vec<Term> = terms.into_iter().collect::<Option<_>>()?;
         let spans: Vec<Span> = args.iter().map(|arg| arg.value.span).collect();
         let Some((count, _)) = FUNCTIONS.iter().find(|(_, known)| known == name) else {
-            let mut unknown = Diagnostic::new(Code::E0201, format!("there is no function `{name}`"), callee.span, "unknown function");
-            unknown.help = closest(name, FUNCTIONS.iter().map(|(_, name)| *name)).map(|near| format!("did you mean `{near}`?"));
+            let mut unknown =
+                Diagnostic::new(Code::E0201, format!("there is no function `{name}`"), callee.span, "unknown function");
+            unknown.help =
+                closest(name, FUNCTIONS.iter().map(|(_, name)| *name)).map(|near| format!("did you mean `{near}`?"));
             return self.report(unknown);
         };
         if terms.len() != *count {
-            let message = format!("`{name}` takes {count} argument{}, not {}", if *count == 1 { "" } else { "s" }, terms.len());
+            let message =
+                format!("`{name}` takes {count} argument{}, not {}", if *count == 1 { "" } else { "s" }, terms.len());
             return self.report(Diagnostic::new(Code::E0207, message, span, "wrong number of arguments"));
         }
         self.function(name, terms, &spans)
@@ -260,7 +283,10 @@ impl<'a> Closer<'a> {
 
     fn function(&mut self, name: &str, terms: Vec<Term>, spans: &[Span]) -> Option<Term> {
         let first = terms[0].dimension;
-        let plain = |function: Function, terms: &[Term]| Term { expr: call(function, vec![terms[0].expr.clone()]), dimension: Dimension::NONE };
+        let plain = |function: Function, terms: &[Term]| Term {
+            expr: call(function, vec![terms[0].expr.clone()]),
+            dimension: Dimension::NONE,
+        };
         let transcendental = match name {
             "exp" => Some(Function::Exp),
             "log" => Some(Function::Log),
@@ -274,12 +300,17 @@ impl<'a> Closer<'a> {
         if transcendental.is_some() || matches!(name, "sigmoid" | "step") {
             if !terms[0].fits(Dimension::NONE) {
                 let message = format!("`{name}` takes a plain number, not {}", terms[0].spoken());
-                return self.report(Diagnostic::new(Code::E0302, message, spans[0], format!("this is {}", dimension_name(first)))
-                    .with_help("divide it by a quantity of the same kind, as in `v / 1 mV`"));
+                return self.report(
+                    Diagnostic::new(Code::E0302, message, spans[0], format!("this is {}", dimension_name(first)))
+                        .with_help("divide it by a quantity of the same kind, as in `v / 1 mV`"),
+                );
             }
             return Some(match transcendental {
                 Some(function) => plain(function, &terms),
-                None if name == "step" => Term { expr: call(Function::LessEqual, vec![Expr::Number(0.0), terms[0].expr.clone()]), dimension: Dimension::NONE },
+                None if name == "step" => Term {
+                    expr: call(Function::LessEqual, vec![Expr::Number(0.0), terms[0].expr.clone()]),
+                    dimension: Dimension::NONE,
+                },
                 None => {
                     let decay = call(Function::Exp, vec![call(Function::Negate, vec![terms[0].expr.clone()])]);
                     let below = call(Function::Add, vec![Expr::Number(1.0), decay]);
@@ -300,7 +331,10 @@ impl<'a> Closer<'a> {
             "uniform" => call(Function::Uniform, exprs),
             "normal" => call(Function::Normal, exprs),
             "relu" => call(Function::Maximum, vec![exprs[0].clone(), Expr::Number(0.0)]),
-            "clamp" => call(Function::Minimum, vec![call(Function::Maximum, vec![exprs[0].clone(), exprs[1].clone()]), exprs[2].clone()]),
+            "clamp" => call(
+                Function::Minimum,
+                vec![call(Function::Maximum, vec![exprs[0].clone(), exprs[1].clone()]), exprs[2].clone()],
+            ),
             "sqrt" => {
                 dimension = dimension.power(0.5).unwrap_or_default();
                 call(Function::SquareRoot, exprs)
@@ -322,8 +356,25 @@ impl<'a> Closer<'a> {
 
 /// Functions and how many arguments they take.
 const FUNCTIONS: &[(usize, &str)] = &[
-    (1, "exp"), (1, "log"), (1, "sin"), (1, "cos"), (1, "tanh"), (1, "floor"), (1, "round"), (1, "sigmoid"), (1, "step"),
-    (2, "min"), (2, "max"), (1, "abs"), (2, "uniform"), (2, "normal"), (1, "relu"), (3, "clamp"), (1, "sqrt"), (1, "pulse"), (1, "sign"),
+    (1, "exp"),
+    (1, "log"),
+    (1, "sin"),
+    (1, "cos"),
+    (1, "tanh"),
+    (1, "floor"),
+    (1, "round"),
+    (1, "sigmoid"),
+    (1, "step"),
+    (2, "min"),
+    (2, "max"),
+    (1, "abs"),
+    (2, "uniform"),
+    (2, "normal"),
+    (1, "relu"),
+    (3, "clamp"),
+    (1, "sqrt"),
+    (1, "pulse"),
+    (1, "sign"),
 ];
 
 fn example(dimension: Dimension, term: &Term) -> String {
@@ -334,7 +385,8 @@ fn example(dimension: Dimension, term: &Term) -> String {
 
 /// A call, folded when all operands are numbers.
 pub fn call(function: Function, operands: Vec<Expr>) -> Expr {
-    let numbers: Option<Vec<f64>> = operands.iter().map(|o| if let Expr::Number(n) = o { Some(*n) } else { None }).collect();
+    let numbers: Option<Vec<f64>> =
+        operands.iter().map(|o| if let Expr::Number(n) = o { Some(*n) } else { None }).collect();
     let truth = |holds: bool| f64::from(u8::from(holds));
     let folded = numbers.and_then(|n| {
         Some(match function {
@@ -361,7 +413,13 @@ pub fn call(function: Function, operands: Vec<Expr>) -> Expr {
             Function::And => truth(n[0] != 0.0 && n[1] != 0.0),
             Function::Or => truth(n[0] != 0.0 || n[1] != 0.0),
             Function::Not => truth(n[0] == 0.0),
-            Function::Select => if n[0] != 0.0 { n[1] } else { n[2] },
+            Function::Select => {
+                if n[0] != 0.0 {
+                    n[1]
+                } else {
+                    n[2]
+                }
+            }
             Function::Uniform | Function::Normal => return None,
         })
     });
