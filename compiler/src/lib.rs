@@ -5,7 +5,6 @@ pub mod convert;
 pub mod elaborate;
 pub mod files;
 pub mod forms;
-mod ideal;
 pub mod lower;
 pub mod place;
 pub mod quantity;
@@ -20,7 +19,7 @@ use nmc_grammar::ast::BlockKind;
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::suggest::closest;
-use nmc_program::{Conversions, Image, LayoutReport, Precision};
+use nmc_program::{Image, Precision};
 
 use elaborate::Elaborated;
 use files::Files;
@@ -65,17 +64,10 @@ pub fn compile(name: &str, text: &str, files: &dyn Files, options: &Options) -> 
     for experiment in experiments {
         let Some(elaborated) = elaborate::elaborate(&model, experiment, &mut diagnostics) else { continue };
         let Elaborated { network, chip, plan, tensors } = elaborated;
-        ours("elaborate", options, elaborate::verify::verify(&network, &tensors), &mut diagnostics);
-        let Some(tiled) = tile::tile(&network, &chip, &plan, &mut diagnostics) else { continue };
-        ours("tile", options, tile::verify(&tiled), &mut diagnostics);
-        let scheduled = ideal::schedule(tiled);
-        let (layout, conversions) = (LayoutReport::default(), Conversions::default());
-        let lowered = lower::lower(&scheduled, &tensors, options.precision, layout, conversions, &mut diagnostics);
-        let Some(outcome) = lowered else { continue };
-        ours("lower", options, outcome.problems, &mut diagnostics);
-        ours("program", options, outcome.program.verify(), &mut diagnostics);
-        programs.push(outcome.program);
-        all_scheduled.push(scheduled);
+        let built = build::build(network, chip, plan, &tensors, options, &mut diagnostics);
+        let Some(built) = built else { continue };
+        programs.extend(built.program);
+        all_scheduled.push(built.scheduled);
     }
     let image = (!failed(&diagnostics)).then(|| lower::image(name, programs));
     Compilation { model, diagnostics, scheduled: all_scheduled, image }
@@ -83,7 +75,8 @@ pub fn compile(name: &str, text: &str, files: &dyn Files, options: &Options) -> 
 
 /// The experiments to compile: all of the program's, or the one asked for.
 fn chosen(model: &Model, options: &Options, diagnostics: &mut Vec<Diagnostic>) -> Vec<DefId> {
-    let all: Vec<(DefId, &str)> = model.own(BlockKind::Experiment).map(|(id, block)| (id, block.name.text.as_str())).collect();
+    let all: Vec<(DefId, &str)> =
+        model.own(BlockKind::Experiment).map(|(id, block)| (id, block.name.text.as_str())).collect();
     let Some(wanted) = &options.experiment else { return all.into_iter().map(|(id, _)| id).collect() };
     let found: Vec<DefId> = all.iter().filter(|(_, name)| name == wanted).map(|(id, _)| *id).collect();
     if found.is_empty() {
@@ -92,13 +85,4 @@ fn chosen(model: &Model, options: &Options, diagnostics: &mut Vec<Diagnostic>) -
         diagnostics.push(unknown);
     }
     found
-}
-
-/// A violated invariant is our bug, and said to be.
-fn ours(stage: &str, options: &Options, problems: Vec<String>, diagnostics: &mut Vec<Diagnostic>) {
-    if let (true, Some(problem)) = (options.verify, problems.first()) {
-        let message = format!("nmc broke its own rules after `{stage}`: {problem}");
-        let bug = Diagnostic::placeless(Code::E0999, message);
-        diagnostics.push(bug.with_help("this is a bug of nmc, not of your program: please report it"));
-    }
 }
