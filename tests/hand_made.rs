@@ -84,6 +84,7 @@ pub fn go(network: Network, plan: Plan, tensors: Vec<Tensor>, engine: EngineKind
     nmc_runtime::run(&program, &RunOptions { seed: 1, engine, threads: 1, progress: None }).unwrap()
 }
 
+#[allow(clippy::too_many_arguments)] // one line a connection reads best
 pub fn conn(net: &mut Network, name: &str, a: NodeId, b: NodeId, d: Dynamics, pattern: Pattern, w: Expr, delay: f64) {
     let i = net.connections.len();
     net.graph.add_edge(a, b, Edge::Synapses(i));

@@ -59,10 +59,10 @@ fn current_based_network_equals_brian2() {
             .iter()
             .map(|(k, t)| {
                 let mut t = t.clone();
-                if ["excitatory", "inhibitory", "feed"].contains(&k.as_str()) {
-                    if let TensorData::F64(x) = &mut t.data {
-                        x.iter_mut().for_each(|y| *y = *y * 1e-3 / 1e8)
-                    }
+                if ["excitatory", "inhibitory", "feed"].contains(&k.as_str())
+                    && let TensorData::F64(x) = &mut t.data
+                {
+                    x.iter_mut().for_each(|y| *y = *y * 1e-3 / 1e8)
                 }
                 t
             })
