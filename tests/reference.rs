@@ -89,7 +89,11 @@ fn current_based_network_equals_brian2() {
         for (row, wanted) in voltages.chunks(5).enumerate().skip(1) {
             for (neuron, wanted) in wanted.iter().enumerate() {
                 let found = data[(10 * row - 1) * 5 + neuron] * 1e3;
-                assert!((found - wanted).abs() < 1e-9, "neuron {neuron} before step {}: {found} for {wanted}", 10 * row);
+                assert!(
+                    (found - wanted).abs() < 1e-9,
+                    "neuron {neuron} before step {}: {found} for {wanted}",
+                    10 * row
+                );
             }
         }
     }

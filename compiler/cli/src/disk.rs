@@ -1,5 +1,7 @@
 //! Files: programs, modules beside them, and output by rename.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,33 +11,39 @@ use nmc_compiler::files::{DataFile, FileProblem, Files};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 
+use crate::data;
+
 /// The largest program text that is read.
 const LARGEST_PROGRAM: u64 = 64 << 20;
 
-/// The folder of a program.
-pub struct Folder(PathBuf);
+/// What reading a data file gave.
+type Known = BTreeMap<PathBuf, Result<Arc<DataFile>, FileProblem>>;
+
+/// The folder of a program. Data files are read once.
+pub struct Folder {
+    path: PathBuf,
+    known: RefCell<Known>,
+}
 
 impl Folder {
     /// The folder `file` is in.
     pub fn of(file: &Path) -> Folder {
-        Folder(file.parent().map(Path::to_path_buf).unwrap_or_default())
+        Folder { path: file.parent().map(Path::to_path_buf).unwrap_or_default(), known: RefCell::default() }
     }
 }
 
 impl Files for Folder {
     fn module(&self, path: &[String]) -> Option<Result<String, String>> {
-        let mut file = self.0.clone();
+        let mut file = self.path.clone();
         file.extend(path);
         file.set_extension("nmc");
         file.exists().then(|| read(&file).map_err(|problem| problem.message))
     }
 
     fn data(&self, path: &str) -> Result<Arc<DataFile>, FileProblem> {
-        let file = self.0.join(path);
-        if !file.exists() {
-            return Err(FileProblem::NotFound(format!("there is no file {}", file.display())));
-        }
-        Err(FileProblem::Unreadable(format!("{}: data files cannot be read by this version", file.display())))
+        let file = self.path.join(path);
+        let mut known = self.known.borrow_mut();
+        known.entry(file).or_insert_with_key(|file| data::read(file).map(Arc::new)).clone()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The `nmc` command: the only place with files, a terminal and exit codes.
 
 mod check;
+mod data;
 mod disk;
 mod explain;
 mod fmt;

@@ -3,7 +3,7 @@
 mod alternatives;
 pub mod calibrate;
 pub mod domains;
-mod evaluate;
+pub mod evaluate;
 mod faults;
 pub mod graph;
 mod limit;

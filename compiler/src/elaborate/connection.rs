@@ -15,6 +15,13 @@ use crate::forms::network::{Connection, Edge, NodeId, Operator, Pattern};
 use crate::quantity::Dimension;
 use crate::units::{dimension_name, type_dimension};
 
+/// A pattern, or the wait for the weights that tell it.
+#[derive(Debug, Clone, PartialEq)]
+enum Waiting {
+    Known(Pattern),
+    Matrix,
+}
+
 const FIELDS: &[&str] = &["pattern", "synapse", "weight", "delay", "plasticity"];
 
 impl Elaborator<'_> {
@@ -30,7 +37,7 @@ impl Elaborator<'_> {
                 return;
             }
         }
-        let sources: Option<Vec<_>> = from.iter().map(|source| self.population_range(source)).collect();
+        let sources: Option<Vec<_>> = from.iter().map(|source| self.source(source)).collect();
         let targets: Option<Vec<_>> = to.iter().map(|target| self.population_range(target)).collect();
         let (Some(sources), Some(targets)) = (sources, targets) else { return };
         for &source in &sources {
@@ -42,6 +49,18 @@ impl Elaborator<'_> {
                 let edge = Edge::Synapses(self.network.connections.len());
                 self.network.graph.add_edge(source.0, target.0, edge);
                 self.network.connections.push(connection);
+            }
+        }
+    }
+
+    /// What spikes are sent from: a population, or a signal that becomes or is spikes.
+    fn source(&mut self, ast: &Ast) -> Option<(NodeId, (usize, usize))> {
+        match &ast.kind {
+            ExprKind::Name(_) | ExprKind::Index(..) => self.population_range(ast),
+            _ => {
+                let node = self.signal(ast, None)?;
+                let node = self.spiking(node, ast.span)?;
+                self.population_behind(node, ast.span)
             }
         }
     }
@@ -58,7 +77,7 @@ impl Elaborator<'_> {
         let sizes = (source_range.1 - source_range.0, target_range.1 - target_range.0);
         let pattern = match field("pattern") {
             Some(ast) => self.pattern(ast, sizes)?,
-            None => Pattern::AllToAll { itself: true },
+            None => Waiting::Known(Pattern::AllToAll { itself: true }),
         };
         let mut pairs = self.names.clone();
         for (name, symbol) in [("i", Symbol::SourceIndex), ("j", Symbol::TargetIndex)] {
@@ -68,7 +87,18 @@ impl Elaborator<'_> {
             self.error(Code::E0207, "a connection needs a weight", span, "`weight` is missing");
             return None;
         };
-        let weight = self.closer.close(&pairs, self.file, weight)?;
+        let given = self.kind(weight) == super::signal::Kind::Data;
+        let (pattern, weight) = if given {
+            self.given_weights(weight, pattern, sizes, field("plasticity").is_some())?
+        } else {
+            let term = self.closer.close(&pairs, self.file, weight)?;
+            if pattern == Waiting::Matrix {
+                self.error(Code::E0409, "`matrix` takes its weights from data", weight.span, "not data");
+                return None;
+            }
+            (pattern, term)
+        };
+        let Waiting::Known(pattern) = pattern else { return None };
         let delay = match field("delay") {
             Some(ast) => {
                 let delay = self.closer.close_as(&pairs, self.file, ast, Dimension::TIME)?;
@@ -99,7 +129,7 @@ impl Elaborator<'_> {
         })
     }
 
-    fn pattern(&mut self, ast: &Ast, (sources, targets): (usize, usize)) -> Option<Pattern> {
+    fn pattern(&mut self, ast: &Ast, (sources, targets): (usize, usize)) -> Option<Waiting> {
         let (name, args): (&str, &[Arg]) = match &ast.kind {
             ExprKind::Name(name) => (name, &[]),
             ExprKind::Call(callee, args) if matches!(callee.kind, ExprKind::Name(_)) => {
@@ -111,15 +141,16 @@ impl Elaborator<'_> {
         let is_itself = |arg: &&Arg| arg.name.as_ref().is_some_and(|name| name.text == "itself");
         let itself = !args.iter().filter(is_itself).any(|arg| matches!(arg.value.kind, ExprKind::Bool(false)));
         let number = args.iter().find(|arg| !is_itself(arg)).map(|arg| &arg.value);
+        let known = |pattern| Some(Waiting::Known(pattern));
         match (name, number) {
-            ("all_to_all", None) => Some(Pattern::AllToAll { itself }),
+            ("all_to_all", None) => known(Pattern::AllToAll { itself }),
             ("one_to_one", None) => {
                 if sources != targets {
                     let message = format!("`one_to_one` joins equal numbers, not {sources} and {targets}");
                     self.error(Code::E0404, message, ast.span, "the sizes differ");
                     return None;
                 }
-                Some(Pattern::OneToOne)
+                known(Pattern::OneToOne)
             }
             ("random", Some(p)) => {
                 let names = self.names.clone();
@@ -128,7 +159,7 @@ impl Elaborator<'_> {
                     self.error(Code::E0405, format!("{value} is not a probability"), p.span, "must lie within 0 and 1");
                     return None;
                 }
-                Some(Pattern::Random { p: value, itself })
+                known(Pattern::Random { p: value, itself })
             }
             ("fixed_in_degree", Some(n)) => {
                 let degree = self.count(n, 1.0)?;
@@ -141,12 +172,10 @@ impl Elaborator<'_> {
                     );
                     return None;
                 }
-                Some(Pattern::FixedInDegree { sources: degree, itself })
+                known(Pattern::FixedInDegree { sources: degree, itself })
             }
-            ("matrix" | "list", _) => {
-                self.unsupported("a connection from data", ast.span);
-                None
-            }
+            ("matrix", None) => Some(Waiting::Matrix),
+            ("list", _) => self.list(args, ast.span, (sources, targets)),
             _ => {
                 let patterns = ["all_to_all", "one_to_one", "random", "fixed_in_degree", "matrix", "list"];
                 let mut unknown = Diagnostic::new(Code::E0201, "this is not a pattern", ast.span, "unknown pattern");
@@ -156,6 +185,66 @@ impl Elaborator<'_> {
                 None
             }
         }
+    }
+
+    /// `list(sources: s, targets: t)`: pairs given one by one.
+    fn list(&mut self, args: &[Arg], span: Span, (sources, targets): (usize, usize)) -> Option<Waiting> {
+        let of = |key: &str| args.iter().find(|arg| arg.name.as_ref().is_some_and(|name| name.text == key));
+        let (Some(from), Some(to)) = (of("sources"), of("targets")) else {
+            self.error(Code::E0207, "`list` takes sources and targets", span, "`list(sources: s, targets: t)`");
+            return None;
+        };
+        let mut ends = Vec::new();
+        for (arg, len) in [(from, sources), (to, targets)] {
+            let (tensor, _) = self.numbers(&arg.value)?;
+            let values = (0..tensor.data.len()).map(|index| tensor.data.get(index));
+            let bad = values.into_iter().find(|value| !(value.fract() == 0.0 && *value >= 0.0 && *value < len as f64));
+            if let Some(value) = bad {
+                let message = format!("`{}` names element {value} of {len}", tensor.name);
+                self.error(Code::E0309, message, arg.value.span, "no such element");
+                return None;
+            }
+            ends.push((tensor, arg.value.span));
+        }
+        if ends[0].0.data.len() != ends[1].0.data.len() {
+            let message = format!("{} sources but {} targets", ends[0].0.data.len(), ends[1].0.data.len());
+            self.error(Code::E0404, message, span, "the numbers differ");
+            return None;
+        }
+        let sources = self.keep((*ends[0].0).clone(), ends[0].1)?;
+        let targets = self.keep((*ends[1].0).clone(), ends[1].1)?;
+        Some(Waiting::Known(Pattern::List { sources, targets }))
+    }
+
+    /// Weights from data: [sources, targets]; pairs with weight 0 are not joined.
+    fn given_weights(
+        &mut self,
+        ast: &Ast,
+        pattern: Waiting,
+        (sources, targets): (usize, usize),
+        plastic: bool,
+    ) -> Option<(Waiting, Term)> {
+        let (tensor, dimension) = self.numbers(ast)?;
+        let all = pattern == Waiting::Known(Pattern::AllToAll { itself: true });
+        if !all && pattern != Waiting::Matrix {
+            let wrong = Diagnostic::new(Code::E0409, "weights from data say who is joined", ast.span, "these are data");
+            self.closer.diagnostics.push(wrong.with_help("use `pattern: matrix`, or a weight that is no array"));
+            return None;
+        }
+        if tensor.shape != [sources, targets] {
+            let message = format!("`{}` is {:?}, [{sources}, {targets}] is needed", tensor.name, tensor.shape);
+            self.error(Code::E0308, message, ast.span, "weights are [sources, targets]");
+            return None;
+        }
+        if all && plastic && (0..tensor.data.len()).any(|index| tensor.data.get(index) == 0.0) {
+            let wrong =
+                Diagnostic::new(Code::E0409, "a plastic weight of 0 would be no synapse", ast.span, "holds zeros");
+            self.closer.diagnostics.push(wrong.with_help("say `pattern: matrix` if zeros mean no synapse"));
+            return None;
+        }
+        let id = self.keep((*tensor).clone(), ast.span)?;
+        let weight = Term { expr: Expr::Number(0.0), dimension };
+        Some((Waiting::Known(Pattern::Matrix(id)), weight))
     }
 
     /// Synapse and rule as one.
@@ -195,7 +284,8 @@ impl Elaborator<'_> {
                     let (id, block) = self.block(self.file, name, callee.span, &[kind])?;
                     (id.file, block, args)
                 }
-                (None, BlockKind::Synapse) => (self.file, delta()?, &[][..]),
+                // `std.synapse.delta` is meant when nothing is said.
+                (None, BlockKind::Synapse) => (self.file, super::standard("synapse", "delta")?, &[][..]),
                 (None, _) => continue,
             };
             let args = self.arguments(&block.params, file, args, ast.map_or(span, |ast| ast.span), Some(weight))?;
@@ -230,13 +320,4 @@ impl Elaborator<'_> {
         self.error(Code::E0406, message, span, label);
         None
     }
-}
-
-/// `std.synapse.delta`, which is meant when nothing is said.
-fn delta() -> Option<nmc_grammar::ast::Block> {
-    let (tree, _) = nmc_grammar::parse::parse(nmc_grammar::span::FileId(0), nmc_stdlib::module(&["std", "synapse"])?);
-    tree.items.into_iter().find_map(|item| match item {
-        nmc_grammar::ast::Item::Block(block) if block.name.text == "delta" => Some(block),
-        _ => None,
-    })
 }

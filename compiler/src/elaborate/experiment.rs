@@ -1,16 +1,18 @@
 //! Experiments: what is deployed, for how long it runs, what is required.
 
-use nmc_grammar::ast::{BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, Stmt, StmtKind};
+use nmc_grammar::ast::{self, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::suggest::closest;
 use nmc_program::{Compare, Requirement};
 
 use super::Elaborator;
-use super::term::Term;
+use super::deploy::path;
 use crate::forms::plan::{Phase, PhaseKind};
 use crate::quantity::Dimension;
 
 /// The time step when none is given.
-const DEFAULT_STEP: f64 = 1e-4;
+pub const DEFAULT_STEP: f64 = 1e-4;
 
 impl Elaborator<'_> {
     /// The statements of an experiment.
@@ -19,68 +21,66 @@ impl Elaborator<'_> {
             block.body.iter().filter(|stmt| matches!(stmt.kind, StmtKind::Deploy { .. })).collect();
         let [deploy] = deploys[..] else {
             let found = deploys.len();
-            self.error(
-                Code::E0407,
-                format!("an experiment deploys one network, this one {found}"),
-                block.name.span,
-                "`deploy` is needed once",
-            );
+            let message = format!("an experiment deploys one network, this one {found}");
+            self.error(Code::E0407, message, block.name.span, "`deploy` is needed once");
             return;
         };
-        if let StmtKind::Deploy { network, chip, body } = &deploy.kind {
-            self.deploy(network, chip.as_ref(), body);
+        let StmtKind::Deploy { network, chip, body } = &deploy.kind else { return };
+        let errors = self.errors();
+        if let Some(chip) = chip {
+            self.deploy_chip(chip);
+        }
+        self.deploy_network(network);
+        let calibrate = self.options(body);
+        if self.errors() > errors {
+            return;
+        }
+        for stmt in &block.body {
+            if let StmtKind::Data { name, value } = &stmt.kind {
+                self.name_data(name, value);
+            }
         }
         for stmt in &block.body {
             match &stmt.kind {
-                StmtKind::Deploy { .. } => {}
+                StmtKind::Deploy { .. } | StmtKind::Data { .. } => {}
                 StmtKind::Run { duration, fields } => self.run(duration, fields, stmt),
                 StmtKind::Require { condition } => self.require(condition),
                 StmtKind::Report { names } => self.plan.report.extend(names.iter().map(|name| name.text.clone())),
-                StmtKind::Present { .. } | StmtKind::Data { .. } => self.unsupported("presenting data", stmt.span),
+                StmtKind::Present { phase, sequence, inputs, clauses } => {
+                    let kind = match phase {
+                        ast::Phase::Train => PhaseKind::Train,
+                        ast::Phase::Test => PhaseKind::Test,
+                    };
+                    self.present(kind, *sequence, inputs, clauses, stmt.span);
+                }
                 _ => self.error(Code::E0401, "this statement has no meaning in an experiment", stmt.span, "misplaced"),
             }
         }
-        self.plan.step.get_or_insert(DEFAULT_STEP);
+        if self.errors() == errors && !self.chip.ideal {
+            self.calibration(calibrate);
+        }
+        if self.has_time() {
+            self.plan.step.get_or_insert(DEFAULT_STEP);
+        }
     }
 
-    fn deploy(&mut self, network: &Ast, chip: Option<&Ast>, body: &[Stmt]) {
-        if let Some(chip) = chip
-            && !matches!(&chip.kind, ExprKind::Name(name) if name == "ideal")
-        {
-            self.unsupported("a chip other than the ideal one", chip.span);
-            return;
-        }
-        for stmt in body {
-            if let StmtKind::Field(field) = &stmt.kind {
-                self.option(field);
-            } else {
-                self.unsupported("this option", stmt.span);
-            }
-        }
+    fn deploy_network(&mut self, network: &Ast) {
         let (callee, args) =
             if let ExprKind::Call(callee, args) = &network.kind { (&**callee, &args[..]) } else { (network, &[][..]) };
-        let ExprKind::Name(name) = &callee.kind else { return };
+        let ExprKind::Name(name) = &callee.kind else {
+            self.error(Code::E0305, "the name of a network is needed", network.span, "not a name");
+            return;
+        };
         let Some((id, block)) = self.block(self.file, name, callee.span, &[BlockKind::Network]) else { return };
-        let Some(args) = self.arguments(&block.params, id.file, args, network.span, None) else { return };
-        let parameters: Vec<(String, Term)> =
-            args.into_iter().map(|(param, term)| (param.name.text.clone(), term)).collect();
-        let file = std::mem::replace(&mut self.file, id.file);
-        parameters.into_iter().for_each(|(name, term)| self.set(&name, term));
-        self.network.name = block.name.text.clone();
-        self.network_body(&block.body);
+        let file = self.file;
+        self.top(id, &block, args, network.span);
         self.file = file;
         self.names.names.clear();
+        // The network's names are not the experiment's; its outputs and inputs are found in the graph.
+        self.values.clear();
     }
 
-    fn option(&mut self, field: &Field) {
-        if field.key[0].text == "step" {
-            self.step(&field.value);
-        } else {
-            self.unsupported("this option", field.span);
-        }
-    }
-
-    fn step(&mut self, value: &Ast) {
+    pub fn step(&mut self, value: &Ast) {
         let names = self.names.clone();
         match self.closer.value(&names, self.file, value, Dimension::TIME) {
             Some(step) if step > 0.0 => self.plan.step = Some(step),
@@ -89,91 +89,97 @@ impl Elaborator<'_> {
         }
     }
 
-    fn run(&mut self, duration: &Ast, fields: &[Field], stmt: &Stmt) {
-        for field in fields {
-            self.option(field);
-        }
+    /// A time that can be run, in seconds.
+    pub fn duration(&mut self, duration: &Ast) -> Option<f64> {
         let names = self.names.clone();
-        let Some(seconds) = self.closer.value(&names, self.file, duration, Dimension::TIME) else { return };
+        let seconds = self.closer.value(&names, self.file, duration, Dimension::TIME)?;
         let ticks = seconds / self.plan.step.unwrap_or(DEFAULT_STEP);
-        if seconds <= 0.0 || ticks > f64::from(u32::MAX) {
-            self.error(
-                Code::E0306,
-                "this duration cannot be run",
-                duration.span,
-                "must be above 0, and below 4e9 steps",
-            );
-            return;
+        if ticks < 0.5 || ticks > f64::from(u32::MAX) {
+            let label = "must be at least a step, and below 4e9 steps";
+            self.error(Code::E0306, "this duration cannot be run", duration.span, label);
+            return None;
         }
-        self.plan.phases.push(Phase {
+        Some(seconds)
+    }
+
+    fn run(&mut self, duration: &Ast, fields: &[Field], stmt: &Stmt) {
+        let mut phase = Phase {
             kind: PhaseKind::Run,
             sequence: false,
             samples: 1,
             inputs: Vec::new(),
-            duration: Some(seconds),
+            duration: None,
             target: None,
             metrics: Vec::new(),
             skip: 0,
             span: stmt.span,
-        });
+        };
+        // The step first: times are told in it.
+        if let Some(step) = fields.iter().find(|field| field.key[0].text == "step") {
+            self.step(&step.value);
+        }
+        if self.fields(fields, &mut phase).is_none() || self.all_fed(&phase).is_none() {
+            return;
+        }
+        let Some(seconds) = self.duration(duration) else { return };
+        phase.duration = Some(seconds);
+        self.plan.phases.push(phase);
     }
 
     fn require(&mut self, condition: &Ast) {
-        let ExprKind::Binary(op, a, b) = &condition.kind else {
-            self.error(
-                Code::E0408,
-                "a requirement compares a metric with a number",
-                condition.span,
-                "such as `rate_hz.exc > 1`",
-            );
-            return;
+        let wrong = |this: &mut Self| {
+            let message = "a requirement compares a metric with a number";
+            this.error(Code::E0408, message, condition.span, "such as `accuracy >= 97 %`");
         };
-        if *op == BinaryOp::And {
-            self.require(a);
-            self.require(b);
-            return;
-        }
+        let ExprKind::Binary(op, a, b) = &condition.kind else { return wrong(self) };
         let comparison = match op {
+            BinaryOp::And => {
+                self.require(a);
+                return self.require(b);
+            }
             BinaryOp::Less => Compare::Less,
             BinaryOp::LessEqual => Compare::LessEqual,
             BinaryOp::Greater => Compare::Greater,
             BinaryOp::GreaterEqual => Compare::GreaterEqual,
             BinaryOp::Equal => Compare::Equal,
             BinaryOp::NotEqual => Compare::NotEqual,
-            _ => {
-                self.error(
-                    Code::E0408,
-                    "a requirement compares a metric with a number",
-                    condition.span,
-                    "such as `rate_hz.exc > 1`",
-                );
-                return;
-            }
+            _ => return wrong(self),
         };
         let Some(metric) = path(a) else {
             self.error(Code::E0408, "the left side of a requirement is a metric", a.span, "not the name of a metric");
             return;
         };
-        let known = metric.strip_prefix("spikes.").or_else(|| metric.strip_prefix("rate_hz."));
-        if known.is_none_or(|population| !self.nodes.contains_key(population)) && metric != "energy_j.total" {
-            self.error(Code::E0408, format!("there is no metric `{metric}`"), a.span, "unknown metric");
-            return;
+        let known = self.metrics();
+        if !known.contains(&metric) {
+            let mut unknown =
+                Diagnostic::new(Code::E0408, format!("there is no metric `{metric}`"), a.span, "unknown metric");
+            unknown.help = closest(&metric, known.iter().map(String::as_str))
+                .map(|near| format!("did you mean `{near}`?"))
+                .or_else(|| Some(format!("one of {}", known.join(", "))));
+            return self.closer.diagnostics.push(unknown);
         }
         let names = self.names.clone();
         let Some(term) = self.closer.close(&names, self.file, b) else { return };
         let Some(value) = term.value() else { return };
         let text = self.closer.model.modules.get(condition.span.file.0 as usize).map_or_else(String::new, |module| {
-            module.text[condition.span.start as usize..condition.span.end as usize].to_string()
+            module.text.get(condition.span.start as usize..condition.span.end as usize).unwrap_or("").to_string()
         });
         self.plan.requirements.push(Requirement { metric, comparison, value, text });
     }
-}
 
-/// `rate_hz.exc`
-fn path(ast: &Ast) -> Option<String> {
-    match &ast.kind {
-        ExprKind::Name(name) => Some(name.clone()),
-        ExprKind::Member(object, member) => Some(format!("{}.{}", path(object)?, member.text)),
-        _ => None,
+    /// Every metric a run of the experiment has.
+    fn metrics(&self) -> Vec<String> {
+        let mut known: Vec<String> =
+            self.plan.phases.iter().flat_map(|phase| phase.metrics.iter().map(|metric| metric.name.clone())).collect();
+        for node in self.network.graph.node_weights() {
+            if node.logical == crate::forms::network::Logical::Spikes
+                && matches!(node.operator, crate::forms::network::Operator::Population { .. })
+            {
+                known.push(format!("spikes.{}", node.name));
+                known.push(format!("rate_hz.{}", node.name));
+            }
+        }
+        known.push(String::from("energy_j.total"));
+        known
     }
 }

@@ -4,14 +4,23 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 mod connection;
+mod data;
+mod deploy;
 mod equations;
 mod experiment;
+mod hardware;
+mod interface;
+mod layer;
+mod operand;
 mod population;
+mod present;
 mod probe;
+mod signal;
+mod structure;
 pub mod term;
 pub mod verify;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nmc_grammar::ast::{BlockKind, Expr as Ast, ExprKind};
 use nmc_grammar::codes::Code;
@@ -20,10 +29,15 @@ use nmc_grammar::span::{FileId, Span};
 use nmc_grammar::suggest::closest;
 use nmc_program::Tensor;
 
+use crate::Options;
+use crate::files::Files;
 use crate::forms::chip::Chip;
 use crate::forms::model::{DefId, Definition, Model};
-use crate::forms::network::{Network, NodeId};
+use crate::forms::network::{Network, NodeId, Operator};
 use crate::forms::plan::Plan;
+use crate::quantity::Dimension;
+use signal::Value;
+use structure::Port;
 use term::{Closer, Scope, Term};
 
 /// An experiment without parameters.
@@ -36,38 +50,89 @@ pub struct Elaborated {
 }
 
 /// Elaborates one experiment; none after an error, which has been reported.
-pub fn elaborate(model: &Model, experiment: DefId, diagnostics: &mut Vec<Diagnostic>) -> Option<Elaborated> {
+pub fn elaborate(
+    model: &Model,
+    experiment: DefId,
+    files: &dyn Files,
+    options: &Options,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Elaborated> {
     let Some(Definition::Block(block)) = model.definition(experiment) else { return None };
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
     let mut elaborator = Elaborator {
         closer: Closer::new(model, diagnostics),
+        files,
+        options,
         file: experiment.file,
         network: Network::default(),
+        chip: Chip { name: String::from("ideal"), ideal: true, ..Chip::default() },
         plan: Plan { name: block.name.text.clone(), ..Plan::default() },
+        tensors: Vec::new(),
         nodes: BTreeMap::new(),
+        values: BTreeMap::new(),
         connections: BTreeMap::new(),
+        ports: BTreeMap::new(),
+        driven: BTreeMap::new(),
         names: Scope::default(),
+        prefix: String::new(),
+        inside: Vec::new(),
+        used: BTreeSet::new(),
+        dimensions: BTreeMap::new(),
+        reads: BTreeMap::new(),
+        inserted: BTreeMap::new(),
     };
     elaborator.experiment(block);
-    let Elaborator { network, plan, closer, .. } = elaborator;
-    let failed = closer.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count() > errors;
-    let chip = Chip { name: String::from("ideal"), ideal: true, ..Chip::default() };
-    (!failed).then_some(Elaborated { network, chip, plan, tensors: Vec::new() })
+    let failed = elaborator.errors() > errors;
+    let Elaborator { network, chip, plan, tensors, .. } = elaborator;
+    (!failed).then_some(Elaborated { network, chip, plan, tensors })
 }
 
 /// An experiment in the making.
 struct Elaborator<'a> {
     closer: Closer<'a>,
+    files: &'a dyn Files,
+    options: &'a Options,
     /// The file of the statement at hand.
     file: FileId,
     network: Network,
+    chip: Chip,
     plan: Plan,
-    /// Populations by name.
+    tensors: Vec<Tensor>,
+    /// Populations of the network at hand, by the names they have in it.
     nodes: BTreeMap<String, NodeId>,
-    /// Named connections.
+    /// Its signals and data.
+    values: BTreeMap<String, Value>,
+    /// Its named connections.
     connections: BTreeMap<String, usize>,
-    /// Parameters and loop variables of the network.
+    /// Its outputs, and what drives them.
+    ports: BTreeMap<String, Port>,
+    driven: BTreeMap<String, NodeId>,
+    /// Its parameters and loop variables.
     names: Scope,
+    /// `sub.` within a network used as a layer.
+    prefix: String,
+    /// The networks being elaborated, outermost first.
+    inside: Vec<DefId>,
+    /// Names of nodes.
+    used: BTreeSet<String>,
+    /// Dimensions of signals that are no plain numbers.
+    dimensions: BTreeMap<NodeId, Dimension>,
+    /// Values read from populations.
+    reads: BTreeMap<(NodeId, String), NodeId>,
+    /// Encoders and decoders put in.
+    inserted: BTreeMap<NodeId, NodeId>,
+}
+
+/// The names of a network, while another is elaborated within it.
+struct Outer {
+    file: FileId,
+    nodes: BTreeMap<String, NodeId>,
+    values: BTreeMap<String, Value>,
+    connections: BTreeMap<String, usize>,
+    ports: BTreeMap<String, Port>,
+    driven: BTreeMap<String, NodeId>,
+    names: Scope,
+    prefix: String,
 }
 
 impl Elaborator<'_> {
@@ -75,9 +140,28 @@ impl Elaborator<'_> {
         self.closer.diagnostics.push(Diagnostic::new(code, message, span, label));
     }
 
-    /// What the compiler cannot do yet is said, not skipped.
-    fn unsupported(&mut self, what: &str, span: Span) {
-        self.error(Code::E0402, format!("{what} cannot be compiled yet"), span, "not supported in this version");
+    /// How many errors there are so far.
+    fn errors(&self) -> usize {
+        self.closer.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count()
+    }
+
+    fn clone_scope(&self) -> Outer {
+        Outer {
+            file: self.file,
+            nodes: self.nodes.clone(),
+            values: self.values.clone(),
+            connections: self.connections.clone(),
+            ports: self.ports.clone(),
+            driven: self.driven.clone(),
+            names: self.names.clone(),
+            prefix: self.prefix.clone(),
+        }
+    }
+
+    fn restore_scope(&mut self, outer: Outer) {
+        let Outer { file, nodes, values, connections, ports, driven, names, prefix } = outer;
+        (self.file, self.nodes, self.values, self.connections) = (file, nodes, values, connections);
+        (self.ports, self.driven, self.names, self.prefix) = (ports, driven, names, prefix);
     }
 
     /// The block a name stands for, of one of the kinds.
@@ -127,10 +211,14 @@ impl Elaborator<'_> {
 
     /// A population with the range of its elements: `exc`, `exc[0..5]`, `column[2]`, `column[2][0..5]`.
     fn population_range(&mut self, ast: &Ast) -> Option<(NodeId, (usize, usize))> {
-        if let Some(name) = self.indexed_name(ast)
-            && let Some(&node) = self.nodes.get(&name)
-        {
-            return Some((node, (0, self.network.graph[node].len())));
+        if let Some(name) = self.indexed_name(ast) {
+            if let Some(&node) = self.nodes.get(&name) {
+                return Some((node, (0, self.network.graph[node].len())));
+            }
+            if let Some(Value::Signal(node)) = self.values.get(&name) {
+                let node = self.spiking(*node, ast.span)?;
+                return self.population_behind(node, ast.span);
+            }
         }
         if let ExprKind::Index(object, indices) = &ast.kind
             && let [index] = &indices[..]
@@ -160,6 +248,23 @@ impl Elaborator<'_> {
         None
     }
 
+    /// The population that gives a node its spikes, and which of its elements.
+    fn population_behind(&mut self, node: NodeId, span: Span) -> Option<(NodeId, (usize, usize))> {
+        let data = &self.network.graph[node];
+        let (len, start) = match data.operator {
+            Operator::Population { .. } => return Some((node, (0, data.len()))),
+            Operator::Slice { start } => (data.len(), start),
+            Operator::Reshape => (data.len(), 0),
+            _ => {
+                self.error(Code::E0201, "a population is needed here", span, "not a population");
+                return None;
+            }
+        };
+        let from = self.network.graph.neighbors_directed(node, petgraph::Direction::Incoming).next()?;
+        let (population, (first, _)) = self.population_behind(from, span)?;
+        Some((population, (first + start, first + start + len)))
+    }
+
     /// `exc`, or `column[2]` with its index worked out.
     fn indexed_name(&mut self, ast: &Ast) -> Option<String> {
         match &ast.kind {
@@ -168,8 +273,7 @@ impl Elaborator<'_> {
                 if indices.len() == 1 && !matches!(indices[0].kind, ExprKind::Range(..)) =>
             {
                 let ExprKind::Name(name) = &object.kind else { return None };
-                let prefix = format!("{name}[");
-                if !self.nodes.keys().any(|known| known.starts_with(&prefix)) {
+                if !self.is_family(name) {
                     return None;
                 }
                 Some(format!("{name}[{}]", self.count(&indices[0], 0.0)?))
@@ -181,6 +285,15 @@ impl Elaborator<'_> {
     fn set(&mut self, name: &str, term: Term) {
         self.names.names.insert(name.to_string(), term);
     }
+}
+
+/// A block of the standard library that needs no `use`.
+fn standard(module: &str, name: &str) -> Option<nmc_grammar::ast::Block> {
+    let (tree, _) = nmc_grammar::parse::parse(FileId(0), nmc_stdlib::module(&["std", module])?);
+    tree.items.into_iter().find_map(|item| match item {
+        nmc_grammar::ast::Item::Block(block) if block.name.text == name => Some(block),
+        _ => None,
+    })
 }
 
 /// Where the standard library has a name that was not brought in.

@@ -2,12 +2,9 @@
 
 use nmc_grammar::ast::{Expr as Ast, ExprKind};
 use nmc_grammar::codes::Code;
-use nmc_grammar::diagnostic::Diagnostic;
-use nmc_grammar::suggest::closest;
 
-use super::Elaborator;
-use crate::forms::equations::{Expr, Symbol};
-use crate::forms::network::{Operator, Probe, Probed};
+use super::{Elaborator, deploy};
+use crate::forms::network::{Logical, Operator, PopulationKind, Probe, Probed};
 use crate::quantity::Dimension;
 
 impl Elaborator<'_> {
@@ -23,42 +20,42 @@ impl Elaborator<'_> {
         };
         for signal in signals {
             let ExprKind::Member(object, member) = &signal.kind else {
-                self.error(Code::E0305, "say what to record", signal.span, "such as `exc.spikes` or `exc[0..4].v`");
+                self.probe_output(signal, every);
                 continue;
             };
-            if let ExprKind::Name(name) = &object.kind
-                && let Some(&index) = self.connections.get(name)
-                && member.text == "w"
-            {
+            if let Some(index) = self.weights_of(signal) {
                 let node = self.network.connections[index].target;
-                let probe =
-                    Probe { name: format!("{name}.w"), node, what: Probed::Weights(index), range: (0, 0), every };
+                let name = deploy::path(signal).unwrap_or_default();
+                let probe = Probe { name, node, what: Probed::Weights(index), range: (0, 0), every };
                 self.network.probes.push(probe);
                 continue;
             }
             let Some((node, range)) = self.population_range(object) else { continue };
             let Operator::Population { dynamics, .. } = &self.network.graph[node].operator else { continue };
-            let state = dynamics.states.iter().position(|state| state.name == member.text);
-            let what = match (member.text.as_str(), state) {
-                ("spikes", _) if dynamics.emission.is_some() => Probed::Spikes,
-                (_, Some(state)) => Probed::Value(Expr::Symbol(Symbol::State(state))),
-                (name, None) => {
-                    let known: Vec<String> = dynamics
-                        .states
-                        .iter()
-                        .map(|state| state.name.clone())
-                        .chain([String::from("spikes")])
-                        .collect();
-                    let message = format!("`{}` has no `{name}` to record", self.network.graph[node].name);
-                    let mut unknown = Diagnostic::new(Code::E0201, message, member.span, "unknown signal");
-                    unknown.help =
-                        closest(name, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
-                    self.closer.diagnostics.push(unknown);
-                    continue;
-                }
+            let what = if member.text == "spikes" && dynamics.emission.is_some() {
+                Probed::Spikes
+            } else {
+                let Some(term) = self.value_of(node, member) else { continue };
+                Probed::Value(term.expr)
             };
             let name = format!("{}.{}", self.network.graph[node].name, member.text);
             self.network.probes.push(Probe { name, node, what, range, every });
         }
+    }
+
+    /// `probe fc1`: an operator's output, once a sample.
+    fn probe_output(&mut self, signal: &Ast, every: Option<f64>) {
+        let Some(node) = self.signal(signal, None) else { return };
+        let data = &self.network.graph[node];
+        let (name, range) = (data.name.clone(), (0, data.len()));
+        let what = match (&data.operator, data.logical) {
+            (Operator::Population { .. }, Logical::Spikes) => Probed::Spikes,
+            (Operator::Population { kind: PopulationKind::Neuron | PopulationKind::Device, .. }, _) => {
+                let label = "such as `exc.spikes` or `exc[0..4].v`";
+                return self.error(Code::E0411, "say what to record of it", signal.span, label);
+            }
+            _ => Probed::Output,
+        };
+        self.network.probes.push(Probe { name, node, what, range, every });
     }
 }

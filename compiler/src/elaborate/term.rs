@@ -355,7 +355,7 @@ impl<'a> Closer<'a> {
 }
 
 /// Functions and how many arguments they take.
-const FUNCTIONS: &[(usize, &str)] = &[
+pub const FUNCTIONS: &[(usize, &str)] = &[
     (1, "exp"),
     (1, "log"),
     (1, "sin"),
@@ -387,41 +387,6 @@ fn example(dimension: Dimension, term: &Term) -> String {
 pub fn call(function: Function, operands: Vec<Expr>) -> Expr {
     let numbers: Option<Vec<f64>> =
         operands.iter().map(|o| if let Expr::Number(n) = o { Some(*n) } else { None }).collect();
-    let truth = |holds: bool| f64::from(u8::from(holds));
-    let folded = numbers.and_then(|n| {
-        Some(match function {
-            Function::Add => n[0] + n[1],
-            Function::Subtract => n[0] - n[1],
-            Function::Multiply => n[0] * n[1],
-            Function::Divide => n[0] / n[1],
-            Function::Negate => -n[0],
-            Function::Power => n[0].powf(n[1]),
-            Function::Minimum => n[0].min(n[1]),
-            Function::Maximum => n[0].max(n[1]),
-            Function::Absolute => n[0].abs(),
-            Function::SquareRoot => n[0].sqrt(),
-            Function::Exp => n[0].exp(),
-            Function::Log => n[0].ln(),
-            Function::Sin => n[0].sin(),
-            Function::Cos => n[0].cos(),
-            Function::Tanh => n[0].tanh(),
-            Function::Floor => n[0].floor(),
-            Function::Round => n[0].round_ties_even(),
-            Function::Less => truth(n[0] < n[1]),
-            Function::LessEqual => truth(n[0] <= n[1]),
-            Function::Equal => truth(n[0] == n[1]),
-            Function::And => truth(n[0] != 0.0 && n[1] != 0.0),
-            Function::Or => truth(n[0] != 0.0 || n[1] != 0.0),
-            Function::Not => truth(n[0] == 0.0),
-            Function::Select => {
-                if n[0] != 0.0 {
-                    n[1]
-                } else {
-                    n[2]
-                }
-            }
-            Function::Uniform | Function::Normal => return None,
-        })
-    });
+    let folded = numbers.filter(|_| !function.is_random()).map(|numbers| function.value(&numbers));
     folded.map_or(Expr::Call(function, operands), Expr::Number)
 }

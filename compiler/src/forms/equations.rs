@@ -76,6 +76,47 @@ pub enum Function {
     Normal,
 }
 
+impl Function {
+    /// Its value at these operands; of a random draw, the mean.
+    pub fn value(self, x: &[f64]) -> f64 {
+        let truth = |holds: bool| f64::from(u8::from(holds));
+        match self {
+            Function::Add => x[0] + x[1],
+            Function::Subtract => x[0] - x[1],
+            Function::Multiply => x[0] * x[1],
+            Function::Divide => x[0] / x[1],
+            Function::Negate => -x[0],
+            Function::Power => x[0].powf(x[1]),
+            Function::Minimum => x[0].min(x[1]),
+            Function::Maximum => x[0].max(x[1]),
+            Function::Absolute => x[0].abs(),
+            Function::SquareRoot => x[0].sqrt(),
+            Function::Exp => x[0].exp(),
+            Function::Log => x[0].ln(),
+            Function::Sin => x[0].sin(),
+            Function::Cos => x[0].cos(),
+            Function::Tanh => x[0].tanh(),
+            Function::Floor => x[0].floor(),
+            Function::Round => x[0].round_ties_even(),
+            Function::Less => truth(x[0] < x[1]),
+            Function::LessEqual => truth(x[0] <= x[1]),
+            Function::Equal => truth(x[0] == x[1]),
+            Function::And => truth(x[0] != 0.0 && x[1] != 0.0),
+            Function::Or => truth(x[0] != 0.0 || x[1] != 0.0),
+            Function::Not => truth(x[0] == 0.0),
+            Function::Select if x[0] != 0.0 => x[1],
+            Function::Select => x[2],
+            Function::Uniform => 0.5 * (x[0] + x[1]),
+            Function::Normal => x[0],
+        }
+    }
+
+    /// Whether every use of it draws anew.
+    pub fn is_random(self) -> bool {
+        matches!(self, Function::Uniform | Function::Normal)
+    }
+}
+
 /// A state variable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {

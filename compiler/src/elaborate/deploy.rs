@@ -1,0 +1,117 @@
+//! `deploy`: which network on which chip, and what the user decides in the compiler's place.
+
+use nmc_grammar::ast::{Expr as Ast, ExprKind, Field, Stmt, StmtKind};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::suggest::closest;
+
+use super::Elaborator;
+use super::hardware::domain;
+use crate::forms::network::NodeId;
+use crate::forms::plan::{Objective, Pin, Pinned};
+use crate::quantity::Dimension;
+
+const OPTIONS: &[&str] = &["step", "minimise", "accuracy_loss", "convert", "calibrate"];
+
+impl Elaborator<'_> {
+    /// Takes the options; what `calibrate` asks for is given back, for when the data are known.
+    pub fn options<'b>(&mut self, body: &'b [Stmt]) -> Option<&'b Ast> {
+        let mut calibrate = None;
+        for stmt in body {
+            match &stmt.kind {
+                StmtKind::Field(field) if field.key[0].text == "calibrate" => calibrate = Some(&field.value),
+                StmtKind::Field(field) => self.option(field),
+                StmtKind::Pin { target, value } => self.pin(target, value, stmt),
+                _ => self.error(Code::E0401, "this statement has no meaning in `deploy`", stmt.span, "misplaced"),
+            }
+        }
+        calibrate
+    }
+
+    fn option(&mut self, field: &Field) {
+        let word = if let ExprKind::Name(name) = &field.value.kind { name.as_str() } else { "" };
+        match (field.key[0].text.as_str(), word) {
+            ("step", _) => self.step(&field.value),
+            ("minimise", "energy") => self.plan.objective = Objective::Energy,
+            ("minimise", "time") => self.plan.objective = Objective::Time,
+            ("minimise", "area") => self.plan.objective = Objective::Area,
+            ("minimise", _) => {
+                self.error(Code::E0503, "this cannot be minimised", field.value.span, "one of energy, time, area");
+            }
+            ("convert", "everywhere") => self.plan.convert_everywhere = true,
+            ("convert", "best") => self.plan.convert_everywhere = false,
+            ("convert", _) => self.error(Code::E0503, "not a way to convert", field.value.span, "everywhere or best"),
+            ("accuracy_loss", _) => {
+                let names = self.names.clone();
+                let Some(loss) = self.closer.value(&names, self.file, &field.value, Dimension::NONE) else { return };
+                if !(0.0..=1.0).contains(&loss) {
+                    return self.error(Code::E0306, "a loss lies within 0 and 100 %", field.value.span, "does not");
+                }
+                self.plan.accuracy_loss = Some(loss);
+            }
+            (key, _) => {
+                let message = format!("`deploy` has no option `{key}`");
+                let mut unknown = Diagnostic::new(Code::E0501, message, field.key[0].span, "unknown option");
+                unknown.help = closest(key, OPTIONS.iter().copied())
+                    .map(|near| format!("did you mean `{near}`?"))
+                    .or_else(|| Some(format!("one of {}", OPTIONS.join(", "))));
+                self.closer.diagnostics.push(unknown);
+            }
+        }
+    }
+
+    fn pin(&mut self, target: &Ast, value: &Ast, stmt: &Stmt) {
+        let Some(node) = self.node_called(target) else { return };
+        let value = match &value.kind {
+            ExprKind::Call(callee, args) if matches!(&callee.kind, ExprKind::Name(name) if name == "core") => {
+                let [x, y] = &args[..] else {
+                    return self.error(Code::E0207, "a core has two coordinates", value.span, "such as `core(2, 3)`");
+                };
+                let (Some(x), Some(y)) = (self.count(&x.value, 0.0), self.count(&y.value, 0.0)) else { return };
+                Some(Pinned::Core(x, y))
+            }
+            _ => domain(value).map(Pinned::Domain),
+        };
+        match value {
+            Some(value) => self.plan.pins.push(Pin { node, value, span: stmt.span }),
+            None => {
+                let StmtKind::Pin { value, .. } = &stmt.kind else { return };
+                let wrong = Diagnostic::new(Code::E0504, "this cannot be pinned", value.span, "not a domain or a core");
+                let help = "voltage, current, charge, pulse, spikes, light, bits, or `core(x, y)`";
+                self.closer.diagnostics.push(wrong.with_help(help));
+            }
+        }
+    }
+
+    /// A node of the whole network by the name it has there: `hidden`, `relu_1`, `sub.fc1`.
+    fn node_called(&mut self, ast: &Ast) -> Option<NodeId> {
+        let name = path(ast).unwrap_or_default();
+        let graph = &self.network.graph;
+        if let Some(node) = graph.node_indices().find(|node| graph[*node].name == name) {
+            return Some(node);
+        }
+        let mut unknown =
+            Diagnostic::new(Code::E0201, format!("the network has no `{name}`"), ast.span, "unknown name");
+        let known = graph.node_weights().map(|node| node.name.as_str());
+        unknown.help = closest(&name, known)
+            .map(|near| format!("did you mean `{near}`?"))
+            .or_else(|| Some(String::from("`nmc build --emit network` shows the names")));
+        self.closer.diagnostics.push(unknown);
+        None
+    }
+}
+
+/// `rate_hz.exc`, `column[2]`
+pub fn path(ast: &Ast) -> Option<String> {
+    match &ast.kind {
+        ExprKind::Name(name) => Some(name.clone()),
+        ExprKind::Member(object, member) => Some(format!("{}.{}", path(object)?, member.text)),
+        ExprKind::Index(object, indices) => match &indices[..] {
+            [nmc_grammar::ast::Expr { kind: ExprKind::Number { value, .. }, .. }] => {
+                Some(format!("{}[{value}]", path(object)?))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,332 @@
+//! Chips: blocks of hardware with every parameter a number.
+
+mod cell;
+mod circuit;
+mod tile;
+
+use std::collections::BTreeMap;
+
+use nmc_grammar::ast::{Arg, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, StmtKind};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::span::Span;
+use nmc_grammar::suggest::closest;
+
+use super::Elaborator;
+use super::term::Scope;
+use crate::forms::chip::{Chip, CoreKind, Domain, Mesh};
+use crate::forms::model::DefId;
+use crate::quantity::{Dimension, Quantity};
+use crate::units::show;
+
+const ENERGY: Dimension = Dimension([1, 2, -2, 0, 0]);
+const POWER: Dimension = Dimension([1, 2, -3, 0, 0]);
+const AREA: Dimension = Dimension([0, 2, 0, 0, 0]);
+/// The most cores a chip may have.
+const MOST_CORES: usize = 4_000_000;
+
+/// The domain a word or type stands for.
+pub fn domain(ast: &Ast) -> Option<Domain> {
+    match &ast.kind {
+        ExprKind::Name(name) => domain_word(name),
+        ExprKind::Call(callee, _) => match &callee.kind {
+            ExprKind::Name(name) if name == "bits" => Some(Domain::Bits),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn domain_word(name: &str) -> Option<Domain> {
+    Some(match name {
+        "bits" => Domain::Bits,
+        "voltage" => Domain::Voltage,
+        "current" => Domain::Current,
+        "charge" => Domain::Charge,
+        "pulse" => Domain::Pulse,
+        "spikes" => Domain::Spikes,
+        "light" => Domain::Light,
+        _ => return None,
+    })
+}
+
+fn is_ideal(ast: &Ast) -> bool {
+    matches!(&ast.kind, ExprKind::Name(name) if name == "ideal")
+}
+
+/// A block where it is used: `hfox_array[2](sense_bits: 8)`.
+struct Used {
+    id: DefId,
+    block: Block,
+    counts: Vec<Ast>,
+    args: Vec<Arg>,
+    span: Span,
+}
+
+/// The fields of a block by their keys.
+type Fields<'b> = BTreeMap<String, &'b Ast>;
+
+/// The index of an entry in a list that holds each thing once.
+fn place<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
+    list.iter().position(|known| *known == item).unwrap_or_else(|| {
+        list.push(item);
+        list.len() - 1
+    })
+}
+
+impl Elaborator<'_> {
+    /// The chip an experiment names.
+    pub fn deploy_chip(&mut self, ast: &Ast) {
+        // `ideal` needs no `use`: it is what an experiment runs on that names no chip.
+        if is_ideal(ast) && self.closer.model.lookup(self.file, "ideal").is_none() {
+            return;
+        }
+        let Some(used) = self.used(ast, BlockKind::Chip) else { return };
+        self.chip = Chip { name: used.block.name.text.clone(), span: Some(used.span), ..Chip::default() };
+        self.within(&used, |this, block| this.chip_fields(block));
+    }
+
+    fn used(&mut self, ast: &Ast, kind: BlockKind) -> Option<Used> {
+        let (callee, args) = match &ast.kind {
+            ExprKind::Call(callee, args) => (&**callee, args.clone()),
+            _ => (ast, Vec::new()),
+        };
+        let (object, counts) = match &callee.kind {
+            ExprKind::Index(object, indices) => (&**object, indices.clone()),
+            _ => (callee, Vec::new()),
+        };
+        let ExprKind::Name(name) = &object.kind else {
+            self.error(Code::E0305, format!("the name of a {} is needed", super::word(kind)), ast.span, "not a name");
+            return None;
+        };
+        let (id, block) = self.block(self.file, name, object.span, &[kind])?;
+        Some(Used { id, block, counts, args, span: ast.span })
+    }
+
+    /// Does something among a block's own names.
+    fn within<T>(&mut self, used: &Used, work: impl FnOnce(&mut Self, &Block) -> Option<T>) -> Option<T> {
+        let args = self.arguments(&used.block.params, used.id.file, &used.args, used.span, None)?;
+        let names = args.into_iter().map(|(param, term)| (param.name.text.clone(), term)).collect();
+        let outer_names = std::mem::replace(&mut self.names, Scope { names, ..Scope::default() });
+        let outer_file = std::mem::replace(&mut self.file, used.id.file);
+        let done = work(self, &used.block);
+        (self.names, self.file) = (outer_names, outer_file);
+        done
+    }
+
+    /// The fields of a block, each known and given once; other statements are left to the caller.
+    fn fields_of<'b>(&mut self, block: &'b Block, known: &[&str]) -> Option<Fields<'b>> {
+        let mut fields = Fields::new();
+        for stmt in &block.body {
+            let StmtKind::Field(field) = &stmt.kind else { continue };
+            let key = field.key.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
+            let kind = super::word(block.kind);
+            if !known.contains(&key.as_str()) {
+                let message = format!("a {kind} has no field `{key}`");
+                let mut unknown = Diagnostic::new(Code::E0501, message, field.key[0].span, "unknown field");
+                unknown.help = closest(&key, known.iter().copied())
+                    .map(|near| format!("did you mean `{near}`?"))
+                    .or_else(|| Some(format!("one of {}", known.join(", "))));
+                self.closer.diagnostics.push(unknown);
+                return None;
+            }
+            if fields.insert(key.clone(), &field.value).is_some() {
+                self.error(Code::E0202, format!("`{key}` is given twice"), field.span, "given again here");
+                return None;
+            }
+        }
+        Some(fields)
+    }
+
+    fn needed<'b>(&mut self, fields: &Fields<'b>, key: &str, block: &Block) -> Option<&'b Ast> {
+        let found = fields.get(key).copied();
+        if found.is_none() {
+            let message = format!("the {} `{}` needs `{key}`", super::word(block.kind), block.name.text);
+            let missing = Diagnostic::new(Code::E0502, message, block.name.span, format!("`{key}` is missing"));
+            self.closer.diagnostics.push(missing);
+        }
+        found
+    }
+
+    /// A number that is known now and not negative.
+    fn quantity(&mut self, ast: &Ast, dimension: Dimension) -> Option<f64> {
+        let names = self.names.clone();
+        let value = self.closer.value(&names, self.file, ast, dimension)?;
+        if value >= 0.0 && value.is_finite() {
+            return Some(value);
+        }
+        let shown = show(Quantity { si: value, dimension });
+        self.error(Code::E0503, format!("{shown} is not possible here"), ast.span, "0 or more is needed");
+        None
+    }
+
+    /// The same for a field, with its value when it is not given.
+    fn number(&mut self, fields: &Fields, key: &str, dimension: Dimension, absent: f64) -> Option<f64> {
+        match fields.get(key) {
+            Some(ast) => self.quantity(ast, dimension),
+            None => Some(absent),
+        }
+    }
+
+    fn chip_fields(&mut self, block: &Block) -> Option<()> {
+        let known = ["ideal", "cores", "network", "host", "static_power", "converters"];
+        let fields = self.fields_of(block, &known)?;
+        if let Some(ast) = fields.get("ideal") {
+            let names = self.names.clone();
+            self.chip.ideal = self.closer.value(&names, self.file, ast, Dimension::NONE)? != 0.0;
+            if self.chip.ideal {
+                return Some(());
+            }
+        }
+        let cores = self.needed(&fields, "cores", block)?;
+        let grids: Vec<&Ast> =
+            if let ExprKind::List(items) = &cores.kind { items.iter().collect() } else { vec![cores] };
+        for grid in grids {
+            self.grid(grid)?;
+        }
+        if let Some(ast) = fields.get("network") {
+            self.mesh(ast)?;
+        }
+        if let Some(ast) = fields.get("host") {
+            let given = self.call_numbers(ast, &[("energy", ENERGY)])?;
+            self.chip.mesh.host_energy_per_bit = given.get("energy").copied().unwrap_or(0.0);
+        }
+        // Stated for the whole chip, kept per core.
+        let power = self.number(&fields, "static_power", POWER, 0.0)?;
+        self.chip.static_power = power / self.chip.cores.len().max(1) as f64;
+        if let Some(ast) = fields.get("converters") {
+            let list: Vec<&Ast> =
+                if let ExprKind::List(items) = &ast.kind { items.iter().collect() } else { vec![ast] };
+            for item in list {
+                self.converter(item)?;
+            }
+        }
+        Some(())
+    }
+
+    /// `mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit)`
+    fn mesh(&mut self, ast: &Ast) -> Option<()> {
+        let is_mesh = match &ast.kind {
+            ExprKind::Call(callee, _) => matches!(&callee.kind, ExprKind::Name(name) if name == "mesh"),
+            _ => false,
+        };
+        if !is_mesh {
+            self.error(Code::E0503, "only a mesh can join cores", ast.span, "such as `mesh(flit: 32 bit, hop: 1 ns)`");
+            return None;
+        }
+        let known = [("flit", Dimension::NONE), ("hop", Dimension::TIME), ("energy", ENERGY), ("area", AREA)];
+        let given = self.call_numbers(ast, &known)?;
+        let number = |key: &str, absent: f64| given.get(key).copied().unwrap_or(absent);
+        self.chip.mesh = Mesh {
+            flit_bits: number("flit", 32.0),
+            hop_time: number("hop", 0.0),
+            energy_per_bit: number("energy", 0.0),
+            router_area: number("area", 0.0),
+            host_energy_per_bit: 0.0,
+        };
+        Some(())
+    }
+
+    /// Named numbers in parentheses.
+    fn call_numbers(&mut self, ast: &Ast, known: &[(&str, Dimension)]) -> Option<BTreeMap<String, f64>> {
+        let ExprKind::Call(_, args) = &ast.kind else { return Some(BTreeMap::new()) };
+        let mut given = BTreeMap::new();
+        for arg in args {
+            let name = arg.name.as_ref().map_or("", |name| name.text.as_str());
+            let Some((_, dimension)) = known.iter().find(|(known, _)| *known == name) else {
+                let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+                let mut unknown =
+                    Diagnostic::new(Code::E0501, format!("there is no `{name}` here"), arg.value.span, "unknown");
+                unknown.help = closest(name, names.iter().copied())
+                    .map(|near| format!("did you mean `{near}`?"))
+                    .or_else(|| Some(format!("one of {}", names.join(", "))));
+                self.closer.diagnostics.push(unknown);
+                return None;
+            };
+            given.insert(name.to_string(), self.quantity(&arg.value, *dimension)?);
+        }
+        Some(given)
+    }
+
+    /// `grid(8, 6) of cim(sharing: 4)`, stacked below what is there.
+    fn grid(&mut self, ast: &Ast) -> Option<()> {
+        let (size, core) = match &ast.kind {
+            ExprKind::Binary(BinaryOp::Of, grid, core) => (Some(&**grid), &**core),
+            _ => (None, ast),
+        };
+        let (width, height) = match size.map(|size| (&size.kind, size.span)) {
+            None => (1, 1),
+            Some((ExprKind::Call(callee, args), _))
+                if matches!(&callee.kind, ExprKind::Name(name) if name == "grid") && args.len() == 2 =>
+            {
+                (self.count(&args[0].value, 1.0)?, self.count(&args[1].value, 1.0)?)
+            }
+            Some((_, span)) => {
+                self.error(Code::E0503, "cores lie in a grid", span, "such as `grid(8, 6) of cim`");
+                return None;
+            }
+        };
+        if width.checked_mul(height).is_none_or(|cores| cores + self.chip.cores.len() > MOST_CORES) {
+            self.error(Code::E0503, "so many cores cannot be handled", ast.span, format!("at most {MOST_CORES}"));
+            return None;
+        }
+        if !self.chip.cores.is_empty() && self.chip.grid.0 != width {
+            let message = format!("grids of {} and {width} columns cannot be stacked", self.chip.grid.0);
+            self.error(Code::E0505, message, ast.span, "another width");
+            return None;
+        }
+        let kind = self.core(core)?;
+        self.chip.cores.extend(std::iter::repeat_n(kind, width * height));
+        self.chip.grid = (width, self.chip.grid.1 + height);
+        Some(())
+    }
+
+    fn core(&mut self, ast: &Ast) -> Option<usize> {
+        let used = self.used(ast, BlockKind::Core)?;
+        let kind = self.within(&used, |this, block| this.core_fields(block))?;
+        Some(place(&mut self.chip.core_kinds, kind))
+    }
+
+    fn core_fields(&mut self, block: &Block) -> Option<CoreKind> {
+        let known = [
+            "tiles",
+            "units",
+            "buffer",
+            "neurons",
+            "synapses",
+            "neuron_energy",
+            "synapse_energy",
+            "spike_energy",
+            "area",
+        ];
+        let fields = self.fields_of(block, &known)?;
+        let mut kind = CoreKind { name: block.name.text.clone(), ..CoreKind::default() };
+        for (key, what) in [("tiles", BlockKind::Tile), ("units", BlockKind::Unit)] {
+            let Some(ast) = fields.get(key) else { continue };
+            let list: Vec<&Ast> =
+                if let ExprKind::List(items) = &ast.kind { items.iter().collect() } else { vec![ast] };
+            for item in list {
+                let used = self.used(item, what)?;
+                let count = match used.counts.first() {
+                    Some(count) => self.count(count, 1.0)?,
+                    None => 1,
+                };
+                if what == BlockKind::Tile {
+                    let tile = self.within(&used, |this, block| this.tile_fields(block))?;
+                    kind.tiles.push((place(&mut self.chip.tile_kinds, tile), count));
+                } else {
+                    let unit = self.within(&used, |this, block| this.unit_fields(block))?;
+                    kind.units.push((place(&mut self.chip.unit_kinds, unit), count));
+                }
+            }
+        }
+        kind.buffer_bits = self.number(&fields, "buffer", Dimension::NONE, f64::INFINITY)?;
+        kind.neurons = fields.get("neurons").map(|ast| self.count(ast, 1.0)).map_or(Some(None), |n| n.map(Some))?;
+        kind.synapses = fields.get("synapses").map(|ast| self.count(ast, 1.0)).map_or(Some(None), |n| n.map(Some))?;
+        kind.neuron_energy = self.number(&fields, "neuron_energy", ENERGY, 0.0)?;
+        kind.synapse_energy = self.number(&fields, "synapse_energy", ENERGY, 0.0)?;
+        kind.spike_energy = self.number(&fields, "spike_energy", ENERGY, 0.0)?;
+        kind.area = self.number(&fields, "area", AREA, 0.0)?;
+        Some(kind)
+    }
+}

@@ -1,0 +1,159 @@
+//! Tiles: an array of cells, how its rows are driven and its columns read.
+
+use nmc_grammar::ast::{BinaryOp, Block, BlockKind, Expr as Ast, ExprKind};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+
+use super::{AREA, Elaborator, Fields, domain, is_ideal, place};
+use crate::forms::chip::{Converter, Domain, Drive, Sense, TileKind, WeightScheme};
+use crate::quantity::Dimension;
+
+const RESISTANCE: Dimension = Dimension([1, 2, -3, -2, 0]);
+/// The longest row or column of an array.
+const LONGEST: usize = 1 << 20;
+
+impl Elaborator<'_> {
+    pub(super) fn tile_fields(&mut self, block: &Block) -> Option<TileKind> {
+        let known = [
+            "cells",
+            "weights",
+            "input",
+            "sense",
+            "sharing",
+            "read_voltage",
+            "read_time",
+            "wire",
+            "area",
+            "transposable",
+        ];
+        let fields = self.fields_of(block, &known)?;
+        let cells = self.needed(&fields, "cells", block)?;
+        let used = self.used(cells, BlockKind::Device)?;
+        let [rows, cols] = &used.counts[..] else {
+            self.error(Code::E0503, "cells have rows and columns", cells.span, "such as `cell[256, 256]`");
+            return None;
+        };
+        let (rows, cols) = (self.count(rows, 1.0)?, self.count(cols, 1.0)?);
+        if rows > LONGEST || cols > LONGEST {
+            self.error(
+                Code::E0503,
+                "so large an array cannot be",
+                cells.span,
+                format!("at most {LONGEST} by {LONGEST}"),
+            );
+            return None;
+        }
+        let device = self.within(&used, |this, block| this.cell_fields(block))?;
+        let device = place(&mut self.chip.devices, device);
+        let weights = self.weight_scheme(&fields)?;
+        let sharing = fields.get("sharing").map_or(Some(1), |ast| self.count(ast, 1.0))?;
+        let input = self.needed(&fields, "input", block)?;
+        let inputs = alternatives(input).into_iter().map(|ast| self.drive(ast)).collect::<Option<Vec<_>>>()?;
+        let sense = self.needed(&fields, "sense", block)?;
+        let senses = alternatives(sense).into_iter().map(|ast| self.sense(ast, sharing)).collect::<Option<Vec<_>>>()?;
+        let wire_ohms = match fields.get("wire") {
+            Some(ast) if !is_ideal(ast) => self.quantity(ast, RESISTANCE)?,
+            _ => 0.0,
+        };
+        Some(TileKind {
+            name: block.name.text.clone(),
+            device,
+            rows,
+            cols,
+            weights,
+            inputs,
+            senses,
+            read_voltage: self.number(&fields, "read_voltage", Dimension::VOLTAGE, 0.2)?,
+            read_time: self.number(&fields, "read_time", Dimension::TIME, 0.0)?,
+            wire_ohms,
+            area: self.number(&fields, "area", AREA, 0.0)?,
+            transposable: self.number(&fields, "transposable", Dimension::NONE, 0.0)? != 0.0,
+        })
+    }
+
+    fn weight_scheme(&mut self, fields: &Fields) -> Option<WeightScheme> {
+        let Some(ast) = fields.get("weights") else { return Some(WeightScheme::Differential) };
+        match &ast.kind {
+            ExprKind::Name(name) if name == "differential" => Some(WeightScheme::Differential),
+            ExprKind::Name(name) if name == "reference" => Some(WeightScheme::Reference),
+            _ => {
+                self.error(Code::E0503, "not a way to hold signed weights", ast.span, "differential or reference");
+                None
+            }
+        }
+    }
+
+    fn drive(&mut self, ast: &Ast) -> Option<Drive> {
+        if is_ideal(ast) {
+            return Some(Drive::Converter(place(&mut self.chip.converters, ideal(Domain::Bits, Domain::Voltage))));
+        }
+        if let Some(domain) = domain(ast) {
+            if matches!(domain, Domain::Voltage | Domain::Pulse | Domain::Charge) {
+                return Some(Drive::Direct(domain));
+            }
+            return self.no_way(ast, "rows are driven by voltages, pulses or charges");
+        }
+        let index = self.converter(ast)?;
+        let converter = &self.chip.converters[index];
+        let drives =
+            converter.from == Domain::Bits && matches!(converter.to, Domain::Voltage | Domain::Pulse | Domain::Charge);
+        if drives {
+            Some(Drive::Converter(index))
+        } else {
+            self.no_way(ast, "it must turn bits into a voltage, a pulse or a charge")
+        }
+    }
+
+    fn sense(&mut self, ast: &Ast, sharing: usize) -> Option<Sense> {
+        if is_ideal(ast) {
+            let converter = place(&mut self.chip.converters, ideal(Domain::Current, Domain::Bits));
+            return Some(Sense::Converter { converter, sharing: 1 });
+        }
+        if let Some(domain) = domain(ast) {
+            if matches!(domain, Domain::Voltage | Domain::Current | Domain::Charge) {
+                return Some(Sense::Analog(domain));
+            }
+            return self.no_way(ast, "columns give currents, charges or voltages");
+        }
+        let converter = self.converter(ast)?;
+        let of = &self.chip.converters[converter];
+        let senses = of.to == Domain::Bits && matches!(of.from, Domain::Voltage | Domain::Current | Domain::Charge);
+        match senses {
+            true => Some(Sense::Converter { converter, sharing }),
+            false => self.no_way(ast, "it must turn a current, a charge or a voltage into bits"),
+        }
+    }
+
+    fn no_way<T>(&mut self, ast: &Ast, why: &str) -> Option<T> {
+        let wrong = Diagnostic::new(Code::E0507, "this cannot stand at a tile", ast.span, why);
+        self.closer
+            .diagnostics
+            .push(wrong.with_help("`input: dac(bits: 8) or voltage`, `sense: sar(bits: 8) or voltage`"));
+        None
+    }
+}
+
+/// A converter without error, cost or time.
+fn ideal(from: Domain, to: Domain) -> Converter {
+    Converter {
+        name: String::from("ideal"),
+        from,
+        to,
+        bits: None,
+        energy: 0.0,
+        area: 0.0,
+        time: 0.0,
+        noise_lsb: 0.0,
+        gain_error: 0.0,
+        offset_lsb: 0.0,
+        static_power: 0.0,
+    }
+}
+
+/// `a or b or c`
+fn alternatives(ast: &Ast) -> Vec<&Ast> {
+    match &ast.kind {
+        ExprKind::Binary(BinaryOp::Or, a, b) => [alternatives(a), alternatives(b)].concat(),
+        _ => vec![ast],
+    }
+}

@@ -1,0 +1,296 @@
+//! Layers: what a signal can be piped into.
+
+use nmc_grammar::ast::{Arg, BinaryOp, BlockKind, Expr as Ast, ExprKind, Ident};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::span::Span;
+use nmc_grammar::suggest::closest;
+
+use super::signal::{Kind, Value};
+use super::term::FUNCTIONS;
+use super::{Elaborator, operand};
+use crate::forms::network::{Logical, NodeId, Operator, Weights};
+use crate::quantity::Dimension;
+
+/// Layers that are no functions of single elements.
+pub const LAYERS: &[&str] = &["flatten", "reshape", "dense", "concat", "scale"];
+
+impl Elaborator<'_> {
+    /// What signals become in a layer: a name, or a name with arguments.
+    pub fn layer(&mut self, from: Vec<NodeId>, layer: &Ast, user: Option<&Ident>, span: Span) -> Option<NodeId> {
+        let (callee, args) = match &layer.kind {
+            ExprKind::Call(callee, args) => (&**callee, &args[..]),
+            _ => (layer, &[][..]),
+        };
+        let ExprKind::Name(name) = &callee.kind else {
+            self.error(Code::E0416, "a signal is piped into a layer", layer.span, "not the name of a layer");
+            return None;
+        };
+        let first = *from.first()?;
+        if from.len() > 1 && matches!(name.as_str(), "flatten" | "reshape" | "dense" | "scale") {
+            self.error(Code::E0206, format!("`{name}` takes one signal, not {}", from.len()), span, "one too many");
+            return None;
+        }
+        match name.as_str() {
+            "flatten" => {
+                self.no_arguments(name, args)?;
+                let len = self.network.graph[first].len();
+                self.reshape(first, vec![len], user, span, "flatten")
+            }
+            "reshape" => self.reshape_to(first, args, user, span),
+            "dense" => self.dense(first, args, user, span),
+            "concat" => self.concat(from, args, user, span),
+            "scale" => self.scale(first, args, user, span),
+            _ if FUNCTIONS.iter().any(|(_, known)| known == name) => {
+                let operand = self.real(first, span)?;
+                let mut all = vec![Arg { name: None, value: lifted(0, span) }];
+                all.extend(args.iter().cloned());
+                let call = Ast { kind: ExprKind::Call(Box::new(callee.clone()), all), span };
+                self.elementwise(&call, &[(operand, span)], user, name)
+            }
+            _ => self.block_layer(from, name, callee.span, args, user, span),
+        }
+    }
+
+    /// A network, an encoder or a decoder as a layer.
+    fn block_layer(
+        &mut self,
+        from: Vec<NodeId>,
+        name: &str,
+        place: Span,
+        args: &[Arg],
+        user: Option<&Ident>,
+        span: Span,
+    ) -> Option<NodeId> {
+        if self.closer.model.lookup(self.file, name).is_none() {
+            let mut unknown =
+                Diagnostic::new(Code::E0416, format!("there is no layer `{name}`"), place, "unknown layer");
+            let known = LAYERS.iter().copied().chain(FUNCTIONS.iter().map(|(_, name)| *name));
+            let library = || super::library(name);
+            unknown.help = library().or_else(|| closest(name, known).map(|near| format!("did you mean `{near}`?")));
+            self.closer.diagnostics.push(unknown);
+            return None;
+        }
+        let kinds = [BlockKind::Network, BlockKind::Encoder, BlockKind::Decoder];
+        let (id, block) = self.block(self.file, name, place, &kinds)?;
+        match block.kind {
+            BlockKind::Encoder | BlockKind::Decoder => {
+                let from = *from.first()?;
+                let operand = if block.kind == BlockKind::Encoder { self.real(from, span)? } else { from };
+                self.code(operand, id.file, &block, args, user, span)
+            }
+            _ => {
+                let instance = match user {
+                    Some(user) => user.text.clone(),
+                    None => self.fresh(name).rsplit('.').next().unwrap_or(name).to_string(),
+                };
+                let outputs = self.instance(id, &block, from, args, &instance, span)?;
+                if let [node] = outputs.values().copied().collect::<Vec<_>>()[..] {
+                    return Some(node);
+                }
+                let Some(user) = user else {
+                    let message = format!("`{name}` has {} outputs", outputs.len());
+                    let several = Diagnostic::new(Code::E0411, message, span, "which of them goes on?");
+                    let first = outputs.keys().next().cloned().unwrap_or_default();
+                    let help = format!("give it a name: `r = {name}(…)`, then `r.{first}`");
+                    self.closer.diagnostics.push(several.with_help(help));
+                    return None;
+                };
+                self.values.insert(user.text.clone(), Value::Outputs(outputs));
+                None
+            }
+        }
+    }
+
+    fn no_arguments(&mut self, name: &str, args: &[Arg]) -> Option<()> {
+        let Some(arg) = args.first() else { return Some(()) };
+        self.error(Code::E0206, format!("`{name}` takes no arguments"), arg.value.span, "not needed");
+        None
+    }
+
+    fn reshape(
+        &mut self,
+        from: NodeId,
+        shape: Vec<usize>,
+        user: Option<&Ident>,
+        span: Span,
+        base: &str,
+    ) -> Option<NodeId> {
+        let logical = self.network.graph[from].logical;
+        let node = self.add(Operator::Reshape, shape, logical, span, user, base, &[from])?;
+        self.dimensions.insert(node, self.dimension(from));
+        Some(node)
+    }
+
+    fn reshape_to(&mut self, from: NodeId, args: &[Arg], user: Option<&Ident>, span: Span) -> Option<NodeId> {
+        let sizes: Vec<&Ast> = args
+            .iter()
+            .flat_map(|arg| match &arg.value.kind {
+                ExprKind::List(items) | ExprKind::Tuple(items) => items.iter().collect(),
+                _ => vec![&arg.value],
+            })
+            .collect();
+        let shape = sizes.into_iter().map(|size| self.count(size, 1.0)).collect::<Option<Vec<usize>>>()?;
+        let len = self.network.graph[from].len();
+        if shape.iter().product::<usize>() != len {
+            self.error(Code::E0303, format!("{len} elements do not fit {shape:?}"), span, "another number of elements");
+            return None;
+        }
+        self.reshape(from, shape, user, span, "reshape")
+    }
+
+    fn concat(&mut self, from: Vec<NodeId>, args: &[Arg], user: Option<&Ident>, span: Span) -> Option<NodeId> {
+        let mut parts = Vec::new();
+        for node in from {
+            parts.push(self.real(node, span)?);
+        }
+        for arg in args {
+            let node = self.signal(&arg.value, None)?;
+            parts.push(self.real(node, arg.value.span)?);
+        }
+        let dimension = self.dimension(parts[0]);
+        if parts.iter().any(|part| self.dimension(*part) != dimension) {
+            self.error(Code::E0302, "what is joined must be of one dimension", span, "of several");
+            return None;
+        }
+        let len = parts.iter().map(|part| self.network.graph[*part].len()).sum();
+        let node = self.add(Operator::Concat, vec![len], Logical::Real, span, user, "concat", &parts)?;
+        self.dimensions.insert(node, dimension);
+        Some(node)
+    }
+
+    fn scale(&mut self, from: NodeId, args: &[Arg], user: Option<&Ident>, span: Span) -> Option<NodeId> {
+        let [arg] = args else {
+            self.error(Code::E0207, "`scale` takes one factor", span, "such as `scale(2 V)`");
+            return None;
+        };
+        let operand = self.real(from, span)?;
+        let product = ExprKind::Binary(BinaryOp::Multiply, Box::new(lifted(0, span)), Box::new(arg.value.clone()));
+        self.elementwise(&Ast { kind: product, span }, &[(operand, span)], user, "scale")
+    }
+
+    /// `dense(weights, bias: b)` or `dense(outputs, fit: ridge(penalty), bias: true)`.
+    fn dense(&mut self, from: NodeId, args: &[Arg], user: Option<&Ident>, span: Span) -> Option<NodeId> {
+        let from = self.real(from, span)?;
+        let (mut first, mut bias, mut fit) = (None, None, None);
+        for arg in args {
+            match arg.name.as_ref().map(|name| name.text.as_str()) {
+                None if first.is_none() => first = Some(&arg.value),
+                Some("bias") => bias = Some(&arg.value),
+                Some("fit") => fit = Some(&arg.value),
+                other => {
+                    let message = format!("`dense` has no argument `{}`", other.unwrap_or_default());
+                    self.error(Code::E0206, message, arg.value.span, "its arguments: weights or outputs, bias, fit");
+                    return None;
+                }
+            }
+        }
+        let Some(first) = first else {
+            self.error(Code::E0207, "`dense` needs its weights", span, "such as `dense(data[\"w\"])`");
+            return None;
+        };
+        match (self.kind(first) == Kind::Data, fit) {
+            (true, None) => self.dense_given(from, first, bias, user, span),
+            (false, Some(fit)) => self.dense_fitted(from, first, fit, bias, user, span),
+            (true, Some(fit)) => {
+                self.error(Code::E0418, "weights are either given or fitted", fit.span, "they are given already");
+                None
+            }
+            (false, None) => {
+                let message = "`dense` needs weights, or `fit:` to find them";
+                let missing = Diagnostic::new(Code::E0418, message, first.span, "no weights");
+                self.closer.diagnostics.push(missing.with_help("write `dense(10, fit: ridge(1e-6))`, or load weights"));
+                None
+            }
+        }
+    }
+
+    fn dense_given(
+        &mut self,
+        from: NodeId,
+        weights: &Ast,
+        bias: Option<&Ast>,
+        user: Option<&Ident>,
+        span: Span,
+    ) -> Option<NodeId> {
+        let inputs = self.network.graph[from].len();
+        let (tensor, dimension) = self.numbers(weights)?;
+        let &[outputs, width] = &tensor.shape[..] else {
+            let message = format!("weights are [outputs, inputs], `{}` is {:?}", tensor.name, tensor.shape);
+            self.error(Code::E0308, message, weights.span, "not a matrix");
+            return None;
+        };
+        if width != inputs {
+            let message = format!("`{}` is {:?}: it takes {width} inputs, not {inputs}", tensor.name, tensor.shape);
+            let wrong = Diagnostic::new(Code::E0308, message, weights.span, "weights are [outputs, inputs]");
+            let node = &self.network.graph[from];
+            let wrong = wrong.with_label(node.span, format!("`{}` has {inputs} elements", node.name));
+            self.closer.diagnostics.push(wrong);
+            return None;
+        }
+        let dimension = dimension.times(self.dimension(from));
+        let bias = match bias {
+            Some(ast) => Some(self.bias(ast, outputs, dimension)?),
+            None => None,
+        };
+        let weights = Weights::Given(self.keep((*tensor).clone(), weights.span)?);
+        let node =
+            self.add(Operator::Dense { weights, bias }, vec![outputs], Logical::Real, span, user, "dense", &[from])?;
+        self.dimensions.insert(node, dimension);
+        Some(node)
+    }
+
+    fn bias(&mut self, ast: &Ast, outputs: usize, wanted: Dimension) -> Option<nmc_program::TensorId> {
+        let (tensor, dimension) = self.numbers(ast)?;
+        if tensor.shape != [outputs] {
+            let message = format!("`{}` is {:?}, the layer has {outputs} outputs", tensor.name, tensor.shape);
+            self.error(Code::E0308, message, ast.span, "the bias is one number an output");
+            return None;
+        }
+        if dimension != wanted {
+            self.error(Code::E0302, "bias and product are of different dimensions", ast.span, "cannot be added");
+            return None;
+        }
+        self.keep((*tensor).clone(), ast.span)
+    }
+
+    fn dense_fitted(
+        &mut self,
+        from: NodeId,
+        outputs: &Ast,
+        fit: &Ast,
+        bias: Option<&Ast>,
+        user: Option<&Ident>,
+        span: Span,
+    ) -> Option<NodeId> {
+        let outputs = self.count(outputs, 1.0)?;
+        let penalty = match &fit.kind {
+            ExprKind::Call(callee, args) if matches!(&callee.kind, ExprKind::Name(name) if name == "ridge") => {
+                if let [penalty] = &args[..] { Some(penalty) } else { None }
+            }
+            _ => None,
+        };
+        let Some(penalty) = penalty else {
+            self.error(Code::E0418, "this is not a way to fit", fit.span, "such as `fit: ridge(1e-6)`");
+            return None;
+        };
+        let names = self.names.clone();
+        let value = self.closer.value(&names, self.file, &penalty.value, Dimension::NONE)?;
+        if value < 0.0 {
+            self.error(Code::E0306, "a penalty cannot be negative", penalty.value.span, "below 0");
+            return None;
+        }
+        let bias = match bias {
+            Some(ast) => self.closer.value(&names, self.file, ast, Dimension::NONE)? != 0.0,
+            None => false,
+        };
+        let weights = Weights::Ridge { penalty: value, bias };
+        // What a fit gives is a plain number, whatever it is fitted on.
+        self.add(Operator::Dense { weights, bias: None }, vec![outputs], Logical::Real, span, user, "dense", &[from])
+    }
+}
+
+/// A lifted operand.
+fn lifted(index: usize, span: Span) -> Ast {
+    Ast { kind: ExprKind::Name(operand::name(index)), span }
+}
