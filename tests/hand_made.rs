@@ -78,7 +78,7 @@ pub fn go(network: Network, plan: Plan, tensors: Vec<Tensor>, engine: EngineKind
     let chip = Chip { ideal: true, ..Chip::default() };
     let options = Options { precision: Precision::F64, verify: true, ..Options::default() };
     let mut diagnostics = Vec::new();
-    let built = build(network, chip, plan, &tensors, &options, &mut diagnostics);
+    let built = build(network, chip, plan, &tensors, &options, &nmc_compiler::files::NoFiles, &mut diagnostics);
     assert_eq!(diagnostics, Vec::new());
     let program = built.and_then(|built| built.program).unwrap();
     nmc_runtime::run(&program, &RunOptions { seed: 1, engine, threads: 1, progress: None }).unwrap()

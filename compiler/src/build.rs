@@ -4,11 +4,12 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Program, Tensor};
 
+use crate::files::Files;
 use crate::forms::chip::Chip;
 use crate::forms::network::Network;
 use crate::forms::plan::Plan;
 use crate::forms::scheduled::Scheduled;
-use crate::{Options, convert, elaborate, lower, place, report, schedule, tile};
+use crate::{Options, convert, elaborate, lower, place, report, schedule, tile, trial};
 
 /// What came of an experiment; the program is missing when lowering found an error.
 pub struct Built {
@@ -24,6 +25,7 @@ pub fn build(
     plan: Plan,
     tensors: &[Tensor],
     options: &Options,
+    files: &dyn Files,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Built> {
     let faults = |stage: &str, faults: Vec<String>, diagnostics: &mut Vec<Diagnostic>| {
@@ -37,7 +39,8 @@ pub fn build(
     if verify {
         faults("tile", tile::verify(&tiled), diagnostics);
     }
-    let converted = convert::convert(tiled, tensors, diagnostics)?;
+    let measured = trial::measure(&tiled, tensors, files);
+    let converted = convert::convert(tiled, tensors, &measured, diagnostics)?;
     if verify {
         faults("convert", convert::verify(&converted), diagnostics);
     }

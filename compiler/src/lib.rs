@@ -13,6 +13,7 @@ pub mod resolve;
 pub mod schedule;
 pub mod stages;
 pub mod tile;
+pub mod trial;
 pub mod units;
 
 use nmc_grammar::ast::{BlockKind, Expr, Item};
@@ -69,7 +70,7 @@ pub fn compile(name: &str, text: &str, files: &dyn Files, options: &Options) -> 
             continue;
         };
         let Elaborated { network, chip, plan, tensors } = elaborated;
-        let built = build::build(network, chip, plan, &tensors, options, &mut diagnostics);
+        let built = build::build(network, chip, plan, &tensors, options, files, &mut diagnostics);
         let Some(built) = built else { continue };
         programs.extend(built.program);
         all_scheduled.push(built.scheduled);

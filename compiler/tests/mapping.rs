@@ -147,7 +147,7 @@ fn map(chip: &Chip, plan: &Plan) -> Result<Scheduled, Vec<Diagnostic>> {
     let stages = (|| {
         let tiled = tile::tile(&network, chip, plan, &mut found)?;
         assert_eq!(tile::verify(&tiled), Vec::<String>::new());
-        let converted = convert::convert(tiled, &tensors, &mut found)?;
+        let converted = convert::convert(tiled, &tensors, &Default::default(), &mut found)?;
         assert_eq!(convert::verify(&converted), Vec::<String>::new());
         let placed = place::place(converted, &mut found)?;
         assert_eq!(place::verify(&placed), Vec::<String>::new());
@@ -256,7 +256,7 @@ fn an_accuracy_limit_is_kept_or_said_to_be_out_of_reach() {
     let (network, tensors) = perceptron();
     let mut found = Vec::new();
     let tiled = tile::tile(&network, &noisy, &test(0.01), &mut found).unwrap();
-    assert!(convert::convert(tiled, &tensors, &mut found).is_some());
+    assert!(convert::convert(tiled, &tensors, &Default::default(), &mut found).is_some());
     assert_eq!(found.iter().map(|d| d.code).collect::<Vec<_>>(), [Code::W0613]);
     // An amplifier that is all noise is left out where accuracy counts, and taken where it does not.
     noisy.unit_kinds[0].noise = 0.5;
@@ -291,7 +291,7 @@ fn a_population_larger_than_a_core_is_split() {
     let place = |cores| {
         let mut found = Vec::new();
         let tiled = tile::tile(&network, &spiking(cores), &Plan::default(), &mut found).unwrap();
-        let converted = convert::convert(tiled, &[], &mut found).unwrap();
+        let converted = convert::convert(tiled, &[], &Default::default(), &mut found).unwrap();
         place::place(converted, &mut found).ok_or(found)
     };
     let placed = place(2).unwrap();

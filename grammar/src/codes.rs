@@ -112,6 +112,7 @@ codes! {
     E0611 "no-spiking-core"
     E0612 "no-such-core"
     W0613 "limit-not-measured"
+    E0614 "too-many-devices"
     // E07 run time
     E0702 "damaged-image"
     E0703 "too-many-synapses-to-build"

@@ -14,7 +14,7 @@ fn reference() -> Vec<String> {
 
 /// The programs beside this test, and the examples.
 fn programs() -> Vec<String> {
-    let folders = ["/tests/programs", "/../examples", "/../examples/planned"];
+    let folders = ["/tests/programs", "/../examples"];
     let entries = folders.map(|folder| std::fs::read_dir(format!("{}{folder}", env!("CARGO_MANIFEST_DIR"))).unwrap());
     let mut paths: Vec<_> = entries.into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "nmc"));

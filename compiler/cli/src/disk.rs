@@ -10,6 +10,8 @@ use std::sync::Arc;
 use nmc_compiler::files::{DataFile, FileProblem, Files};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
+use nmc_program::Program;
+use nmc_runtime::{EngineKind, Recorded, RunOptions};
 
 use crate::data;
 
@@ -44,6 +46,16 @@ impl Files for Folder {
         let file = self.path.join(path);
         let mut known = self.known.borrow_mut();
         known.entry(file).or_insert_with_key(|file| data::read(file).map(Arc::new)).clone()
+    }
+
+    fn trial(&self, program: &Program) -> Option<Vec<(String, Vec<f64>)>> {
+        let options = RunOptions { seed: 1, engine: EngineKind::Jit, threads: 1, progress: None };
+        let results = nmc_runtime::run(program, &options).ok()?;
+        let values = results.recordings.into_iter().filter_map(|recording| match recording.values {
+            Recorded::Values { data, .. } => Some((recording.name, data)),
+            Recorded::Spikes { .. } | Recorded::Synapses { .. } => None,
+        });
+        Some(values.collect())
     }
 }
 

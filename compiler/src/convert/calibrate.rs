@@ -14,6 +14,7 @@ use crate::forms::chip::Sense;
 use crate::forms::equations::Expr;
 use crate::forms::network::{Network, NodeId, Operator, Weights};
 use crate::forms::tiled::Tiled;
+use crate::trial::Measured;
 
 /// Samples used at most.
 const SAMPLES: usize = 64;
@@ -36,8 +37,8 @@ pub struct Calibration {
     pub weight_maxima: BTreeMap<NodeId, f64>,
 }
 
-/// Measures; without calibration data ranges come from weights alone.
-pub fn calibrate(tiled: &Tiled, tensors: &[Tensor]) -> Calibration {
+/// Measures; what moves in time is as a trial run `measured` it. Without calibration data ranges come from weights alone.
+pub fn calibrate(tiled: &Tiled, tensors: &[Tensor], measured: &Measured) -> Calibration {
     let network = &tiled.network;
     let mut found = Calibration {
         block_ranges: vec![0.0; tiled.blocks.len()],
@@ -55,9 +56,20 @@ pub fn calibrate(tiled: &Tiled, tensors: &[Tensor]) -> Calibration {
     }
     for node in order(network) {
         forward(tiled, tensors, node, &mut found);
+        let len = found.samples * network.graph[node].len();
+        if let Some(values) = measured.values.get(&node).filter(|values| values.len() >= len && len > 0) {
+            found.values.entry(node).or_insert_with(|| values[..len].to_vec());
+        }
         let range = match found.values.get(&node) {
             Some(values) => match network.graph[node].operator {
-                Operator::Dense { .. } => clipping(values, lowest_bits(tiled, node)),
+                Operator::Dense { .. } => match measured.biases.get(&node) {
+                    // The bias is added after the products are sensed.
+                    Some(bias) => {
+                        let products = values.iter().enumerate().map(|(i, value)| value - bias[i % bias.len()]);
+                        clipping(&products.collect::<Vec<f32>>(), lowest_bits(tiled, node))
+                    }
+                    None => clipping(values, lowest_bits(tiled, node)),
+                },
                 Operator::Input
                 | Operator::Output
                 | Operator::Elementwise { .. }

@@ -25,20 +25,26 @@ use crate::forms::converted::{Choice, Converted, Implementation, Outcome, Wire};
 use crate::forms::network::Logical;
 use crate::forms::plan::Pinned;
 use crate::forms::tiled::Tiled;
+use crate::trial::Measured;
 use problem::{Assignment, Choices, Demand, fans};
 
 /// The plain objective.
 const PLAIN: Demand = Demand { multiplier: 0.0, everywhere: false, without: None, weight: 1.0 };
 
 /// Decides; none, with the reason in `diagnostics`, when the chip or the limits leave no way.
-pub fn convert(tiled: Tiled, tensors: &[Tensor], diagnostics: &mut Vec<Diagnostic>) -> Option<Converted> {
+pub fn convert(
+    tiled: Tiled,
+    tensors: &[Tensor],
+    measured: &Measured,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Converted> {
     if tiled.chip.ideal {
         return Some(ideal(tiled));
     }
-    if tiled.plan.calibrated_on_test {
+    if tiled.plan.calibrated_on_test && tiled.chip.converters.iter().any(|converter| converter.bits.is_some()) {
         diagnostics.push(faults::calibrated_on_test(&tiled));
     }
-    let found = calibrate::calibrate(&tiled, tensors);
+    let found = calibrate::calibrate(&tiled, tensors, measured);
     let nodes: Vec<_> = tiled.network.graph.node_indices().collect();
     let alternatives: Vec<_> = nodes.iter().map(|&node| alternatives::alternatives(&tiled, &found, node)).collect();
     let choices = Choices {

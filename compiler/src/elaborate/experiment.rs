@@ -80,6 +80,13 @@ impl Elaborator<'_> {
         self.values.clear();
     }
 
+    /// The time step, if it is among these fields.
+    pub fn step_among(&mut self, fields: &[Field]) {
+        if let Some(step) = fields.iter().find(|field| field.key[0].text == "step") {
+            self.step(&step.value);
+        }
+    }
+
     pub fn step(&mut self, value: &Ast) {
         let names = self.names.clone();
         match self.closer.value(&names, self.file, value, Dimension::TIME) {
@@ -114,10 +121,7 @@ impl Elaborator<'_> {
             skip: 0,
             span: stmt.span,
         };
-        // The step first: times are told in it.
-        if let Some(step) = fields.iter().find(|field| field.key[0].text == "step") {
-            self.step(&step.value);
-        }
+        self.step_among(fields);
         if self.fields(fields, &mut phase).is_none() || self.all_fed(&phase).is_none() {
             return;
         }

@@ -36,6 +36,7 @@ impl Elaborator<'_> {
             skip: 0,
             span,
         };
+        self.step_among(inputs);
         if self.fields(inputs, &mut phase).is_none() || self.all_fed(&phase).is_none() {
             return;
         }
@@ -77,7 +78,8 @@ impl Elaborator<'_> {
             let key = &field.key[0];
             match key.text.as_str() {
                 "skip" => phase.skip = self.count(&field.value, 0.0)?,
-                "step" => self.step(&field.value),
+                // Taken before all else: times are told in it.
+                "step" => {}
                 name => {
                     let node = self.input(name, key.span)?;
                     let data = if self.network.graph[node].logical == Logical::Spikes {

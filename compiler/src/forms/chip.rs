@@ -58,6 +58,8 @@ pub struct CoreKind {
     pub tiles: Vec<(usize, usize)>,
     /// Unit kind and number of instances.
     pub units: Vec<(usize, usize)>,
+    /// Devices with dynamics of their own and how many of each: where populations of them live.
+    pub cells: Vec<(String, usize)>,
     /// Neurons a core can hold (digital spiking cores); none: no spiking populations fit here.
     pub neurons: Option<usize>,
     /// Synapses a core can hold; none: no limit.

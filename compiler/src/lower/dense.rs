@@ -157,7 +157,7 @@ impl Lowering<'_> {
         bias: Option<TensorId>,
         len: usize,
     ) -> Option<nmc_program::ArrayId> {
-        let name = format!("{}.bias", self.name(node));
+        let name = bias_name(&self.name(node));
         let fitted = matches!(weights, Weights::Ridge { bias: true, .. });
         match (bias, fitted) {
             (Some(tensor), _) => Some(self.array(name, Len::Fixed(len), false, Initial::Tensor { tensor, start: 0 })),
@@ -169,6 +169,11 @@ impl Lowering<'_> {
             (None, false) => None,
         }
     }
+}
+
+/// The array of a layer's bias.
+pub fn bias_name(layer: &str) -> String {
+    format!("{layer}.bias")
 }
 
 fn multiply(matrix: MatrixId, from: Signal, output: nmc_program::ArrayId, output_start: usize) -> Op {

@@ -37,6 +37,7 @@ use crate::forms::network::{Network, NodeId};
 use crate::forms::plan::Plan;
 use crate::forms::scheduled::Scheduled;
 use connection::Lowered;
+pub use dense::bias_name;
 use kernel::Builder;
 use population::Population;
 

@@ -1,5 +1,7 @@
 //! First places, along a snake through the grid, and whether everything fits.
 
+use std::collections::BTreeMap;
+
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 
@@ -110,6 +112,7 @@ pub fn nodes(converted: &Converted, blocks: &[Slot], diagnostics: &mut Vec<Diagn
     let mut places: Vec<NodePlace> = Vec::new();
     let mut neurons = vec![0; chip.cores.len()];
     let mut synapses = vec![0.0; chip.cores.len()];
+    let mut cells = BTreeMap::new();
     for node in order(&tiled.network) {
         let fixed = pinned(converted, node, diagnostics)?;
         let elements = tiled.network.graph[node].len();
@@ -120,6 +123,9 @@ pub fn nodes(converted: &Converted, blocks: &[Slot], diagnostics: &mut Vec<Diagn
                 let load = Load { node, elements, fixed, each: synapses_each(&tiled.network, node, elements) };
                 let pieces = split(converted, &load, &mut neurons, &mut synapses, diagnostics)?;
                 places.extend(pieces);
+            }
+            (Operator::Population { dynamics, kind: PopulationKind::Device }, _) => {
+                places.extend(devices(converted, node, &dynamics.name, fixed, &mut cells, diagnostics)?);
             }
             (Operator::Population { .. } | Operator::Elementwise { .. }, found) => {
                 let suits = |core: &usize| match found {
@@ -216,6 +222,44 @@ fn split(
         None => diagnostic,
     });
     None
+}
+
+/// Devices on the cells of their kind that cores offer.
+fn devices(
+    converted: &Converted,
+    node: NodeId,
+    device: &str,
+    fixed: Option<usize>,
+    taken: &mut BTreeMap<(usize, String), usize>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Vec<NodePlace>> {
+    let (chip, data) = (&converted.tiled.chip, &converted.tiled.network.graph[node]);
+    let (mut pieces, mut start) = (Vec::new(), 0);
+    for core in snake(chip).into_iter().filter(|core| fixed.is_none_or(|fixed| fixed == *core)) {
+        let offered = cells_of(chip, core, device);
+        let used = taken.entry((core, device.to_string())).or_default();
+        let count = (offered - *used).min(data.len() - start);
+        if count > 0 {
+            pieces.push(NodePlace { node, elements: (start, start + count), core });
+            *used += count;
+            start += count;
+        }
+    }
+    if start == data.len() {
+        return Some(pieces);
+    }
+    let offered: usize = (0..chip.cores.len()).map(|core| cells_of(chip, core, device)).sum();
+    let message = format!("the {} devices of `{}` do not fit chip `{}`", data.len(), data.name, chip.name);
+    let label = format!("the chip has {offered} cells of `{device}`");
+    let help = format!("give a core of the chip `cells: {device}[{}]`", data.len());
+    diagnostics.push(Diagnostic::new(Code::E0614, message, data.span, label).with_help(help));
+    None
+}
+
+/// Cells of a device that a core has.
+pub fn cells_of(chip: &Chip, core: usize, device: &str) -> usize {
+    let kind = chip.cores.get(core).map(|&kind| &chip.core_kinds[kind]);
+    kind.map_or(0, |kind| kind.cells.iter().filter(|(name, _)| name == device).map(|(_, count)| count).sum())
 }
 
 /// Mean number of synapses onto a neuron of a population.

@@ -291,6 +291,7 @@ impl Elaborator<'_> {
         let known = [
             "tiles",
             "units",
+            "cells",
             "buffer",
             "neurons",
             "synapses",
@@ -320,7 +321,12 @@ impl Elaborator<'_> {
                 }
             }
         }
-        kind.buffer_bits = self.number(&fields, "buffer", Dimension::NONE, f64::INFINITY)?;
+        if let Some(ast) = fields.get("cells") {
+            let used = self.used(ast, BlockKind::Device)?;
+            let count = used.counts.first().map_or(Some(1), |count| self.count(count, 1.0))?;
+            kind.cells.push((used.block.name.text.clone(), count));
+        }
+        kind.buffer_bits = self.number(&fields, "buffer", Dimension::NONE, 0.0)?;
         kind.neurons = fields.get("neurons").map(|ast| self.count(ast, 1.0)).map_or(Some(None), |n| n.map(Some))?;
         kind.synapses = fields.get("synapses").map(|ast| self.count(ast, 1.0)).map_or(Some(None), |n| n.map(Some))?;
         kind.neuron_energy = self.number(&fields, "neuron_energy", ENERGY, 0.0)?;

@@ -1,0 +1,113 @@
+//! Values of signals that move in time, for calibration: the network is run once on the ideal chip.
+
+use std::collections::BTreeMap;
+
+use nmc_program::{ArrayId, Precision, Program, Tensor, TensorId};
+
+use crate::files::Files;
+use crate::forms::chip::Chip;
+use crate::forms::network::{Logical, Network, NodeId, Operator, PopulationKind, Probe, Probed, Weights};
+use crate::forms::plan::{InputData, Phase, PhaseKind, Plan};
+use crate::forms::tiled::Tiled;
+use crate::{convert, lower, place, schedule, tile};
+
+/// What a trial run told.
+#[derive(Debug, Clone, Default)]
+pub struct Measured {
+    /// [samples, elements] of each node.
+    pub values: BTreeMap<NodeId, Vec<f32>>,
+    /// The bias of each fitted layer: it is added after its products are sensed.
+    pub biases: BTreeMap<NodeId, Vec<f32>>,
+}
+
+/// Runs the calibration samples through a network with neurons or devices; nothing where that is not needed or cannot be.
+pub fn measure(tiled: &Tiled, tensors: &[Tensor], files: &dyn Files) -> Measured {
+    let timed = tiled.network.graph.node_weights().any(|node| matches!(node.operator, Operator::Population { .. }));
+    if tiled.chip.ideal || !timed || tiled.plan.calibration.is_empty() {
+        return Measured::default();
+    }
+    let Some((program, probed)) = program(tiled, tensors) else { return Measured::default() };
+    let recorded = files.trial(&program).unwrap_or_default();
+    let mut found = Measured::default();
+    for (name, values) in recorded {
+        let Some(&(node, is_bias)) = probed.get(&name) else { continue };
+        let into = if is_bias { &mut found.biases } else { &mut found.values };
+        into.insert(node, values.into_iter().map(|value| value as f32).collect());
+    }
+    found
+}
+
+/// The network on the ideal chip with every number probed, fitted as the experiment fits it, then shown the samples.
+fn program(tiled: &Tiled, tensors: &[Tensor]) -> Option<(Program, BTreeMap<String, (NodeId, bool)>)> {
+    let mut network = tiled.network.clone();
+    network.probes.clear();
+    let mut probed = BTreeMap::new();
+    for node in network.graph.node_indices() {
+        if is_number(&network, node) {
+            let data = &network.graph[node];
+            let name = format!("trial: {}", data.name);
+            let range = (0, data.len());
+            network.probes.push(Probe { name: name.clone(), node, what: Probed::Output, range, every: None });
+            probed.insert(name, (node, false));
+        }
+    }
+    let plan = Plan { step: tiled.plan.step, phases: phases(tiled, tensors)?, ..Plan::default() };
+    let ideal = Chip { name: String::from("ideal"), ideal: true, ..Chip::default() };
+    // Whatever is wrong is told when the network itself is lowered.
+    let mut ignored = Vec::new();
+    let tiled = tile::tile(&network, &ideal, &plan, &mut ignored)?;
+    let converted = convert::convert(tiled, tensors, &Measured::default(), &mut ignored)?;
+    let scheduled = schedule::schedule(place::place(converted, &mut ignored)?, &mut ignored)?;
+    let mut program = lower::lower(&scheduled, tensors, Precision::F32, Default::default(), &mut ignored)?.program;
+    for (node, array) in biases(&network, &program) {
+        let name = format!("trial: bias of {}", network.graph[node].name);
+        probed.insert(name.clone(), (node, true));
+        let (probed, range) = (nmc_program::Probed::Output(array), (0, network.graph[node].len()));
+        program.probes.push(nmc_program::Probe { name, probed, range, every: 1, unit: String::new() });
+    }
+    Some((program, probed))
+}
+
+/// The arrays that fitted biases go to.
+fn biases(network: &Network, program: &Program) -> Vec<(NodeId, ArrayId)> {
+    let fitted = network.graph.node_indices().filter(|&node| {
+        matches!(network.graph[node].operator, Operator::Dense { weights: Weights::Ridge { bias: true, .. }, .. })
+    });
+    let array = |node: NodeId| {
+        let name = lower::bias_name(&network.graph[node].name);
+        let index = program.arrays.iter().position(|array| array.name == name)?;
+        Some((node, ArrayId(index as u32)))
+    };
+    fitted.filter_map(array).collect()
+}
+
+/// Whether a node gives numbers that a run can record.
+fn is_number(network: &Network, node: NodeId) -> bool {
+    let data = &network.graph[node];
+    let kind = match &data.operator {
+        Operator::Population { kind, .. } => *kind == PopulationKind::Decoder,
+        Operator::Output => false,
+        Operator::Input
+        | Operator::Dense { .. }
+        | Operator::Elementwise { .. }
+        | Operator::Reshape
+        | Operator::Slice { .. }
+        | Operator::Concat
+        | Operator::Read { .. } => true,
+    };
+    kind && data.logical != Logical::Spikes
+}
+
+/// The training of the experiment, then the calibration samples shown as its test or training shows them.
+fn phases(tiled: &Tiled, tensors: &[Tensor]) -> Option<Vec<Phase>> {
+    let plan = &tiled.plan;
+    let trained = plan.phases.iter().filter(|phase| phase.kind == PhaseKind::Train);
+    let mut phases: Vec<Phase> = trained.cloned().collect();
+    let like = plan.phases.iter().rfind(|phase| phase.kind != PhaseKind::Run)?.clone();
+    let samples = plan.calibration.iter().filter_map(|id| tensors.get(id.index())?.shape.first().copied()).min()?;
+    let fed = |(node, id): (&NodeId, &TensorId)| (*node, InputData::Values(*id));
+    let inputs = tiled.network.inputs.iter().zip(&plan.calibration).map(fed).collect();
+    phases.iter_mut().for_each(|phase| phase.metrics.clear());
+    phases.push(Phase { kind: PhaseKind::Test, samples, inputs, target: None, metrics: Vec::new(), skip: 0, ..like });
+    Some(phases)
+}
