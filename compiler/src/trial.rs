@@ -20,6 +20,9 @@ pub struct Measured {
     pub biases: BTreeMap<NodeId, Vec<f32>>,
 }
 
+/// What each probe of a trial run tells: the values of a node, or (`true`) its bias.
+type Names = BTreeMap<String, (NodeId, bool)>;
+
 /// Runs the calibration samples through a network with neurons or devices; nothing where that is not needed or cannot be.
 pub fn measure(tiled: &Tiled, tensors: &[Tensor], files: &dyn Files) -> Measured {
     let timed = tiled.network.graph.node_weights().any(|node| matches!(node.operator, Operator::Population { .. }));
@@ -38,10 +41,10 @@ pub fn measure(tiled: &Tiled, tensors: &[Tensor], files: &dyn Files) -> Measured
 }
 
 /// The network on the ideal chip with every number probed, fitted as the experiment fits it, then shown the samples.
-fn program(tiled: &Tiled, tensors: &[Tensor]) -> Option<(Program, BTreeMap<String, (NodeId, bool)>)> {
+fn program(tiled: &Tiled, tensors: &[Tensor]) -> Option<(Program, Names)> {
     let mut network = tiled.network.clone();
     network.probes.clear();
-    let mut probed = BTreeMap::new();
+    let mut probed = Names::new();
     for node in network.graph.node_indices() {
         if is_number(&network, node) {
             let data = &network.graph[node];
