@@ -1,6 +1,7 @@
 //! Text to `Program`. Pure: no files, no clock, no randomness, no machine code; what it needs from outside comes through [`files::Files`].
 
 pub mod build;
+pub mod check;
 pub mod convert;
 pub mod elaborate;
 pub mod files;
@@ -62,6 +63,9 @@ pub fn compile(name: &str, text: &str, files: &dyn Files, options: &Options) -> 
     let mut diagnostics = Vec::new();
     let mut model = resolve::resolve(name, text, files, &mut diagnostics);
     set_constants(&mut model, options, &mut diagnostics);
+    if !diagnostics.iter().any(Diagnostic::is_error) {
+        check::check(&model, &mut diagnostics);
+    }
     let failed = |diagnostics: &[Diagnostic]| diagnostics.iter().any(Diagnostic::is_error);
     let (mut programs, mut all_scheduled) = (Vec::new(), Vec::new());
     let experiments = if failed(&diagnostics) { Vec::new() } else { chosen(&model, options, &mut diagnostics) };

@@ -39,6 +39,27 @@ const DIMENSIONS: &[(&str, [i8; 5], &str)] = &[
     ("temperature", [0, 0, 0, 0, 1], "K"),
 ];
 
+/// The words for quantities, as types.
+pub const QUANTITIES: &[&str] = &[
+    "time",
+    "frequency",
+    "voltage",
+    "current",
+    "conductance",
+    "resistance",
+    "capacitance",
+    "charge",
+    "energy",
+    "power",
+    "area",
+    "length",
+    "temperature",
+    "real",
+    "int",
+    "bool",
+    "weight",
+];
+
 /// The dimension that a type word stands for.
 pub fn type_dimension(word: &str) -> Option<Dimension> {
     if matches!(word, "int" | "bool") {

@@ -31,7 +31,7 @@ impl Elaborator<'_> {
             let key = &field.key[0];
             if !FIELDS.contains(&key.text.as_str()) {
                 let message = format!("a connection has no `{}`", key.text);
-                let mut unknown = Diagnostic::new(Code::E0206, message, key.span, "unknown field");
+                let mut unknown = Diagnostic::new(Code::E0501, message, key.span, "unknown field");
                 unknown.help = closest(&key.text, FIELDS.iter().copied()).map(|near| format!("did you mean `{near}`?"));
                 self.closer.diagnostics.push(unknown);
                 return;
@@ -178,7 +178,7 @@ impl Elaborator<'_> {
             ("list", _) => self.list(args, ast.span, (sources, targets)),
             _ => {
                 let patterns = ["all_to_all", "one_to_one", "random", "fixed_in_degree", "matrix", "list"];
-                let mut unknown = Diagnostic::new(Code::E0201, "this is not a pattern", ast.span, "unknown pattern");
+                let mut unknown = Diagnostic::new(Code::E0221, "this is not a pattern", ast.span, "unknown pattern");
                 unknown.help = closest(name, patterns).map(|near| format!("did you mean `{near}`?"));
                 unknown.help = unknown.help.or(Some(String::from("such as `all_to_all` or `random(p: 2 %)`")));
                 self.closer.diagnostics.push(unknown);

@@ -13,7 +13,7 @@ use crate::quantity::Dimension;
 use crate::units::type_dimension;
 
 /// Names that are outputs and not aliases.
-const OUTPUTS: &[&str] = &["y", "current", "conductance", "voltage", "charge"];
+pub(crate) const OUTPUTS: &[&str] = &["y", "current", "conductance", "voltage", "charge"];
 
 /// Dynamics in the making; a synapse and its plasticity rule are made into one.
 pub struct Closing<'c, 'a> {
@@ -67,7 +67,7 @@ impl Closing<'_, '_> {
             else {
                 let message = format!("`{}` is not a quantity", ty.name.text);
                 self.closer.diagnostics.push(Diagnostic::new(
-                    Code::E0305,
+                    Code::E0220,
                     message,
                     ty.span,
                     "not a type that a state can have",
@@ -104,9 +104,11 @@ impl Closing<'_, '_> {
         if let StmtKind::Assign { target, op: AssignOp::Set, value } = &stmt.kind
             && let ExprKind::Name(name) = &target.kind
             && !OUTPUTS.contains(&name.as_str())
-            && let Some(term) = self.close(value)
         {
-            self.scope.names.insert(name.clone(), term);
+            match self.close(value) {
+                Some(term) => drop(self.scope.names.insert(name.clone(), term)),
+                None => drop(self.scope.failed.insert(name.clone())),
+            }
         }
     }
 
@@ -170,10 +172,13 @@ impl Closing<'_, '_> {
             StmtKind::Assign { target, op: AssignOp::Set, value } => {
                 if let ExprKind::Name(name) = &target.kind
                     && OUTPUTS.contains(&name.as_str())
-                    && let Some(term) = self.close(value)
                 {
-                    self.dynamics.outputs.push((name.clone(), term.expr));
                     // The dimension of an output is found again by its name, except for `y`.
+                    let output = match type_dimension(name) {
+                        Some(dimension) => self.close_as(value, dimension),
+                        None => self.close(value).map(|term| term.expr),
+                    };
+                    self.dynamics.outputs.extend(output.map(|expr| (name.clone(), expr)));
                 }
             }
             StmtKind::Field(field) if field.key.len() == 1 && field.key[0].text == "method" => {
@@ -185,7 +190,7 @@ impl Closing<'_, '_> {
                     "euler" => Some(Method::Euler),
                     _ => {
                         let message = format!("there is no method `{name}`");
-                        let unknown = Diagnostic::new(Code::E0201, message, field.value.span, "unknown method");
+                        let unknown = Diagnostic::new(Code::E0221, message, field.value.span, "unknown method");
                         self.closer.diagnostics.push(unknown.with_help("one of exact, exponential_euler, rk4, euler"));
                         None
                     }
@@ -207,7 +212,7 @@ impl Closing<'_, '_> {
             return Some((*index, *dimension));
         }
         let mut unknown =
-            Diagnostic::new(Code::E0201, format!("there is no state `{}`", name.text), name.span, "unknown state");
+            Diagnostic::new(Code::E0420, format!("there is no state `{}`", name.text), name.span, "unknown state");
         let states = self.dynamics.states.iter().map(|state| state.name.as_str());
         unknown.help = closest(&name.text, states).map(|near| format!("did you mean `{near}`?"));
         self.closer.diagnostics.push(unknown);
@@ -221,7 +226,7 @@ impl Closing<'_, '_> {
             "post" => self.dynamics.on_post.extend(changes),
             other => {
                 let message = format!("there is no event `{other}`");
-                let unknown = Diagnostic::new(Code::E0201, message, event.span, "unknown event");
+                let unknown = Diagnostic::new(Code::E0221, message, event.span, "unknown event");
                 self.closer.diagnostics.push(unknown.with_help("one of pre, post, spike"));
             }
         }
@@ -243,7 +248,7 @@ impl Closing<'_, '_> {
         let old = self.close(target)?;
         let Expr::Symbol(symbol @ (Symbol::State(_) | Symbol::Weight | Symbol::Post(_))) = old.expr else {
             let wrong =
-                Diagnostic::new(Code::E0305, "only states and weights can be changed", target.span, "this is neither");
+                Diagnostic::new(Code::E0429, "only states and weights can be changed", target.span, "this is neither");
             self.closer.diagnostics.push(wrong);
             return None;
         };

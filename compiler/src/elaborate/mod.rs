@@ -6,13 +6,13 @@
 mod connection;
 mod data;
 mod deploy;
-mod equations;
+pub(crate) mod equations;
 mod experiment;
 mod hardware;
 mod interface;
 mod layer;
 mod operand;
-mod population;
+pub(crate) mod population;
 mod present;
 mod probe;
 mod signal;
@@ -297,7 +297,7 @@ fn standard(module: &str, name: &str) -> Option<nmc_grammar::ast::Block> {
 }
 
 /// Where the standard library has a name that was not brought in.
-fn library(name: &str) -> Option<String> {
+pub(crate) fn library(name: &str) -> Option<String> {
     let defines = |module: &&nmc_stdlib::Module| {
         module.text.lines().any(|line| {
             line.split(|c: char| !(c.is_alphanumeric() || c == '_')).nth(1) == Some(name)

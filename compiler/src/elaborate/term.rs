@@ -1,6 +1,6 @@
 //! Expressions to closed terms: every name replaced by what it stands for, every dimension checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nmc_grammar::ast::{Arg, BinaryOp, Expr as Ast, ExprKind, UnaryOp};
 use nmc_grammar::codes::Code;
@@ -59,6 +59,8 @@ pub struct Scope {
     pub names: BTreeMap<String, Term>,
     /// Members of names: `post.v`.
     pub members: BTreeMap<(String, String), Term>,
+    /// Names whose own error has been reported: nothing more is said of them.
+    pub failed: BTreeSet<String>,
 }
 
 /// Closes expressions of one file.
@@ -180,6 +182,9 @@ impl<'a> Closer<'a> {
         if let Some(term) = scope.names.get(name) {
             return Some(term.clone());
         }
+        if scope.failed.contains(name) {
+            return None;
+        }
         if name == "pi" {
             return Some(Term::number(std::f64::consts::PI));
         }
@@ -188,7 +193,7 @@ impl<'a> Closer<'a> {
         {
             if self.depth > 100 {
                 return self.report(Diagnostic::new(
-                    Code::E0201,
+                    Code::E0223,
                     format!("`{name}` is defined by itself"),
                     span,
                     "a circle",
@@ -232,7 +237,7 @@ impl<'a> Closer<'a> {
                 let plain = (a.dimension == none && b.dimension == none).then_some(none);
                 let Some(dimension) = power.or(plain) else {
                     let message = "a quantity with a unit can only be raised to a fixed whole power";
-                    return self.report(Diagnostic::new(Code::E0302, message, right, "this exponent does not fit"));
+                    return self.report(Diagnostic::new(Code::E0321, message, right, "this exponent does not fit"));
                 };
                 (Function::Power, dimension, false)
             }
@@ -268,7 +273,7 @@ impl<'a> Closer<'a> {
         let spans: Vec<Span> = args.iter().map(|arg| arg.value.span).collect();
         let Some((count, _)) = FUNCTIONS.iter().find(|(_, known)| known == name) else {
             let mut unknown =
-                Diagnostic::new(Code::E0201, format!("there is no function `{name}`"), callee.span, "unknown function");
+                Diagnostic::new(Code::E0222, format!("there is no function `{name}`"), callee.span, "unknown function");
             unknown.help =
                 closest(name, FUNCTIONS.iter().map(|(_, name)| *name)).map(|near| format!("did you mean `{near}`?"));
             return self.report(unknown);
@@ -276,7 +281,7 @@ impl<'a> Closer<'a> {
         if terms.len() != *count {
             let message =
                 format!("`{name}` takes {count} argument{}, not {}", if *count == 1 { "" } else { "s" }, terms.len());
-            return self.report(Diagnostic::new(Code::E0207, message, span, "wrong number of arguments"));
+            return self.report(Diagnostic::new(Code::E0224, message, span, "wrong number of arguments"));
         }
         self.function(name, terms, &spans)
     }
@@ -376,6 +381,11 @@ pub const FUNCTIONS: &[(usize, &str)] = &[
     (1, "pulse"),
     (1, "sign"),
 ];
+
+/// Whether a name is that of a function.
+pub fn is_function(name: &str) -> bool {
+    FUNCTIONS.iter().any(|(_, known)| *known == name)
+}
 
 fn example(dimension: Dimension, term: &Term) -> String {
     let number = term.value().unwrap_or(1.0);

@@ -1,0 +1,246 @@
+//! Equations close: every name is known, every dimension fits, whatever the values of the parameters.
+//!
+//! What only a connection knows - the dimension of its weight, and of the states of the neurons it joins - is tried
+//! out: equations that close for some choice are right, others are shown as they read with the best choice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nmc_grammar::ast::{AssignOp, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Item, Stmt, StmtKind};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+
+use super::{Checker, a, declared, has_equations, unknown, walk};
+use crate::elaborate::equations::{Closing, OUTPUTS};
+use crate::elaborate::population::named;
+use crate::elaborate::term::{Closer, Scope, Term};
+use crate::forms::equations::Symbol;
+use crate::quantity::Dimension;
+use crate::units::type_dimension;
+
+/// At most so many choices are tried.
+const MOST_CHOICES: usize = 400;
+
+pub fn check(checker: &mut Checker, block: &Block) {
+    if !has_equations(block.kind) {
+        return;
+    }
+    let before = checker.errors();
+    once(checker, block);
+    events(checker, block);
+    if checker.errors() > before {
+        return;
+    }
+    let equations = only_equations(block);
+    let mut best: Option<Vec<Diagnostic>> = None;
+    for choice in choices(checker, block).into_iter().take(MOST_CHOICES) {
+        let found = close(checker, &equations, &choice);
+        if found.is_empty() {
+            return;
+        }
+        if best.as_ref().is_none_or(|best| found.len() < best.len()) {
+            best = Some(found);
+        }
+    }
+    checker.diagnostics.extend(best.into_iter().flatten());
+}
+
+/// Each derivative, output and emission at most once.
+fn once(checker: &mut Checker, block: &Block) {
+    let (mut derivatives, mut output, mut emission) = (BTreeMap::new(), None, None);
+    for stmt in &block.body {
+        match &stmt.kind {
+            StmtKind::Derivative { name, .. } => {
+                if let Some(first) = derivatives.insert(name.text.as_str(), stmt.span) {
+                    let message = format!("`{}` has two equations", name.text);
+                    let twice = Diagnostic::new(Code::E0424, message, stmt.span, "which one holds?");
+                    checker.diagnostics.push(twice.with_label(first, "the first is here"));
+                }
+            }
+            StmtKind::Assign { target, op: AssignOp::Set, .. } => {
+                if let ExprKind::Name(name) = &target.kind
+                    && OUTPUTS.contains(&name.as_str())
+                    && let Some(first) = output.replace(target.span)
+                {
+                    let message = format!("{} gives one thing", a(block.kind));
+                    let twice = Diagnostic::new(Code::E0421, message, target.span, "a second output");
+                    checker.diagnostics.push(twice.with_label(first, "the first is here"));
+                }
+            }
+            StmtKind::SpikeWhen { .. }
+            | StmtKind::Emit { .. }
+            | StmtKind::EmitOnce { .. }
+            | StmtKind::EmitWhen { .. } => {
+                if let Some(first) = emission.replace(stmt.span) {
+                    let message = format!("{} spikes for one reason", a(block.kind));
+                    let twice = Diagnostic::new(Code::E0423, message, stmt.span, "a second reason to spike");
+                    let twice = twice.with_label(first, "the first is here");
+                    checker.diagnostics.push(twice.with_help("join conditions with `or`"));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A block knows the events that reach it.
+fn events(checker: &mut Checker, block: &Block) {
+    let known: &[&str] = match block.kind {
+        BlockKind::Decoder => &["spike"],
+        BlockKind::Synapse | BlockKind::Plasticity => &["pre", "post"],
+        _ => &[],
+    };
+    for stmt in &block.body {
+        let (StmtKind::On { event, .. } | StmtKind::Trace { on: Some((event, _)), .. }) = &stmt.kind else { continue };
+        if !known.contains(&event.text.as_str()) {
+            let message = format!("there is no event `{}` in {}", event.text, a(block.kind));
+            let unknown = Diagnostic::new(Code::E0221, message, event.span, "unknown event");
+            let help = match known {
+                [] => String::from("leave `on …` out and change it where the neuron spikes"),
+                known => super::suggestion(&event.text, known.iter().copied()),
+            };
+            checker.diagnostics.push(unknown.with_help(help));
+        }
+    }
+}
+
+/// The block without its properties, except for the method of integration.
+fn only_equations(block: &Block) -> Block {
+    let mut block = block.clone();
+    block.body.retain(|stmt| match &stmt.kind {
+        StmtKind::Field(field) => field.key.iter().any(|key| key.text == "method"),
+        _ => true,
+    });
+    block
+}
+
+/// What a connection would know.
+#[derive(Debug, Clone, Default)]
+struct Choice {
+    weight: Option<Dimension>,
+    members: Vec<((String, String), Dimension)>,
+}
+
+/// Every choice, the likely ones first.
+fn choices(checker: &Checker, block: &Block) -> Vec<Choice> {
+    if !matches!(block.kind, BlockKind::Synapse | BlockKind::Plasticity) {
+        return vec![Choice::default()];
+    }
+    let mut usual = vec![Dimension::VOLTAGE, Dimension::CONDUCTANCE, Dimension::CURRENT, Dimension::NONE];
+    usual.extend(type_dimension("charge"));
+    let states = block.body.iter().filter_map(|stmt| match &stmt.kind {
+        StmtKind::State { ty, .. } => type_dimension(&ty.name.text),
+        _ => None,
+    });
+    let mut weights: Vec<Dimension> = states.chain(usual.iter().copied()).collect();
+    let mut seen = BTreeSet::new();
+    weights.retain(|dimension| seen.insert(*dimension));
+    let mut all: Vec<Choice> =
+        weights.into_iter().map(|weight| Choice { weight: Some(weight), members: Vec::new() }).collect();
+    for member in members(block) {
+        let mut dimensions = known_states(checker, &member.1);
+        dimensions
+            .extend(usual.iter().copied().filter(|dimension| !dimensions.contains(dimension)).collect::<Vec<_>>());
+        all = dimensions
+            .iter()
+            .flat_map(|dimension| {
+                all.iter().cloned().map(|mut choice| {
+                    choice.members.push((member.clone(), *dimension));
+                    choice
+                })
+            })
+            .take(MOST_CHOICES)
+            .collect();
+    }
+    all
+}
+
+/// `post.v`, `pre.x`: every member of the two neurons that the block mentions.
+fn members(block: &Block) -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    let mut look = |expr: &Ast| {
+        if let ExprKind::Member(object, member) = &expr.kind
+            && let ExprKind::Name(side) = &object.kind
+            && matches!(side.as_str(), "pre" | "post")
+        {
+            found.insert((side.clone(), member.text.clone()));
+        }
+    };
+    walk::statements(&block.body, &mut |stmt| {
+        walk::expressions(stmt).into_iter().for_each(|expr| walk::within(expr, &mut look));
+    });
+    found
+}
+
+/// Dimensions of the states of this name in the neurons and devices of every file that was read.
+fn known_states(checker: &Checker, state: &str) -> Vec<Dimension> {
+    let items = checker.model.modules.iter().flat_map(|module| &module.tree.items);
+    let bodies = items.filter_map(|item| match item {
+        Item::Block(block) if matches!(block.kind, BlockKind::Neuron | BlockKind::Device) => Some(&block.body),
+        Item::Block(_) | Item::Constant(_) | Item::Use(_) => None,
+    });
+    let mut found: Vec<Dimension> = bodies
+        .flatten()
+        .filter_map(|stmt| match &stmt.kind {
+            StmtKind::State { name, ty, .. } if name.text == state => type_dimension(&ty.name.text),
+            _ => None,
+        })
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// What is wrong with the equations under a choice.
+fn close(checker: &Checker, block: &Block, choice: &Choice) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut scope = super::built_in();
+    if let Some(dimension) = choice.weight {
+        scope
+            .names
+            .insert(String::from("w"), Term { expr: crate::forms::equations::Expr::Symbol(Symbol::Weight), dimension });
+    }
+    for ((side, state), dimension) in &choice.members {
+        let symbol = if side == "pre" { Symbol::Pre(0) } else { Symbol::Post(0) };
+        let term = Term { expr: crate::forms::equations::Expr::Symbol(symbol), dimension: *dimension };
+        scope.members.insert((side.clone(), state.clone()), term);
+    }
+    if matches!(block.kind, BlockKind::Encoder | BlockKind::Unit) {
+        scope.names.insert(String::from("x"), unknown(Dimension::NONE));
+    }
+    let exponents = exponents(block);
+    let mut closer = Closer::new(checker.model, &mut found);
+    let mut args = Vec::new();
+    for param in &block.params {
+        let dimension = declared(param).or(choice.weight).unwrap_or_default();
+        let mut term = unknown(dimension);
+        if exponents.contains(param.name.text.as_str()) {
+            // Only a number makes `v^n` a quantity.
+            let default = param.default.as_ref().filter(|default| walk::is_scalar(default, &|_| false));
+            let value = default.and_then(|default| closer.close(&Scope::default(), checker.file, default));
+            term = value.unwrap_or(Term::number(2.0));
+        }
+        args.push((param, term));
+    }
+    let mut closing =
+        Closing { closer: &mut closer, file: checker.file, scope, dynamics: named(block), weight: choice.weight };
+    closing.block(block, args);
+    found
+}
+
+/// Names that stand in exponents.
+fn exponents(block: &Block) -> BTreeSet<&str> {
+    fn power<'t>(expr: &'t Ast, found: &mut BTreeSet<&'t str>) {
+        if let ExprKind::Binary(BinaryOp::Power, _, exponent) = &expr.kind {
+            walk::within(exponent, &mut |expr| {
+                if let ExprKind::Name(name) = &expr.kind {
+                    found.insert(name);
+                }
+            });
+        }
+    }
+    let mut found = BTreeSet::new();
+    walk::statements(&block.body, &mut |stmt: &Stmt| {
+        walk::expressions(stmt).into_iter().for_each(|expr| walk::within(expr, &mut |expr| power(expr, &mut found)));
+    });
+    found
+}

@@ -1,0 +1,239 @@
+//! Properties (`name: value`) of blocks: which there are, what they hold, which are needed; each once.
+
+use nmc_grammar::ast::{Block, BlockKind, Field, Stmt, StmtKind};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::span::Span;
+
+use super::{Checker, a, suggestion, walk};
+
+/// What a property holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// A quantity of this type.
+    Quantity(&'static str),
+    /// The same, or the word `ideal`.
+    OrIdeal(&'static str),
+    /// `low .. high` of this type.
+    Range(&'static str),
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Blocks of these kinds, or one of these words.
+    Blocks(&'static [BlockKind], &'static [&'static str]),
+    /// `name(key: value, …)`: names and what their arguments are.
+    Calls(&'static [(&'static str, &'static [(&'static str, &'static str)])]),
+    /// Checked where it is used.
+    Other,
+}
+
+/// A property.
+pub struct Property {
+    /// Its key, of one or two words.
+    pub key: &'static str,
+    pub holds: Holds,
+    /// Whether the block is nothing without it.
+    pub needed: bool,
+}
+
+const fn may(key: &'static str, holds: Holds) -> Property {
+    Property { key, holds, needed: false }
+}
+
+const fn must(key: &'static str, holds: Holds) -> Property {
+    Property { key, holds, needed: true }
+}
+
+use Holds::{Blocks, Calls, OrIdeal, Other, Quantity, Range, Word};
+
+const METHOD: Property = may("method", Word(&["exact", "exponential_euler", "rk4", "euler"]));
+
+const DOMAINS: &[&str] = &["ideal", "voltage", "current", "charge", "pulse", "spikes", "light", "bits"];
+
+/// The properties of each kind of block.
+pub fn properties(kind: BlockKind) -> &'static [Property] {
+    match kind {
+        BlockKind::Neuron | BlockKind::Synapse | BlockKind::Plasticity | BlockKind::Encoder | BlockKind::Decoder => {
+            const { &[METHOD] }
+        }
+        BlockKind::Device => {
+            const {
+                &[
+                    METHOD,
+                    may("conductance", Range("conductance")),
+                    may("levels", OrIdeal("real")),
+                    may("noise programming", Quantity("conductance")),
+                    may("noise read", Quantity("conductance")),
+                    may("drift", Quantity("conductance")),
+                    may("faults", Calls(&[("stuck_on", &[("share", "real")]), ("stuck_off", &[("share", "real")])])),
+                    may("programming", Calls(&[("write_verify", &[("pulses", "real"), ("pulse_energy", "energy")])])),
+                    may("cell_area", Quantity("area")),
+                ]
+            }
+        }
+        BlockKind::Converter => {
+            const {
+                &[
+                    may("energy", Quantity("energy")),
+                    may("area", Quantity("area")),
+                    may("time", Quantity("time")),
+                    may("noise", Quantity("real")),
+                    may("gain_error", Quantity("real")),
+                    may("offset", Quantity("real")),
+                    may("static_power", Quantity("power")),
+                ]
+            }
+        }
+        BlockKind::Unit => {
+            const {
+                &[
+                    must("implements", Other),
+                    may("energy", Quantity("energy")),
+                    may("area", Quantity("area")),
+                    may("time", Quantity("time")),
+                    may("noise", Quantity("real")),
+                ]
+            }
+        }
+        BlockKind::Tile => {
+            const {
+                &[
+                    must("cells", Blocks(&[BlockKind::Device], &[])),
+                    may("weights", Word(&["differential", "reference"])),
+                    must("input", Blocks(&[BlockKind::Converter], DOMAINS)),
+                    must("sense", Blocks(&[BlockKind::Converter], DOMAINS)),
+                    may("sharing", Quantity("real")),
+                    may("read_voltage", Quantity("voltage")),
+                    may("read_time", Quantity("time")),
+                    may("wire", OrIdeal("resistance")),
+                    may("area", Quantity("area")),
+                    may("transposable", Word(&["true", "false"])),
+                ]
+            }
+        }
+        BlockKind::Core => {
+            const {
+                &[
+                    may("tiles", Blocks(&[BlockKind::Tile], &[])),
+                    may("units", Blocks(&[BlockKind::Unit], &[])),
+                    may("buffer", Quantity("real")),
+                    may("area", Quantity("area")),
+                    may("neurons", Quantity("real")),
+                    may("synapses", Quantity("real")),
+                    may("neuron_energy", Quantity("energy")),
+                    may("synapse_energy", Quantity("energy")),
+                    may("spike_energy", Quantity("energy")),
+                ]
+            }
+        }
+        BlockKind::Chip => {
+            const {
+                &[
+                    may("cores", Blocks(&[BlockKind::Core], &[])),
+                    may(
+                        "network",
+                        Calls(&[(
+                            "mesh",
+                            &[("flit", "real"), ("hop", "time"), ("energy", "energy"), ("area", "area")],
+                        )]),
+                    ),
+                    may("host", Other),
+                    may("static_power", Quantity("power")),
+                    may("converters", Blocks(&[BlockKind::Converter], &[])),
+                    may("ideal", Word(&["true", "false"])),
+                ]
+            }
+        }
+        BlockKind::Network | BlockKind::Experiment => &[],
+    }
+}
+
+/// The properties of a connection.
+pub const CONNECTION: &[&str] = &["pattern", "synapse", "weight", "delay", "plasticity"];
+
+/// The options of `deploy`.
+pub const OPTIONS: &[&str] = &["step", "minimise", "accuracy_loss", "convert", "calibrate"];
+
+pub fn check(checker: &mut Checker, block: &Block) {
+    let properties = properties(block.kind);
+    let known: Vec<&str> = properties.iter().map(|property| property.key).collect();
+    let fields = fields(&block.body);
+    each_known(checker, &fields, &known, a(block.kind));
+    each_once(checker, &fields);
+    let has = |key: &str| fields.iter().any(|field| field_key(field) == key);
+    for property in properties.iter().filter(|property| property.needed && !has(property.key)) {
+        missing(checker, block, property.key);
+    }
+    if block.kind == BlockKind::Chip && !has("cores") && !has("ideal") {
+        missing(checker, block, "cores");
+    }
+    walk::statements(&block.body, &mut |stmt| match &stmt.kind {
+        StmtKind::Connect { fields, .. } => {
+            let fields: Vec<&Field> = fields.iter().collect();
+            each_known(checker, &fields, CONNECTION, "a connection");
+            each_once(checker, &fields);
+            if !fields.iter().any(|field| field_key(field) == "weight") {
+                checker.report(Code::E0207, "a connection needs a weight", stmt.span, "`weight` is missing");
+            }
+        }
+        StmtKind::Deploy { body, .. } => {
+            let fields = self::fields(body);
+            each_known(checker, &fields, OPTIONS, "`deploy`");
+            each_once(checker, &fields);
+        }
+        StmtKind::Run { fields, .. } | StmtKind::Present { inputs: fields, .. } => {
+            each_once(checker, &fields.iter().collect::<Vec<_>>());
+        }
+        _ => {}
+    });
+}
+
+/// The key of a field, its words joined.
+pub fn field_key(field: &Field) -> String {
+    field.key.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+/// The properties that stand in a body.
+pub fn fields(body: &[Stmt]) -> Vec<&Field> {
+    body.iter().filter_map(|stmt| if let StmtKind::Field(field) = &stmt.kind { Some(field) } else { None }).collect()
+}
+
+fn key_span(field: &Field) -> Span {
+    match (field.key.first(), field.key.last()) {
+        (Some(first), Some(last)) => first.span.to(last.span),
+        (_, _) => field.span,
+    }
+}
+
+fn each_known(checker: &mut Checker, fields: &[&Field], known: &[&str], place: &str) {
+    for field in fields {
+        let key = field_key(field);
+        if !known.contains(&key.as_str()) {
+            let message = format!("{place} has no property `{key}`");
+            let unknown = Diagnostic::new(Code::E0501, message, key_span(field), "unknown property");
+            checker.diagnostics.push(unknown.with_help(suggestion(&key, known.iter().copied())));
+        }
+    }
+}
+
+fn each_once(checker: &mut Checker, fields: &[&Field]) {
+    for (index, field) in fields.iter().enumerate() {
+        let key = field_key(field);
+        if let Some(first) = fields[..index].iter().find(|first| field_key(first) == key) {
+            let twice = Diagnostic::new(Code::E0520, format!("`{key}` is given twice"), key_span(field), "given again");
+            checker.diagnostics.push(twice.with_label(key_span(first), "first given here"));
+        }
+    }
+}
+
+fn missing(checker: &mut Checker, block: &Block, key: &str) {
+    let message = format!("{} needs `{key}`", a(block.kind));
+    let example = match key {
+        "cells" => "cells: hfox_1t1r[256, 256]",
+        "input" => "input: pulse_width(bits: 4)",
+        "sense" => "sense: sar(bits: 6)",
+        "cores" => "cores: grid(8, 6) of cim",
+        _ => "implements: relu",
+    };
+    let missing = Diagnostic::new(Code::E0502, message, block.name.span, format!("`{key}` is missing"));
+    checker.diagnostics.push(missing.with_help(format!("such as `{example}`")));
+}

@@ -1,0 +1,173 @@
+//! Checks of programs as written, while blocks are still generic: a block that nothing uses yet is checked too.
+
+// Statements and expressions are many; each rule concerns a few.
+#![allow(clippy::wildcard_enum_match_arm)]
+
+mod condition;
+mod equations;
+mod fields;
+mod header;
+mod names;
+mod outcome;
+mod placement;
+mod reference;
+mod structure;
+mod types;
+mod unused;
+mod values;
+mod walk;
+
+use nmc_grammar::ast::{Block, BlockKind, Expr as Ast, Item, Param};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::span::{FileId, Span};
+use nmc_grammar::suggest::closest;
+
+use crate::elaborate::population::built_in;
+use crate::elaborate::term::{Closer, Scope, Term};
+use crate::forms::equations::{Expr, Symbol};
+use crate::forms::model::Model;
+use crate::quantity::Dimension;
+use crate::units::type_dimension;
+
+/// The rules in order. A block that breaks one is not held to the next: they would only say the same again.
+const RULES: &[fn(&mut Checker, &Block)] = &[
+    header::check,
+    placement::check,
+    types::check,
+    names::check,
+    fields::check,
+    condition::check,
+    equations::check,
+    outcome::check,
+    values::check,
+    structure::check,
+];
+
+/// Checks the program and the modules of its user; the standard library is checked by a test.
+pub fn check(model: &Model, diagnostics: &mut Vec<Diagnostic>) {
+    for (index, module) in model.modules.iter().enumerate() {
+        if index > 0 && module.name.starts_with("std.") {
+            continue;
+        }
+        let file = FileId(index as u32);
+        let mut checker = Checker { model, file, diagnostics };
+        for item in &module.tree.items {
+            match item {
+                Item::Block(block) => checker.block(block),
+                Item::Constant(constant) => checker.constant(&constant.value),
+                Item::Use(_) => {}
+            }
+        }
+    }
+    if !diagnostics.iter().any(Diagnostic::is_error) {
+        unused::check(model, diagnostics);
+    }
+}
+
+/// One file being checked.
+struct Checker<'a> {
+    model: &'a Model,
+    file: FileId,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+impl Checker<'_> {
+    fn block(&mut self, block: &Block) {
+        let before = self.errors();
+        for rule in RULES {
+            rule(self, block);
+            if self.errors() > before {
+                return;
+            }
+        }
+    }
+
+    fn constant(&mut self, value: &Ast) {
+        if walk::is_scalar(value, &|_| true) {
+            self.close(&Scope::default(), value);
+        }
+    }
+
+    fn errors(&self) -> usize {
+        self.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count()
+    }
+
+    fn report(&mut self, code: Code, message: impl Into<String>, span: Span, label: impl Into<String>) {
+        self.diagnostics.push(Diagnostic::new(code, message, span, label));
+    }
+
+    fn close(&mut self, scope: &Scope, ast: &Ast) -> Option<Term> {
+        Closer::new(self.model, self.diagnostics).close(scope, self.file, ast)
+    }
+
+    fn close_as(&mut self, scope: &Scope, ast: &Ast, dimension: Dimension) -> Option<Term> {
+        Closer::new(self.model, self.diagnostics).close_as(scope, self.file, ast, dimension)
+    }
+
+    /// The parameters of a block, and what every equation knows, with unknown values.
+    fn parameters(&self, block: &Block) -> Scope {
+        let mut scope = built_in();
+        for param in &block.params {
+            let dimension = declared(param).unwrap_or_default();
+            scope.names.insert(param.name.text.clone(), unknown(dimension));
+        }
+        scope
+    }
+}
+
+/// The dimension a parameter's type says.
+fn declared(param: &Param) -> Option<Dimension> {
+    param.ty.as_ref().and_then(|ty| type_dimension(&ty.name.text))
+}
+
+/// A term whose value is not known.
+fn unknown(dimension: Dimension) -> Term {
+    Term { expr: Expr::Symbol(Symbol::Index), dimension }
+}
+
+/// The help for a word out of a known set.
+fn suggestion<'w>(word: &str, known: impl IntoIterator<Item = &'w str> + Clone) -> String {
+    match closest(word, known.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("one of {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// Whether a kind of block is made of equations.
+fn has_equations(kind: BlockKind) -> bool {
+    match kind {
+        BlockKind::Neuron
+        | BlockKind::Synapse
+        | BlockKind::Plasticity
+        | BlockKind::Encoder
+        | BlockKind::Decoder
+        | BlockKind::Device
+        | BlockKind::Unit => true,
+        BlockKind::Network
+        | BlockKind::Converter
+        | BlockKind::Tile
+        | BlockKind::Core
+        | BlockKind::Chip
+        | BlockKind::Experiment => false,
+    }
+}
+
+/// The kind of block with its article.
+fn a(kind: BlockKind) -> &'static str {
+    match kind {
+        BlockKind::Network => "a network",
+        BlockKind::Neuron => "a neuron",
+        BlockKind::Synapse => "a synapse",
+        BlockKind::Plasticity => "a plasticity rule",
+        BlockKind::Encoder => "an encoder",
+        BlockKind::Decoder => "a decoder",
+        BlockKind::Device => "a device",
+        BlockKind::Converter => "a converter",
+        BlockKind::Unit => "a unit",
+        BlockKind::Tile => "a tile",
+        BlockKind::Core => "a core",
+        BlockKind::Chip => "a chip",
+        BlockKind::Experiment => "an experiment",
+    }
+}

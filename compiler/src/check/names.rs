@@ -1,0 +1,53 @@
+//! A name means one thing in a block.
+
+use std::collections::BTreeMap;
+
+use nmc_grammar::ast::{Block, Ident, Stmt, StmtKind};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::span::Span;
+
+use super::{Checker, has_equations};
+
+pub fn check(checker: &mut Checker, block: &Block) {
+    let mut known = BTreeMap::new();
+    for param in block.params.iter().chain(&block.outputs) {
+        declare(checker, &mut known, &param.name);
+    }
+    if has_equations(block.kind) {
+        for stmt in &block.body {
+            if let StmtKind::State { name, .. } | StmtKind::Trace { name, .. } | StmtKind::Input { name, .. } =
+                &stmt.kind
+            {
+                declare(checker, &mut known, name);
+            }
+        }
+        return;
+    }
+    level(checker, &block.body, &mut known);
+}
+
+/// Names of a network or an experiment. Those of `for` and `if` stand for themselves: only one branch is taken.
+fn level<'t>(checker: &mut Checker, body: &'t [Stmt], known: &mut BTreeMap<&'t str, Span>) {
+    for stmt in body {
+        match &stmt.kind {
+            StmtKind::Population { name, indices, .. } if indices.is_empty() => declare(checker, known, name),
+            StmtKind::Connect { name: Some(name), .. } | StmtKind::Data { name, .. } => declare(checker, known, name),
+            StmtKind::If { then, otherwise, .. } => {
+                level(checker, then, &mut known.clone());
+                level(checker, otherwise, &mut known.clone());
+            }
+            _ => {}
+        }
+    }
+}
+
+fn declare<'t>(checker: &mut Checker, known: &mut BTreeMap<&'t str, Span>, name: &'t Ident) {
+    if let Some(first) = known.get(name.text.as_str()) {
+        let message = format!("`{}` is defined twice", name.text);
+        let twice = Diagnostic::new(Code::E0202, message, name.span, "defined again here");
+        checker.diagnostics.push(twice.with_label(*first, "first defined here"));
+        return;
+    }
+    known.insert(&name.text, name.span);
+}

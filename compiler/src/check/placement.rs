@@ -1,0 +1,191 @@
+//! A statement stands in a kind of block that has a meaning for it.
+
+use nmc_grammar::ast::{AssignOp, Block, BlockKind, ExprKind, Phase, Stmt, StmtKind};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+
+use super::{Checker, a};
+
+pub fn check(checker: &mut Checker, block: &Block) {
+    let may = allowed(block.kind);
+    for stmt in &block.body {
+        level(checker, stmt, may, a(block.kind));
+    }
+}
+
+/// One statement and those within it.
+fn level(checker: &mut Checker, stmt: &Stmt, may: &[&str], place: &str) {
+    let word = word(stmt);
+    if !may.contains(&word) {
+        return misplaced(checker, stmt, word, may, place);
+    }
+    match &stmt.kind {
+        StmtKind::For { body, .. } => body.iter().for_each(|stmt| level(checker, stmt, may, place)),
+        StmtKind::If { then, otherwise, .. } => {
+            then.iter().chain(otherwise).for_each(|stmt| level(checker, stmt, may, place));
+        }
+        StmtKind::Deploy { body, .. } => {
+            body.iter().for_each(|stmt| level(checker, stmt, &["field", "pin"], "`deploy`"));
+        }
+        StmtKind::SpikeWhen { body, .. } => {
+            body.iter().for_each(|stmt| level(checker, stmt, &["=", "change", "hold"], "a reset"));
+        }
+        StmtKind::On { body, .. } | StmtKind::Trace { on: Some((_, body)), .. } => {
+            body.iter().for_each(|stmt| level(checker, stmt, &["=", "change"], "a rule"));
+        }
+        StmtKind::Population { .. }
+        | StmtKind::Connect { .. }
+        | StmtKind::Probe { .. }
+        | StmtKind::Flow { .. }
+        | StmtKind::Input { .. }
+        | StmtKind::State { .. }
+        | StmtKind::Trace { on: None, .. }
+        | StmtKind::Derivative { .. }
+        | StmtKind::Hold { .. }
+        | StmtKind::Bounds { .. }
+        | StmtKind::Emit { .. }
+        | StmtKind::EmitOnce { .. }
+        | StmtKind::EmitWhen { .. }
+        | StmtKind::Assign { .. }
+        | StmtKind::Field(_)
+        | StmtKind::Pin { .. }
+        | StmtKind::Data { .. }
+        | StmtKind::Run { .. }
+        | StmtKind::Present { .. }
+        | StmtKind::Require { .. }
+        | StmtKind::Report { .. } => {}
+    }
+}
+
+fn misplaced(checker: &mut Checker, stmt: &Stmt, word: &str, may: &[&str], place: &str) {
+    let (what, home) = spoken(word);
+    let message = format!("{what} has no place in {place}");
+    let holds: Vec<&str> = may.iter().map(|word| spoken(word).0).collect();
+    let label = format!("{place} holds {}", listed(&holds));
+    let key =
+        if let StmtKind::Field(field) = &stmt.kind { field.key.first().map(|key| key.text.as_str()) } else { None };
+    let name = match &stmt.kind {
+        StmtKind::Assign { target, .. } => {
+            if let ExprKind::Name(name) = &target.kind {
+                Some(name.as_str())
+            } else {
+                None
+            }
+        }
+        _ => None,
+    };
+    let help = match (key, name) {
+        (Some(key), _) if may.contains(&"=") => format!("`{key} = …` gives a value a name"),
+        (_, Some(name)) if word == "=" && may.contains(&"field") => format!("a property is written `{name}: …`"),
+        _ => String::from(home),
+    };
+    checker.diagnostics.push(Diagnostic::new(Code::E0401, message, stmt.span, label).with_help(help));
+}
+
+/// `a, b and c`, each once.
+fn listed(words: &[&str]) -> String {
+    let mut words = words.to_vec();
+    words.dedup();
+    match &words[..] {
+        [] => String::from("nothing"),
+        [one] => (*one).to_string(),
+        [all @ .., last] => format!("{} and {last}", all.join(", ")),
+    }
+}
+
+/// What a statement is called in the tables.
+fn word(stmt: &Stmt) -> &'static str {
+    match &stmt.kind {
+        StmtKind::Population { .. } => "population",
+        StmtKind::Connect { .. } => "connect",
+        StmtKind::Probe { .. } => "probe",
+        StmtKind::Flow { .. } => "->",
+        StmtKind::Input { .. } => "input",
+        StmtKind::State { .. } => "state",
+        StmtKind::Trace { .. } => "trace",
+        StmtKind::Derivative { .. } => "'",
+        StmtKind::SpikeWhen { .. } => "spike when",
+        StmtKind::On { .. } => "on",
+        StmtKind::Hold { .. } => "hold",
+        StmtKind::Bounds { .. } => "in",
+        StmtKind::Emit { .. } => "emit",
+        StmtKind::EmitOnce { .. } => "emit once",
+        StmtKind::EmitWhen { .. } => "emit when",
+        StmtKind::Assign { op: AssignOp::Set, target, .. } => {
+            if matches!(target.kind, ExprKind::Member(..)) {
+                "change"
+            } else {
+                "="
+            }
+        }
+        StmtKind::Assign { .. } => "change",
+        StmtKind::Field(_) => "field",
+        StmtKind::For { .. } => "for",
+        StmtKind::If { .. } => "if",
+        StmtKind::Deploy { .. } => "deploy",
+        StmtKind::Pin { .. } => "pin",
+        StmtKind::Data { .. } => "data",
+        StmtKind::Run { .. } => "run",
+        StmtKind::Present { phase: Phase::Train, .. } => "train",
+        StmtKind::Present { phase: Phase::Test, .. } => "test",
+        StmtKind::Require { .. } => "require",
+        StmtKind::Report { .. } => "report",
+    }
+}
+
+/// What each kind of block may hold.
+fn allowed(kind: BlockKind) -> &'static [&'static str] {
+    match kind {
+        BlockKind::Network => &["population", "connect", "probe", "->", "=", "for", "if"],
+        BlockKind::Neuron => {
+            &["input", "state", "trace", "'", "=", "in", "spike when", "emit", "emit once", "emit when", "field"]
+        }
+        BlockKind::Synapse => &["state", "trace", "'", "=", "in", "on", "field"],
+        BlockKind::Plasticity => &["state", "trace", "'", "=", "in", "on", "field"],
+        BlockKind::Encoder => {
+            &["state", "trace", "'", "=", "in", "spike when", "emit", "emit once", "emit when", "field"]
+        }
+        BlockKind::Decoder => &["state", "trace", "'", "=", "in", "on", "field"],
+        BlockKind::Device => &["input", "state", "'", "=", "in", "spike when", "field"],
+        BlockKind::Unit => &["=", "field"],
+        BlockKind::Converter | BlockKind::Tile | BlockKind::Core | BlockKind::Chip => &["field"],
+        BlockKind::Experiment => &["deploy", "data", "run", "train", "test", "require", "report"],
+    }
+}
+
+/// A statement in words, and where it belongs.
+fn spoken(word: &str) -> (&'static str, &'static str) {
+    match word {
+        "population" => ("`population`", "populations stand in a network"),
+        "connect" => ("`connect`", "connections stand in a network"),
+        "probe" => ("`probe`", "probes stand in a network"),
+        "->" => ("a signal flow (`->`)", "signals flow in a network"),
+        "input" => ("`input`", "inputs are declared in a neuron or a device"),
+        "state" => ("`state`", "states are declared in a block of equations, such as a neuron"),
+        "trace" => ("`trace`", "traces are declared in a plasticity rule, a synapse, a neuron or a decoder"),
+        "'" => (
+            "a differential equation",
+            "equations stand in a neuron, synapse, plasticity rule, encoder, decoder or device",
+        ),
+        "spike when" => ("`spike when`", "neurons, encoders and devices spike"),
+        "on" => ("`on`", "rules for spikes stand in a synapse, a plasticity rule or a decoder"),
+        "hold" => ("`hold`", "a state is held in the braces after `spike when …`"),
+        "in" => ("bounds (`x in a .. b`)", "bounds stand in a block of equations"),
+        "emit" => ("`emit`", "neurons and encoders emit spikes"),
+        "emit once" => ("`emit once`", "neurons and encoders emit spikes"),
+        "emit when" => ("`emit when`", "neurons and encoders emit spikes"),
+        "=" => ("`=`", "names are given in a network or a block of equations"),
+        "change" => ("a change (`+=`, `post.v = …`)", "changes stand in the braces of `on …` or `spike when …`"),
+        "field" => ("a property (`name: …`)", "properties stand in hardware blocks and in `deploy`"),
+        "for" => ("`for`", "repetition is for the structure of a network"),
+        "if" => ("`if`", "as a statement `if` is for the structure of a network; elsewhere write `if c then a else b`"),
+        "deploy" => ("`deploy`", "`deploy` stands in an experiment"),
+        "pin" => ("`pin`", "`pin` stands in the braces after `deploy …`"),
+        "data" => ("`data`", "`data` stands in an experiment; in a network write `name = load(…)`"),
+        "run" => ("`run`", "`run` stands in an experiment"),
+        "train" => ("`train`", "`train` stands in an experiment"),
+        "test" => ("`test`", "`test` stands in an experiment"),
+        "require" => ("`require`", "`require` stands in an experiment"),
+        _ => ("`report`", "`report` stands in an experiment"),
+    }
+}

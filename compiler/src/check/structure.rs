@@ -1,0 +1,113 @@
+//! Networks: what populations, connections and layers name exists, in networks that nobody deploys yet, too.
+
+use std::collections::BTreeSet;
+
+use nmc_grammar::ast::{Block, BlockKind, Expr as Ast, ExprKind, Field, Stmt, StmtKind};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::span::Span;
+use nmc_grammar::suggest::closest;
+
+use super::{Checker, unknown, walk};
+use crate::elaborate::term::Scope;
+use crate::quantity::Dimension;
+
+const POPULATIONS: &[BlockKind] = &[BlockKind::Neuron, BlockKind::Device, BlockKind::Encoder, BlockKind::Decoder];
+
+pub fn check(checker: &mut Checker, block: &Block) {
+    if block.kind != BlockKind::Network {
+        return;
+    }
+    let mut scope = Scope::default();
+    let mut names: BTreeSet<&str> = block.outputs.iter().map(|output| output.name.text.as_str()).collect();
+    for param in &block.params {
+        let port = param.default.is_none()
+            && param.ty.as_ref().is_some_and(|ty| matches!(ty.name.text.as_str(), "real" | "spikes" | "bits"));
+        if !port {
+            let dimension = super::declared(param).unwrap_or_default();
+            scope.names.insert(param.name.text.clone(), unknown(dimension));
+        }
+        names.insert(&param.name.text);
+    }
+    walk::statements(&block.body, &mut |stmt| match &stmt.kind {
+        StmtKind::Population { name, .. } | StmtKind::Connect { name: Some(name), .. } => {
+            names.insert(&name.text);
+        }
+        StmtKind::For { variable, .. } => {
+            names.insert(&variable.text);
+        }
+        StmtKind::Assign { target, .. } => names.extend(base(target)),
+        _ => {}
+    });
+    level(checker, &block.body, &scope, &names);
+}
+
+/// The name an expression starts with: `exc` of `exc[0..5].v`.
+fn base(expr: &Ast) -> Option<&str> {
+    match &expr.kind {
+        ExprKind::Name(name) => Some(name),
+        ExprKind::Member(object, _) | ExprKind::Index(object, _) => base(object),
+        _ => None,
+    }
+}
+
+fn level(checker: &mut Checker, body: &[Stmt], scope: &Scope, names: &BTreeSet<&str>) {
+    for stmt in body {
+        match &stmt.kind {
+            StmtKind::Population { model, args, .. } => {
+                if let Some(block) = checker.named_block(model, POPULATIONS) {
+                    checker.arguments(scope, &block, args, stmt.span);
+                }
+            }
+            StmtKind::Connect { from, to, fields, .. } => {
+                for end in from.iter().chain(to) {
+                    known(checker, end, names, "population");
+                }
+                connection(checker, scope, fields, stmt.span);
+            }
+            StmtKind::Probe { signals, .. } => {
+                signals.iter().for_each(|signal| known(checker, signal, names, "population, connection or layer"));
+            }
+            StmtKind::For { variable, body, .. } => {
+                let mut inner = scope.clone();
+                inner.names.insert(variable.text.clone(), unknown(Dimension::NONE));
+                level(checker, body, &inner, names);
+            }
+            StmtKind::If { then, otherwise, .. } => {
+                level(checker, then, scope, names);
+                level(checker, otherwise, scope, names);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What stands at a place has a name that the network gives.
+fn known(checker: &mut Checker, expr: &Ast, names: &BTreeSet<&str>, what: &str) {
+    let Some(name) = base(expr) else { return };
+    if names.contains(name) {
+        return;
+    }
+    let mut unknown = Diagnostic::new(Code::E0201, format!("there is no {what} `{name}`"), expr.span, "unknown name");
+    unknown.help = closest(name, names.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+    checker.diagnostics.push(unknown);
+}
+
+fn connection(checker: &mut Checker, scope: &Scope, fields: &[Field], _span: Span) {
+    for field in fields {
+        match field.key[0].text.as_str() {
+            "synapse" => checker.reference(scope, &field.value, &[BlockKind::Synapse]),
+            "plasticity" => checker.reference(scope, &field.value, &[BlockKind::Plasticity]),
+            "delay" => {
+                let mut pairs = scope.clone();
+                for index in ["i", "j"] {
+                    pairs.names.insert(String::from(index), unknown(Dimension::NONE));
+                }
+                if walk::is_scalar(&field.value, &|name| pairs.names.contains_key(name)) {
+                    checker.close_as(&pairs, &field.value, Dimension::TIME);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Names that are never used, W0208. A name that starts with `_` may be.
+
+use std::collections::BTreeSet;
+
+use nmc_grammar::ast::{Block, BlockKind, Expr, ExprKind, Ident, Item, Param, Stmt, StmtKind, Type};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+
+use super::{has_equations, walk};
+use crate::forms::model::Model;
+
+/// Looks at the program's own file; what a library file defines is for others.
+pub fn check(model: &Model, diagnostics: &mut Vec<Diagnostic>) {
+    let Some(module) = model.modules.first() else { return };
+    let blocks = || {
+        module.tree.items.iter().filter_map(|item| match item {
+            Item::Block(block) => Some(block),
+            Item::Use(_) | Item::Constant(_) => None,
+        })
+    };
+    let mut everywhere = Reads::default();
+    blocks().for_each(|block| everywhere.block(block));
+    let program = blocks().any(|block| block.kind == BlockKind::Experiment);
+    for item in &module.tree.items {
+        if let Item::Constant(constant) = item {
+            everywhere.expr(&constant.value);
+        }
+    }
+    let mut report = |name: &Ident, what: &str, help: String| {
+        if !name.text.starts_with('_') {
+            let message = format!("{what} `{}` is never used", name.text);
+            diagnostics.push(Diagnostic::new(Code::W0208, message, name.span, "never used").with_help(help));
+        }
+    };
+    for item in &module.tree.items {
+        match item {
+            Item::Use(used) => {
+                for name in used.names.iter().filter(|name| !everywhere.names.contains(name.text.as_str())) {
+                    report(name, "the name", String::from("take it out of `use`"));
+                }
+            }
+            Item::Constant(constant) if program && !everywhere.names.contains(constant.name.text.as_str()) => {
+                report(&constant.name, "the constant", rename(&constant.name));
+            }
+            Item::Constant(_) => {}
+            Item::Block(block) => within_block(block, &everywhere, program, &mut report),
+        }
+    }
+}
+
+fn rename(name: &Ident) -> String {
+    format!("remove it, or call it `_{}`", name.text)
+}
+
+fn within_block(block: &Block, everywhere: &Reads, program: bool, report: &mut dyn FnMut(&Ident, &str, String)) {
+    let mut reads = Reads::default();
+    reads.block(block);
+    for param in block.params.iter().filter(|param| !reads.names.contains(param.name.text.as_str())) {
+        report(&param.name, "the parameter", rename(&param.name));
+    }
+    for stmt in &block.body {
+        let (name, what) = match &stmt.kind {
+            StmtKind::State { name, .. } | StmtKind::Trace { name, .. } if has_equations(block.kind) => {
+                // Others may record a neuron's state, or read it in their equations.
+                let open = block.kind == BlockKind::Neuron
+                    && (!program || everywhere.members.contains(name.text.as_str()) || name.text == "v");
+                if open || read_beside_itself(block, &name.text) {
+                    continue;
+                }
+                (name, "the state")
+            }
+            StmtKind::Input { name, .. } if !reads.names.contains(name.text.as_str()) => (name, "the input"),
+            StmtKind::Data { name, .. } if !reads.names.contains(name.text.as_str()) => (name, "the data"),
+            StmtKind::Assign { target: Expr { kind: ExprKind::Name(text), span }, .. } => {
+                let output = has_equations(block.kind) && crate::elaborate::equations::OUTPUTS.contains(&text.as_str());
+                // A layer's name serves pins and records, too.
+                let named = block.kind == BlockKind::Network && everywhere.pinned.contains(text.as_str());
+                if !output && !named && !read_after(block, text) {
+                    let name = Ident { text: text.clone(), span: *span };
+                    report(&name, "the name", rename(&name));
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        report(name, what, rename(name));
+    }
+}
+
+/// Whether a state is read anywhere but in its own equation.
+fn read_beside_itself(block: &Block, state: &str) -> bool {
+    let mut reads = Reads::default();
+    reads.params(&block.params);
+    for stmt in &block.body {
+        match &stmt.kind {
+            StmtKind::Derivative { name, .. } if name.text == state => {}
+            _ => reads.stmt(stmt),
+        }
+    }
+    reads.names.contains(state)
+}
+
+/// Whether a name is read in a block; where it is given its value does not count.
+fn read_after(block: &Block, name: &str) -> bool {
+    let mut reads = Reads::default();
+    reads.block(block);
+    reads.names.contains(name)
+}
+
+/// The names that something reads.
+#[derive(Default)]
+struct Reads<'t> {
+    names: BTreeSet<&'t str>,
+    /// Names after a dot.
+    members: BTreeSet<&'t str>,
+    /// Names in `pin`, `probe` and `require`.
+    pinned: BTreeSet<&'t str>,
+}
+
+impl<'t> Reads<'t> {
+    fn block(&mut self, block: &'t Block) {
+        self.params(&block.params);
+        self.params(&block.outputs);
+        if let Some((from, to)) = &block.joins {
+            self.ty(from);
+            self.ty(to);
+        }
+        block.body.iter().for_each(|stmt| self.stmt(stmt));
+    }
+
+    fn params(&mut self, params: &'t [Param]) {
+        for param in params {
+            if let Some(ty) = &param.ty {
+                self.ty(ty);
+            }
+            if let Some(default) = &param.default {
+                self.expr(default);
+            }
+        }
+    }
+
+    fn ty(&mut self, ty: &'t Type) {
+        ty.args.iter().chain(&ty.shape).for_each(|expr| self.expr(expr));
+    }
+
+    fn stmt(&mut self, stmt: &'t Stmt) {
+        match &stmt.kind {
+            StmtKind::Assign { target, value, .. } => {
+                self.expr(value);
+                // What is changed is not thereby read; an index is.
+                match &target.kind {
+                    ExprKind::Name(_) => {}
+                    _ => self.expr(target),
+                }
+            }
+            StmtKind::Population { model, .. } => {
+                self.names.insert(&model.text);
+                walk::expressions(stmt).into_iter().for_each(|expr| self.expr(expr));
+            }
+            StmtKind::Bounds { name, .. } if name.text == "w" => {
+                walk::expressions(stmt).into_iter().for_each(|expr| self.expr(expr));
+            }
+            StmtKind::Pin { .. } | StmtKind::Probe { .. } | StmtKind::Require { .. } => {
+                let (names, members) = (self.names.clone(), self.members.clone());
+                let mut own = Reads::default();
+                walk::expressions(stmt).into_iter().for_each(|expr| own.expr(expr));
+                self.pinned.extend(own.names.iter().chain(&own.members));
+                self.names = &names | &own.names;
+                self.members = &members | &own.members;
+            }
+            StmtKind::Run { fields, .. } | StmtKind::Present { inputs: fields, .. } => {
+                self.names.extend(fields.iter().flat_map(|field| &field.key).map(|key| key.text.as_str()));
+                walk::expressions(stmt).into_iter().for_each(|expr| self.expr(expr));
+            }
+            _ => walk::expressions(stmt).into_iter().for_each(|expr| self.expr(expr)),
+        }
+        walk::bodies(stmt).into_iter().flatten().for_each(|stmt| self.stmt(stmt));
+    }
+
+    fn expr(&mut self, expr: &'t Expr) {
+        walk::within(expr, &mut |expr| match &expr.kind {
+            ExprKind::Name(name) => {
+                self.names.insert(name);
+            }
+            ExprKind::Member(_, member) => {
+                self.members.insert(&member.text);
+            }
+            _ => {}
+        });
+    }
+}
