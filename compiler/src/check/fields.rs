@@ -22,6 +22,8 @@ pub enum Holds {
     Blocks(&'static [BlockKind], &'static [&'static str]),
     /// `name(key: value, …)`: names and what their arguments are.
     Calls(&'static [(&'static str, &'static [(&'static str, &'static str)])]),
+    /// Functions that a unit can compute.
+    Functions,
     /// Checked where it is used.
     Other,
 }
@@ -43,7 +45,7 @@ const fn must(key: &'static str, holds: Holds) -> Property {
     Property { key, holds, needed: true }
 }
 
-use Holds::{Blocks, Calls, OrIdeal, Other, Quantity, Range, Word};
+use Holds::{Blocks, Calls, Functions, OrIdeal, Other, Quantity, Range, Word};
 
 const METHOD: Property = may("method", Word(&["exact", "exponential_euler", "rk4", "euler"]));
 
@@ -86,7 +88,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
         BlockKind::Unit => {
             const {
                 &[
-                    must("implements", Other),
+                    must("implements", Functions),
                     may("energy", Quantity("energy")),
                     may("area", Quantity("area")),
                     may("time", Quantity("time")),
@@ -106,7 +108,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("read_time", Quantity("time")),
                     may("wire", OrIdeal("resistance")),
                     may("area", Quantity("area")),
-                    may("transposable", Word(&["true", "false"])),
+                    may("transposable", Quantity("bool")),
                 ]
             }
         }
@@ -139,7 +141,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("host", Other),
                     may("static_power", Quantity("power")),
                     may("converters", Blocks(&[BlockKind::Converter], &[])),
-                    may("ideal", Word(&["true", "false"])),
+                    may("ideal", Quantity("bool")),
                 ]
             }
         }
@@ -151,7 +153,13 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
 pub const CONNECTION: &[&str] = &["pattern", "synapse", "weight", "delay", "plasticity"];
 
 /// The options of `deploy`.
-pub const OPTIONS: &[&str] = &["step", "minimise", "accuracy_loss", "convert", "calibrate"];
+pub const OPTIONS: &[Property] = &[
+    may("step", Quantity("time")),
+    may("minimise", Word(&["energy", "time", "area"])),
+    may("accuracy_loss", Quantity("real")),
+    may("convert", Word(&["best", "everywhere"])),
+    may("calibrate", Other),
+];
 
 pub fn check(checker: &mut Checker, block: &Block) {
     let properties = properties(block.kind);
@@ -177,7 +185,8 @@ pub fn check(checker: &mut Checker, block: &Block) {
         }
         StmtKind::Deploy { body, .. } => {
             let fields = self::fields(body);
-            each_known(checker, &fields, OPTIONS, "`deploy`");
+            let known: Vec<&str> = OPTIONS.iter().map(|option| option.key).collect();
+            each_known(checker, &fields, &known, "`deploy`");
             each_once(checker, &fields);
         }
         StmtKind::Run { fields, .. } | StmtKind::Present { inputs: fields, .. } => {

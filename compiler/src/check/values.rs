@@ -1,16 +1,23 @@
 //! Values of properties: quantities of the right kind, words out of the known ones, blocks that exist.
 
-use nmc_grammar::ast::{Arg, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field};
+use nmc_grammar::ast::{Arg, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::suggest::closest;
 
-use super::fields::{Holds, field_key, fields, properties};
+use super::fields::{Holds, OPTIONS, field_key, fields, properties};
 use super::{Checker, suggestion, unknown};
-use crate::elaborate::term::Scope;
+use crate::elaborate::term::{FUNCTIONS, Scope};
 use crate::quantity::Dimension;
 use crate::units::type_dimension;
 
+/// What units compute besides functions of single elements.
+const BESIDES: &[&str] = &["any", "sum", "scale", "arithmetic"];
+
 pub fn check(checker: &mut Checker, block: &Block) {
+    if block.kind == BlockKind::Experiment {
+        return deploy(checker, block);
+    }
     let mut scope = checker.parameters(block);
     if block.kind == BlockKind::Device {
         for name in ["g", "range"] {
@@ -21,6 +28,21 @@ pub fn check(checker: &mut Checker, block: &Block) {
         let key = field_key(field);
         let Some(property) = properties(block.kind).iter().find(|property| property.key == key) else { continue };
         value(checker, &scope, field, property.holds);
+    }
+}
+
+/// The options of `deploy`.
+fn deploy(checker: &mut Checker, block: &Block) {
+    for stmt in &block.body {
+        let StmtKind::Deploy { body, .. } = &stmt.kind else { continue };
+        for field in fields(body) {
+            let key = field_key(field);
+            if let Some(option) =
+                OPTIONS.iter().find(|option| option.key == key && matches!(option.holds, Holds::Word(_)))
+            {
+                value(checker, &Scope::default(), field, option.holds);
+            }
+        }
     }
 }
 
@@ -39,7 +61,8 @@ fn value(checker: &mut Checker, scope: &Scope, field: &Field, holds: Holds) {
         Holds::Range(word) => {
             let Some(dimension) = type_dimension(word) else { return };
             let ExprKind::Range(low, high) = &field.value.kind else {
-                let wrong = Diagnostic::new(Code::E0503, "a range is needed here", field.value.span, "not a range");
+                let wrong =
+                    Diagnostic::new(Code::E0506, "a cell's conductance is a range", field.value.span, "not a range");
                 checker.diagnostics.push(wrong.with_help("such as `10 uS .. 200 uS`"));
                 return;
             };
@@ -70,6 +93,21 @@ fn value(checker: &mut Checker, scope: &Scope, field: &Field, holds: Holds) {
         }
         Holds::Blocks(kinds, words) => checker.references(scope, &field.value, kinds, words),
         Holds::Calls(known) => calls(checker, scope, field, known),
+        Holds::Functions => {
+            let known: Vec<&str> = FUNCTIONS.iter().map(|(_, name)| *name).chain(BESIDES.iter().copied()).collect();
+            let all =
+                if let ExprKind::List(all) = &field.value.kind { &all[..] } else { std::slice::from_ref(&field.value) };
+            for one in all {
+                let word = if let ExprKind::Name(name) = &one.kind { name.as_str() } else { "" };
+                if !known.contains(&word) {
+                    let unknown =
+                        Diagnostic::new(Code::E0508, "a unit cannot compute this", one.span, "unknown function");
+                    let near = closest(word, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+                    let help = near.unwrap_or_else(|| String::from("such as relu, sigmoid, tanh, sum or any"));
+                    checker.diagnostics.push(unknown.with_help(help));
+                }
+            }
+        }
         Holds::Other => {}
     }
 }
