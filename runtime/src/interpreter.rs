@@ -5,7 +5,7 @@ use nmc_program::{Access, Binary, Compare, Draw, Inst, Kernel, KernelId, Unary, 
 use crate::fuse::fuse;
 use crate::math::{self, Arithmetic, Scalar32, Scalar64};
 use crate::random::Key;
-use crate::state::{Buffer, Clock, Indices, Kernels, Real, Synapses};
+use crate::state::{Buffer, Clock, Indices, Kernels, Real, Synapses, per_byte};
 
 /// A number type the interpreter can compute with.
 pub trait Computable: Real + Default + 'static {
@@ -243,7 +243,7 @@ impl<T: Computable> Kernels<T> for Interpreter {
             if let Some(bitmap) = &mut bitmap
                 && spiked
             {
-                bitmap[index / 8] |= 1 << (index % 8);
+                bitmap[index / per_byte::<T>()] |= 1 << (index % per_byte::<T>());
             }
         }
     }

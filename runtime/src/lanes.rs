@@ -9,7 +9,7 @@ use crate::jit::product::Product;
 use crate::matrix::{self, Effective, Fitted, Ports};
 use crate::record::SampleRecord;
 use crate::spikes::{self, Carrier, GroupState, UnderWay};
-use crate::state::{Buffer, Clock, Kernels, Synapses};
+use crate::state::{Buffer, Clock, Kernels, Synapses, spike_bytes};
 
 /// What all batches share: the program, its kernels, connections and programmed matrices.
 pub struct Shared<'a, T> {
@@ -166,7 +166,7 @@ impl<T: Computable + Product> Lanes<T> {
                     kernels.dense(*kernel, &mut self.buffers, lane, *len, clock, None, None);
                     return;
                 };
-                self.bitmap.resize(len.div_ceil(8), 0);
+                self.bitmap.resize(spike_bytes::<T>(*len), 0);
                 kernels.dense(*kernel, &mut self.buffers, lane, *len, clock, Some(&mut self.bitmap), None);
                 let count = self.groups[lane][group.index()].collect(self.tick, &self.bitmap);
                 self.counts.spikes[group.index()] += count;

@@ -5,7 +5,7 @@ use nmc_program::{Amount, Connection, Delay, Effect, Group, Program, Source};
 use crate::connect::Wiring;
 use crate::interpreter::Computable;
 use crate::random::Key;
-use crate::state::{Buffer, Clock, Indices, Kernels, Synapses};
+use crate::state::{Buffer, Clock, Indices, Kernels, Synapses, per_byte};
 
 /// A group within a lane.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +58,8 @@ impl<T: Computable> GroupState<T> {
             padded[..bytes.len()].copy_from_slice(bytes);
             let mut bits = u64::from_le_bytes(padded);
             while bits != 0 {
-                list.push(64 * word as u32 + bits.trailing_zeros());
+                let (byte, place) = (8 * word as u32 + bits.trailing_zeros() / 8, bits.trailing_zeros() % 8);
+                list.push(byte * per_byte::<T>() as u32 + place);
                 bits &= bits - 1;
             }
         }

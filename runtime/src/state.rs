@@ -1,6 +1,17 @@
 //! The arrays of a run: one buffer each, lanes one after the other.
 
 /// A number of the program's precision.
+/// How many elements share a byte of spikes: those of a 128-bit vector, so that a vector stores its byte and reads none.
+pub const fn per_byte<T>() -> usize {
+    16 / size_of::<T>()
+}
+
+/// Bytes for the spikes of `len` elements.
+pub const fn spike_bytes<T>(len: usize) -> usize {
+    len.div_ceil(per_byte::<T>())
+}
+
+/// A number of a run.
 pub trait Real: Copy + Send + Sync + PartialOrd + std::fmt::Debug + 'static {
     /// Rounded from f64.
     fn of(value: f64) -> Self;
@@ -87,7 +98,7 @@ pub enum Indices<'a> {
 /// Runs kernels: the interpreter and the JIT. Both give the same bits.
 pub trait Kernels<T: Real>: Send + Sync {
     /// Over elements `0..len` of a lane. `spikes`: one bit an element (bit `i % 8` of byte `i / 8`), written whole bytes,
-    /// `len.div_ceil(8)` of them, unused bits zero; needed iff the kernel has a `Spike`.
+    /// `spike_bytes::<T>(len)` of them, unused bits zero; needed iff the kernel has a `Spike`.
     /// Synapse arrays are addressed as `Element` (or `Synapse`) then; `SourceIndex`/`TargetIndex` need `synapses`.
     #[allow(clippy::too_many_arguments)] // one call, one place; a struct would only name the arguments again
     fn dense(

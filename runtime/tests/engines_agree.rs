@@ -168,7 +168,7 @@ fn run<T: Computable>(kernels: &dyn Kernels<T>, form: Form, len: usize, choices:
             Buffer { data: (0..2 * LEN).map(|i| T::of(value(i))).collect(), stride: LEN, per_lane: true }
         })
         .collect();
-    let mut spikes = vec![0xff; len.div_ceil(8)];
+    let mut spikes = vec![0xff; nmc_runtime::state::spike_bytes::<T>(len)];
     for lane in 0..2 {
         let clock = Clock { seed: 0x1_0000_0007, tick: 5, sample: lane as u64, time: 0.0125 };
         let listed: Vec<u32> =

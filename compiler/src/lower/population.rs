@@ -271,6 +271,7 @@ impl Lowering<'_> {
         let old: Vec<Value> = population.states.iter().map(|array| b.load(*array, OWN)).collect();
         let counters: Vec<Value> = population.holds.iter().map(|(array, _)| b.load(*array, OWN)).collect();
         // A hold of n ticks is set by the spike and counts down once a tick: the state stands still while ticks are left.
+        // It goes on below zero, where it means nothing.
         let left: Vec<Value> = counters.iter().map(|&counter| count_down(&mut b, counter)).collect();
         let held = left.iter().fold(None, |held, &left| {
             let zero = b.number(0.0);
@@ -405,9 +406,8 @@ impl Lowering<'_> {
 }
 
 fn count_down(b: &mut Builder, counter: Value) -> Value {
-    let (one, zero) = (b.number(1.0), b.number(0.0));
-    let less = b.binary(Binary::Subtract, counter, one);
-    b.binary(Binary::Maximum, less, zero)
+    let one = b.number(1.0);
+    b.binary(Binary::Subtract, counter, one)
 }
 
 fn hold_ticks(

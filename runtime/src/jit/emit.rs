@@ -1,7 +1,7 @@
 //! Elementary operations as Cranelift instructions, for single numbers and for 128-bit vectors alike.
 
 use cranelift_codegen::ir::condcodes::FloatCC;
-use cranelift_codegen::ir::{BlockArg, FuncRef, InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::ir::{Block, BlockArg, FuncRef, InstBuilder, MemFlagsData, Type, Value, types};
 use cranelift_frontend::FunctionBuilder;
 
 use crate::math::Arithmetic;
@@ -11,6 +11,8 @@ pub struct Emit<'b, 'f, const WIDE: bool> {
     pub builder: &'b mut FunctionBuilder<'f>,
     pub vector: bool,
     pub fma: bool,
+    /// Where to start over when a function needs its long way; none: the long way is taken on the spot.
+    pub start_over: Option<Block>,
 }
 
 impl<const WIDE: bool> Emit<'_, '_, WIDE> {
@@ -110,6 +112,13 @@ impl<const WIDE: bool> Arithmetic for Emit<'_, '_, WIDE> {
     const WIDE: bool = WIDE;
 
     fn number(&mut self, value: f64) -> Value {
+        if self.vector {
+            // One load from the constant pool; a splat of a scalar would be three instructions at every use.
+            let bytes = if WIDE { value.to_le_bytes().repeat(2) } else { (value as f32).to_le_bytes().repeat(4) };
+            let constant = self.builder.func.dfg.constants.insert(bytes.into());
+            let float = self.float();
+            return self.builder.ins().vconst(float, constant);
+        }
         let scalar = if WIDE { self.builder.ins().f64const(value) } else { self.builder.ins().f32const(value as f32) };
         self.spread(scalar)
     }
@@ -151,6 +160,12 @@ impl<const WIDE: bool> Arithmetic for Emit<'_, '_, WIDE> {
     }
     fn unless(&mut self, truth: Value, short: Value, long: impl FnOnce(&mut Self) -> Value) -> Value {
         let all = if self.vector { self.builder.ins().vall_true(truth) } else { truth };
+        if let Some(slow) = self.start_over {
+            let next = self.builder.create_block();
+            self.builder.ins().brif(all, next, &[], slow, &[]);
+            self.builder.switch_to_block(next);
+            return short;
+        }
         let (slow, join) = (self.builder.create_block(), self.builder.create_block());
         let float = self.float();
         let result = self.builder.append_block_param(join, float);

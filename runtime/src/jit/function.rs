@@ -3,15 +3,12 @@
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value, types};
 use cranelift_frontend::FunctionBuilder;
-use nmc_program::{Access, Inst, Kernel};
+use nmc_program::{Access, Inst, Kernel, Unary};
 use std::mem::offset_of;
 
 use super::body::{At, Calls, Frame, emit};
 use super::calls::Args;
 use super::emit::Emit;
-
-/// Elements of a turn of the vector loop: a byte of spikes.
-const TURN: i64 = 8;
 
 /// Whether a kernel asks for the source or target of synapses.
 pub fn needs_pairs(kernel: &Kernel) -> bool {
@@ -57,7 +54,7 @@ fn repeat(
     Ok(index)
 }
 
-/// Elements `0 .. end`, eight a turn in vectors, the rest one by one. Spikes are set in bytes that were zero.
+/// Elements `0 .. end`, a vector a turn, the rest one by one. Spikes are set in bytes that were zero.
 pub fn dense<const WIDE: bool>(
     builder: &mut FunctionBuilder,
     kernel: &Kernel,
@@ -68,37 +65,35 @@ pub fn dense<const WIDE: bool>(
     let end = field(builder, frame.args, offset_of!(Args, end));
     let spikes = field(builder, frame.args, offset_of!(Args, spikes));
     let zero = builder.ins().iconst(types::I64, 0);
-    let rest = repeat(builder, zero, end, TURN, |builder, index| {
-        let mut byte = None;
-        let width: i64 = if WIDE { 2 } else { 4 };
-        for part in 0..TURN / width {
-            let element = builder.ins().iadd_imm_s(index, part * width);
-            let at = At { element, source: None, target: None };
-            let spike = emit(&mut Emit::<WIDE> { builder, vector: true, fma }, kernel, &frame, at)?;
-            if let Some(mask) = spike {
-                let bits = builder.ins().vhigh_bits(types::I32, mask);
-                let bits = builder.ins().ishl_imm_u(bits, part * width);
-                byte = Some(byte.map_or(bits, |byte| builder.ins().bor(byte, bits)));
-            }
-        }
-        if let Some(byte) = byte {
-            let place = builder.ins().ushr_imm_u(index, 3);
-            let address = builder.ins().iadd(spikes, place);
-            builder.ins().istore8(MemFlagsData::new().with_notrap(), byte, address, 0);
-        }
+    let width: i64 = if WIDE { 2 } else { 4 };
+    let restarts = can_start_over(kernel);
+    // One vector a turn: a second would share its constants, which then no longer fit the registers.
+    let rest = repeat(builder, zero, end, width, |builder, element| {
+        let at = At { element, source: None, target: None };
+        let slow = restarts.then(|| builder.create_block());
+        let spike = emit(&mut Emit::<WIDE> { builder, vector: true, fma, start_over: slow }, kernel, &frame, at)?;
+        mark::<WIDE>(builder, spikes, element, spike);
+        let Some(slow) = slow else { return Ok(()) };
+        let join = builder.create_block();
+        builder.ins().jump(join, &[]);
+        builder.set_cold_block(slow);
+        builder.switch_to_block(slow);
+        let spike = emit(&mut Emit::<WIDE> { builder, vector: true, fma, start_over: None }, kernel, &frame, at)?;
+        mark::<WIDE>(builder, spikes, element, spike);
+        builder.ins().jump(join, &[]);
+        builder.switch_to_block(join);
         Ok(())
     })?;
     repeat(builder, rest, end, 1, |builder, element| {
         let at = At { element, source: None, target: None };
-        let spike = emit(&mut Emit::<WIDE> { builder, vector: false, fma }, kernel, &frame, at)?;
+        let spike = emit(&mut Emit::<WIDE> { builder, vector: false, fma, start_over: None }, kernel, &frame, at)?;
         if let Some(truth) = spike {
             let flags = MemFlagsData::new().with_notrap();
-            let place = builder.ins().ushr_imm_u(element, 3);
-            let address = builder.ins().iadd(spikes, place);
+            let address = spike_byte::<WIDE>(builder, spikes, element);
             let old = builder.ins().uload8(types::I32, flags, address, 0);
-            let bit = builder.ins().band_imm_u(element, 7);
+            let within = builder.ins().band_imm_u(element, width - 1);
             let truth = builder.ins().uextend(types::I32, truth);
-            let bit = builder.ins().ishl(truth, bit);
+            let bit = builder.ins().ishl(truth, within);
             let new = builder.ins().bor(old, bit);
             builder.ins().istore8(flags, new, address, 0);
         }
@@ -106,6 +101,29 @@ pub fn dense<const WIDE: bool>(
     })?;
     builder.ins().return_(&[]);
     Ok(())
+}
+
+/// Whether all functions with a long way come before anything is stored: then the rare vector that needs one is worked out
+/// anew from its start, and the common way keeps nothing in registers for it.
+fn can_start_over(kernel: &Kernel) -> bool {
+    let long = kernel.body.iter().rposition(|inst| matches!(inst, Inst::Unary(Unary::Phi1, _)));
+    let stored = kernel.body.iter().position(|inst| matches!(inst, Inst::Store { .. }));
+    long.is_some_and(|long| stored.is_none_or(|stored| long < stored))
+}
+
+/// Marks the spikes of a vector.
+fn mark<const WIDE: bool>(builder: &mut FunctionBuilder, spikes: Value, element: Value, spike: Option<Value>) {
+    if let Some(mask) = spike {
+        let bits = builder.ins().vhigh_bits(types::I32, mask);
+        let address = spike_byte::<WIDE>(builder, spikes, element);
+        builder.ins().istore8(MemFlagsData::new().with_notrap(), bits, address, 0);
+    }
+}
+
+/// Address of the byte that holds the spike of an element.
+fn spike_byte<const WIDE: bool>(builder: &mut FunctionBuilder, spikes: Value, element: Value) -> Value {
+    let place = builder.ins().ushr_imm_u(element, if WIDE { 1 } else { 2 });
+    builder.ins().iadd(spikes, place)
 }
 
 /// Positions `start .. end` of the list (or elements themselves), one by one.
@@ -139,7 +157,12 @@ pub fn indexed<const WIDE: bool>(
         builder.switch_to_block(join);
         let source = pairs.map(|(sources, _)| entry(builder, sources, element));
         let target = pairs.map(|(_, targets)| entry(builder, targets, element));
-        emit(&mut Emit::<WIDE> { builder, vector: false, fma }, kernel, &frame, At { element, source, target })?;
+        emit(
+            &mut Emit::<WIDE> { builder, vector: false, fma, start_over: None },
+            kernel,
+            &frame,
+            At { element, source, target },
+        )?;
         Ok(())
     })?;
     builder.ins().return_(&[]);

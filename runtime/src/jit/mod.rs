@@ -16,7 +16,7 @@ use nmc_program::{Access, Effect, Initial, Kernel, KernelId, Len, Op, Program};
 
 use crate::fuse::fuse;
 use crate::math::has_fma;
-use crate::state::{Buffer, Clock, Indices, Kernels, Real, Synapses};
+use crate::state::{Buffer, Clock, Indices, Kernels, Real, Synapses, spike_bytes};
 use body::Calls;
 use calls::Args;
 
@@ -167,7 +167,7 @@ impl<T: Real> Kernels<T> for Jit {
         let mut args = args(clock);
         args.end = len as u64;
         if let Some(spikes) = spikes {
-            assert!(spikes.len() >= len.div_ceil(8), "too few bytes for the spikes");
+            assert!(spikes.len() >= spike_bytes::<T>(len), "too few bytes for the spikes");
             spikes.fill(0);
             args.spikes = spikes.as_mut_ptr();
         } else {
