@@ -70,7 +70,12 @@ fn raised(compilation: &Compilation) -> Vec<&'static str> {
 /// Codes that running an image raises.
 fn run(image: &Image) -> Vec<&'static str> {
     let options = RunOptions { seed: 1, engine: EngineKind::Jit, threads: 1, progress: None };
-    image.programs.iter().filter_map(|program| nmc_runtime::run(program, &options).err()).map(|error| error.code).collect()
+    image
+        .programs
+        .iter()
+        .filter_map(|program| nmc_runtime::run(program, &options).err())
+        .map(|error| error.code)
+        .collect()
 }
 
 /// Codes that an example raises, by the way its page says: while compiling, running or laying out.
@@ -113,7 +118,8 @@ fn every_code_has_a_page_and_its_examples_do_what_it_says() {
         }
         let order = page.find("## Wrong").zip(page.find("## Right"));
         if fails.is_empty() || works.is_empty() || order.is_none_or(|(wrong, right)| wrong > right) {
-            faults.push(format!("{number}: a page with `## Wrong` and then `## Right` with an example each are needed"));
+            faults
+                .push(format!("{number}: a page with `## Wrong` and then `## Right` with an example each are needed"));
             continue;
         }
         let (wrong, right) = (outcome(code, fails), outcome(code, works));

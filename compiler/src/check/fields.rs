@@ -116,6 +116,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
             const {
                 &[
                     may("tiles", Blocks(&[BlockKind::Tile], &[])),
+                    may("cells", Blocks(&[BlockKind::Device], &[])),
                     may("units", Blocks(&[BlockKind::Unit], &[])),
                     may("buffer", Quantity("real")),
                     may("area", Quantity("area")),

@@ -15,7 +15,7 @@ mod structure;
 mod types;
 mod unused;
 mod values;
-mod walk;
+pub(crate) mod walk;
 
 use nmc_grammar::ast::{Block, BlockKind, Expr as Ast, Item, Param};
 use nmc_grammar::codes::Code;
@@ -84,7 +84,9 @@ impl Checker<'_> {
     }
 
     fn constant(&mut self, value: &Ast) {
-        if walk::is_scalar(value, &|_| true) {
+        // A circle is told at its first constant.
+        let circle = self.diagnostics.iter().any(|diagnostic| diagnostic.code == Code::E0223);
+        if !circle && walk::is_scalar(value, &|_| true) {
             self.close(&Scope::default(), value);
         }
     }

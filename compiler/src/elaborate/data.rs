@@ -63,6 +63,7 @@ impl Elaborator<'_> {
             ExprKind::Call(callee, args) if matches!(&callee.kind, ExprKind::Name(name) if name == "load") => {
                 self.load(args, ast.span)
             }
+            ExprKind::List(_) => self.written(ast),
             ExprKind::Iterate { count, start, next } => self.iterate(count, start, next, ast.span),
             _ => self.computed(ast),
         }

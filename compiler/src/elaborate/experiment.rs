@@ -31,30 +31,31 @@ impl Elaborator<'_> {
             self.deploy_chip(chip);
         }
         self.deploy_network(network);
-        let calibrate = self.options(body);
         if self.errors() > errors {
             return;
         }
+        let calibrate = self.options(body);
+        self.failed.clear();
         for stmt in &block.body {
             if let StmtKind::Data { name, value } = &stmt.kind {
-                self.name_data(name, value);
+                self.unless_failed(stmt, |this| this.name_data(name, value));
             }
         }
         for stmt in &block.body {
-            match &stmt.kind {
+            self.unless_failed(stmt, |this| match &stmt.kind {
                 StmtKind::Deploy { .. } | StmtKind::Data { .. } => {}
-                StmtKind::Run { duration, fields } => self.run(duration, fields, stmt),
-                StmtKind::Require { condition } => self.require(condition),
-                StmtKind::Report { names } => self.plan.report.extend(names.iter().map(|name| name.text.clone())),
+                StmtKind::Run { duration, fields } => this.run(duration, fields, stmt),
+                StmtKind::Require { condition } => this.require(condition),
+                StmtKind::Report { names } => this.plan.report.extend(names.iter().map(|name| name.text.clone())),
                 StmtKind::Present { phase, sequence, inputs, clauses } => {
                     let kind = match phase {
                         ast::Phase::Train => PhaseKind::Train,
                         ast::Phase::Test => PhaseKind::Test,
                     };
-                    self.present(kind, *sequence, inputs, clauses, stmt.span);
+                    this.present(kind, *sequence, inputs, clauses, stmt.span);
                 }
-                _ => self.error(Code::E0401, "this statement has no meaning in an experiment", stmt.span, "misplaced"),
-            }
+                _ => this.error(Code::E0401, "this statement has no meaning in an experiment", stmt.span, "misplaced"),
+            });
         }
         if self.errors() == errors && !self.chip.ideal {
             self.calibration(calibrate);

@@ -8,9 +8,11 @@ mod data;
 mod deploy;
 pub(crate) mod equations;
 mod experiment;
+mod failed;
 mod hardware;
 mod interface;
 mod layer;
+mod literal;
 mod operand;
 pub(crate) mod population;
 mod present;
@@ -80,6 +82,7 @@ pub fn elaborate(
         dimensions: BTreeMap::new(),
         reads: BTreeMap::new(),
         inserted: BTreeMap::new(),
+        failed: BTreeSet::new(),
     };
     elaborator.experiment(block);
     let failed = elaborator.errors() > errors;
@@ -121,6 +124,8 @@ struct Elaborator<'a> {
     reads: BTreeMap<(NodeId, String), NodeId>,
     /// Encoders and decoders put in.
     inserted: BTreeMap<NodeId, NodeId>,
+    /// Names whose statement failed.
+    failed: BTreeSet<String>,
 }
 
 /// The names of a network, while another is elaborated within it.
@@ -133,6 +138,7 @@ struct Outer {
     driven: BTreeMap<String, NodeId>,
     names: Scope,
     prefix: String,
+    failed: BTreeSet<String>,
 }
 
 impl Elaborator<'_> {
@@ -155,13 +161,15 @@ impl Elaborator<'_> {
             driven: self.driven.clone(),
             names: self.names.clone(),
             prefix: self.prefix.clone(),
+            failed: self.failed.clone(),
         }
     }
 
     fn restore_scope(&mut self, outer: Outer) {
-        let Outer { file, nodes, values, connections, ports, driven, names, prefix } = outer;
+        let Outer { file, nodes, values, connections, ports, driven, names, prefix, failed } = outer;
         (self.file, self.nodes, self.values, self.connections) = (file, nodes, values, connections);
         (self.ports, self.driven, self.names, self.prefix) = (ports, driven, names, prefix);
+        self.failed = failed;
     }
 
     /// The block a name stands for, of one of the kinds.

@@ -446,11 +446,18 @@ impl Elaborator<'_> {
     /// Samples to measure ranges on: as asked for, else the first of training or testing.
     pub fn calibration(&mut self, asked: Option<&Ast>) {
         if let Some(ast) = asked {
+            let inputs = self.network.inputs.clone();
+            // For one input, a list of numbers is its samples written out.
+            let written = |items: &[Ast]| {
+                inputs.len() == 1
+                    && items.iter().all(|item| {
+                        self.kind(item) == super::signal::Kind::Number || matches!(item.kind, ExprKind::List(_))
+                    })
+            };
             let parts: Vec<&Ast> = match &ast.kind {
-                ExprKind::List(items) => items.iter().collect(),
+                ExprKind::List(items) if !written(items) => items.iter().collect(),
                 _ => vec![ast],
             };
-            let inputs = self.network.inputs.clone();
             if parts.len() != inputs.len() {
                 let message = format!("{} inputs need as many calibration arrays, not {}", inputs.len(), parts.len());
                 self.error(Code::E0310, message, ast.span, "one array for each input, in their order");

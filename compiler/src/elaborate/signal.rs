@@ -52,7 +52,7 @@ impl Elaborator<'_> {
                 _ => self.kind(object),
             },
             ExprKind::Pipe(..) => Kind::Signal,
-            ExprKind::Iterate { .. } => Kind::Data,
+            ExprKind::Iterate { .. } | ExprKind::List(_) => Kind::Data,
             ExprKind::Call(callee, args) => match &callee.kind {
                 ExprKind::Name(name) if name == "load" => Kind::Data,
                 ExprKind::Name(name) if self.makes_a_node(name) => Kind::Signal,
@@ -84,7 +84,7 @@ impl Elaborator<'_> {
     pub fn is_part(&self, ast: &Ast, kind: Kind) -> bool {
         let whole = match &ast.kind {
             ExprKind::Name(_) | ExprKind::Member(..) | ExprKind::Index(..) | ExprKind::Pipe(..) => true,
-            ExprKind::Iterate { .. } => true,
+            ExprKind::Iterate { .. } | ExprKind::List(_) => true,
             ExprKind::Call(callee, _) => {
                 matches!(&callee.kind, ExprKind::Name(name) if name == "load" || self.makes_a_node(name))
             }

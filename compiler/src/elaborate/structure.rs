@@ -166,6 +166,7 @@ impl Elaborator<'_> {
         self.values.clear();
         self.nodes.clear();
         self.connections.clear();
+        self.failed.clear();
         self.inside.push(id);
         let mut sound = true;
         for (param, (node, place)) in block.params.iter().filter(|param| is_port(param)).zip(fed) {
@@ -244,25 +245,27 @@ impl Elaborator<'_> {
     /// The statements of a network.
     pub fn network_body(&mut self, body: &[Stmt]) {
         for stmt in body {
-            match &stmt.kind {
-                StmtKind::Population { name, indices, model, shape, args } => {
-                    self.population(name, indices, model, shape, args, stmt.span);
-                }
-                StmtKind::Connect { name, from, to, fields } => {
-                    self.connect(name.as_ref(), from, to, fields, stmt.span)
-                }
-                StmtKind::Probe { signals, every } => self.probe(signals, every.as_ref()),
-                StmtKind::For { variable, range, body } => self.repeat(variable, range, body),
-                StmtKind::If { condition, then, otherwise } => {
-                    let names = self.names.clone();
-                    if let Some(truth) = self.closer.value(&names, self.file, condition, Dimension::NONE) {
-                        self.network_body(if truth != 0.0 { then } else { otherwise });
-                    }
-                }
-                StmtKind::Flow { value, target } => self.flow(value, target),
-                StmtKind::Assign { target, op: nmc_grammar::ast::AssignOp::Set, value } => self.name_it(target, value),
-                _ => self.error(Code::E0401, "this statement has no meaning in a network", stmt.span, "misplaced"),
+            self.unless_failed(stmt, |this| this.network_statement(stmt));
+        }
+    }
+
+    fn network_statement(&mut self, stmt: &Stmt) {
+        match &stmt.kind {
+            StmtKind::Population { name, indices, model, shape, args } => {
+                self.population(name, indices, model, shape, args, stmt.span);
             }
+            StmtKind::Connect { name, from, to, fields } => self.connect(name.as_ref(), from, to, fields, stmt.span),
+            StmtKind::Probe { signals, every } => self.probe(signals, every.as_ref()),
+            StmtKind::For { variable, range, body } => self.repeat(variable, range, body),
+            StmtKind::If { condition, then, otherwise } => {
+                let names = self.names.clone();
+                if let Some(truth) = self.closer.value(&names, self.file, condition, Dimension::NONE) {
+                    self.network_body(if truth != 0.0 { then } else { otherwise });
+                }
+            }
+            StmtKind::Flow { value, target } => self.flow(value, target),
+            StmtKind::Assign { target, op: nmc_grammar::ast::AssignOp::Set, value } => self.name_it(target, value),
+            _ => self.error(Code::E0401, "this statement has no meaning in a network", stmt.span, "misplaced"),
         }
     }
 
