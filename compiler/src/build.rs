@@ -35,23 +35,28 @@ pub fn build(
     if verify {
         faults("elaborate", elaborate::verify::verify(&network, tensors), diagnostics);
     }
+    files.entering("tile");
     let tiled = tile::tile(&network, &chip, &plan, diagnostics)?;
     if verify {
         faults("tile", tile::verify(&tiled), diagnostics);
     }
+    files.entering("convert");
     let measured = trial::measure(&tiled, tensors, files);
     let converted = convert::convert(tiled, tensors, &measured, diagnostics)?;
     if verify {
         faults("convert", convert::verify(&converted), diagnostics);
     }
+    files.entering("place");
     let placed = place::place(converted, diagnostics)?;
     if verify {
         faults("place", place::verify(&placed), diagnostics);
     }
+    files.entering("schedule");
     let scheduled = schedule::schedule(placed, diagnostics)?;
     if verify {
         faults("schedule", schedule::verify(&scheduled), diagnostics);
     }
+    files.entering("lower");
     let layout = report::report(&scheduled);
     let Some(lowered) = lower::lower(&scheduled, tensors, options.precision, layout, diagnostics) else {
         return Some(Built { scheduled, program: None });

@@ -14,6 +14,9 @@ pub trait Files {
     /// array has it under `""`. Paths are relative to the program's folder. The error says what is wrong in one sentence.
     fn data(&self, path: &str) -> Result<Arc<DataFile>, FileProblem>;
 
+    /// Told before each stage of an experiment begins, by its name in [`crate::stages::STAGES`]: the compiler has no clock.
+    fn entering(&self, _stage: &'static str) {}
+
     /// Runs a program once and gives what its probes recorded: by name, [samples, elements]. The compiler asks for it
     /// where ranges of signals that move in time must be measured; where nothing can be run, they are bounded instead.
     fn trial(&self, _program: &Program) -> Option<Vec<(String, Vec<f64>)>> {

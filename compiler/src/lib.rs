@@ -70,6 +70,7 @@ pub fn compile(name: &str, text: &str, files: &dyn Files, options: &Options) -> 
     let (mut programs, mut all_scheduled) = (Vec::new(), Vec::new());
     let experiments = if failed(&diagnostics) { Vec::new() } else { chosen(&model, options, &mut diagnostics) };
     for experiment in experiments {
+        files.entering("elaborate");
         let Some(elaborated) = elaborate::elaborate(&model, experiment, files, options, &mut diagnostics) else {
             continue;
         };

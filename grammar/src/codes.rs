@@ -144,6 +144,7 @@ codes! {
     E0904 "no-such-experiment"
     E0905 "cannot-write"
     E0906 "cannot-set"
+    E0907 "already-there"
     E0999 "internal-error"
 }
 

@@ -3,7 +3,7 @@
 use nmc_grammar::codes::Code;
 use nmc_grammar::suggest::closest;
 
-use crate::Exit;
+use crate::{Exit, terminal};
 
 /// Pages by code.
 const PAGES: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/pages.rs"));
@@ -20,8 +20,7 @@ pub fn explain(wanted: &str) -> Exit {
         return Exit::Usage;
     };
     match PAGES.iter().find(|(number, _)| *number == code.number()) {
-        Some((_, page)) => print!("{page}"),
-        None => println!("# {} {}\n\nThis code has no page yet.", code.number(), code.name()),
+        Some((_, page)) => terminal::print(page),
+        None => terminal::print(&format!("# {} {}\n\nThis code has no page yet.\n", code.number(), code.name())),
     }
-    Exit::Clean
 }

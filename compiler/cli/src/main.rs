@@ -1,22 +1,38 @@
 //! The `nmc` command: the only place with files, a terminal and exit codes.
 
+mod build;
 mod check;
 mod data;
 mod disk;
 mod explain;
 mod fmt;
+mod image;
 mod list;
+mod load;
+mod new;
 mod render;
+mod report;
 mod run;
+mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use nmc_grammar::codes::Code;
 
-/// A compiler for mixed-signal neuromorphic hardware.
+const EXAMPLES: &str = "\
+Begin with:
+  nmc new first          a folder with a program that runs as it is
+  nmc run first/first.nmc
+  nmc report first/first.nmc
+
+Exit codes: 0 clean, 1 the program has errors or an expectation failed, 2 usage or files, 3 a bug of nmc.
+nmc COMMAND --help says more of each command.";
+
+/// A compiler for mixed-signal neuromorphic hardware: checks a .nmc program, maps it onto a chip, simulates the mapped chip.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(version, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -24,18 +40,24 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Makes a folder with a program that runs as it is
+    New(new::New),
     /// Looks for mistakes; quiet when there are none
     Check {
         /// Programs
-        #[arg(required = true)]
+        #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Runs the experiments of a program
+    /// Compiles a program to a mapped hardware image (.nmx), or prints a form on the way
+    Build(build::Build),
+    /// Says what was mapped where and why: tiles, wires, converters, schedule, energy, area
+    Report(report::Report),
+    /// Runs the experiments of a program on the simulated chip
     Run(run::Run),
     /// Lays programs out
     Fmt {
         /// Programs
-        #[arg(required = true)]
+        #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
         /// Only tells which are not laid out so
         #[arg(long)]
@@ -66,26 +88,34 @@ pub enum Exit {
     Diagnostics = 1,
     /// Usage, files.
     Usage = 2,
+    /// Our own mistake.
+    Bug = 3,
 }
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        eprintln!("nmc: this is a bug of nmc, not of your program: please report it\n{panic}");
+        let (number, name) = (Code::E0999.number(), Code::E0999.name());
+        eprintln!("error[{number} {name}]: {panic}");
+        eprintln!("  help: this is a mistake of nmc, not yours: please report it with the program");
     }));
     let done = std::panic::catch_unwind(|| dispatch(Cli::parse().command));
-    done.map_or(ExitCode::from(3), |exit| ExitCode::from(exit as u8))
+    ExitCode::from(done.unwrap_or(Exit::Bug) as u8)
 }
 
 fn dispatch(command: Command) -> Exit {
     match command {
+        Command::New(new) => new::new(&new),
         Command::Check { files } => files.iter().map(|file| check::check(file)).max().unwrap_or(Exit::Clean),
+        Command::Build(build) => build::build(&build),
+        Command::Report(report) => report::report(&report),
         Command::Run(run) => run::run(&run),
         Command::Fmt { files, check } => files.iter().map(|file| fmt::fmt(file, check)).max().unwrap_or(Exit::Clean),
         Command::Explain { code } => explain::explain(&code),
         Command::List { kind } => list::list(kind.as_deref()),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "nmc", &mut std::io::stdout());
-            Exit::Clean
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "nmc", &mut script);
+            terminal::print(&String::from_utf8_lossy(&script))
         }
     }
 }

@@ -7,6 +7,7 @@ use ariadne::{CharSet, Color, Config, IndexType, Label, Report, ReportKind, sour
 use nmc_compiler::forms::model::Model;
 use nmc_grammar::diagnostic::{Diagnostic, Severity};
 use nmc_grammar::span::Span;
+use serde_json::{Value, json};
 
 use crate::Exit;
 
@@ -29,7 +30,28 @@ pub fn diagnostics(file: &Path, model: &Model, diagnostics: &[Diagnostic]) {
 /// Shows one that has no place in a program.
 pub fn placeless(diagnostic: &Diagnostic) -> Exit {
     head(diagnostic);
-    Exit::Usage
+    crate::load::exit(diagnostic)
+}
+
+/// The same for programs: `code`, `name`, `severity`, `message`, `help`, and `file`, `line`, `column` where there is a place.
+pub fn json(file: &Path, model: &Model, diagnostics: &[Diagnostic]) -> Vec<Value> {
+    let each = diagnostics.iter().map(|diagnostic| {
+        let place = diagnostic.primary.as_ref().and_then(|label| {
+            let module = model.modules.get(label.span.file.0 as usize)?;
+            let before = module.text.get(..label.span.start as usize)?;
+            let line = before.rsplit('\n').next().unwrap_or_default();
+            let name = if label.span.file.0 == 0 { file.display().to_string() } else { module.name.clone() };
+            Some((name, before.matches('\n').count() + 1, line.chars().count() + 1))
+        });
+        json!({
+            "code": diagnostic.code.number(), "name": diagnostic.code.name(), "severity": word(diagnostic),
+            "message": diagnostic.message, "help": diagnostic.help,
+            "file": place.as_ref().map(|place| &place.0),
+            "line": place.as_ref().map(|place| place.1),
+            "column": place.as_ref().map(|place| place.2),
+        })
+    });
+    each.collect()
 }
 
 fn word(diagnostic: &Diagnostic) -> &'static str {

@@ -5,6 +5,7 @@ use nmc_program::{ComponentKind, ConnectionId, Cost, Count, MatrixId, Op};
 use super::Lowering;
 use crate::forms::chip::{Converter, Domain};
 use crate::forms::converted::Implementation;
+use crate::forms::network::Operator;
 
 impl Lowering<'_> {
     pub fn count_costs(&mut self) {
@@ -21,6 +22,7 @@ impl Lowering<'_> {
         self.merges_cost();
         self.neurons_cost();
         self.transfers_cost();
+        self.host_cost();
     }
 
     fn cost(&mut self, kind: ComponentKind, name: impl Into<String>, count: Count, energy_j: f64) {
@@ -140,6 +142,18 @@ impl Lowering<'_> {
             let hops = transfer.route.len().saturating_sub(1) as f64;
             let name = format!("{}->{}", self.name(transfer.from), self.name(transfer.to));
             self.cost(ComponentKind::Network, name, Count::PerSample(transfer.bits * hops), mesh.energy_per_bit);
+        }
+    }
+
+    /// Inputs come from outside the chip, as bytes.
+    fn host_cost(&mut self) {
+        let (scheduled, chip) = (self.scheduled, self.chip);
+        for wire in &scheduled.placed.converted.wires {
+            let outside = |node: &crate::forms::network::Node| matches!(node.operator, Operator::Input);
+            if self.network.graph.node_weight(wire.from).is_some_and(outside) {
+                let (name, bits) = (format!("{} from the host", self.name(wire.from)), 8.0 * wire.count_per_sample);
+                self.cost(ComponentKind::Host, name, Count::PerSample(bits), chip.mesh.host_energy_per_bit);
+            }
         }
     }
 }

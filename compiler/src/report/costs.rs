@@ -18,11 +18,14 @@ pub fn estimate(scheduled: &Scheduled) -> (ByKind, ByKind, ByKind) {
     if chip.ideal {
         return (ByKind::new(), ByKind::new(), ByKind::new());
     }
-    let energy = energy(scheduled);
-    let interval = scheduled.initiation_interval;
+    let mut energy = energy(scheduled);
+    let (interval, leakage) = (scheduled.initiation_interval, chip.static_power * chip.cores.len() as f64);
     let mut power: ByKind =
         energy.iter().filter(|_| interval > 0.0).map(|(kind, joules)| (*kind, joules / interval)).collect();
-    power.insert(ComponentKind::Static, chip.static_power * chip.cores.len() as f64);
+    if leakage > 0.0 {
+        power.insert(ComponentKind::Static, leakage);
+        energy.insert(ComponentKind::Static, leakage * interval);
+    }
     (energy, area(scheduled), power)
 }
 

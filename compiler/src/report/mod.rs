@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use nmc_program::LayoutReport;
 use nmc_program::cost::{
-    CoreReport, LinkReport, ObjectiveReport, PlacementReport, ScheduleReport, TileReport, WireReport,
+    CoreReport, LinkReport, ObjectiveReport, PlacementReport, ScheduleReport, TaskReport, TileReport, WireReport,
 };
 
 use crate::convert::domains::{title, word};
 use crate::forms::plan::{Objective, Pinned};
-use crate::forms::scheduled::Scheduled;
+use crate::forms::scheduled::{Resource, Scheduled};
 
 /// Everything the mapping says before any run. Conversions are in `Converted::conversions`.
 pub fn report(scheduled: &Scheduled) -> LayoutReport {
@@ -33,6 +33,7 @@ pub fn report(scheduled: &Scheduled) -> LayoutReport {
             latency_s: scheduled.latency,
             bottleneck: scheduled.bottleneck.clone(),
             links: links(scheduled),
+            tasks: tasks(scheduled),
         },
         energy_j: energy.into_iter().collect(),
         area_mm2: area.into_iter().map(|(kind, m2)| (kind, 1e6 * m2)).collect(),
@@ -88,7 +89,7 @@ fn cores(scheduled: &Scheduled) -> Vec<CoreReport> {
             (0, None) => 0.0,
             (offered, _) => cells as f64 / offered as f64,
         };
-        CoreReport { id, x: id % width, y: id / width, tiles: here().count(), utilisation }
+        CoreReport { id, kind: kind.name.clone(), x: id % width, y: id / width, tiles: here().count(), utilisation }
     });
     each.collect()
 }
@@ -152,4 +153,20 @@ fn links(scheduled: &Scheduled) -> Vec<LinkReport> {
     }
     let interval = scheduled.initiation_interval.max(f64::MIN_POSITIVE);
     busy.into_iter().map(|((from, to), time)| LinkReport { from, to, utilisation: time / interval }).collect()
+}
+
+fn tasks(scheduled: &Scheduled) -> Vec<TaskReport> {
+    let tiled = &scheduled.placed.converted.tiled;
+    let each = scheduled.tasks.iter().map(|task| TaskReport {
+        name: tiled.network.graph[task.node].name.clone(),
+        core: task.core,
+        resource: match task.resource {
+            Resource::Tile(tile) => format!("tile {tile}"),
+            Resource::Unit(unit) => tiled.chip.unit_kinds[unit].name.clone(),
+            Resource::Neurons => String::from("neurons"),
+        },
+        start_s: task.start,
+        end_s: task.end,
+    });
+    each.collect()
 }

@@ -108,6 +108,8 @@ pub struct TileReport {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct CoreReport {
     pub id: usize,
+    /// `cim`
+    pub kind: String,
     pub x: usize,
     pub y: usize,
     pub tiles: usize,
@@ -153,6 +155,20 @@ pub struct ScheduleReport {
     pub latency_s: f64,
     pub bottleneck: String,
     pub links: Vec<LinkReport>,
+    /// Work within one sample, in the order of the timetable.
+    pub tasks: Vec<TaskReport>,
+}
+
+/// A resource busy for a time, from the start of a sample.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct TaskReport {
+    /// What is computed: `fc1`.
+    pub name: String,
+    pub core: usize,
+    /// What it occupies there: `tile 0`, `analog_relu`, `neurons`.
+    pub resource: String,
+    pub start_s: f64,
+    pub end_s: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ mod emit;
 mod function;
 pub mod product;
 
+use cranelift_codegen::Context;
 use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -251,8 +252,41 @@ fn module(wide: bool) -> Result<JITModule, String> {
     Ok(JITModule::new(builder))
 }
 
+/// Every form of every kernel that is compiled, by name, in Cranelift's text form, before its optimisation.
+pub fn listing(program: &Program) -> Result<Vec<(String, String)>, String> {
+    let wide = program.precision == nmc_program::Precision::F64;
+    let mut module = module(wide)?;
+    let (dense, indexed) = forms(program);
+    let mut texts = Vec::new();
+    for (index, kernel) in program.kernels.iter().map(fuse).enumerate() {
+        for (listed, word) in [(false, "dense"), (true, "listed")] {
+            if if listed { indexed[index] } else { dense[index] } {
+                let translated = if wide {
+                    translate::<true>(&mut module, &kernel, listed)
+                } else {
+                    translate::<false>(&mut module, &kernel, listed)
+                };
+                let (_, context) = translated.map_err(|error| format!("kernel {}: {error}", kernel.name))?;
+                texts.push((format!("{} ({word})", kernel.name), context.func.display().to_string()));
+            }
+        }
+    }
+    Ok(texts)
+}
+
 /// Compiles one form of one kernel.
 fn define<const WIDE: bool>(module: &mut JITModule, kernel: &Kernel, listed: bool) -> Result<FuncId, String> {
+    let (function, mut context) = translate::<WIDE>(module, kernel, listed)?;
+    module.define_function(function, &mut context).map_err(|error| format!("{error:?}"))?;
+    Ok(function)
+}
+
+/// Translates one form of one kernel.
+fn translate<const WIDE: bool>(
+    module: &mut JITModule,
+    kernel: &Kernel,
+    listed: bool,
+) -> Result<(FuncId, Context), String> {
     let pointer = module.target_config().pointer_type();
     let signature = |module: &JITModule, params: &[Type], returns: &[Type]| {
         let mut signature = Signature::new(module.target_config().default_call_conv);
@@ -285,6 +319,5 @@ fn define<const WIDE: bool>(module: &mut JITModule, kernel: &Kernel, listed: boo
     }
     builder.seal_all_blocks();
     builder.finalize(module.target_config());
-    module.define_function(function, &mut context).map_err(|error| format!("{error:?}"))?;
-    Ok(function)
+    Ok((function, context))
 }

@@ -1,0 +1,92 @@
+//! The mapping as one self-contained page: pictures and the wire table, an experiment after the other.
+
+use nmc_program::Program;
+
+use super::drawing;
+use super::json::{key, peripheral_share, total};
+use crate::terminal::{digits, si};
+
+const STYLE: &str = "\
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem } h2 { font-size: 1.25rem; margin-top: 3rem; border-bottom: 2px solid #ccc }
+h3 { font-size: 1rem; margin: 2rem 0 .5rem }
+table { border-collapse: collapse; width: 100% } th { text-align: left; font-weight: 600 }
+th, td { padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #ddd; vertical-align: top }
+td.n, th.n { text-align: right; white-space: nowrap } td small { color: #666 }
+dl { display: flex; flex-wrap: wrap; gap: .5rem 2.5rem } dt { color: #666; font-size: .85rem } dd { margin: 0; font-size: 1.15rem }
+svg { max-width: 100%; height: auto } svg text { font: 12px system-ui, sans-serif; fill: #222 }
+";
+
+/// The page.
+pub fn page(file: &str, programs: &[Program]) -> String {
+    let parts: Vec<String> = programs.iter().map(experiment).collect();
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{0}</title><style>{STYLE}</style></head>\n\
+         <body><h1>{0}</h1>\n{1}<p><small>nmc {2}</small></p></body></html>\n",
+        escape(file),
+        parts.concat(),
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
+/// Text for HTML.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+fn experiment(program: &Program) -> String {
+    let layout = &program.costs.layout;
+    let mut html = format!("<h2>{} on {}</h2>\n", escape(&program.name), escape(&layout.chip));
+    if layout.cores.is_empty() {
+        return html + "<p>The ideal chip computes everything exactly: there is nothing to map.</p>\n";
+    }
+    let used = layout.cores.iter().filter(|core| core.utilisation > 0.0).count();
+    let objective = &layout.objective;
+    let figures = [
+        ("energy a sample (estimate)", si(total(&layout.energy_j), "J")),
+        ("latency", si(layout.schedule.latency_s, "s")),
+        ("a sample every", si(layout.schedule.initiation_interval_s, "s")),
+        ("limited by", escape(&layout.schedule.bottleneck)),
+        ("chip area", format!("{} mm2", digits(total(&layout.area_mm2)))),
+        ("of it around the cells", format!("{:.0} %", 100.0 * peripheral_share(&layout.area_mm2))),
+        ("cores used", format!("{used} of {}", layout.cores.len())),
+        ("optimal conversions", String::from(if objective.optimal { "yes, proven" } else { "not proven" })),
+    ];
+    html += "<dl>";
+    for (name, value) in figures.iter().filter(|(_, value)| !value.is_empty()) {
+        html += &format!("<div><dt>{name}</dt><dd>{value}</dd></div>");
+    }
+    html += &format!("</dl>\n<h3>Chip</h3>\n{}\n", drawing::floor_plan(layout));
+    html += &format!("<h3>Energy a sample</h3>\n{}\n", drawing::bars(&named(&layout.energy_j), "J"));
+    if total(&layout.area_mm2) > 0.0 {
+        html += &format!("<h3>Area</h3>\n{}\n", drawing::bars(&named(&layout.area_mm2), "mm2"));
+    }
+    if !layout.schedule.tasks.is_empty() {
+        html += &format!("<h3>One sample in time</h3>\n{}\n", drawing::timetable(layout));
+    }
+    html + &wires(program)
+}
+
+fn named(list: &[(nmc_program::ComponentKind, f64)]) -> Vec<(&'static str, f64)> {
+    list.iter().map(|(kind, value)| (key(*kind), *value)).collect()
+}
+
+fn wires(program: &Program) -> String {
+    let mut html = String::from(
+        "<h3>Wires</h3>\n<table><tr><th>from</th><th>to</th><th>arrives as</th><th>through, and why</th>\
+         <th class=n>values</th><th class=n>energy</th></tr>\n",
+    );
+    for wire in &program.costs.layout.wires {
+        html += &format!(
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}<br><small>{}</small></td><td class=n>{}</td><td class=n>{}</td></tr>\n",
+            escape(&wire.from),
+            escape(&wire.to),
+            escape(&wire.domain),
+            escape(wire.converter.as_deref().unwrap_or("no converter")),
+            escape(&wire.reason),
+            digits(wire.count_per_sample),
+            si(wire.energy_j, "J"),
+        );
+    }
+    html + "</table>\n"
+}

@@ -1,0 +1,155 @@
+//! `nmc run`: runs a program's experiments and shows what came of them.
+
+mod entry;
+mod progress;
+mod save;
+mod table;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_program::Program;
+use nmc_runtime::{EngineKind, Results, RunError, RunOptions};
+use serde_json::{Value, json};
+
+use crate::disk::NewFolder;
+use crate::load::{Failure, Loaded, Settings, load};
+use crate::{Exit, terminal};
+
+/// What `nmc run` takes.
+#[derive(Args)]
+pub struct Run {
+    /// The program, or an image made by `nmc build`
+    file: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
+    /// Seed of every random number
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What runs the kernels
+    #[arg(long, value_enum, default_value = "jit")]
+    engine: Engine,
+    /// Threads; results do not depend on it
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: u16,
+    /// Writes recordings (npz) and run.json into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Prints one JSON object on standard output
+    #[arg(long)]
+    json: bool,
+    /// Writes the state now and then, to go on from
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Goes on from a checkpoint
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Engine {
+    /// Machine code
+    Jit,
+    /// Element by element: slow, the meaning of a program
+    Interpreter,
+}
+
+impl Engine {
+    fn kind(self) -> EngineKind {
+        match self {
+            Engine::Jit => EngineKind::Jit,
+            Engine::Interpreter => EngineKind::Interpreter,
+        }
+    }
+}
+
+/// Compiles and runs.
+pub fn run(run: &Run) -> Exit {
+    let (exit, entries, diagnostics) = match begin(run).and_then(|(loaded, folder)| finish(run, &loaded, folder)) {
+        Ok(done) => done,
+        Err(failure) => (failure.exit, Vec::new(), failure.diagnostics),
+    };
+    if run.json {
+        return exit.max(terminal::print(&format!("{}\n", whole(run, &entries, &diagnostics))));
+    }
+    exit
+}
+
+/// Everything that can fail before long work starts.
+fn begin(run: &Run) -> Result<(Loaded, Option<NewFolder>), Failure> {
+    if run.checkpoint.is_some() || run.resume.is_some() {
+        let message = "checkpoints are not supported yet: run without --checkpoint and --resume";
+        let failure = Failure::placeless(&Diagnostic::placeless(Code::E0402, message));
+        return Err(Failure { exit: Exit::Usage, ..failure });
+    }
+    let loaded = load(&run.file, &run.settings)?;
+    let folder = run.out.as_deref().map(NewFolder::begin).transpose();
+    Ok((loaded, folder.map_err(|problem| Failure::placeless(&problem))?))
+}
+
+/// Runs every experiment, shows the results and writes them.
+fn finish(
+    run: &Run,
+    loaded: &Loaded,
+    mut folder: Option<NewFolder>,
+) -> Result<(Exit, Vec<Value>, Vec<Value>), Failure> {
+    let (mut exit, mut entries, mut columns) = (Exit::Clean, Vec::new(), Vec::new());
+    for program in &loaded.image.programs {
+        let results = simulate(run, program)?;
+        let mut outputs = Vec::new();
+        if let Some(folder) = &mut folder {
+            outputs = save::save(folder, program, &results).map_err(|problem| Failure::placeless(&problem))?;
+        }
+        for failure in &results.failures {
+            eprintln!("{}: {failure}", program.name);
+            exit = Exit::Diagnostics;
+        }
+        entries.push(entry::entry(run, program, &results, loaded.seconds, &outputs));
+        columns.push(table::column(program, &results));
+    }
+    if !run.json {
+        exit = exit.max(terminal::print(&table::table(&columns)));
+    }
+    if let Some(mut folder) = folder {
+        let text = format!("{:#}\n", whole(run, &entries, &loaded.diagnostics));
+        let done = folder.add("run.json", text.as_bytes()).and_then(|()| folder.finish());
+        done.map_err(|problem| Failure::placeless(&problem))?;
+    }
+    Ok((exit, entries, loaded.diagnostics.clone()))
+}
+
+/// Runs one experiment, with a bar on a terminal.
+fn simulate(run: &Run, program: &Program) -> Result<Results, Failure> {
+    let bar = progress::bar(&program.name);
+    let moved = |share: f64| progress::moved(bar.as_ref(), share);
+    let progress = bar.is_some().then_some(&moved as &(dyn Fn(f64) + Sync));
+    let options = RunOptions { seed: run.seed, engine: run.engine.kind(), threads: usize::from(run.threads), progress };
+    let results = nmc_runtime::run(program, &options);
+    if let Some(bar) = &bar {
+        bar.finish_and_clear();
+    }
+    let results = results.map_err(|error| Failure::placeless(&diagnostic(run, program, &error)))?;
+    if !results.fallbacks.is_empty() {
+        eprintln!("{}: run by the interpreter: {}", program.name, results.fallbacks.join("; "));
+    }
+    Ok(results)
+}
+
+/// An error of a run in the form of all others.
+fn diagnostic(run: &Run, program: &Program, error: &RunError) -> Diagnostic {
+    let code = Code::ALL.iter().copied().find(|code| code.number() == error.code).unwrap_or(Code::E0999);
+    let message = format!("{}: experiment `{}`: {}", run.file.display(), program.name, error.message);
+    Diagnostic { help: error.help.clone(), ..Diagnostic::placeless(code, message) }
+}
+
+/// The one object of `--json` and `run.json`.
+fn whole(run: &Run, entries: &[Value], diagnostics: &[Value]) -> Value {
+    json!({
+        "nmc": env!("CARGO_PKG_VERSION"),
+        "program": run.file.display().to_string(),
+        "experiments": entries,
+        "diagnostics": diagnostics,
+    })
+}

@@ -1,0 +1,106 @@
+//! Recordings as npz files, one each, for `--out`.
+
+use std::collections::BTreeSet;
+use std::io::{Cursor, Error};
+
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_program::Program;
+use nmc_runtime::{Recorded, Recording, Results};
+use npyz::npz::NpzWriter;
+use npyz::zip::CompressionMethod;
+use npyz::zip::write::FileOptions;
+use npyz::{AutoSerialize, WriterBuilder};
+
+use crate::disk::{NewFolder, cannot_write};
+
+/// A file written.
+pub struct Output {
+    /// `exc.v`
+    pub name: String,
+    /// `spikes`, `values` or `synapses`: which arrays it has.
+    pub kind: &'static str,
+    /// Of the values: `V`.
+    pub unit: String,
+    /// Within the folder: `coba/exc.v.npz`.
+    pub file: String,
+}
+
+/// Every recording of an experiment, in a folder of its name.
+pub fn save(folder: &mut NewFolder, program: &Program, results: &Results) -> Result<Vec<Output>, Diagnostic> {
+    let (mut outputs, mut taken) = (Vec::new(), BTreeSet::new());
+    for recording in &results.recordings {
+        let stem = format!("{}/{}", plain(&program.name), plain(&recording.name));
+        let mut file = format!("{stem}.npz");
+        let mut number = 1;
+        // Two probes may record parts of the same signal.
+        while !taken.insert(file.clone()) {
+            number += 1;
+            file = format!("{stem}_{number}.npz");
+        }
+        let (kind, bytes) = npz(recording).map_err(|error| cannot_write(file.as_ref(), &error))?;
+        folder.add(&file, &bytes)?;
+        outputs.push(Output { name: recording.name.clone(), kind, unit: recording.unit.clone(), file });
+    }
+    Ok(outputs)
+}
+
+/// A name that any file system takes.
+fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || "._-[]".contains(c) { c } else { '_' }).collect()
+}
+
+/// The arrays of a recording: spikes as `neuron` and `step` (and `dt`), values as `values` [time, element] and `time`,
+/// synapses as `source`, `target` and `values`.
+fn npz(recording: &Recording) -> Result<(&'static str, Vec<u8>), Error> {
+    let mut archive = Archive(NpzWriter::new(Cursor::new(Vec::new())));
+    let kind = match &recording.values {
+        Recorded::Spikes { neuron, step, dt } => {
+            archive.add("neuron", &[neuron.len()], neuron)?;
+            archive.add("step", &[step.len()], step)?;
+            archive.add("dt", &[], &[*dt])?;
+            "spikes"
+        }
+        Recorded::Values { times, elements, data } => {
+            archive.add("time", &[times.len()], times)?;
+            archive.add("values", &[times.len(), *elements], data)?;
+            "values"
+        }
+        Recorded::Synapses { source, target, data } => {
+            archive.add("source", &[source.len()], source)?;
+            archive.add("target", &[target.len()], target)?;
+            archive.add("values", &[data.len()], data)?;
+            "synapses"
+        }
+    };
+    Ok((kind, archive.0.zip_writer().finish()?.into_inner()))
+}
+
+struct Archive(NpzWriter<Cursor<Vec<u8>>>);
+
+impl Archive {
+    fn add<T: AutoSerialize + Copy>(&mut self, name: &str, shape: &[usize], values: &[T]) -> Result<(), Error> {
+        let shape: Vec<u64> = shape.iter().map(|&size| size as u64).collect();
+        // Without a time of writing: the same run gives the same bytes.
+        let large = size_of_val(values) as u64 >= u64::from(u32::MAX) / 2;
+        let options = FileOptions::default().compression_method(CompressionMethod::Stored).large_file(large);
+        let mut array = self.0.array(name, options)?.default_dtype().shape(&shape).begin_nd()?;
+        array.extend(values.iter().copied())?;
+        array.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_is_read_back() {
+        let values = Recorded::Values { times: vec![0.0, 0.5], elements: 3, data: vec![1., 2., 3., 4., 5., 6.] };
+        let (kind, bytes) = npz(&Recording { name: String::from("a/b"), unit: String::from("V"), values }).unwrap();
+        assert_eq!((kind, plain("a/b").as_str()), ("values", "a_b"));
+        let mut archive = npyz::npz::NpzArchive::new(Cursor::new(bytes)).unwrap();
+        let array = archive.by_name("values").unwrap().unwrap();
+        assert_eq!(array.shape(), [2, 3]);
+        assert_eq!(array.into_vec::<f64>().unwrap(), [1., 2., 3., 4., 5., 6.]);
+    }
+}
