@@ -109,10 +109,9 @@ fn whole(file: &Path, largest: u64, than: &str) -> Result<Vec<u8>, Diagnostic> {
         let message = format!("cannot read {}: {why}", file.display());
         Diagnostic::placeless(Code::E0901, message)
     };
-    let about = fs::metadata(file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => problem(&"there is no such file"),
-        _other => problem(&error),
-    })?;
+    let missing = std::io::ErrorKind::NotFound;
+    let about = fs::metadata(file)
+        .map_err(|error| if error.kind() == missing { problem(&"there is no such file") } else { problem(&error) })?;
     if about.is_dir() {
         return Err(problem(&"it is a folder").with_help("name a file, such as `nmc check program.nmc`"));
     }

@@ -113,12 +113,15 @@ pub fn compiled(file: &Path, settings: &Settings) -> Result<(Compilation, Folder
 
 /// What an error means for the exit code: files and our own mistakes are not the program's.
 pub fn exit(diagnostic: &Diagnostic) -> Exit {
-    match diagnostic.code {
-        Code::E0999 => Exit::Bug,
-        Code::E0702 => Exit::Usage,
-        code if code.number().starts_with("E09") => Exit::Usage,
-        _other if diagnostic.is_error() => Exit::Diagnostics,
-        _warning => Exit::Clean,
+    let code = diagnostic.code;
+    if code == Code::E0999 {
+        Exit::Bug
+    } else if code == Code::E0702 || code.number().starts_with("E09") {
+        Exit::Usage
+    } else if diagnostic.is_error() {
+        Exit::Diagnostics
+    } else {
+        Exit::Clean
     }
 }
 
@@ -162,7 +165,7 @@ fn chosen(mut image: Image, settings: &Settings) -> Result<Image, Diagnostic> {
         let names: Vec<&str> = image.programs.iter().map(|program| program.name.as_str()).collect();
         if !names.contains(&wanted.as_str()) {
             let mut unknown = Diagnostic::placeless(Code::E0904, format!("there is no experiment `{wanted}`"));
-            unknown.help = closest(wanted, names.into_iter()).map(|near| format!("did you mean `{near}`?"));
+            unknown.help = closest(wanted, names).map(|near| format!("did you mean `{near}`?"));
             return Err(unknown);
         }
         image.programs.retain(|program| program.name == *wanted);
