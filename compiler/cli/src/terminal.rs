@@ -50,7 +50,9 @@ pub fn digits(value: f64) -> String {
     if !(1e-4..1e6).contains(&size) {
         return format!("{value:.3e}");
     }
-    let before = size.log10().floor() as i32;
+    // Of the rounded number: 0.9996 is 1.00.
+    let rounded = format!("{size:.2e}").parse::<f64>().unwrap_or(size);
+    let before = rounded.log10().floor() as i32;
     format!("{value:.*}", (2 - before).clamp(0, 7) as usize)
 }
 

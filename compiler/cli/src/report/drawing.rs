@@ -126,7 +126,7 @@ pub fn bars(values: &[(&str, f64)], unit: &str) -> String {
     let mut body = String::new();
     for (row, (name, value)) in values.iter().enumerate() {
         let (y, width) = (row as f64 * 24.0, (560.0 * value / largest).max(1.0));
-        let shown = if unit == "J" { si(*value, unit) } else { format!("{} {unit}", digits(*value)) };
+        let shown = if unit == "J" { si(*value, unit) } else { format!("{} mm\u{b2}", digits(*value)) };
         body += &format!(
             "<text x='90' y='{:.0}' text-anchor='end'>{name}</text><rect x='100' y='{:.0}' width='{width:.1}' height='16' fill='{}'/>\
              <text x='{:.0}' y='{:.0}'>{shown} ({:.1} %)</text>",
@@ -148,6 +148,10 @@ pub fn timetable(layout: &LayoutReport) -> String {
     let mut rows: BTreeMap<(usize, &str), usize> = tasks.iter().map(|t| ((t.core, t.resource.as_str()), 0)).collect();
     rows.values_mut().enumerate().for_each(|(place, row)| *row = place);
     let mut colours = Colours::default();
+    // Layers have the colours that they have on the chip.
+    for tile in &layout.tiles {
+        colours.of(&tile.layer);
+    }
     let mut body = String::new();
     for ((core, resource), row) in rows.iter().take(MOST_ROWS) {
         let y = *row as f64 * 20.0 + 14.0;

@@ -47,7 +47,7 @@ fn experiment(program: &Program) -> String {
         ("latency", si(layout.schedule.latency_s, "s")),
         ("a sample every", si(layout.schedule.initiation_interval_s, "s")),
         ("limited by", escape(&layout.schedule.bottleneck)),
-        ("chip area", format!("{} mm2", digits(total(&layout.area_mm2)))),
+        ("chip area", format!("{} mm\u{b2}", digits(total(&layout.area_mm2)))),
         ("of it around the cells", format!("{:.0} %", 100.0 * peripheral_share(&layout.area_mm2))),
         ("cores used", format!("{used} of {}", layout.cores.len())),
         ("optimal conversions", String::from(if objective.optimal { "yes, proven" } else { "not proven" })),
