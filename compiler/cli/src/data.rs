@@ -1,7 +1,7 @@
 //! Data files: npz, npy, safetensors and csv to arrays. What is wrong with a file is one sentence.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use nmc_compiler::files::{DataFile, FileProblem};
@@ -50,14 +50,16 @@ fn npz(file: &Path) -> Result<DataFile, String> {
     let mut arrays = Vec::new();
     for name in names {
         let problem = |error: &dyn std::fmt::Display| format!("array `{name}`: {error}");
-        let Some(array) = archive.by_name(&name).map_err(|error| problem(&error))? else { continue };
-        let tensor = numbers(array, &name).map_err(|error| problem(&error))?;
-        arrays.push((name, tensor));
+        // To its very end, where its check sum is compared.
+        let mut bytes = Vec::new();
+        let member = archive.zip_archive().by_name(&npyz::npz::file_name_from_array_name(&name));
+        member.map_err(|error| problem(&error))?.read_to_end(&mut bytes).map_err(|error| problem(&error))?;
+        arrays.push((name.clone(), npy(bytes.as_slice(), &name).map_err(|error| problem(&error))?));
     }
     Ok(only(arrays))
 }
 
-fn npy(input: impl Read + Seek, name: &str) -> Result<Tensor, String> {
+fn npy(input: impl Read, name: &str) -> Result<Tensor, String> {
     numbers(NpyFile::new(input).map_err(|error| format!("it is no npy file ({error})"))?, name)
 }
 

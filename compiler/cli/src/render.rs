@@ -3,10 +3,10 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
-use ariadne::{CharSet, Color, Config, IndexType, Label, Report, ReportKind, sources};
+use ariadne::{Cache, CharSet, Color, Config, IndexType, Label, Report, ReportKind, sources};
 use nmc_compiler::forms::model::Model;
 use nmc_grammar::diagnostic::{Diagnostic, Severity};
-use nmc_grammar::span::Span;
+use nmc_grammar::span::{FileId, Span};
 use serde_json::{Value, json};
 
 use crate::Exit;
@@ -16,8 +16,15 @@ const MOST_SHOWN: usize = 20;
 
 /// Shows diagnostics on standard error, with a count at the end when there are several.
 pub fn diagnostics(file: &Path, model: &Model, diagnostics: &[Diagnostic]) {
+    let texts = model.modules.iter().enumerate().map(|(index, module)| {
+        (module_name(file, model, Span::new(FileId(index as u32), 0, 0)), module.text.as_str())
+    });
+    let mut texts = sources(texts.collect::<Vec<_>>());
     for diagnostic in diagnostics.iter().take(MOST_SHOWN) {
-        one(file, model, diagnostic);
+        one(file, model, &mut texts, diagnostic);
+    }
+    if diagnostics.len() > MOST_SHOWN {
+        eprintln!("... and {} more", diagnostics.len() - MOST_SHOWN);
     }
     let count = |severity| diagnostics.iter().filter(|d| d.code.severity() == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
@@ -33,9 +40,9 @@ pub fn placeless(diagnostic: &Diagnostic) -> Exit {
     crate::load::exit(diagnostic)
 }
 
-/// The same for programs: `code`, `name`, `severity`, `message`, `help`, and `file`, `line`, `column` where there is a place.
+/// The same, and no more of them, for programs: `code`, `name`, `severity`, `message`, `help`, and `file`, `line`, `column` where there is a place.
 pub fn json(file: &Path, model: &Model, diagnostics: &[Diagnostic]) -> Vec<Value> {
-    let each = diagnostics.iter().map(|diagnostic| {
+    let each = diagnostics.iter().take(MOST_SHOWN).map(|diagnostic| {
         let place = diagnostic.primary.as_ref().and_then(|label| {
             let module = model.modules.get(label.span.file.0 as usize)?;
             let before = module.text.get(..label.span.start as usize)?;
@@ -66,33 +73,38 @@ fn head(diagnostic: &Diagnostic) {
     }
 }
 
-fn one(file: &Path, model: &Model, diagnostic: &Diagnostic) {
+/// Shows one at its place. `texts` holds the modules by name.
+fn one(file: &Path, model: &Model, texts: &mut impl Cache<String>, diagnostic: &Diagnostic) {
     let Some(primary) = &diagnostic.primary else { return head(diagnostic) };
     let colour = std::io::stderr().is_terminal();
-    let name = |span: Span| match model.modules.get(span.file.0 as usize) {
-        Some(module) if span.file.0 > 0 => module.name.clone(),
-        Some(_) | None => file.display().to_string(),
-    };
-    let place = |span: Span| (name(span), span.start as usize..span.end as usize);
+    let place = |span: Span| (module_name(file, model, span), span.start as usize..span.end as usize);
     let config = Config::default().with_color(colour).with_index_type(IndexType::Byte);
     let config = config.with_char_set(if colour { CharSet::Unicode } else { CharSet::Ascii });
-    let kind = ReportKind::Custom(word(diagnostic), if diagnostic.is_error() { Color::Red } else { Color::Yellow });
     let code = format!("{} {}", diagnostic.code.number(), diagnostic.code.name());
+    let kind = if diagnostic.is_error() { ReportKind::Error } else { ReportKind::Warning };
     let mut report = Report::build(kind, place(primary.span)).with_config(config).with_code(code);
     report = report.with_message(&diagnostic.message);
-    report = report.with_label(Label::new(place(primary.span)).with_message(&primary.text).with_color(Color::Red));
-    for label in &diagnostic.secondary {
-        report = report.with_label(Label::new(place(label.span)).with_message(&label.text).with_color(Color::Blue));
+    // In the order of the text, the file of the mistake first: else a file would be shown piece by piece.
+    let mut labels: Vec<_> = diagnostic.secondary.iter().map(|label| (label, Color::Blue)).collect();
+    labels.push((primary, Color::Red));
+    labels.sort_by_key(|(label, _)| (label.span.file != primary.span.file, label.span.file.0, label.span.start));
+    for (label, colour) in labels {
+        report = report.with_label(Label::new(place(label.span)).with_message(&label.text).with_color(colour));
     }
     if let Some(help) = &diagnostic.help {
         report = report.with_help(help);
     }
-    let texts = model.modules.iter().enumerate().map(|(index, module)| {
-        let name = if index == 0 { file.display().to_string() } else { module.name.clone() };
-        (name, module.text.clone())
-    });
-    let texts: Vec<(String, String)> = texts.collect();
-    if report.finish().eprint(sources(texts)).is_err() {
-        head(diagnostic);
+    let mut shown = Vec::new();
+    if report.finish().write(texts, &mut shown).is_err() {
+        return head(diagnostic);
+    }
+    let text = String::from_utf8_lossy(&shown);
+    eprintln!("{}", text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
+}
+
+fn module_name(file: &Path, model: &Model, span: Span) -> String {
+    match model.modules.get(span.file.0 as usize) {
+        Some(module) if span.file.0 > 0 => module.name.clone(),
+        Some(_) | None => file.display().to_string(),
     }
 }

@@ -1,0 +1,108 @@
+//! What people do with a command line: begin, build, keep, look things up.
+
+use std::fs;
+
+use crate::{clean, example, folder, json, nmc};
+
+#[test]
+fn what_new_makes_runs_as_it_is() {
+    for template in ["inference", "spiking", "reservoir", "hybrid"] {
+        let place = folder("new").join(template);
+        let shown = place.display().to_string();
+        clean(&["new", &shown, "--template", template]);
+        let program = place.join(format!("{template}.nmc")).display().to_string();
+        clean(&["check", &program]);
+        clean(&["fmt", "--check", &program]);
+        assert!(clean(&["run", &program]).contains("time to simulate"), "{template}");
+        // Never over what is there.
+        assert_eq!(nmc(&["new", &shown]).status.code(), Some(2));
+    }
+}
+
+#[test]
+fn an_image_runs_as_its_source_does() {
+    let image = folder("image").join("hybrid.nmx").display().to_string();
+    clean(&["build", &example("hybrid.nmc"), "-o", &image]);
+    let (of_source, of_image) = (json(&["run", &example("hybrid.nmc"), "--json"]), json(&["run", &image, "--json"]));
+    for key in ["metrics", "energy_j", "conversions", "latency_s"] {
+        assert_eq!(of_source["experiments"][0][key], of_image["experiments"][0][key]);
+    }
+    assert_eq!(clean(&["report", &example("hybrid.nmc")]), clean(&["report", &image]));
+    let bytes = fs::read(&image).unwrap();
+    fs::write(&image, &bytes[..bytes.len() - 7]).unwrap();
+    assert_eq!(nmc(&["run", &image]).status.code(), Some(2));
+}
+
+#[test]
+fn every_form_can_be_printed() {
+    let file = example("hybrid.nmc");
+    for form in ["network", "tiled", "converted", "placed", "scheduled", "program", "clif"] {
+        let text = clean(&["build", &file, "--emit", form]);
+        assert!(text.lines().count() > 1, "{form}: {text}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_files() {
+    let place = folder("same");
+    let run = |name: &str, seed: &str, threads: &str| {
+        let out = place.join(name);
+        let shown = out.display().to_string();
+        clean(&["run", &example("hello_spikes.nmc"), "--out", &shown, "--seed", seed, "--threads", threads]);
+        let spikes = out.join("half_a_second");
+        let mut files: Vec<_> = fs::read_dir(spikes).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files.iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>()
+    };
+    let first = run("first", "7", "1");
+    assert_eq!(first.len(), 3);
+    assert_eq!(first, run("second", "7", "2"));
+    assert_ne!(first, run("third", "8", "1"));
+    // A second run into the same folder replaces the first.
+    assert_eq!(run("first", "8", "1"), run("third", "8", "1"));
+}
+
+#[test]
+fn constants_and_inputs_can_be_set() {
+    let place = folder("set");
+    let file = place.join("program.nmc");
+    let text = "use std.neuron.lif\nconst drive = 0.2 nA\nnetwork n() { population p: lif[5](bias: drive) }\n\
+                experiment e { deploy n; run for 0.2 s { step: 0.1 ms } }\n";
+    fs::write(&file, text).unwrap();
+    let file = file.display().to_string();
+    let spikes = |arguments: &[&str]| {
+        json(&[&["run", &file, "--json"], arguments].concat())["experiments"][0]["metrics"]["spikes.p"].clone()
+    };
+    assert!(spikes(&[]).as_f64().unwrap() > 0.0);
+    assert_eq!(spikes(&["--set", "drive=0.01 nA"]).as_f64(), Some(0.0));
+    assert_eq!(nmc(&["run", &file, "--set", "drve=0.01 nA"]).status.code(), Some(2));
+    assert_eq!(nmc(&["run", &file, "--set", "drive=3 mV"]).status.code(), Some(1));
+}
+
+#[test]
+fn programs_are_laid_out() {
+    let file = folder("fmt").join("program.nmc");
+    let shown = file.display().to_string();
+    fs::write(&file, "const   x=1 // kept\n").unwrap();
+    assert_eq!(nmc(&["fmt", "--check", &shown]).status.code(), Some(1));
+    clean(&["fmt", &shown]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "const x = 1  // kept\n");
+    clean(&["fmt", "--check", &shown]);
+}
+
+#[test]
+fn things_can_be_looked_up() {
+    assert!(clean(&["explain", "E0302"]).contains("dimension-mismatch"));
+    assert!(clean(&["explain", "dimension-mismatch"]).contains("E0302"));
+    assert_eq!(nmc(&["explain", "E9999"]).status.code(), Some(2));
+    assert!(clean(&["list"]).contains("hfox_1t1r"));
+    assert!(clean(&["list", "neurons"]).contains("lif"));
+    assert!(clean(&["completions", "bash"]).contains("complete"));
+}
+
+#[test]
+fn usage_errors_end_with_two() {
+    for arguments in [&["run"][..], &["fly"], &["run", "x.nmc", "--engine", "steam"], &["new"]] {
+        assert_eq!(nmc(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
