@@ -5,6 +5,7 @@ mod bad_input;
 mod engines;
 mod habits;
 mod keys;
+mod language;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
