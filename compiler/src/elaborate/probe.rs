@@ -50,7 +50,8 @@ impl Elaborator<'_> {
         let (name, range) = (data.name.clone(), (0, data.len()));
         let what = match (&data.operator, data.logical) {
             (Operator::Population { .. }, Logical::Spikes) => Probed::Spikes,
-            (Operator::Population { kind: PopulationKind::Neuron | PopulationKind::Device, .. }, _) => {
+            (Operator::Population { kind: PopulationKind::Neuron | PopulationKind::Device, .. }, _)
+            | (_, Logical::Spikes) => {
                 let label = "such as `exc.spikes` or `exc[0..4].v`";
                 return self.error(Code::E0411, "say what to record of it", signal.span, label);
             }

@@ -268,6 +268,10 @@ impl Elaborator<'_> {
                 .push(mixed.with_help("weights and biases go into a layer: `x |> dense(w, bias: b)`"));
             return None;
         }
+        if parts.is_empty() {
+            self.error(Code::E0305, "a signal is needed here: an input, a layer or a population", ast.span, "a number");
+            return None;
+        }
         let mut operands = Vec::new();
         for part in &parts {
             let node = self.signal(part, None)?;
