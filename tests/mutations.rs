@@ -103,7 +103,10 @@ fn slip(text: &str, random: &mut Random) -> String {
             pieces.swap(at, other);
         }
         3 => pieces[at].push('x'),
-        4 => pieces[at] = ["0", "-1", "1e300", "mV", "}", "(", "\"", "spikes", "[]", "1e-300 s"][random.below(10)].to_string(),
+        4 => {
+            pieces[at] =
+                ["0", "-1", "1e300", "mV", "}", "(", "\"", "spikes", "[]", "1e-300 s"][random.below(10)].to_string()
+        }
         5 => {
             let length = random.below(12);
             pieces.drain(at..(at + length).min(pieces.len()));

@@ -133,10 +133,10 @@ codes! {
     E0614 "too-many-devices"
     // E07 run time
     E0702 "damaged-image"
-    E0703 "too-many-synapses-to-build"
     E0704 "no-such-element"
     E0705 "features-depend"
     E0706 "not-a-number"
+    E0707 "too-much-memory"
     // E09 files and the command line
     E0901 "file-not-found"
     E0902 "unreadable-data"

@@ -11,6 +11,7 @@ use crate::jit::Jit;
 use crate::jit::product::Product;
 use crate::lanes::{Lanes, Moment, Shared, fit_readouts, prepare};
 use crate::matrix;
+use crate::memory;
 use crate::metrics;
 use crate::record::{self, SampleRecord};
 use crate::state::{Buffer, Kernels};
@@ -74,6 +75,8 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         options: &'a RunOptions<'a>,
         kernels: Box<dyn Kernels<T> + 'a>,
     ) -> Result<Self, RunError> {
+        let side_by_side = program.phases.iter().any(|phase| is_independent(program, phase));
+        memory::check(program, if side_by_side { BATCH * options.threads.max(1) } else { 1 })?;
         let (initial, carriers) = prepare(program, kernels.as_ref(), options.seed)?;
         let shared =
             Shared { program, kernels, carriers, matrices: Vec::new(), fitted: Vec::new(), seed: options.seed };
@@ -103,8 +106,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         results: &mut Results,
     ) -> Result<(), RunError> {
         let program = self.shared.program;
-        let independent = !phase.sequence && phase.samples > 1 && !learns(program);
-        let records = if independent {
+        let records = if is_independent(program, phase) {
             let (records, counts) = self.batches(phase, pool);
             self.counts.add(&counts);
             records
@@ -241,6 +243,11 @@ fn kernels<'a, T: Computable>(
         }
     }
     Box::new(Interpreter::new(&program.kernels))
+}
+
+/// Whether a phase's samples can run side by side.
+fn is_independent(program: &Program, phase: &Phase) -> bool {
+    !phase.sequence && phase.samples > 1 && !learns(program)
 }
 
 /// Whether samples change something that later samples see: then they run one after the other.

@@ -10,6 +10,7 @@ pub mod jit;
 pub mod lanes;
 pub mod math;
 pub mod matrix;
+pub mod memory;
 pub mod metrics;
 pub mod random;
 pub mod record;

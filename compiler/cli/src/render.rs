@@ -16,9 +16,10 @@ const MOST_SHOWN: usize = 20;
 
 /// Shows diagnostics on standard error, with a count at the end when there are several.
 pub fn diagnostics(file: &Path, model: &Model, diagnostics: &[Diagnostic]) {
-    let texts = model.modules.iter().enumerate().map(|(index, module)| {
-        (module_name(file, model, Span::new(FileId(index as u32), 0, 0)), module.text.as_str())
-    });
+    let texts =
+        model.modules.iter().enumerate().map(|(index, module)| {
+            (module_name(file, model, Span::new(FileId(index as u32), 0, 0)), module.text.as_str())
+        });
     let mut texts = sources(texts.collect::<Vec<_>>());
     for diagnostic in diagnostics.iter().take(MOST_SHOWN) {
         one(file, model, &mut texts, diagnostic);

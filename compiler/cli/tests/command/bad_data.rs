@@ -115,6 +115,9 @@ fn requests_beyond_all_memory_are_refused() {
     refused("neurons", &[], &run("20000000000", "", "1 s"), 1, "E0303");
     refused("half_a_billion", &[], &run("500000000", "", "1 s"), 1, "E0403");
     let all = "connect p -> p { pattern: all_to_all, weight: 1 mV }";
-    refused("synapses", &[], &run("300000", all, "1 s"), 1, "E0703");
+    refused("synapses", &[], &run("300000", all, "1 s"), 1, "E0707");
+    let delayed = "connect p -> p { pattern: all_to_all, weight: 1 mV, delay: 300000 s }";
+    refused("delay", &[], &run("3", delayed, "1 s"), 1, "E0707");
+    refused("recording", &[], &run("100000", "probe p.v", "100 s"), 1, "E0707");
     refused("time", &[], &run("3", "", "1e18 s"), 1, "E0306");
 }

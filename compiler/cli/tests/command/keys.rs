@@ -16,10 +16,8 @@ fn faults(value: &Value, schema: &Value, place: &str, found: &mut Vec<String>) {
     for (keyword, rule) in schema.as_object().unwrap() {
         match keyword.as_str() {
             "type" => {
-                let names: Vec<&str> = match rule {
-                    Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
-                    one => one.as_str().into_iter().collect(),
-                };
+                let several = rule.as_array().map_or(&[][..], Vec::as_slice);
+                let names: Vec<&str> = several.iter().chain([rule]).filter_map(Value::as_str).collect();
                 let fits = |name: &&str| match *name {
                     "object" => value.is_object(),
                     "array" => value.is_array(),
@@ -50,9 +48,10 @@ fn faults(value: &Value, schema: &Value, place: &str, found: &mut Vec<String>) {
             "additionalProperties" => {
                 let known = |key: &String| schema.get("properties").is_some_and(|all| all.get(key).is_some());
                 for (key, value) in value.as_object().into_iter().flatten().filter(|(key, _)| !known(key)) {
-                    match rule {
-                        Value::Bool(false) => found.push(format!("{place}: unknown key {key}")),
-                        rule => faults(value, rule, &format!("{place}.{key}"), found),
+                    if *rule == Value::Bool(false) {
+                        found.push(format!("{place}: unknown key {key}"));
+                    } else {
+                        faults(value, rule, &format!("{place}.{key}"), found);
                     }
                 }
             }

@@ -1,0 +1,68 @@
+//! How much memory a run takes, told before it begins.
+
+use nmc_program::{Delay, Len, Precision, Probed, Program};
+
+use crate::RunError;
+use crate::connect::expected;
+use crate::spikes::longest_delays;
+
+/// The most that a run may take, so that a slip is told and the machine not brought to its knees.
+const MOST_BYTES: f64 = 32e9;
+
+/// An empty list of spikes.
+const LIST: f64 = 24.0;
+
+/// Refuses what would not fit; `lanes` samples are under way side by side.
+pub fn check(program: &Program, lanes: usize) -> Result<(), RunError> {
+    let (bytes, largest) = estimate(program, lanes as f64);
+    if bytes <= MOST_BYTES {
+        return Ok(());
+    }
+    let message =
+        format!("this run would take {:.0} GB of memory, most of it for {largest}; 32 GB are allowed", bytes / 1e9);
+    let help = "shorten delays, record fewer elements or less often (`every 1 ms`), or use fewer neurons";
+    Err(RunError { code: "E0707", message, help: Some(String::from(help)) })
+}
+
+/// Bytes, and what takes the most of them.
+fn estimate(program: &Program, lanes: f64) -> (f64, String) {
+    let number = match program.precision {
+        Precision::F32 => 4.0,
+        Precision::F64 => 8.0,
+    };
+    let mut parts: Vec<(f64, String)> = Vec::new();
+    for array in &program.arrays {
+        let len = match array.len {
+            Len::Fixed(len) => len as f64,
+            Len::Synapses(connection) => expected(&program.connections[connection.index()]),
+        };
+        parts.push((len * number * if array.per_lane { lanes } else { 1.0 }, format!("`{}`", array.name)));
+    }
+    for (group, ticks) in program.groups.iter().zip(longest_delays(program)) {
+        parts.push((f64::from(ticks) * LIST * lanes, format!("the delayed spikes of `{}`", group.name)));
+    }
+    for connection in &program.connections {
+        let delayed = match connection.delay {
+            Delay::Ticks(_) => 0.0,
+            Delay::PerSynapse { max_ticks, .. } => f64::from(max_ticks) * LIST * lanes,
+        };
+        parts.push((expected(connection) * 8.0 + delayed, format!("the synapses of `{}`", connection.name)));
+    }
+    for probe in &program.probes {
+        let elements = (probe.range.1 - probe.range.0) as f64;
+        let records: f64 = program
+            .phases
+            .iter()
+            .map(|phase| match probe.probed {
+                // Spikes come as they come.
+                Probed::Spikes(_) | Probed::Synapses(..) => 0.0,
+                Probed::Array(_) => phase.samples as f64 * f64::from(phase.ticks) / f64::from(probe.every.max(1)),
+                Probed::Output(_) => phase.samples as f64,
+            })
+            .sum();
+        parts.push((records * elements * 8.0, format!("the recording of `{}`", probe.name)));
+    }
+    let bytes = parts.iter().map(|part| part.0).sum();
+    let largest = parts.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).map_or_else(String::new, |part| part.1);
+    (bytes, largest)
+}
