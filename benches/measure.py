@@ -1,0 +1,83 @@
+"""Runs the workloads of benches/run and prints a JSON line for each."""
+import json, os, subprocess, sys, time
+
+NMC = "target/release/nmc"
+SCRATCH = "target/benches"
+
+
+def once(arguments):
+    """One process: its JSON output (or None), its whole seconds, its peak memory in MB."""
+    start = time.perf_counter()
+    process = subprocess.Popen([NMC, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    printed, told = process.stdout.read(), process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    if status != 0:
+        sys.exit(f"{arguments}: {told.decode()}")
+    return json.loads(printed) if printed.startswith(b"{") else None, seconds, usage.ru_maxrss / 1024
+
+
+def best(arguments, key):
+    """After a warm-up the run with the least `key` of three."""
+    once(arguments)
+    return min((once(arguments) for _ in range(3)), key=key)
+
+
+def simulated(workload, file, arguments, checked, **more):
+    """Seconds of the simulation alone; the whole process stands beside it."""
+    of = lambda run: run[0]["experiments"][0]
+    run = best(["run", file, "--json", *arguments], lambda run: of(run)["seconds"]["run"])
+    seconds, metrics = of(run)["seconds"], of(run)["metrics"]
+    line(workload, seconds["run"], seconds["compile"] + seconds["jit"], run[2], {name: metrics[name] for name in checked},
+         load_seconds=seconds["load"], whole_seconds=run[1], precision=of(run)["precision"], threads=of(run)["threads"],
+         fallbacks=of(run)["fallbacks"], **more)
+
+
+def line(workload, seconds, compile_seconds, peak_mb, check, **more):
+    rounded = lambda value: float(f"{value:.4g}") if isinstance(value, float) else value
+    keys = {"workload": workload, "seconds": seconds, "compile_seconds": compile_seconds, "peak_mb": peak_mb, **more}
+    print(json.dumps({**{key: rounded(value) for key, value in keys.items()},
+                      "check": {key: rounded(value) for key, value in check.items()}}), flush=True)
+
+
+def coba(precision, name):
+    simulated(name, "examples/balanced_network.nmc", ["--precision", precision], ["rate_hz.exc", "rate_hz.inh"],
+              integrator="exponential Euler, dt 0.1 ms, 1 s")
+
+
+def start():
+    run = best(["run", "examples/hello_spikes.nmc", "--json"], lambda run: run[1])
+    entry = run[0]["experiments"][0]
+    line("start", run[1], entry["seconds"]["compile"] + entry["seconds"]["jit"], run[2],
+         {"spikes.followers": entry["metrics"]["spikes.followers"]})
+
+
+def check_10k():
+    """Many small definitions of every common kind, 10,000 lines; checked, with an experiment for each part."""
+    part = open("benches/workloads/check_part.nmc").read()
+    text = "use std.chip.neurram\nuse std.neuron.lif\nuse std.synapse.exp_current\n"
+    number = 0
+    while text.count("\n") < 10_000:
+        text += part.replace("PART", str(number))
+        number += 1
+    os.makedirs(SCRATCH, exist_ok=True)
+    file = f"{SCRATCH}/check_10k.nmc"
+    open(file, "w").write(text)
+    run = best(["check", file], lambda run: run[1])
+    line("check_10k", run[1], run[1], run[2], {"lines": text.count("\n"), "definitions": 6 * number})
+
+
+def noisy_inference():
+    simulated("noisy_inference", "benches/workloads/noisy_inference.nmc", [], ["accuracy"], samples=2000,
+              hardware="tiles 256x256, 8-bit converters, hfox_1t1r with programming and read noise")
+
+
+WORKLOADS = {
+    "coba": lambda: coba("f32", "coba"), "coba_f64": lambda: coba("f64", "coba_f64"), "start": start,
+    "check_10k": check_10k, "noisy_inference": noisy_inference,
+}
+
+for name in sys.argv[1:] or WORKLOADS:
+    if name not in WORKLOADS:
+        sys.exit(f"there is no workload {name}: one of {', '.join(WORKLOADS)}")
+    WORKLOADS[name]()
