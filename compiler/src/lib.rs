@@ -6,6 +6,7 @@ pub mod convert;
 pub mod elaborate;
 pub mod files;
 pub mod forms;
+pub mod graph;
 pub mod lower;
 pub mod place;
 pub mod quantity;

@@ -12,7 +12,7 @@ use crate::elaborate::term::Scope;
 use crate::forms::model::Definition;
 use crate::quantity::Dimension;
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
     /// `name`, `name(args)`, `name[sizes]`, `name[sizes](args)`
     pub fn reference(&mut self, scope: &Scope, value: &Ast, kinds: &[BlockKind]) {
         let (head, args): (&Ast, &[Arg]) = match &value.kind {
@@ -32,15 +32,15 @@ impl Checker<'_> {
         }
         let name = Ident { text: name.clone(), span: head.span };
         if let Some(block) = self.named_block(&name, kinds) {
-            self.arguments(scope, &block, args, value.span);
+            self.arguments(scope, block, args, value.span);
         }
     }
 
     /// The block a name stands for, which is of one of the kinds.
-    pub fn named_block(&mut self, name: &Ident, kinds: &[BlockKind]) -> Option<Block> {
+    pub fn named_block(&mut self, name: &Ident, kinds: &[BlockKind]) -> Option<&'a Block> {
         let found = self.model.lookup(self.file, &name.text).and_then(|id| self.model.definition(id));
         match found {
-            Some(Definition::Block(block)) if kinds.contains(&block.kind) => return Some(block.clone()),
+            Some(Definition::Block(block)) if kinds.contains(&block.kind) => return Some(block),
             Some(Definition::Block(block)) => {
                 let message = format!("`{}` is {}, not {}", name.text, a(block.kind), a(kinds[0]));
                 self.report(Code::E0205, message, name.span, format!("{} is needed here", a(kinds[0])));

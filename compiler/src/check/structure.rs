@@ -56,7 +56,7 @@ fn level(checker: &mut Checker, body: &[Stmt], scope: &Scope, names: &BTreeSet<&
         match &stmt.kind {
             StmtKind::Population { model, args, .. } => {
                 if let Some(block) = checker.named_block(model, POPULATIONS) {
-                    checker.arguments(scope, &block, args, stmt.span);
+                    checker.arguments(scope, block, args, stmt.span);
                 }
             }
             StmtKind::Connect { from, to, fields, .. } => {

@@ -1,6 +1,6 @@
 //! Names that are never used, W0208. A name that starts with `_` may be.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use nmc_grammar::ast::{Block, BlockKind, Expr, ExprKind, Ident, Item, Param, Stmt, StmtKind, Type};
 use nmc_grammar::codes::Code;
@@ -110,11 +110,11 @@ fn read_after(block: &Block, name: &str) -> bool {
 /// The names that something reads.
 #[derive(Default)]
 struct Reads<'t> {
-    names: BTreeSet<&'t str>,
+    names: HashSet<&'t str>,
     /// Names after a dot.
-    members: BTreeSet<&'t str>,
+    members: HashSet<&'t str>,
     /// Names in `pin`, `probe` and `require`.
-    pinned: BTreeSet<&'t str>,
+    pinned: HashSet<&'t str>,
 }
 
 impl<'t> Reads<'t> {

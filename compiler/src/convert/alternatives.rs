@@ -3,11 +3,11 @@
 use super::calibrate::Calibration;
 use super::domains::{DOMAINS, Price, price, title, variance, word};
 use super::evaluate::evaluate;
-use super::graph::{firings, operands};
 use crate::forms::chip::{Device, Domain, Drive, Sense, UnitKind};
 use crate::forms::converted::Implementation;
 use crate::forms::network::{Logical, NodeId, Operator, PopulationKind};
 use crate::forms::tiled::{Block, Tiled};
+use crate::graph::operands;
 
 /// One way to do an operator.
 #[derive(Debug, Clone)]
@@ -97,7 +97,7 @@ pub fn alternatives(tiled: &Tiled, found: &Calibration, node: NodeId) -> Vec<Alt
 /// Units that implement a function; a digital unit for `any` does all.
 fn units(tiled: &Tiled, found: &Calibration, node: NodeId, function: &str) -> Vec<Alternative> {
     let elements = tiled.network.graph[node].len() as f64;
-    let often = firings(&tiled.network, &tiled.plan, node);
+    let often = tiled.firings[node.index()];
     let range = operands(&tiled.network, node).first().and_then(|id| found.ranges.get(id)).copied().unwrap_or(1.0);
     let offers = |unit: &UnitKind| {
         let any = unit.from == Domain::Bits && unit.to == Domain::Bits;
@@ -165,7 +165,7 @@ fn on_tiles(
 ) -> Alternative {
     let (chip, network) = (&tiled.chip, &tiled.network);
     let tile = &chip.tile_kinds[blocks[0].1.tile_kind];
-    let often = firings(network, &tiled.plan, node);
+    let often = tiled.firings[node.index()];
     let rows: f64 = blocks.iter().map(|(_, block)| (block.inputs.1 - block.inputs.0) as f64).sum();
     let sums: f64 = blocks.iter().map(|(_, block)| (block.outputs.1 - block.outputs.0) as f64).sum();
     let outputs = network.graph[node].len() as f64;

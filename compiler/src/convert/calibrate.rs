@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use nmc_program::{Tensor, TensorData};
 
 use super::evaluate::{derivative, evaluate};
-use super::graph::{operands, order};
 use crate::forms::chip::Sense;
 use crate::forms::equations::Expr;
 use crate::forms::network::{Network, NodeId, Operator, Weights};
 use crate::forms::tiled::Tiled;
+use crate::graph::{operands, order};
 use crate::trial::Measured;
 
 /// Samples used at most.

@@ -64,26 +64,39 @@ pub type Tree = Vec<usize>;
 
 /// The cheapest chain from any of `from` to `to`; none when there is no way.
 pub fn chain(chip: &Chip, from: &[Domain], to: Domain, through: bool, cost: &dyn Fn(usize) -> f64) -> Option<Tree> {
-    let wires = on_wires(chip);
-    if through && to != Domain::Bits && !from.contains(&to) && !from.contains(&Domain::Bits) {
+    if from.contains(&to) {
+        return Some(Vec::new());
+    }
+    if through && to != Domain::Bits && !from.contains(&Domain::Bits) {
         let mut first = chain(chip, from, Domain::Bits, false, cost)?;
         first.extend(chain(chip, &[Domain::Bits], to, false, cost)?);
         return Some(first);
     }
-    let mut reached: Vec<Option<(f64, Tree)>> =
-        DOMAINS.iter().map(|domain| from.contains(domain).then(|| (0.0, Vec::new()))).collect();
+    let priced: Vec<(usize, f64)> = on_wires(chip).into_iter().map(|index| (index, cost(index))).collect();
+    // What reaching a domain costs, and by which converter last.
+    let mut reached: [Option<(f64, Option<usize>)>; 7] =
+        DOMAINS.map(|domain| from.contains(&domain).then_some((0.0, None)));
     // Bellman-Ford: there are seven domains.
     for _ in 0..DOMAINS.len() {
-        for &index in &wires {
+        let before = reached;
+        for &(index, price) in &priced {
             let converter = &chip.converters[index];
-            let Some((paid, path)) = reached[converter.from as usize].clone() else { continue };
-            let total = paid + cost(index);
-            if reached[converter.to as usize].as_ref().is_none_or(|(old, _)| total < *old) {
-                reached[converter.to as usize] = Some((total, [path, vec![index]].concat()));
+            let Some((paid, _)) = reached[converter.from as usize] else { continue };
+            let total = paid + price;
+            if reached[converter.to as usize].is_none_or(|(old, _)| total < old) {
+                reached[converter.to as usize] = Some((total, Some(index)));
             }
         }
+        if reached == before {
+            break;
+        }
     }
-    reached[to as usize].take().map(|(_, path)| path)
+    let (mut path, mut at) = (Vec::new(), to);
+    while let (_, Some(index)) = reached[at as usize]? {
+        path.insert(0, index);
+        at = chip.converters[index].from;
+    }
+    Some(path)
 }
 
 /// The cheapest tree from `from` to all of `set`: every order of joining the targets is tried, each by its cheapest chain.

@@ -59,13 +59,13 @@ pub fn tolerance(tiled: &Tiled, tensors: &[Tensor], found: &Calibration) -> Opti
     let values = found.values.get(&output)?;
     let len = tiled.network.graph[output].len();
     let sigma = output_variance(tiled, found).sqrt();
+    let noise: Vec<f64> = (0..DRAWS * found.samples * len).map(|counter| gaussian(counter as u64)).collect();
     let share_right = |relative: f64| {
         let mut right = 0_usize;
         for draw in 0..DRAWS * found.samples {
             let sample = draw % found.samples;
-            let noisy = (0..len).map(|i| {
-                f64::from(values[sample * len + i]) + relative.sqrt() * sigma * gaussian((draw * len + i) as u64)
-            });
+            let noisy =
+                (0..len).map(|i| f64::from(values[sample * len + i]) + relative.sqrt() * sigma * noise[draw * len + i]);
             let first = (0, f64::NEG_INFINITY);
             let largest = noisy.enumerate().fold(first, |best, next| if next.1 > best.1 { next } else { best }).0;
             right += usize::from(largest == labels[sample]);

@@ -5,7 +5,6 @@ pub mod calibrate;
 pub mod domains;
 pub mod evaluate;
 mod faults;
-pub mod graph;
 mod limit;
 pub mod pbqp;
 mod print;
@@ -138,7 +137,7 @@ fn ideal(tiled: Tiled) -> Converted {
     let network = &tiled.network;
     let exact = |node| Choice { node, name: String::from("exact"), implementation: Implementation::Exact };
     let choices = network.graph.node_indices().map(exact).collect();
-    let wires = graph::signals(network)
+    let wires = crate::graph::signals(network)
         .into_iter()
         .map(|(from, to, operand)| Wire {
             from,
@@ -151,7 +150,7 @@ fn ideal(tiled: Tiled) -> Converted {
             converters: Vec::new(),
             counts: Vec::new(),
             reason: String::from("exact: the ideal chip converts nothing"),
-            count_per_sample: network.graph[from].len() as f64 * graph::firings(network, &tiled.plan, from),
+            count_per_sample: network.graph[from].len() as f64 * tiled.firings[from.index()],
             energy: 0.0,
         })
         .collect();

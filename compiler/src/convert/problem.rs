@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::alternatives::Alternative;
 use super::calibrate::Calibration;
 use super::domains::{chain, price, tree, variance};
-use super::graph::{firings, signals};
 use super::pbqp::{Problem, Solution};
 use crate::forms::chip::Domain;
 use crate::forms::network::NodeId;
 use crate::forms::plan::Pinned;
 use crate::forms::tiled::Tiled;
+use crate::graph::signals;
 
 /// The network with all its alternatives.
 pub struct Choices<'a> {
@@ -59,7 +59,7 @@ impl Choices<'_> {
     pub fn step(&self, source: NodeId, converter: usize) -> (f64, f64) {
         let converter = &self.tiled.chip.converters[converter];
         let elements = self.tiled.network.graph[source].len() as f64;
-        let paid = price(converter, elements, firings(&self.tiled.network, &self.tiled.plan, source));
+        let paid = price(converter, elements, self.tiled.firings[source.index()]);
         let range = self.found.ranges.get(&source).copied().unwrap_or(1.0);
         (paid.of(self.tiled.plan.objective), self.error(source, variance(converter, range)))
     }
@@ -67,7 +67,7 @@ impl Choices<'_> {
     /// Price and error of an alternative by itself.
     pub fn own(&self, index: usize, alternative: &Alternative) -> (f64, f64) {
         let node = self.nodes[index];
-        let source = super::graph::operands(&self.tiled.network, node).first().copied();
+        let source = crate::graph::operands(&self.tiled.network, node).first().copied();
         let input = source.map_or(0.0, |source| self.error(source, alternative.input_variance));
         (alternative.price.of(self.tiled.plan.objective), input + self.error(node, alternative.output_variance))
     }
@@ -203,9 +203,9 @@ impl Choices<'_> {
     /// Node by node in the order of signals, what is cheapest given what came before, blind to what comes after.
     pub fn greedy(&self, demand: Demand) -> Option<(f64, f64)> {
         let mut choice = vec![0; self.nodes.len()];
-        for node in super::graph::order(&self.tiled.network) {
+        for node in crate::graph::order(&self.tiled.network) {
             let index = self.index(node);
-            let sources = super::graph::operands(&self.tiled.network, node);
+            let sources = crate::graph::operands(&self.tiled.network, node);
             let total = |alternative: &Alternative| {
                 if !self.allowed(index, alternative, demand) {
                     return f64::INFINITY;

@@ -6,7 +6,6 @@ use nmc_program::Conversions;
 
 use super::alternatives::Alternative;
 use super::domains::{branch, title, word};
-use super::graph::firings;
 use super::problem::{Assignment, Choices, Demand};
 use crate::forms::chip::Domain;
 use crate::forms::converted::{Choice, Implementation, Wire};
@@ -28,7 +27,7 @@ pub fn ranges(choices: &Choices, best: &Assignment) -> Vec<(NodeId, f64)> {
     let range = |node: NodeId| choices.found.ranges.get(&node).copied().unwrap_or(1.0);
     let each = choices.nodes.iter().enumerate();
     each.map(|(index, &node)| {
-        let source = super::graph::operands(&choices.tiled.network, node).first().copied();
+        let source = crate::graph::operands(&choices.tiled.network, node).first().copied();
         match (&choices.alternatives[index][best.choice[index]].implementation, source) {
             (Implementation::Unit(unit), Some(source)) if choices.tiled.chip.unit_kinds[*unit].transfer.is_some() => {
                 (node, range(source))
@@ -79,7 +78,7 @@ fn lay(choices: &Choices, demand: Demand, assignment: &Assignment) -> Vec<Wire> 
         let set = choices.domains(&assignment.choice, source);
         let tree = choices.tree(source, producer.output, &set, demand).unwrap_or_default();
         let elements = choices.tiled.network.graph[source].len() as f64;
-        let values = elements * firings(&choices.tiled.network, &choices.tiled.plan, source);
+        let values = elements * choices.tiled.firings[source.index()];
         let mut paid: Vec<usize> = Vec::new();
         let mut driven: Vec<NodeId> = Vec::new();
         for (place, &(to, operand)) in consumers.iter().enumerate() {

@@ -1,5 +1,7 @@
 //! `connect`: who is joined to whom, by which synapse, with which weight, delay and rule.
 
+use std::borrow::Cow;
+
 use nmc_grammar::ast::{Arg, BlockKind, Expr as Ast, ExprKind, Field, Ident};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
@@ -282,10 +284,10 @@ impl Elaborator<'_> {
                         return None;
                     };
                     let (id, block) = self.block(self.file, name, callee.span, &[kind])?;
-                    (id.file, block, args)
+                    (id.file, Cow::Borrowed(block), args)
                 }
                 // `std.synapse.delta` is meant when nothing is said.
-                (None, BlockKind::Synapse) => (self.file, super::standard("synapse", "delta")?, &[][..]),
+                (None, BlockKind::Synapse) => (self.file, Cow::Owned(super::standard("synapse", "delta")?), &[][..]),
                 (None, _) => continue,
             };
             let args = self.arguments(&block.params, file, args, ast.map_or(span, |ast| ast.span), Some(weight))?;

@@ -74,7 +74,7 @@ impl Elaborator<'_> {
         };
         let Some((id, block)) = self.block(self.file, name, callee.span, &[BlockKind::Network]) else { return };
         let file = self.file;
-        self.top(id, &block, args, network.span);
+        self.top(id, block, args, network.span);
         self.file = file;
         self.names.names.clear();
         // The network's names are not the experiment's; its outputs and inputs are found in the graph.

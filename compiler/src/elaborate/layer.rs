@@ -77,14 +77,14 @@ impl Elaborator<'_> {
             BlockKind::Encoder | BlockKind::Decoder => {
                 let from = *from.first()?;
                 let operand = if block.kind == BlockKind::Encoder { self.real(from, span)? } else { from };
-                self.code(operand, id.file, &block, args, user, span)
+                self.code(operand, id.file, block, args, user, span)
             }
             _ => {
                 let instance = match user {
                     Some(user) => user.text.clone(),
                     None => self.fresh(name).rsplit('.').next().unwrap_or(name).to_string(),
                 };
-                let outputs = self.instance(id, &block, from, args, &instance, span)?;
+                let outputs = self.instance(id, block, from, args, &instance, span)?;
                 if let [node] = outputs.values().copied().collect::<Vec<_>>()[..] {
                     return Some(node);
                 }

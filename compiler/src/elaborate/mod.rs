@@ -141,7 +141,7 @@ struct Outer {
     failed: BTreeSet<String>,
 }
 
-impl Elaborator<'_> {
+impl<'a> Elaborator<'a> {
     fn error(&mut self, code: Code, message: impl Into<String>, span: Span, label: impl Into<String>) {
         self.closer.diagnostics.push(Diagnostic::new(code, message, span, label));
     }
@@ -179,14 +179,14 @@ impl Elaborator<'_> {
         name: &str,
         span: Span,
         kinds: &[BlockKind],
-    ) -> Option<(DefId, nmc_grammar::ast::Block)> {
+    ) -> Option<(DefId, &'a nmc_grammar::ast::Block)> {
         let model = self.closer.model;
         let found = model.lookup(file, name);
         if let Some(id) = found
             && let Some(Definition::Block(block)) = model.definition(id)
         {
             if kinds.contains(&block.kind) {
-                return Some((id, block.clone()));
+                return Some((id, block));
             }
             let message = format!("`{name}` is a {}, not a {}", word(block.kind), word(kinds[0]));
             self.error(Code::E0205, message, span, format!("a {} is needed here", word(kinds[0])));

@@ -64,10 +64,10 @@ impl Elaborator<'_> {
             closer: &mut self.closer,
             file: id.file,
             scope: built_in(),
-            dynamics: named(&block),
+            dynamics: named(block),
             weight: None,
         };
-        closing.block(&block, args);
+        closing.block(block, args);
         let dynamics = closing.dynamics;
         let Some(claimed) = self.claim(&full, name.span) else { return };
         let node = self.add_population(claimed, dynamics, block.kind, shape, span);

@@ -14,6 +14,8 @@ pub struct Tiled {
     pub blocks: Vec<Block>,
     /// One for each layer that was cut by rows, in the order of layers.
     pub merges: Vec<Merge>,
+    /// How often a sample each node's output changes, by the node's index.
+    pub firings: Vec<f64>,
 }
 
 /// A piece of a layer's weight matrix on one array: it computes outputs `outputs` from inputs `inputs`.

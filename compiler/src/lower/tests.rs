@@ -107,7 +107,8 @@ fn connect(network: &mut Network, source: NodeId, target: NodeId, dynamics: Dyna
 fn program(network: Network) -> Program {
     let plan = Plan { name: "test".into(), step: Some(1e-4), ..Plan::default() };
     let chip = Chip { ideal: true, ..Chip::default() };
-    let tiled = Tiled { network, chip, plan, blocks: vec![], merges: vec![] };
+    let firings = crate::graph::firings(&network, &plan);
+    let tiled = Tiled { network, chip, plan, blocks: vec![], merges: vec![], firings };
     let converted = Converted {
         tiled,
         choices: vec![],

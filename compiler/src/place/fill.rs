@@ -6,12 +6,12 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 
 use super::distance;
-use crate::convert::graph::{operands, order};
 use crate::forms::chip::Chip;
 use crate::forms::converted::{Converted, Implementation};
 use crate::forms::network::{Connection, Network, NodeId, Operator, Pattern, PopulationKind};
 use crate::forms::placed::NodePlace;
 use crate::forms::plan::Pinned;
+use crate::graph::{operands, order};
 
 /// A tile of a core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Who sends how much to whom: bits a sample between blocks.
 
-use crate::convert::graph::operands;
 use crate::forms::chip::Domain;
 use crate::forms::converted::Converted;
 use crate::forms::network::{NodeId, Operator};
+use crate::graph::operands;
 
 /// Width of a digital word on the network, where no converter says otherwise.
 const WORD: f64 = 16.0;

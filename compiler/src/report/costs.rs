@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use nmc_program::ComponentKind;
 
-use crate::convert::graph::{firings, ticks};
 use crate::forms::chip::{Converter, Domain, Drive, Sense};
 use crate::forms::converted::Implementation;
 use crate::forms::network::Operator;
 use crate::forms::scheduled::Scheduled;
+use crate::graph::ticks;
 
 type ByKind = BTreeMap<ComponentKind, f64>;
 
@@ -57,12 +57,12 @@ fn energy(scheduled: &Scheduled) -> ByKind {
     for choice in &converted.choices {
         if let Implementation::Unit(unit) = choice.implementation {
             let unit = &chip.unit_kinds[unit];
-            let count = graph[choice.node].len() as f64 * firings(&tiled.network, &tiled.plan, choice.node);
+            let count = graph[choice.node].len() as f64 * tiled.firings[choice.node.index()];
             add(unit_kind(unit.from, unit.to), unit.energy * count);
         }
     }
     for (merge, unit) in tiled.merges.iter().zip(&converted.merge_units) {
-        let outputs = (merge.outputs.1 - merge.outputs.0) as f64 * firings(&tiled.network, &tiled.plan, merge.layer);
+        let outputs = (merge.outputs.1 - merge.outputs.0) as f64 * tiled.firings[merge.layer.index()];
         match unit {
             Some(unit) => add(ComponentKind::Unit, chip.unit_kinds[*unit].energy * outputs),
             None => {
@@ -78,7 +78,7 @@ fn energy(scheduled: &Scheduled) -> ByKind {
         let cells = (block.inputs.1 - block.inputs.0) * (block.outputs.1 - block.outputs.0) * block.columns_per_output;
         let conductance = device.g_min + 0.25 * (device.g_max - device.g_min);
         let read = cells as f64 * conductance * (0.5 * tile.read_voltage).powi(2) * tile.read_time;
-        add(ComponentKind::Cells, read * firings(&tiled.network, &tiled.plan, block.layer));
+        add(ComponentKind::Cells, read * tiled.firings[block.layer.index()]);
     }
     for place in &scheduled.placed.node_cores {
         let core = &chip.core_kinds[chip.cores[place.core]];

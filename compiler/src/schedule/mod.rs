@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 
 use nmc_grammar::diagnostic::Diagnostic;
 
-use crate::convert::graph::{firings, operands, order};
 use crate::forms::chip::{Drive, Sense};
 use crate::forms::converted::Implementation;
 use crate::forms::network::{NodeId, Operator};
 use crate::forms::placed::Placed;
 use crate::forms::scheduled::{Resource, Scheduled, Task, Transfer};
+use crate::graph::{operands, order};
 use crate::place::word_bits;
 
 /// Makes the timetable.
@@ -84,7 +84,7 @@ impl Timetable {
         let kind = &tiled.chip.core_kinds[tiled.chip.cores[core]];
         let count = kind.units.iter().find(|(of, _)| of == unit).map_or(1, |(_, count)| *count).max(1);
         let turns = tiled.network.graph[node].len().div_ceil(count) as f64;
-        let time = tiled.chip.unit_kinds[*unit].time * turns * firings(&tiled.network, &tiled.plan, node);
+        let time = tiled.chip.unit_kinds[*unit].time * turns * tiled.firings[node.index()];
         self.occupy(Task { node, block: None, core, resource: Resource::Unit(*unit), start: ready, end: ready + time })
     }
 
@@ -105,7 +105,7 @@ impl Timetable {
     /// The blocks of a layer, then its partial sums to the first block of each merge.
     fn layer(&mut self, placed: &Placed, node: NodeId) {
         let tiled = &placed.converted.tiled;
-        let often = firings(&tiled.network, &tiled.plan, node);
+        let often = tiled.firings[node.index()];
         let choice = placed.converted.choices.iter().find(|choice| choice.node == node);
         let source = operands(&tiled.network, node).first().copied();
         let mut ends: BTreeMap<usize, f64> = BTreeMap::new();

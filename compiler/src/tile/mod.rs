@@ -30,6 +30,7 @@ pub fn tile(network: &Network, chip: &Chip, plan: &Plan, diagnostics: &mut Vec<D
         plan: plan.clone(),
         blocks: Vec::new(),
         merges: Vec::new(),
+        firings: crate::graph::firings(network, plan),
     };
     if chip.ideal {
         return Some(tiled);

@@ -55,9 +55,9 @@ fn is_ideal(ast: &Ast) -> bool {
 }
 
 /// A block where it is used: `hfox_array[2](sense_bits: 8)`.
-struct Used {
+struct Used<'a> {
     id: DefId,
-    block: Block,
+    block: &'a Block,
     counts: Vec<Ast>,
     args: Vec<Arg>,
     span: Span,
@@ -74,7 +74,7 @@ fn place<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
     })
 }
 
-impl Elaborator<'_> {
+impl<'a> Elaborator<'a> {
     /// The chip an experiment names.
     pub fn deploy_chip(&mut self, ast: &Ast) {
         // `ideal` needs no `use`: it is what an experiment runs on that names no chip.
@@ -86,7 +86,7 @@ impl Elaborator<'_> {
         self.within(&used, |this, block| this.chip_fields(block));
     }
 
-    fn used(&mut self, ast: &Ast, kind: BlockKind) -> Option<Used> {
+    fn used(&mut self, ast: &Ast, kind: BlockKind) -> Option<Used<'a>> {
         let (callee, args) = match &ast.kind {
             ExprKind::Call(callee, args) => (&**callee, args.clone()),
             _ => (ast, Vec::new()),
@@ -109,7 +109,7 @@ impl Elaborator<'_> {
         let names = args.into_iter().map(|(param, term)| (param.name.text.clone(), term)).collect();
         let outer_names = std::mem::replace(&mut self.names, Scope { names, ..Scope::default() });
         let outer_file = std::mem::replace(&mut self.file, used.id.file);
-        let done = work(self, &used.block);
+        let done = work(self, used.block);
         (self.names, self.file) = (outer_names, outer_file);
         done
     }
