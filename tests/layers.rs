@@ -128,7 +128,14 @@ fn mlp(bits: Option<u32>, blocks: bool, sigma: Option<Expr>) -> Vec<f64> {
         vec![]
     };
     let converted = Converted {
-        tiled: Tiled { network: net, chip, plan, blocks: blocks_v, merges },
+        tiled: Tiled {
+            firings: nmc_compiler::graph::firings(&net, &plan),
+            network: net,
+            chip,
+            plan,
+            blocks: blocks_v,
+            merges,
+        },
         choices,
         wires: vec![],
         objective: Outcome::default(),
