@@ -125,8 +125,11 @@ fn arrives(choices: &Choices, consumer: &Alternative) -> Domain {
 fn count(choices: &Choices, wires: &[Wire]) -> BTreeMap<String, f64> {
     let mut counts = BTreeMap::new();
     for wire in wires {
-        for (&converter, count) in wire.converters.iter().zip(&wire.counts) {
-            *counts.entry(title(&choices.tiled.chip.converters[converter])).or_insert(0.0) += count;
+        for (&id, count) in wire.converters.iter().zip(&wire.counts) {
+            let converter = &choices.tiled.chip.converters[id];
+            if !converter.is_ideal() {
+                *counts.entry(title(converter)).or_insert(0.0) += count;
+            }
         }
     }
     counts
@@ -214,5 +217,13 @@ fn explain(choices: &Choices, wire: &Wire, from: &Alternative, to: &Alternative)
 pub fn joules(energy: f64) -> String {
     let scale = [(1e-3, "mJ"), (1e-6, "uJ"), (1e-9, "nJ"), (1e-12, "pJ")];
     let (unit, name) = scale.into_iter().find(|(unit, _)| energy >= *unit).unwrap_or((1e-15, "fJ"));
-    format!("{:.3} {name}", energy / unit)
+    let scaled = energy / unit;
+    let places = if scaled >= 100.0 {
+        0
+    } else if scaled >= 10.0 {
+        1
+    } else {
+        2
+    };
+    format!("{scaled:.places$} {name}")
 }

@@ -165,6 +165,13 @@ pub struct Converter {
     pub static_power: f64,
 }
 
+impl Converter {
+    /// Whether it stands for `input: ideal` or `sense: ideal`: it changes and costs nothing, so nobody counts it.
+    pub fn is_ideal(&self) -> bool {
+        self.bits.is_none() && self.energy == 0.0 && self.time == 0.0 && self.area == 0.0
+    }
+}
+
 /// A circuit that computes an elementwise function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UnitKind {

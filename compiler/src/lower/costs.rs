@@ -55,7 +55,7 @@ impl Lowering<'_> {
         let (scheduled, chip) = (self.scheduled, self.chip);
         for wire in &scheduled.placed.converted.wires {
             for (&id, &count) in wire.converters.iter().zip(&wire.counts) {
-                let Some(converter) = chip.converters.get(id) else { continue };
+                let Some(converter) = chip.converters.get(id).filter(|one| !one.is_ideal()) else { continue };
                 let name = format!("{}->{}: {}", self.name(wire.from), self.name(wire.to), title(converter));
                 self.cost(kind(converter), name, Count::PerSample(count), converter.energy);
             }

@@ -18,6 +18,15 @@ const MOST_ROWS: usize = 40;
 struct Colours<'a>(Vec<&'a str>);
 
 impl<'a> Colours<'a> {
+    /// The layers on tiles come first, so that they look the same in every picture.
+    fn of_layers(layout: &'a LayoutReport) -> Self {
+        let mut colours = Colours::default();
+        for tile in &layout.tiles {
+            colours.of(&tile.layer);
+        }
+        colours
+    }
+
     fn of(&mut self, name: &'a str) -> &'static str {
         let place = self.0.iter().position(|known| *known == name).unwrap_or_else(|| {
             self.0.push(name);
@@ -39,21 +48,53 @@ impl<'a> Colours<'a> {
     }
 }
 
-fn svg(width: f64, height: f64, body: &str) -> String {
+/// A picture and its size.
+pub struct Drawing {
+    width: f64,
+    height: f64,
+    body: String,
+}
+
+impl Drawing {
+    /// As an element of a page.
+    pub fn svg(&self) -> String {
+        let Drawing { width, height, body } = self;
+        format!(
+            "<svg xmlns='http://www.w3.org/2000/svg' width='{width:.0}' height='{height:.0}' viewBox='0 0 {width:.0} {height:.0}'>{body}</svg>"
+        )
+    }
+}
+
+/// The chip, and one sample in time where it is known, as a picture to stand by itself.
+pub fn picture(title: &str, layout: &LayoutReport) -> String {
+    let mut parts = vec![(title, floor_plan(layout))];
+    if !layout.schedule.tasks.is_empty() {
+        parts.push(("One sample in time", timetable(layout)));
+    }
+    let style = "<style>text { font: 12px system-ui, sans-serif; fill: #222 } .title { font-weight: 600; font-size: 15px }</style>";
+    let (mut body, mut y, mut width) = (String::new(), 16.0, 0.0_f64);
+    for (title, drawing) in parts {
+        body += &format!("<text class='title' x='0' y='{:.0}'>{}</text>", y + 8.0, escape(title));
+        body += &format!("<g transform='translate(0 {:.0})'>{}</g>", y + 20.0, drawing.body);
+        y += drawing.height + 44.0;
+        width = width.max(drawing.width);
+    }
+    let sheet = format!("<rect x='-16' y='0' width='{:.0}' height='{y:.0}' fill='#fff'/>", width + 32.0);
     format!(
-        "<svg xmlns='http://www.w3.org/2000/svg' width='{width:.0}' height='{height:.0}' viewBox='0 0 {width:.0} {height:.0}'>{body}</svg>"
+        "<svg xmlns='http://www.w3.org/2000/svg' width='{0:.0}' height='{y:.0}' viewBox='-16 0 {0:.0} {y:.0}'>{style}{sheet}{body}</svg>\n",
+        width + 32.0
     )
 }
 
 /// Cores where they are, with the used part of each tile in the colour of its layer, and links as wide as they are busy.
-pub fn floor_plan(layout: &LayoutReport) -> String {
+pub fn floor_plan(layout: &LayoutReport) -> Drawing {
     let columns = layout.cores.iter().map(|core| core.x + 1).max().unwrap_or(1);
     let rows = layout.cores.iter().map(|core| core.y + 1).max().unwrap_or(1);
     let cell = (900.0 / columns as f64).clamp(3.0, 96.0);
     let inner = cell * 0.84;
     let corner = |core: usize| layout.cores.get(core).map(|core| (core.x as f64 * cell, core.y as f64 * cell));
     let few = layout.cores.len() <= MOST_CORES;
-    let mut colours = Colours::default();
+    let mut colours = Colours::of_layers(layout);
     let mut body = String::new();
     for core in layout.cores.iter().filter(|core| few || core.utilisation > 0.0) {
         let (x, y) = (core.x as f64 * cell, core.y as f64 * cell);
@@ -114,11 +155,11 @@ pub fn floor_plan(layout: &LayoutReport) -> String {
     }
     let bottom = rows as f64 * cell;
     body += &colours.legend(bottom + 4.0);
-    svg(900.0_f64.max(columns as f64 * cell), bottom + 24.0, &body)
+    Drawing { width: 900.0_f64.max(columns as f64 * cell), height: bottom + 24.0, body }
 }
 
 /// One bar a name, longest first.
-pub fn bars(values: &[(&str, f64)], unit: &str) -> String {
+pub fn bars(values: &[(&str, f64)], unit: &str) -> Drawing {
     let mut values: Vec<_> = values.iter().filter(|(_, value)| *value > 0.0).collect();
     values.sort_by(|a, b| b.1.total_cmp(&a.1));
     let all = values.iter().fold(0.0, |all, (_, value)| all + value);
@@ -138,20 +179,16 @@ pub fn bars(values: &[(&str, f64)], unit: &str) -> String {
             100.0 * value / all,
         );
     }
-    svg(900.0, 24.0 * values.len() as f64 + 4.0, &body)
+    Drawing { width: 900.0, height: 24.0 * values.len() as f64 + 4.0, body }
 }
 
 /// Who works when, from a sample's start to its end.
-pub fn timetable(layout: &LayoutReport) -> String {
+pub fn timetable(layout: &LayoutReport) -> Drawing {
     let tasks = &layout.schedule.tasks;
     let end = tasks.iter().fold(f64::MIN_POSITIVE, |end, task| end.max(task.end_s));
     let mut rows: BTreeMap<(usize, &str), usize> = tasks.iter().map(|t| ((t.core, t.resource.as_str()), 0)).collect();
     rows.values_mut().enumerate().for_each(|(place, row)| *row = place);
-    let mut colours = Colours::default();
-    // Layers have the colours that they have on the chip.
-    for tile in &layout.tiles {
-        colours.of(&tile.layer);
-    }
+    let mut colours = Colours::of_layers(layout);
     let mut body = String::new();
     for ((core, resource), row) in rows.iter().take(MOST_ROWS) {
         let y = *row as f64 * 20.0 + 14.0;
@@ -182,5 +219,5 @@ pub fn timetable(layout: &LayoutReport) -> String {
         body += &format!("<text x='400' y='{axis}'>{left_out} more are not shown</text>");
     }
     body += &colours.legend(axis + 10.0);
-    svg(900.0, axis + 28.0, &body)
+    Drawing { width: 900.0, height: axis + 28.0, body }
 }

@@ -56,13 +56,13 @@ fn experiment(program: &Program) -> String {
     for (name, value) in figures.iter().filter(|(_, value)| !value.is_empty()) {
         html += &format!("<div><dt>{name}</dt><dd>{value}</dd></div>");
     }
-    html += &format!("</dl>\n<h3>Chip</h3>\n{}\n", drawing::floor_plan(layout));
-    html += &format!("<h3>Energy a sample</h3>\n{}\n", drawing::bars(&named(&layout.energy_j), "J"));
+    html += &format!("</dl>\n<h3>Chip</h3>\n{}\n", drawing::floor_plan(layout).svg());
+    html += &format!("<h3>Energy a sample</h3>\n{}\n", drawing::bars(&named(&layout.energy_j), "J").svg());
     if total(&layout.area_mm2) > 0.0 {
-        html += &format!("<h3>Area</h3>\n{}\n", drawing::bars(&named(&layout.area_mm2), "mm2"));
+        html += &format!("<h3>Area</h3>\n{}\n", drawing::bars(&named(&layout.area_mm2), "mm2").svg());
     }
     if !layout.schedule.tasks.is_empty() {
-        html += &format!("<h3>One sample in time</h3>\n{}\n", drawing::timetable(layout));
+        html += &format!("<h3>One sample in time</h3>\n{}\n", drawing::timetable(layout).svg());
     }
     html + &wires(program)
 }

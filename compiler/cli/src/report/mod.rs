@@ -21,7 +21,7 @@ pub struct Report {
     #[command(flatten)]
     settings: Settings,
     /// Only these parts
-    #[arg(long, value_delimiter = ',', conflicts_with_all = ["json", "html"], value_parser = clap::builder::PossibleValuesParser::new(text::SECTIONS.map(|(name, _)| name)))]
+    #[arg(long, value_delimiter = ',', conflicts_with_all = ["json", "html", "svg"], value_parser = clap::builder::PossibleValuesParser::new(text::SECTIONS.map(|(name, _)| name)))]
     section: Vec<String>,
     /// Prints one JSON object on standard output
     #[arg(long)]
@@ -29,6 +29,9 @@ pub struct Report {
     /// Writes one self-contained page
     #[arg(long, value_name = "OUT.html")]
     html: Option<PathBuf>,
+    /// Writes the first experiment's chip and schedule as a picture
+    #[arg(long, value_name = "OUT.svg")]
+    svg: Option<PathBuf>,
 }
 
 /// Reports every experiment.
@@ -43,9 +46,17 @@ pub fn report(report: &Report) -> Exit {
         }
     };
     let programs = &loaded.image.programs;
-    if let Some(file) = &report.html {
-        let page = html::page(&report.file.display().to_string(), programs);
-        if let Err(problem) = disk::write(file, page.as_bytes()) {
+    let page = || html::page(&report.file.display().to_string(), programs);
+    let picture = || {
+        let mapped = programs.iter().find(|program| !program.costs.layout.cores.is_empty());
+        mapped.or(programs.first()).map_or_else(String::new, |program| {
+            let title = format!("{} on {}", program.name, program.costs.layout.chip);
+            drawing::picture(&title, &program.costs.layout)
+        })
+    };
+    let written = [report.html.as_ref().map(|file| (file, page())), report.svg.as_ref().map(|file| (file, picture()))];
+    for (file, text) in written.iter().flatten() {
+        if let Err(problem) = disk::write(file, text.as_bytes()) {
             return render::placeless(&problem);
         }
     }
@@ -54,7 +65,7 @@ pub fn report(report: &Report) -> Exit {
         let each: Vec<serde_json::Value> = each.collect();
         return terminal::print(&format!("{}\n", frame(report, &each, &loaded.diagnostics)));
     }
-    if report.html.is_some() {
+    if report.html.is_some() || report.svg.is_some() {
         return Exit::Clean;
     }
     let texts: Vec<String> = programs.iter().map(|program| text::text(program, &report.section)).collect();
