@@ -15,13 +15,15 @@ pub trait Computable: Real + Default + 'static {
     const UNIT: Self::Unit;
 
     fn draw(key: Key, draw: Draw) -> Self;
+    /// Standard normal numbers of the elements from `key.element` on.
+    fn normals(key: Key, out: &mut [Self]);
     fn negate(self) -> Self;
     fn floor(self) -> Self;
     fn round(self) -> Self;
 }
 
 macro_rules! computable {
-    ($float:ty, $unit:ident, $uniform:ident, $normal:ident) => {
+    ($float:ty, $unit:ident, $uniform:ident, $normal:ident, $normals:ident) => {
         impl Computable for $float {
             type Unit = $unit;
             const UNIT: $unit = $unit;
@@ -30,6 +32,9 @@ macro_rules! computable {
                     Draw::Uniform => key.$uniform(),
                     Draw::Normal => key.$normal(),
                 }
+            }
+            fn normals(key: Key, out: &mut [Self]) {
+                crate::normals::$normals(key, out);
             }
             fn negate(self) -> Self {
                 -self
@@ -43,8 +48,8 @@ macro_rules! computable {
         }
     };
 }
-computable!(f32, Scalar32, uniform_f32, normal_f32);
-computable!(f64, Scalar64, uniform_f64, normal_f64);
+computable!(f32, Scalar32, uniform_f32, normal_f32, normals_f32);
+computable!(f64, Scalar64, uniform_f64, normal_f64, normals_f64);
 
 /// Runs kernels by reading them.
 #[derive(Debug, Clone)]

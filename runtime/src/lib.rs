@@ -12,6 +12,7 @@ pub mod math;
 pub mod matrix;
 pub mod memory;
 pub mod metrics;
+pub mod normals;
 pub mod random;
 pub mod record;
 pub mod spikes;

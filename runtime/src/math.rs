@@ -43,6 +43,7 @@ fn magic<A: Arithmetic>() -> f64 {
 }
 
 /// A polynomial by Horner's rule, coefficients from the highest power down.
+#[inline(always)]
 fn polynomial<A: Arithmetic>(on: &mut A, x: A::Number, coefficients: impl IntoIterator<Item = f64>) -> A::Number {
     let mut sum: Option<A::Number> = None;
     for coefficient in coefficients {
@@ -64,6 +65,7 @@ fn even_odd<A: Arithmetic>(on: &mut A, x: A::Number, coefficients: &[f64]) -> A:
     on.fma(odd, x, even)
 }
 
+#[inline(always)]
 fn factorial(n: u32) -> f64 {
     (1..=n).map(f64::from).product()
 }
@@ -108,6 +110,7 @@ pub fn phi1<A: Arithmetic>(on: &mut A, x: A::Number) -> A::Number {
 }
 
 /// Natural logarithm; -infinity at 0 (and for denormal numbers), NaN below.
+#[inline(always)]
 pub fn log<A: Arithmetic>(on: &mut A, x: A::Number) -> A::Number {
     let (exponent, mantissa) = on.split(x);
     let (root, half, one) = (on.number(SQRT_2), on.number(0.5), on.number(1.0));
@@ -141,6 +144,7 @@ pub fn log<A: Arithmetic>(on: &mut A, x: A::Number) -> A::Number {
 }
 
 /// cos(2 pi x) for x in [0, 1).
+#[inline(always)]
 pub fn cos_turns<A: Arithmetic>(on: &mut A, x: A::Number) -> A::Number {
     // cos(2 pi x) = 2 sin(pi (x - 1/2))^2 - 1
     let (half, pi) = (on.number(0.5), on.number(PI));
@@ -208,9 +212,11 @@ macro_rules! scalar {
             fn unless(&mut self, truth: bool, short: $float, long: impl FnOnce(&mut Self) -> $float) -> $float {
                 if truth { short } else { long(self) }
             }
+            #[inline(always)]
             fn scale(&mut self, a: $float, k_shifted: $float) -> $float {
                 <$float>::from_bits(a.to_bits().wrapping_add(k_shifted.to_bits() << $mantissa))
             }
+            #[inline(always)]
             fn split(&mut self, a: $float) -> ($float, $float) {
                 let bits = a.to_bits();
                 let anchored = <$float>::from_bits((bits >> $mantissa) | $anchor.to_bits());

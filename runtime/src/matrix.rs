@@ -148,20 +148,16 @@ pub fn multiply<T: Computable + Product>(
         }
         let mut variance = vec![T::default(); lanes * cols];
         T::product(lanes, rows, cols, &x, &effective.variance, &mut variance);
-        for (index, (value, variance)) in y.iter_mut().zip(&variance).enumerate() {
-            let (lane, element) = (index / cols, (index % cols) as u32);
-            let sample = clock.sample as u32 + lane as u32;
-            let key = Key {
-                seed: clock.seed,
-                component: matrix.component,
-                element,
-                number: 0,
-                tick: clock.tick as u32,
-                sample,
-            };
-            let sigma = unit.square_root(*variance);
-            let noise = unit.multiply(sigma, T::draw(key, nmc_program::Draw::Normal));
-            *value = unit.add(*value, noise);
+        let mut normals = vec![T::default(); cols];
+        let lanes = y.chunks_exact_mut(cols).zip(variance.chunks_exact(cols)).take(used);
+        for (lane, (values, variances)) in lanes.enumerate() {
+            let (component, tick, sample) = (matrix.component, clock.tick as u32, clock.sample as u32 + lane as u32);
+            T::normals(Key { seed: clock.seed, component, element: 0, number: 0, tick, sample }, &mut normals);
+            for ((value, variance), normal) in values.iter_mut().zip(variances).zip(&normals) {
+                let sigma = unit.square_root(*variance);
+                let noise = unit.multiply(sigma, *normal);
+                *value = unit.add(*value, noise);
+            }
         }
     }
     for lane in 0..lanes {

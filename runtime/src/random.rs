@@ -22,8 +22,15 @@ pub struct Key {
 impl Key {
     /// 128 random bits.
     pub fn bits(self) -> [u32; 4] {
+        let (key, counter) = self.start();
+        philox(key, counter)
+    }
+
+    /// Philox's key and counter.
+    #[inline(always)]
+    pub fn start(self) -> ([u32; 2], [u32; 4]) {
         let high = (self.seed >> 32) as u32;
-        philox([self.seed as u32, self.component], [self.element, self.number ^ high, self.tick, self.sample])
+        ([self.seed as u32, self.component], [self.element, self.number ^ high, self.tick, self.sample])
     }
 
     /// Uniform in [0, 1), with 24 bits.
@@ -39,26 +46,38 @@ impl Key {
 
     /// Standard normal, by Box and Muller's method.
     pub fn normal_f32(self) -> f32 {
-        let [a, _, c, _] = self.bits();
-        let first = ((a >> 8) + 1) as f32 * (1.0 / 16_777_216.0);
-        let second = (c >> 8) as f32 * (1.0 / 16_777_216.0);
+        let (first, second) = Key::pair_f32(self.bits());
         box_muller(&mut math::Scalar32, first, second)
+    }
+
+    /// Uniform in (0, 1] and in [0, 1).
+    #[inline(always)]
+    pub fn pair_f32([a, _, c, _]: [u32; 4]) -> (f32, f32) {
+        (((a >> 8) + 1) as f32 * (1.0 / 16_777_216.0), (c >> 8) as f32 * (1.0 / 16_777_216.0))
+    }
+
+    /// Uniform in (0, 1] and in [0, 1).
+    #[inline(always)]
+    pub fn pair_f64([a, b, c, d]: [u32; 4]) -> (f64, f64) {
+        (1.0 - unit_interval(a, b), unit_interval(c, d))
     }
 
     /// Standard normal, by Box and Muller's method.
     pub fn normal_f64(self) -> f64 {
-        let [a, b, c, d] = self.bits();
-        box_muller(&mut math::Scalar64, 1.0 - unit_interval(a, b), unit_interval(c, d))
+        let (first, second) = Key::pair_f64(self.bits());
+        box_muller(&mut math::Scalar64, first, second)
     }
 }
 
+#[inline(always)]
 fn unit_interval(high: u32, low: u32) -> f64 {
     let bits = (u64::from(high) << 32) | u64::from(low);
     (bits >> 11) as f64 * (1.0 / 9_007_199_254_740_992.0)
 }
 
 /// sqrt(-2 ln first) cos(2 pi second)
-fn box_muller<A: Arithmetic>(on: &mut A, first: A::Number, second: A::Number) -> A::Number {
+#[inline(always)]
+pub fn box_muller<A: Arithmetic>(on: &mut A, first: A::Number, second: A::Number) -> A::Number {
     let log = math::log(on, first);
     let minus_two = on.number(-2.0);
     let square = on.multiply(minus_two, log);
@@ -70,17 +89,29 @@ fn box_muller<A: Arithmetic>(on: &mut A, first: A::Number, second: A::Number) ->
 /// Ten rounds of Philox4x32.
 pub fn philox(mut key: [u32; 2], mut counter: [u32; 4]) -> [u32; 4] {
     for _ in 0..10 {
-        let first = u64::from(0xD251_1F53_u32) * u64::from(counter[0]);
-        let second = u64::from(0xCD9E_8D57_u32) * u64::from(counter[2]);
-        counter = [
-            (second >> 32) as u32 ^ counter[1] ^ key[0],
-            second as u32,
-            (first >> 32) as u32 ^ counter[3] ^ key[1],
-            first as u32,
-        ];
-        key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
+        counter = philox_round(key, counter);
+        key = next_key(key);
     }
     counter
+}
+
+/// One round.
+#[inline(always)]
+pub fn philox_round(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
+    let first = u64::from(0xD251_1F53_u32) * u64::from(counter[0]);
+    let second = u64::from(0xCD9E_8D57_u32) * u64::from(counter[2]);
+    [
+        (second >> 32) as u32 ^ counter[1] ^ key[0],
+        second as u32,
+        (first >> 32) as u32 ^ counter[3] ^ key[1],
+        first as u32,
+    ]
+}
+
+/// The key of the round after.
+#[inline(always)]
+pub fn next_key(key: [u32; 2]) -> [u32; 2] {
+    [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)]
 }
 
 #[cfg(test)]
