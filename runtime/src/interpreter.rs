@@ -15,15 +15,15 @@ pub trait Computable: Real + Default + 'static {
     const UNIT: Self::Unit;
 
     fn draw(key: Key, draw: Draw) -> Self;
-    /// Standard normal numbers of the elements from `key.element` on.
-    fn normals(key: Key, out: &mut [Self]);
+    /// The same for the elements from `key.element` on.
+    fn draw_all(key: Key, draw: Draw, out: &mut [Self]);
     fn negate(self) -> Self;
     fn floor(self) -> Self;
     fn round(self) -> Self;
 }
 
 macro_rules! computable {
-    ($float:ty, $unit:ident, $uniform:ident, $normal:ident, $normals:ident) => {
+    ($float:ty, $unit:ident, $uniform:ident, $normal:ident, $uniforms:ident, $normals:ident) => {
         impl Computable for $float {
             type Unit = $unit;
             const UNIT: $unit = $unit;
@@ -33,8 +33,11 @@ macro_rules! computable {
                     Draw::Normal => key.$normal(),
                 }
             }
-            fn normals(key: Key, out: &mut [Self]) {
-                crate::normals::$normals(key, out);
+            fn draw_all(key: Key, draw: Draw, out: &mut [Self]) {
+                match draw {
+                    Draw::Normal => crate::random::block::$normals(key, out),
+                    Draw::Uniform => crate::random::block::$uniforms(key, out),
+                }
             }
             fn negate(self) -> Self {
                 -self
@@ -48,8 +51,8 @@ macro_rules! computable {
         }
     };
 }
-computable!(f32, Scalar32, uniform_f32, normal_f32, normals_f32);
-computable!(f64, Scalar64, uniform_f64, normal_f64, normals_f64);
+computable!(f32, Scalar32, uniform_f32, normal_f32, uniforms_f32, normals_f32);
+computable!(f64, Scalar64, uniform_f64, normal_f64, uniforms_f64, normals_f64);
 
 /// Runs kernels by reading them.
 #[derive(Debug, Clone)]

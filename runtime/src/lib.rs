@@ -12,7 +12,6 @@ pub mod math;
 pub mod matrix;
 pub mod memory;
 pub mod metrics;
-pub mod normals;
 pub mod random;
 pub mod record;
 pub mod spikes;

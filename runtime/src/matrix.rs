@@ -1,6 +1,6 @@
 //! Matrices: weights into conductances and back, and products with read noise.
 
-use nmc_program::{Matrix, Program, WeightSource};
+use nmc_program::{Draw, Matrix, Program, WeightSource};
 
 use crate::interpreter::Computable;
 use crate::jit::product::Product;
@@ -152,7 +152,8 @@ pub fn multiply<T: Computable + Product>(
         let lanes = y.chunks_exact_mut(cols).zip(variance.chunks_exact(cols)).take(used);
         for (lane, (values, variances)) in lanes.enumerate() {
             let (component, tick, sample) = (matrix.component, clock.tick as u32, clock.sample as u32 + lane as u32);
-            T::normals(Key { seed: clock.seed, component, element: 0, number: 0, tick, sample }, &mut normals);
+            let key = Key { seed: clock.seed, component, element: 0, number: 0, tick, sample };
+            T::draw_all(key, Draw::Normal, &mut normals);
             for ((value, variance), normal) in values.iter_mut().zip(variances).zip(&normals) {
                 let sigma = unit.square_root(*variance);
                 let noise = unit.multiply(sigma, *normal);

@@ -2,7 +2,7 @@
 
 use crate::interpreter::Computable;
 use crate::random::Key;
-use nmc_program::Draw;
+use nmc_program::{Draw, Inst, Kernel};
 
 /// What a generated function is given.
 #[repr(C)]
@@ -10,6 +10,8 @@ use nmc_program::Draw;
 pub struct Args {
     /// First element of each slot's array in this lane.
     pub slots: *const *mut u8,
+    /// Random numbers of the elements, drawn ahead, for each of the kernel's `draws`; null for listed elements.
+    pub draws: *const *const u8,
     /// Elements (or positions in `list`) `start .. end`.
     pub start: u64,
     pub end: u64,
@@ -22,6 +24,19 @@ pub struct Args {
     pub seed: u64,
     pub tick: u64,
     pub sample: u64,
+}
+
+/// The different random numbers a kernel draws for an element.
+pub fn draws(kernel: &Kernel) -> Vec<(Draw, u32)> {
+    let mut found: Vec<(Draw, u32)> = Vec::new();
+    for inst in &kernel.body {
+        if let Inst::Random { draw, number } = *inst
+            && !found.contains(&(draw, number))
+        {
+            found.push((draw, number));
+        }
+    }
+    found
 }
 
 /// Name, address, and how many numbers it takes.

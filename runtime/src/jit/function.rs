@@ -20,7 +20,7 @@ fn field(builder: &mut FunctionBuilder, args: Value, offset: usize) -> Value {
     builder.ins().load(types::I64, MemFlagsData::trusted(), args, offset as i32)
 }
 
-fn frame<const WIDE: bool>(builder: &mut FunctionBuilder, kernel: &Kernel, calls: Calls) -> Frame {
+fn frame<const WIDE: bool>(builder: &mut FunctionBuilder, kernel: &Kernel, calls: Calls, ahead: bool) -> Frame {
     let entry = builder.create_block();
     builder.append_block_params_for_function_params(entry);
     builder.switch_to_block(entry);
@@ -29,7 +29,11 @@ fn frame<const WIDE: bool>(builder: &mut FunctionBuilder, kernel: &Kernel, calls
     let slots = (0..kernel.slots.len()).map(|slot| field(builder, table, slot * 8)).collect();
     let time = builder.ins().load(types::F64, MemFlagsData::trusted(), args, offset_of!(Args, time) as i32);
     let time = if WIDE { time } else { builder.ins().fdemote(types::F32, time) };
-    Frame { args, slots, time, calls }
+    let draws = if ahead { super::calls::draws(kernel) } else { Vec::new() };
+    let table = (!draws.is_empty()).then(|| field(builder, args, offset_of!(Args, draws)));
+    let ahead = draws.into_iter().enumerate().zip(table.into_iter().cycle());
+    let ahead = ahead.map(|((index, draw), table)| (draw, field(builder, table, index * 8))).collect();
+    Frame { args, slots, time, calls, ahead }
 }
 
 /// A loop from `start` while `start + step <= end`; gives the index after it. `turn` emits the work at an index.
@@ -61,7 +65,7 @@ pub fn dense<const WIDE: bool>(
     calls: Calls,
     fma: bool,
 ) -> Result<(), String> {
-    let frame = frame::<WIDE>(builder, kernel, calls);
+    let frame = frame::<WIDE>(builder, kernel, calls, true);
     let end = field(builder, frame.args, offset_of!(Args, end));
     let spikes = field(builder, frame.args, offset_of!(Args, spikes));
     let zero = builder.ins().iconst(types::I64, 0);
@@ -133,7 +137,7 @@ pub fn indexed<const WIDE: bool>(
     calls: Calls,
     fma: bool,
 ) -> Result<(), String> {
-    let frame = frame::<WIDE>(builder, kernel, calls);
+    let frame = frame::<WIDE>(builder, kernel, calls, false);
     let start = field(builder, frame.args, offset_of!(Args, start));
     let end = field(builder, frame.args, offset_of!(Args, end));
     let list = field(builder, frame.args, offset_of!(Args, list));

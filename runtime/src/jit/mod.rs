@@ -16,7 +16,9 @@ use cranelift_module::{FuncId, Linkage, Module};
 use nmc_program::{Access, Effect, Initial, Kernel, KernelId, Len, Op, Program};
 
 use crate::fuse::fuse;
+use crate::interpreter::Computable;
 use crate::math::has_fma;
+use crate::random::Key;
 use crate::state::{Buffer, Clock, Indices, Kernels, Real, Synapses, spike_bytes};
 use body::Calls;
 use calls::Args;
@@ -138,12 +140,24 @@ impl Jit {
 
 fn args(clock: Clock) -> Args {
     let null = std::ptr::null();
-    let (spikes, slots) = (std::ptr::null_mut(), std::ptr::null());
+    let (spikes, slots, draws) = (std::ptr::null_mut(), std::ptr::null(), std::ptr::null());
     let Clock { seed, tick, sample, time } = clock;
-    Args { slots, start: 0, end: 0, list: null, sources: null, targets: null, spikes, time, seed, tick, sample }
+    Args { slots, draws, start: 0, end: 0, list: null, sources: null, targets: null, spikes, time, seed, tick, sample }
 }
 
-impl<T: Real> Kernels<T> for Jit {
+/// Random numbers of the elements below `len`, for each of the kernel's draws.
+fn draw_ahead<T: Computable>(kernel: &Kernel, len: usize, clock: Clock) -> Vec<Vec<T>> {
+    let (tick, sample) = (clock.tick as u32, clock.sample as u32);
+    let drawn = calls::draws(kernel).into_iter().map(|(draw, number)| {
+        let key = Key { seed: clock.seed, component: kernel.component, element: 0, number, tick, sample };
+        let mut numbers = vec![T::default(); len];
+        T::draw_all(key, draw, &mut numbers);
+        numbers
+    });
+    drawn.collect()
+}
+
+impl<T: Computable> Kernels<T> for Jit {
     fn dense(
         &self,
         kernel: KernelId,
@@ -176,6 +190,9 @@ impl<T: Real> Kernels<T> for Jit {
                 self.kernels[kernel.index()].body.iter().any(|inst| matches!(inst, nmc_program::Inst::Spike(_)));
             assert!(!marks, "a kernel marks spikes that nobody takes");
         }
+        let ahead = draw_ahead::<T>(&self.kernels[kernel.index()], len, clock);
+        let tables: Vec<*const u8> = ahead.iter().map(|numbers| numbers.as_ptr().cast()).collect();
+        args.draws = tables.as_ptr();
         self.call(code, kernel, buffers, lane, len, args);
     }
 

@@ -1,12 +1,15 @@
-//! Standard normal numbers, many at a time: for consecutive elements the bits that `Key::normal_f32` and `normal_f64` give.
+//! Random numbers of consecutive elements, many at a time, with the bits that `Key` gives one by one.
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::{Key, box_muller, next_key, philox_round};
 use crate::math::{self, Arithmetic, has_fma};
-use crate::random::{Key, box_muller, philox_round};
 
 macro_rules! block {
-    ($name:ident, $work:ident, $fill:ident, $float:ty, $bits:ty, $len:literal, $scalar:ident, $wide:literal, $normal:ident, $pair:ident) => {
+    (
+        $name:ident, $work:ident, $float:ty, $bits:ty, $len:literal, $scalar:ident, $wide:literal, $pair:ident, $unit:ident,
+        $normals:ident, $uniforms:ident
+    ) => {
         /// A block of numbers, in loops that become vector code.
         struct $name {
             fused: bool,
@@ -153,9 +156,10 @@ macro_rules! block {
             }
         }
 
-        /// What is done with the best vectors there are.
+        /// Numbers for `out`, in blocks, with the best vectors there are.
         struct $work<'a> {
             key: Key,
+            normal: bool,
             out: &'a mut [$float],
         }
 
@@ -165,54 +169,57 @@ macro_rules! block {
             #[inline(always)]
             fn with_simd<S: Simd>(self, _: S) {
                 let mut on = $name { fused: has_fma() };
-                let (key, mut first) = (self.key, self.key.element);
-                let (blocks, rest) = self.out.as_chunks_mut::<$len>();
-                for block in blocks {
-                    let words = words::<$len>(Key { element: first, ..key });
-                    let (mut radius, mut angle) = ([0.0; $len], [0.0; $len]);
+                for (index, out) in self.out.chunks_mut($len).enumerate() {
+                    let element = self.key.element.wrapping_add((index * $len) as u32);
+                    let words = words::<$len>(Key { element, ..self.key });
+                    let (mut first, mut second) = ([0.0; $len], [0.0; $len]);
                     for i in 0..$len {
-                        (radius[i], angle[i]) = Key::$pair([words[0][i], words[1][i], words[2][i], words[3][i]]);
+                        let of_element = [words[0][i], words[1][i], words[2][i], words[3][i]];
+                        if self.normal {
+                            (first[i], second[i]) = Key::$pair(of_element);
+                        } else {
+                            first[i] = Key::$unit(of_element);
+                        }
                     }
-                    *block = box_muller(&mut on, radius, angle);
-                    first = first.wrapping_add($len);
-                }
-                for value in rest {
-                    *value = Key { element: first, ..key }.$normal();
-                    first = first.wrapping_add(1);
+                    let block = if self.normal { box_muller(&mut on, first, second) } else { first };
+                    match <&mut [$float; $len]>::try_from(&mut *out) {
+                        Ok(whole) => *whole = block,
+                        Err(_) => out.copy_from_slice(&block[..out.len()]),
+                    }
                 }
             }
         }
 
-        /// Fills `out` with the numbers of the elements from `key.element` on.
-        pub fn $fill(key: Key, out: &mut [$float]) {
-            Arch::new().dispatch($work { key, out });
+        /// Standard normal numbers of the elements from `key.element` on.
+        pub fn $normals(key: Key, out: &mut [$float]) {
+            Arch::new().dispatch($work { key, normal: true, out });
+        }
+
+        /// Uniform numbers of the elements from `key.element` on.
+        pub fn $uniforms(key: Key, out: &mut [$float]) {
+            Arch::new().dispatch($work { key, normal: false, out });
         }
     };
 }
 
-block!(Block32, Fill32, normals_f32, f32, u32, 16, Scalar32, false, normal_f32, pair_f32);
-block!(Block64, Fill64, normals_f64, f64, u64, 8, Scalar64, true, normal_f64, pair_f64);
+block!(Block32, Fill32, f32, u32, 16, Scalar32, false, pair_f32, unit_f32, normals_f32, uniforms_f32);
+block!(Block64, Fill64, f64, u64, 8, Scalar64, true, pair_f64, unit_f64, normals_f64, uniforms_f64);
 
 /// `Key::bits` of consecutive elements, word by word.
 #[inline(always)]
 fn words<const N: usize>(key: Key) -> [[u32; N]; 4] {
-    let (round_key, counter) = key.start();
-    let mut words = counter.map(
-        #[inline(always)]
-        |word| [word; N],
-    );
-    for (i, element) in words[0].iter_mut().enumerate() {
+    let (mut round_key, [element, number, tick, sample]) = key.start();
+    let (mut a, mut b, mut c, mut d) = ([element; N], [number; N], [tick; N], [sample; N]);
+    for (i, element) in a.iter_mut().enumerate() {
         *element = element.wrapping_add(i as u32);
     }
-    let mut round_key = round_key;
     for _ in 0..10 {
         for i in 0..N {
-            let next = philox_round(round_key, [words[0][i], words[1][i], words[2][i], words[3][i]]);
-            (words[0][i], words[1][i], words[2][i], words[3][i]) = (next[0], next[1], next[2], next[3]);
+            [a[i], b[i], c[i], d[i]] = philox_round(round_key, [a[i], b[i], c[i], d[i]]);
         }
-        round_key = crate::random::next_key(round_key);
+        round_key = next_key(round_key);
     }
-    words
+    [a, b, c, d]
 }
 
 #[cfg(test)]
@@ -230,6 +237,12 @@ mod tests {
             for i in 0..len {
                 assert_eq!(narrow[i].to_bits(), one(i).normal_f32().to_bits());
                 assert_eq!(wide[i].to_bits(), one(i).normal_f64().to_bits());
+            }
+            uniforms_f32(key, &mut narrow);
+            uniforms_f64(key, &mut wide);
+            for i in 0..len {
+                assert_eq!(narrow[i].to_bits(), one(i).uniform_f32().to_bits());
+                assert_eq!(wide[i].to_bits(), one(i).uniform_f64().to_bits());
             }
         }
     }

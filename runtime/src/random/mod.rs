@@ -1,5 +1,7 @@
 //! Counter-based random numbers: Philox4x32-10 (Salmon et al., SC 2011), so that nothing depends on the order of evaluation.
 
+pub mod block;
+
 use crate::math::{self, Arithmetic};
 
 /// What a random number depends on, and all it depends on.
@@ -28,19 +30,28 @@ impl Key {
 
     /// Philox's key and counter.
     #[inline(always)]
-    pub fn start(self) -> ([u32; 2], [u32; 4]) {
+    fn start(self) -> ([u32; 2], [u32; 4]) {
         let high = (self.seed >> 32) as u32;
         ([self.seed as u32, self.component], [self.element, self.number ^ high, self.tick, self.sample])
     }
 
     /// Uniform in [0, 1), with 24 bits.
     pub fn uniform_f32(self) -> f32 {
-        (self.bits()[0] >> 8) as f32 * (1.0 / 16_777_216.0)
+        Key::unit_f32(self.bits())
     }
 
     /// Uniform in [0, 1), with 53 bits.
     pub fn uniform_f64(self) -> f64 {
-        let [a, b, _, _] = self.bits();
+        Key::unit_f64(self.bits())
+    }
+
+    #[inline(always)]
+    fn unit_f32([a, ..]: [u32; 4]) -> f32 {
+        (a >> 8) as f32 * (1.0 / 16_777_216.0)
+    }
+
+    #[inline(always)]
+    fn unit_f64([a, b, ..]: [u32; 4]) -> f64 {
         unit_interval(a, b)
     }
 
@@ -52,13 +63,13 @@ impl Key {
 
     /// Uniform in (0, 1] and in [0, 1).
     #[inline(always)]
-    pub fn pair_f32([a, _, c, _]: [u32; 4]) -> (f32, f32) {
+    fn pair_f32([a, _, c, _]: [u32; 4]) -> (f32, f32) {
         (((a >> 8) + 1) as f32 * (1.0 / 16_777_216.0), (c >> 8) as f32 * (1.0 / 16_777_216.0))
     }
 
     /// Uniform in (0, 1] and in [0, 1).
     #[inline(always)]
-    pub fn pair_f64([a, b, c, d]: [u32; 4]) -> (f64, f64) {
+    fn pair_f64([a, b, c, d]: [u32; 4]) -> (f64, f64) {
         (1.0 - unit_interval(a, b), unit_interval(c, d))
     }
 
@@ -77,7 +88,7 @@ fn unit_interval(high: u32, low: u32) -> f64 {
 
 /// sqrt(-2 ln first) cos(2 pi second)
 #[inline(always)]
-pub fn box_muller<A: Arithmetic>(on: &mut A, first: A::Number, second: A::Number) -> A::Number {
+fn box_muller<A: Arithmetic>(on: &mut A, first: A::Number, second: A::Number) -> A::Number {
     let log = math::log(on, first);
     let minus_two = on.number(-2.0);
     let square = on.multiply(minus_two, log);
@@ -97,7 +108,7 @@ pub fn philox(mut key: [u32; 2], mut counter: [u32; 4]) -> [u32; 4] {
 
 /// One round.
 #[inline(always)]
-pub fn philox_round(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
+fn philox_round(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
     let first = u64::from(0xD251_1F53_u32) * u64::from(counter[0]);
     let second = u64::from(0xCD9E_8D57_u32) * u64::from(counter[2]);
     [
@@ -110,7 +121,7 @@ pub fn philox_round(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
 
 /// The key of the round after.
 #[inline(always)]
-pub fn next_key(key: [u32; 2]) -> [u32; 2] {
+fn next_key(key: [u32; 2]) -> [u32; 2] {
     [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)]
 }
 
