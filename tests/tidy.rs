@@ -14,7 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("nmc", &["nmc-grammar", "nmc-stdlib", "nmc-compiler", "nmc-program", "nmc-runtime"]),
     ("nmc-tests", &[]),
 ];
-const LONGEST_FILE: usize = 600;
+const LONGEST_FILE: usize = 400;
 const VAGUE_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "core", "manager", "misc"];
 
 fn root() -> PathBuf {

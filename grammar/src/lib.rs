@@ -8,6 +8,7 @@ mod layout;
 mod message;
 pub mod parse;
 pub mod span;
+mod strange;
 pub mod suggest;
 pub mod token;
 mod tree;

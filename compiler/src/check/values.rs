@@ -7,7 +7,8 @@ use nmc_grammar::suggest::closest;
 
 use super::fields::{Holds, OPTIONS, field_key, fields, properties};
 use super::{Checker, suggestion, unknown};
-use crate::elaborate::term::{FUNCTIONS, Scope};
+use crate::elaborate::functions::FUNCTIONS;
+use crate::elaborate::term::Scope;
 use crate::quantity::Dimension;
 use crate::units::type_dimension;
 

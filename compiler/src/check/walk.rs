@@ -122,7 +122,7 @@ pub fn is_scalar(expr: &Expr, known: &dyn Fn(&str) -> bool) -> bool {
         ExprKind::Binary(_, a, b) => is_scalar(a, known) && is_scalar(b, known),
         ExprKind::If(c, a, b) => is_scalar(c, known) && is_scalar(a, known) && is_scalar(b, known),
         ExprKind::Call(callee, args) => {
-            matches!(&callee.kind, ExprKind::Name(name) if crate::elaborate::term::is_function(name))
+            matches!(&callee.kind, ExprKind::Name(name) if crate::elaborate::functions::is_function(name))
                 && args.iter().all(|arg| is_scalar(&arg.value, known))
         }
         ExprKind::Text(_)

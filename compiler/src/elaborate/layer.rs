@@ -6,8 +6,8 @@ use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 
+use super::functions::FUNCTIONS;
 use super::signal::{Kind, Value};
-use super::term::FUNCTIONS;
 use super::{Elaborator, operand};
 use crate::forms::network::{Logical, NodeId, Operator, Weights};
 use crate::quantity::Dimension;

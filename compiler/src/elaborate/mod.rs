@@ -3,16 +3,20 @@
 // Statements and expressions are many; each place takes the few it has a meaning for.
 #![allow(clippy::wildcard_enum_match_arm)]
 
+mod calibration;
 mod connection;
 mod data;
 mod deploy;
 pub(crate) mod equations;
 mod experiment;
 mod failed;
+mod flow;
+pub mod functions;
 mod hardware;
 mod interface;
 mod layer;
 mod literal;
+mod measure;
 mod operand;
 pub(crate) mod population;
 mod present;

@@ -1,15 +1,13 @@
 //! Cells of arrays: what programming leaves behind, in the order target, programming noise, faults, read noise, fold.
 
-use nmc_program::{Access, Binary, Cells, Compare, Draw, Initial, Len, MatrixId, Op};
+use nmc_program::{Binary, Cells, Compare, Draw, Initial, Len, MatrixId, Op};
 
 use super::Lowering;
 use super::expression;
-use super::kernel::Builder;
+use super::kernel::{Builder, OWN};
 use crate::forms::chip::{Device, WeightScheme};
 use crate::forms::equations::Symbol;
 use crate::forms::network::NodeId;
-
-const OWN: Access = Access::Element { offset: 0 };
 
 impl Lowering<'_> {
     /// Puts a matrix on cells of a tile kind.

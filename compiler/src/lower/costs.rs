@@ -1,11 +1,14 @@
 //! Costs: which events of a run take how much energy, as the chip's description says. The ideal chip costs nothing.
 
+use std::collections::BTreeSet;
+
 use nmc_program::{ComponentKind, ConnectionId, Cost, Count, MatrixId, Op};
 
 use super::Lowering;
 use crate::forms::chip::{Converter, Domain};
 use crate::forms::converted::Implementation;
-use crate::forms::network::Operator;
+use crate::forms::network::{NodeId, Operator};
+use crate::place::distance;
 
 impl Lowering<'_> {
     pub fn count_costs(&mut self) {
@@ -22,6 +25,7 @@ impl Lowering<'_> {
         self.merges_cost();
         self.neurons_cost();
         self.transfers_cost();
+        self.spike_hops_cost();
         self.host_cost();
     }
 
@@ -142,6 +146,28 @@ impl Lowering<'_> {
             let hops = transfer.route.len().saturating_sub(1) as f64;
             let name = format!("{}->{}", self.name(transfer.from), self.name(transfer.to));
             self.cost(ComponentKind::Network, name, Count::PerSample(transfer.bits * hops), mesh.energy_per_bit);
+        }
+    }
+
+    /// A spike goes as a flit to every other core that holds targets of its population, once however many connections lead there.
+    fn spike_hops_cost(&mut self) {
+        let (scheduled, chip) = (self.scheduled, self.chip);
+        let places = &scheduled.placed.node_cores;
+        for source in places {
+            let Some(population) = self.populations.get(&source.node) else { continue };
+            let Some(&group) = self.groups.get(&source.node) else { continue };
+            let targets = |connection: &&crate::forms::network::Connection| connection.source == source.node;
+            let targets: BTreeSet<NodeId> =
+                self.network.connections.iter().filter(targets).map(|connection| connection.target).collect();
+            let cores: BTreeSet<usize> =
+                places.iter().filter(|place| targets.contains(&place.node)).map(|place| place.core).collect();
+            let hops: f64 = cores.iter().map(|&core| distance(chip, source.core, core)).sum();
+            if hops > 0.0 {
+                let share = (source.elements.1 - source.elements.0) as f64 / population.len.max(1) as f64;
+                let flit = chip.mesh.flit_bits * chip.mesh.energy_per_bit;
+                let name = format!("{}: spikes to other cores", self.name(source.node));
+                self.cost(ComponentKind::Network, name, Count::Spikes(group, share), hops * flit);
+            }
         }
     }
 

@@ -6,6 +6,9 @@ use nmc_program::{Access, ArrayId, Binary, Compare, Draw, Inst, Kernel, Slot, Un
 use super::algebra;
 use crate::forms::equations::Function;
 
+/// An element's own number.
+pub const OWN: Access = Access::Element { offset: 0 };
+
 /// A kernel in the making. Loads see the values from before the kernel; stores happen at its end.
 #[derive(Debug, Default)]
 pub struct Builder {

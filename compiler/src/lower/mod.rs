@@ -24,6 +24,7 @@ mod synapses;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod update;
 
 use std::collections::BTreeMap;
 

@@ -5,7 +5,8 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::suggest::closest;
 
-use super::super::term::{FUNCTIONS, Term};
+use super::super::functions::FUNCTIONS;
+use super::super::term::Term;
 use super::{AREA, ENERGY, Elaborator, POWER, domain_word, place};
 use crate::forms::chip::{Converter, Domain, UnitKind};
 use crate::forms::equations::{Expr, Symbol};

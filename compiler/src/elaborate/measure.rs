@@ -1,0 +1,186 @@
+//! What is expected and measured of a phase: labels, targets, accuracy and other numbers.
+
+use nmc_grammar::ast::{BinaryOp, Expr as Ast, ExprKind, Ident};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::suggest::closest;
+use nmc_program::{Aggregate, ArrayId, Metric, MetricKind, TensorId};
+
+use super::Elaborator;
+use crate::forms::network::{Logical, NodeId, Operator, Weights};
+use crate::forms::plan::{Phase, PhaseKind};
+
+/// Measures of an output, and whether they compare it with a target.
+const MEASURES: &[(&str, bool)] =
+    &[("nrmse", true), ("mse", true), ("mean", false), ("std", false), ("min", false), ("max", false), ("sum", false)];
+
+impl Elaborator<'_> {
+    /// `argmax(scores) == labels` or `y == target`.
+    pub fn expect(&mut self, condition: &Ast, phase: &mut Phase) -> Option<()> {
+        let wrong = |this: &mut Self| {
+            let message = "what is expected compares an output with data";
+            let wrong = Diagnostic::new(Code::E0417, message, condition.span, "not such a comparison");
+            let help = "such as `argmax(scores) == digits.y` or `y == series.x[1..2001]`";
+            this.closer.diagnostics.push(wrong.with_help(help));
+        };
+        let ExprKind::Binary(BinaryOp::Equal, a, b) = &condition.kind else {
+            wrong(self);
+            return None;
+        };
+        let (output, data) = if self.kind(a) == super::signal::Kind::Data { (b, a) } else { (a, b) };
+        if let ExprKind::Call(callee, args) = &output.kind
+            && matches!(&callee.kind, ExprKind::Name(name) if name == "argmax")
+            && let [arg] = &args[..]
+        {
+            let node = self.output(&arg.value)?;
+            let labels = self.labels(data, node, phase)?;
+            let kind = MetricKind::Accuracy { output: ArrayId(node.index() as u32), labels };
+            phase.metrics.push(Metric { name: String::from("accuracy"), kind });
+            if phase.kind == PhaseKind::Train {
+                self.error(Code::E0415, "training fits an output to numbers", condition.span, "labels are no numbers");
+                return None;
+            }
+            return Some(());
+        }
+        if !matches!(output.kind, ExprKind::Name(_)) || phase.kind != PhaseKind::Train {
+            wrong(self);
+            return None;
+        }
+        let node = self.output(output)?;
+        let target = self.target(data, node, phase)?;
+        if !self.is_fitted(node) {
+            let name = self.network.graph[node].name.clone();
+            let nothing = Diagnostic::new(
+                Code::E0415,
+                format!("nothing behind `{name}` can be fitted"),
+                output.span,
+                "nothing to train",
+            );
+            let help = "its last layer must be a `dense(1, fit: ridge(1e-6))`";
+            self.closer.diagnostics.push(nothing.with_help(help));
+            return None;
+        }
+        phase.target = Some((node, target));
+        Some(())
+    }
+
+    /// Whether a layer to be fitted gives this output.
+    pub fn is_fitted(&self, node: NodeId) -> bool {
+        match &self.network.graph[node].operator {
+            Operator::Dense { weights: Weights::Ridge { .. }, .. } => true,
+            Operator::Output | Operator::Reshape => self
+                .network
+                .graph
+                .neighbors_directed(node, petgraph::Direction::Incoming)
+                .any(|from| self.is_fitted(from)),
+            _ => false,
+        }
+    }
+
+    /// An output port by its name.
+    pub fn output(&mut self, ast: &Ast) -> Option<NodeId> {
+        let name = if let ExprKind::Name(name) = &ast.kind { name.as_str() } else { "" };
+        let found = self.network.outputs.iter().find(|node| self.network.graph[**node].name == name).copied();
+        let Some(node) = found else {
+            let mut unknown =
+                Diagnostic::new(Code::E0201, format!("the network has no output `{name}`"), ast.span, "unknown output");
+            let known: Vec<&str> =
+                self.network.outputs.iter().map(|node| self.network.graph[*node].name.as_str()).collect();
+            unknown.help = closest(name, known.iter().copied())
+                .map(|near| format!("did you mean `{near}`?"))
+                .or_else(|| (!known.is_empty()).then(|| format!("its outputs: {}", known.join(", "))));
+            self.closer.diagnostics.push(unknown);
+            return None;
+        };
+        if self.network.graph[node].logical == Logical::Spikes {
+            let message = format!("`{name}` gives spikes, numbers are needed");
+            let wrong = Diagnostic::new(Code::E0305, message, ast.span, "spikes");
+            self.closer.diagnostics.push(wrong.with_help("declare the output as `real[…]`: spikes are then counted"));
+            return None;
+        }
+        Some(node)
+    }
+
+    pub fn labels(&mut self, data: &Ast, output: NodeId, phase: &Phase) -> Option<TensorId> {
+        let (tensor, _) = self.numbers(data)?;
+        self.samples_of(&tensor, &[1], phase, data.span, "one label a sample is needed")?;
+        let classes = self.network.graph[output].len() as f64;
+        let bad = (0..tensor.data.len())
+            .map(|index| tensor.data.get(index))
+            .find(|label| !(label.fract() == 0.0 && *label >= 0.0 && *label < classes));
+        if let Some(label) = bad {
+            let message = format!("`{}` holds the label {label}", tensor.name);
+            self.error(Code::E0309, message, data.span, format!("labels from 0 to {} are possible", classes - 1.0));
+            return None;
+        }
+        self.keep((*tensor).clone(), data.span)
+    }
+
+    pub fn target(&mut self, data: &Ast, output: NodeId, phase: &Phase) -> Option<TensorId> {
+        let (tensor, _) = self.numbers(data)?;
+        let shape = self.network.graph[output].shape.clone();
+        let what = format!("`{}` is {shape:?}", self.network.graph[output].name);
+        self.samples_of(&tensor, &shape, phase, data.span, &what)?;
+        self.keep((*tensor).clone(), data.span)
+    }
+
+    /// `nrmse(y, target)`, `mean(y)`, `mean(syn.w)`.
+    pub fn measure(&mut self, name: &Ident, measure: &Ast, phase: &mut Phase) -> Option<()> {
+        let known = match &measure.kind {
+            ExprKind::Call(callee, args) => match &callee.kind {
+                ExprKind::Name(function) => {
+                    MEASURES.iter().find(|(known, _)| known == function).map(|found| (found, args))
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some(((function, compares), args)) = known else {
+            let names: Vec<&str> = MEASURES.iter().map(|(name, _)| *name).collect();
+            let wrong = Diagnostic::new(Code::E0417, "this is not a measure", measure.span, "unknown measure");
+            self.closer.diagnostics.push(wrong.with_help(format!("one of {}", names.join(", "))));
+            return None;
+        };
+        if args.len() != 1 + usize::from(*compares) {
+            let needs = if *compares { "an output and its target" } else { "one output" };
+            self.error(Code::E0207, format!("`{function}` takes {needs}"), measure.span, "wrong number of arguments");
+            return None;
+        }
+        let aggregate = match *function {
+            "std" => Aggregate::StandardDeviation,
+            "min" => Aggregate::Minimum,
+            "max" => Aggregate::Maximum,
+            "sum" => Aggregate::Sum,
+            _ => Aggregate::Mean,
+        };
+        let kind = if let Some(connection) = self.weights_of(&args[0].value) {
+            if *compares {
+                self.error(Code::E0417, "weights have no target", measure.span, "an output is needed");
+                return None;
+            }
+            MetricKind::Final { array: ArrayId(connection as u32), aggregate }
+        } else {
+            let node = self.output(&args[0].value)?;
+            let output = ArrayId(node.index() as u32);
+            match *function {
+                "nrmse" => {
+                    MetricKind::Nrmse { output, target: self.target(&args[1].value, node, phase)?, skip: phase.skip }
+                }
+                "mse" => {
+                    let target = self.target(&args[1].value, node, phase)?;
+                    MetricKind::MeanSquaredError { output, target, skip: phase.skip }
+                }
+                _ => MetricKind::Output { output, aggregate },
+            }
+        };
+        phase.metrics.push(Metric { name: name.text.clone(), kind });
+        Some(())
+    }
+
+    /// The connection whose weights `syn.w` names.
+    pub fn weights_of(&self, ast: &Ast) -> Option<usize> {
+        let ExprKind::Member(object, member) = &ast.kind else { return None };
+        let ExprKind::Name(name) = &object.kind else { return None };
+        self.connections.get(name).copied().filter(|_| member.text == "w")
+    }
+}

@@ -1,0 +1,88 @@
+//! Phases: data fed, metrics and probes.
+
+use super::Checker;
+use crate::*;
+
+impl Checker<'_> {
+    pub fn phases(&mut self) {
+        let program = self.program;
+        for (index, phase) in program.phases.iter().enumerate() {
+            let user = format!("phase {index}");
+            for feed in &phase.inputs {
+                self.feed(feed, phase.samples, &user);
+            }
+            for fit in &phase.fits {
+                let (array, start, len) = fit.features;
+                self.slice(array, start, len, &user);
+                if let Some(bias) = fit.bias {
+                    self.slice(bias, 0, fit.outputs, &user);
+                }
+                self.samples_by(fit.target, phase.samples, fit.outputs, &user);
+            }
+            for metric in &phase.metrics {
+                self.metric(&metric.kind, phase.samples, &format!("{user}: {}", metric.name));
+            }
+        }
+        for probe in &program.probes {
+            self.probe(probe);
+        }
+    }
+
+    pub fn feed(&mut self, feed: &InputFeed, samples: usize, user: &str) {
+        match *feed {
+            InputFeed::Values { tensor, array } => {
+                if let Some(len) = self.fixed(array, user) {
+                    self.samples_by(tensor, samples, len, user);
+                }
+            }
+            InputFeed::Spikes { group, elements, steps } => {
+                let given = self.program.groups.get(group.index()).is_some_and(|group| group.source == Source::Given);
+                self.require(given, || format!("{user}: spikes for a group that takes none"));
+                let (a, b) = (self.shape(elements, user), self.shape(steps, user));
+                self.require(a == b, || format!("{user}: spikes with unequal lists"));
+            }
+        }
+    }
+
+    /// A tensor of `samples` rows with `len` values each.
+    pub fn samples_by(&mut self, tensor: TensorId, samples: usize, len: usize, user: &str) {
+        if let Some(shape) = self.shape(tensor, user) {
+            let values = shape.iter().fold(1usize, |n, &size| n.saturating_mul(size));
+            let fits = shape.first().is_some_and(|&rows| rows >= samples && values == rows.saturating_mul(len));
+            self.require(fits, || format!("{user}: tensor {shape:?} for {samples} samples of {len}"));
+        }
+    }
+
+    pub fn metric(&mut self, kind: &MetricKind, samples: usize, user: &str) {
+        match *kind {
+            MetricKind::Accuracy { output, labels } => {
+                self.fixed(output, user);
+                self.samples_by(labels, samples, 1, user);
+            }
+            MetricKind::Nrmse { output, target, .. } | MetricKind::MeanSquaredError { output, target, .. } => {
+                if let Some(len) = self.fixed(output, user) {
+                    self.samples_by(target, samples, len, user);
+                }
+            }
+            MetricKind::Output { output: array, .. } | MetricKind::Final { array, .. } => {
+                self.require(array.index() < self.program.arrays.len(), || format!("{user}: no array {}", array.0));
+            }
+        }
+    }
+
+    pub fn probe(&mut self, probe: &Probe) {
+        let user = format!("probe {}", probe.name);
+        let (start, end) = probe.range;
+        self.require(start <= end && probe.every > 0, || {
+            format!("{user}: range {start}..{end}, every {}", probe.every)
+        });
+        match probe.probed {
+            Probed::Spikes(group) => {
+                let len = self.program.groups.get(group.index()).map_or(0, |group| group.len);
+                self.require(end <= len, || format!("{user}: up to {end} of {len}"));
+            }
+            Probed::Array(array) | Probed::Output(array) => self.slice(array, start, end.saturating_sub(start), &user),
+            Probed::Synapses(connection, array) => self.synapse_array(array, connection, &user),
+        }
+    }
+}
