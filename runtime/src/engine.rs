@@ -64,7 +64,8 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         for phase in &program.phases {
             engine.phase(phase, pool.as_ref(), &mut results)?;
         }
-        record::synapses(program, &engine.shared.carriers, &engine.main.buffers, &mut results.recordings);
+        let (carriers, ticks) = (&engine.shared.carriers, engine.recorded.0);
+        record::synapses(program, carriers, &engine.main.buffers, ticks, &mut results.recordings);
         engine.summary(&mut results);
         results.run_seconds = start.elapsed().as_secs_f64();
         Ok(results)

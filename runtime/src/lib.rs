@@ -84,8 +84,8 @@ pub enum Recorded {
     Spikes { neuron: Vec<u32>, step: Vec<u64>, dt: f64 },
     /// [time or sample, element], row-major; `times` in seconds (or sample numbers).
     Values { times: Vec<f64>, elements: usize, data: Vec<f64> },
-    /// One value per synapse.
-    Synapses { source: Vec<u32>, target: Vec<u32>, data: Vec<f64> },
+    /// [time, synapse], row-major; `times` in seconds, the last that of the end of the run.
+    Synapses { source: Vec<u32>, target: Vec<u32>, times: Vec<f64>, data: Vec<f64> },
 }
 
 /// Why a run could not be done or finished.

@@ -1,6 +1,6 @@
 //! How much memory a run takes, told before it begins.
 
-use nmc_program::{Delay, Len, Precision, Probed, Program};
+use nmc_program::{Delay, Len, Phase, Precision, Probed, Program};
 
 use crate::RunError;
 use crate::connect::expected;
@@ -49,17 +49,20 @@ fn estimate(program: &Program, lanes: f64) -> (f64, String) {
         parts.push((expected(connection) * 8.0 + delayed, format!("the synapses of `{}`", connection.name)));
     }
     for probe in &program.probes {
-        let elements = (probe.range.1 - probe.range.0) as f64;
-        let records: f64 = program
-            .phases
-            .iter()
-            .map(|phase| match probe.probed {
-                // Spikes come as they come.
-                Probed::Spikes(_) | Probed::Synapses(..) => 0.0,
-                Probed::Array(_) => phase.samples as f64 * f64::from(phase.ticks) / f64::from(probe.every.max(1)),
-                Probed::Output(_) => phase.samples as f64,
-            })
-            .sum();
+        let elements = match probe.probed {
+            Probed::Synapses(connection, _) => expected(&program.connections[connection.index()]),
+            Probed::Spikes(_) | Probed::Array(_) | Probed::Output(_) => (probe.range.1 - probe.range.0) as f64,
+        };
+        let records = |phase: &Phase| match probe.probed {
+            // Spikes come as they come.
+            Probed::Spikes(_) => 0.0,
+            Probed::Synapses(..) if probe.every == 0 => 1.0,
+            Probed::Array(_) | Probed::Synapses(..) => {
+                phase.samples as f64 * f64::from(phase.ticks) / f64::from(probe.every.max(1))
+            }
+            Probed::Output(_) => phase.samples as f64,
+        };
+        let records: f64 = program.phases.iter().map(records).sum();
         parts.push((records * elements * 8.0, format!("the recording of `{}`", probe.name)));
     }
     let bytes = parts.iter().map(|part| part.0).sum();

@@ -60,6 +60,11 @@ impl SampleRecord {
                     ticks.push(tick);
                     values.extend(buffers[array.index()].lane(lane)[first..end].iter().map(|v| v.wide()));
                 }
+                Probed::Synapses(_, array) if probe.every > 0 && tick.is_multiple_of(u64::from(probe.every)) => {
+                    let (ticks, values) = &mut self.values[index];
+                    ticks.push(tick);
+                    values.extend(buffers[array.index()].lane(lane).iter().map(|v| v.wide()));
+                }
                 Probed::Array(_) | Probed::Output(_) | Probed::Synapses(..) => {}
             }
         }
@@ -123,7 +128,11 @@ pub fn gather(
                         data.append(values);
                     }
                 }
-                Recorded::Synapses { .. } => {}
+                Recorded::Synapses { times, data, .. } => {
+                    let (ticks, values) = &mut record.values[index];
+                    times.extend(ticks.iter().map(|tick| (tick + tick_start) as f64 * program.dt));
+                    data.append(values);
+                }
             }
         }
     }
@@ -140,23 +149,32 @@ pub fn recordings(program: &Program) -> Vec<Recording> {
                 Probed::Array(_) | Probed::Output(_) => {
                     Recorded::Values { times: Vec::new(), elements, data: Vec::new() }
                 }
-                Probed::Synapses(..) => Recorded::Synapses { source: Vec::new(), target: Vec::new(), data: Vec::new() },
+                Probed::Synapses(..) => {
+                    Recorded::Synapses { source: Vec::new(), target: Vec::new(), times: Vec::new(), data: Vec::new() }
+                }
             };
             Recording { name: probe.name.clone(), unit: probe.unit.clone(), values }
         })
         .collect()
 }
 
-/// Fills in the synapses at the end of the run.
-pub fn synapses<T: Real>(program: &Program, carriers: &[Carrier], buffers: &[Buffer<T>], into: &mut [Recording]) {
+/// Fills in who is joined to whom, and the values at the end of the run, `ticks` after its start.
+pub fn synapses<T: Real>(
+    program: &Program,
+    carriers: &[Carrier],
+    buffers: &[Buffer<T>],
+    ticks: u64,
+    into: &mut [Recording],
+) {
     for (probe, recording) in program.probes.iter().zip(into) {
-        if let (Probed::Synapses(connection, array), Recorded::Synapses { source, target, data }) =
+        if let (Probed::Synapses(connection, array), Recorded::Synapses { source, target, times, data }) =
             (probe.probed, &mut recording.values)
         {
             let wiring = &carriers[connection.index()].wiring;
             source.clone_from(&wiring.sources);
             target.clone_from(&wiring.targets);
-            *data = buffers[array.index()].lane(0).iter().map(|v| v.wide()).collect();
+            times.push(ticks as f64 * program.dt);
+            data.extend(buffers[array.index()].lane(0).iter().map(|v| v.wide()));
         }
     }
 }

@@ -1,7 +1,9 @@
 //! `probe`: what is recorded.
 
-use nmc_grammar::ast::{Expr as Ast, ExprKind};
+use nmc_grammar::ast::{Expr as Ast, ExprKind, Ident};
 use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::suggest::closest;
 
 use super::{Elaborator, deploy};
 use crate::forms::network::{Logical, Operator, PopulationKind, Probe, Probed};
@@ -30,6 +32,12 @@ impl Elaborator<'_> {
                 self.network.probes.push(probe);
                 continue;
             }
+            if let ExprKind::Name(name) = &object.kind
+                && let Some(&index) = self.connections.get(name)
+            {
+                self.probe_state(name, index, member, every);
+                continue;
+            }
             let Some((node, range)) = self.population_range(object) else { continue };
             let Operator::Population { dynamics, .. } = &self.network.graph[node].operator else { continue };
             let what = if member.text == "spikes" && dynamics.emission.is_some() {
@@ -41,6 +49,23 @@ impl Elaborator<'_> {
             let name = format!("{}.{}", self.network.graph[node].name, member.text);
             self.network.probes.push(Probe { name, node, what, range, every });
         }
+    }
+
+    /// `probe syn.x`: a trace of a plasticity rule or a state of a synapse.
+    fn probe_state(&mut self, called: &str, index: usize, member: &Ident, every: Option<f64>) {
+        let connection = &self.network.connections[index];
+        let known = || connection.dynamics.states.iter().map(|state| state.name.as_str());
+        if let Some(state) = known().position(|name| name == member.text) {
+            let (name, node) = (format!("{called}.{}", member.text), connection.target);
+            let probe = Probe { name, node, what: Probed::State(index, state), range: (0, 0), every };
+            return self.network.probes.push(probe);
+        }
+        let message = format!("`{called}` has no `{}`", member.text);
+        let mut unknown = Diagnostic::new(Code::E0201, message, member.span, "unknown value");
+        unknown.help = closest(&member.text, known())
+            .map(|near| format!("did you mean `{near}`?"))
+            .or_else(|| Some(format!("it has {}", ["w"].into_iter().chain(known()).collect::<Vec<_>>().join(", "))));
+        self.closer.diagnostics.push(unknown);
     }
 
     /// `probe fc1`: an operator's output, once a sample.

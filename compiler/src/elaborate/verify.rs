@@ -37,7 +37,7 @@ pub fn verify(network: &Network, tensors: &[Tensor]) -> Vec<String> {
                 faults.push(format!("probe `{}` has no connection", probe.name));
                 continue;
             }
-            Probed::Weights(_) => continue,
+            Probed::Weights(_) | Probed::State(..) => continue,
             Probed::Spikes | Probed::Value(_) | Probed::Output => node.len(),
         };
         check_range(&probe.name, probe.range, len, &mut faults);

@@ -176,6 +176,8 @@ pub enum Probed {
     Output,
     /// Weights of the connection with this index, at the end and every interval.
     Weights(usize),
+    /// A state or trace of a connection's equations: indices of both.
+    State(usize, usize),
 }
 
 /// The flat network of one experiment.

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use nmc_program::{Access, ArrayId, FitSpec, InputFeed, Metric, MetricKind, Op, Phase, PhaseKind, Probe, Probed};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_program::{Access, ArrayId, FitSpec, InputFeed, Len, Metric, MetricKind, Op, Phase, PhaseKind, Probe, Probed};
 
 use super::Lowering;
 use super::kernel::Builder;
+use super::synapses::Role;
 use crate::forms::equations::{Expr, Symbol};
 use crate::forms::network::{self, Logical, NodeId, Operator, Weights};
 use crate::forms::plan::{self, InputData};
@@ -126,12 +129,21 @@ impl Lowering<'_> {
         let network = self.network;
         let mut recorded = BTreeMap::new();
         for probe in &network.probes {
-            let every = probe.every.map_or(1.0, |seconds| self.ticks(seconds)).max(1.0) as u32;
-            if let Some((probed, unit)) = self.probed(probe, &mut recorded) {
-                let (name, range) = (probe.name.clone(), probe.range);
-                self.program.probes.push(Probe { name, probed, range, every, unit });
-            } else {
-                self.problems.push(format!("probe `{}` finds nothing to record", probe.name));
+            let every = probe.every.map(|seconds| self.ticks(seconds).max(1.0) as u32);
+            match self.probed(probe, &mut recorded) {
+                Some((probed, unit)) => {
+                    let name = probe.name.clone();
+                    let (range, every) = match (probed, probe.range) {
+                        (Probed::Synapses(..), range) => (range, every.unwrap_or(0)),
+                        (Probed::Array(array), (0, 0)) => ((0, self.array_len(array)), every.unwrap_or(1)),
+                        (_, range) => (range, every.unwrap_or(1)),
+                    };
+                    self.program.probes.push(Probe { name, probed, range, every, unit });
+                }
+                None if !self.diagnostics.iter().any(Diagnostic::is_error) => {
+                    self.problems.push(format!("probe `{}` finds nothing to record", probe.name));
+                }
+                None => {}
             }
         }
         for &output in &network.outputs {
@@ -163,6 +175,7 @@ impl Lowering<'_> {
                 let lowered = self.connections.get(*connection)?;
                 Some((Probed::Synapses(lowered.id, lowered.weights?), String::new()))
             }
+            network::Probed::State(connection, state) => self.probed_state(&probe.name, *connection, *state),
             network::Probed::Value(Expr::Symbol(Symbol::State(state))) => {
                 let population = self.populations.get(&probe.node)?;
                 let unit = population.dynamics.states.get(*state).map_or("", |state| unit(state.dimension));
@@ -183,6 +196,37 @@ impl Lowering<'_> {
                 recorded.insert(key, array);
                 Some((Probed::Array(array), String::new()))
             }
+        }
+    }
+
+    /// A state or trace of a connection, where it is kept.
+    fn probed_state(&mut self, name: &str, connection: usize, state: usize) -> Option<(Probed, String)> {
+        let lowered = self.connections.get(connection)?;
+        let declared = lowered.dynamics.states.get(state)?;
+        let unit = unit(declared.dimension).to_string();
+        match lowered.roles.get(state)? {
+            Role::Source { .. } | Role::Target { .. } => Some((Probed::Array(lowered.states[state]?), unit)),
+            Role::Summed => {
+                let target = self.populations.get(&self.network.connections[connection].target)?;
+                Some((Probed::Array(*target.states.get(lowered.joint[state]?)?), unit))
+            }
+            Role::Synapse if declared.derivative.is_none() => {
+                Some((Probed::Synapses(lowered.id, lowered.states[state]?), unit))
+            }
+            Role::Synapse => {
+                let what = &self.network.connections[connection];
+                let message = format!("`{name}` cannot be recorded");
+                let label = "each synapse brings it up to date at its own events only";
+                self.diagnostics.push(Diagnostic::new(Code::E0402, message, what.span, label));
+                None
+            }
+        }
+    }
+
+    fn array_len(&self, array: ArrayId) -> usize {
+        match self.program.arrays[array.index()].len {
+            Len::Fixed(len) => len,
+            Len::Synapses(_) => 0,
         }
     }
 }

@@ -50,7 +50,7 @@ fn plain(name: &str) -> String {
 }
 
 /// The arrays of a recording: spikes as `neuron` and `step` (and `dt`), values as `values` [time, element] and `time`,
-/// synapses as `source`, `target` and `values`.
+/// synapses as `source`, `target`, `time` and `values` [time, synapse].
 fn npz(recording: &Recording) -> Result<(&'static str, Vec<u8>), Error> {
     let mut archive = Archive(NpzWriter::new(Cursor::new(Vec::new())));
     let kind = match &recording.values {
@@ -65,10 +65,11 @@ fn npz(recording: &Recording) -> Result<(&'static str, Vec<u8>), Error> {
             archive.add("values", &[times.len(), *elements], data)?;
             "values"
         }
-        Recorded::Synapses { source, target, data } => {
+        Recorded::Synapses { source, target, times, data } => {
             archive.add("source", &[source.len()], source)?;
             archive.add("target", &[target.len()], target)?;
-            archive.add("values", &[data.len()], data)?;
+            archive.add("time", &[times.len()], times)?;
+            archive.add("values", &[times.len(), source.len()], data)?;
             "synapses"
         }
     };

@@ -106,3 +106,26 @@ fn usage_errors_end_with_two() {
         assert_eq!(nmc(arguments).status.code(), Some(2), "{arguments:?}");
     }
 }
+
+#[test]
+fn weights_and_traces_are_recorded_in_time() {
+    let out = folder("plasticity").join("out");
+    clean(&["run", &example("stdp.nmc"), "--out", &out.display().to_string()]);
+    let read = |name: &str, array: &str| {
+        let file = fs::File::open(out.join("ten_seconds").join(name)).unwrap();
+        let mut archive = npyz::npz::NpzArchive::new(std::io::BufReader::new(file)).unwrap();
+        let array = archive.by_name(array).unwrap().unwrap();
+        (array.shape().to_vec(), array.into_vec::<f64>().unwrap())
+    };
+    // At the start, after each second, at the end.
+    let (shape, weights) = read("syn.w.npz", "values");
+    assert_eq!(shape, [11, 1000]);
+    assert_eq!(read("syn.w.npz", "time").1, (0..=10).map(f64::from).collect::<Vec<_>>());
+    assert_ne!(weights[..1000], weights[10_000..]);
+    assert!(weights.iter().all(|w| (0.0..=0.1e-9 * 1.000_001).contains(w)));
+    // The output's trace: nothing before its first spike, then steps of one that decay.
+    let (shape, trace) = read("syn.y.npz", "values");
+    assert_eq!(shape, [1000, 1]);
+    let largest = trace.iter().fold(0.0, |a: f64, b| a.max(*b));
+    assert!(trace[0] == 0.0 && (1.0..20.0).contains(&largest), "{largest}");
+}
