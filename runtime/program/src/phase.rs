@@ -89,6 +89,7 @@ pub struct Probe {
     /// First and past-last element.
     pub range: (usize, usize),
     /// Recorded when tick % every == 0 (values: at the end of the tick); for outputs without time, once a sample.
+    /// 0: only at the end of the run, which synapses can be.
     pub every: u32,
     /// Unit for labels: `V`.
     pub unit: String,
@@ -103,6 +104,6 @@ pub enum Probed {
     Array(ArrayId),
     /// [sample, element], at the end of each sample
     Output(ArrayId),
-    /// Synapse array at the end of the run, with source and target of each.
+    /// [time, synapse], and once more at the end of the run, with source and target of each.
     Synapses(ConnectionId, ArrayId),
 }

@@ -73,7 +73,8 @@ impl Checker<'_> {
     pub fn probe(&mut self, probe: &Probe) {
         let user = format!("probe {}", probe.name);
         let (start, end) = probe.range;
-        self.require(start <= end && probe.every > 0, || {
+        let at_the_end = matches!(probe.probed, Probed::Synapses(..));
+        self.require(start <= end && (probe.every > 0 || at_the_end), || {
             format!("{user}: range {start}..{end}, every {}", probe.every)
         });
         match probe.probed {
