@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
-use ariadne::{Cache, CharSet, Color, Config, IndexType, Label, Report, ReportKind, sources};
+use ariadne::{Cache, CharSet, Color, Config, Fmt, IndexType, Label, Report, ReportKind, sources};
 use nmc_compiler::forms::model::Model;
 use nmc_grammar::diagnostic::{Diagnostic, Severity};
 use nmc_grammar::span::{FileId, Span};
@@ -66,9 +66,13 @@ fn word(diagnostic: &Diagnostic) -> &'static str {
     if diagnostic.is_error() { "error" } else { "warning" }
 }
 
+/// `error[E0302 dimension-mismatch]`
+fn title(diagnostic: &Diagnostic) -> String {
+    format!("{}[{} {}]", word(diagnostic), diagnostic.code.number(), diagnostic.code.name())
+}
+
 fn head(diagnostic: &Diagnostic) {
-    let (number, name) = (diagnostic.code.number(), diagnostic.code.name());
-    eprintln!("{}[{number} {name}]: {}", word(diagnostic), diagnostic.message);
+    eprintln!("{}: {}", title(diagnostic), diagnostic.message);
     if let Some(help) = &diagnostic.help {
         eprintln!("  help: {help}");
     }
@@ -81,13 +85,12 @@ fn one(file: &Path, model: &Model, texts: &mut impl Cache<String>, diagnostic: &
     let place = |span: Span| (module_name(file, model, span), span.start as usize..span.end as usize);
     let config = Config::default().with_color(colour).with_index_type(IndexType::Byte);
     let config = config.with_char_set(if colour { CharSet::Unicode } else { CharSet::Ascii });
-    let code = format!("{} {}", diagnostic.code.number(), diagnostic.code.name());
-    let kind = if diagnostic.is_error() { ReportKind::Error } else { ReportKind::Warning };
-    let mut report = Report::build(kind, place(primary.span)).with_config(config).with_code(code);
-    report = report.with_message(&diagnostic.message);
+    let (kind, shade) =
+        if diagnostic.is_error() { (ReportKind::Error, Color::Red) } else { (ReportKind::Warning, Color::Yellow) };
+    let mut report = Report::build(kind, place(primary.span)).with_config(config);
     // In the order of the text, the file of the mistake first: else a file would be shown piece by piece.
     let mut labels: Vec<_> = diagnostic.secondary.iter().map(|label| (label, Color::Blue)).collect();
-    labels.push((primary, Color::Red));
+    labels.push((primary, shade));
     labels.sort_by_key(|(label, _)| (label.span.file != primary.span.file, label.span.file.0, label.span.start));
     for (label, colour) in labels {
         report = report.with_label(Label::new(place(label.span)).with_message(&label.text).with_color(colour));
@@ -100,7 +103,11 @@ fn one(file: &Path, model: &Model, texts: &mut impl Cache<String>, diagnostic: &
         return head(diagnostic);
     }
     let text = String::from_utf8_lossy(&shown);
-    eprintln!("{}", text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
+    let title = title(diagnostic);
+    let title = if colour { title.fg(shade).to_string() } else { title };
+    eprintln!("{title}: {}", diagnostic.message);
+    // The first line is the report's own title.
+    text.lines().skip(1).for_each(|line| eprintln!("{}", line.trim_end()));
 }
 
 fn module_name(file: &Path, model: &Model, span: Span) -> String {

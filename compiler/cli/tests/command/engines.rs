@@ -1,57 +1,75 @@
-//! The examples give the same on both engines and on any number of threads.
+//! Programs give the same on both engines and on any number of threads: every metric, and every byte of what is recorded.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
-use crate::{example, json};
+use crate::{example, folder, json};
 
-/// All numbers of a run but the seconds it took and what was asked for.
-fn numbers(arguments: &[&str]) -> Vec<Value> {
-    let mut whole = json(arguments);
+/// All numbers of a run but the seconds it took and what was asked for, and its recordings.
+fn results(arguments: &[&str], out: &Path) -> (Vec<Value>, BTreeMap<String, Vec<u8>>) {
+    let mut whole = json(&[arguments, &["--json", "--out", &out.display().to_string()]].concat());
     let experiments = whole["experiments"].as_array_mut().unwrap();
+    let mut files = BTreeMap::new();
     for experiment in experiments.iter_mut() {
         assert_eq!(experiment["fallbacks"], 0);
-        for key in ["seconds", "engine", "threads"] {
+        for output in experiment["outputs"].as_array().unwrap() {
+            let name = output.as_str().unwrap();
+            if name.ends_with(".npz") {
+                files.insert(name.to_string(), fs::read(out.join(name)).unwrap());
+            }
+        }
+        for key in ["seconds", "engine", "threads", "outputs"] {
             experiment.as_object_mut().unwrap().remove(key);
         }
     }
-    std::mem::take(experiments)
+    (std::mem::take(experiments), files)
 }
 
-fn agree(name: &str, settings: &[&str], interpreter: bool) {
-    let file = example(name);
+/// Runs a program on one thread, on two, and where wished on the interpreter.
+pub fn agree(file: &str, settings: &[&str], interpreter: bool) {
+    let out = folder(&format!("engines_{}_{}", file.replace(['/', '.'], "_"), settings.concat()));
     let run = |engine, threads| {
-        numbers(&[&["run", &file, "--json", "--engine", engine, "--threads", threads], settings].concat())
+        let arguments = [&["run", file, "--engine", engine, "--threads", threads], settings].concat();
+        results(&arguments, &out.join(format!("{engine}_{threads}")))
     };
     let jit = run("jit", "1");
-    assert!(!jit.is_empty());
-    assert_eq!(jit, run("jit", "2"), "{name} {settings:?}");
+    assert!(!jit.0.is_empty());
+    // Not assert_eq: recordings are long.
+    let same = |other: (Vec<Value>, BTreeMap<String, Vec<u8>>), what: &str| {
+        assert_eq!(jit.0, other.0, "{file} {settings:?} {what}");
+        assert!(jit.1 == other.1, "{file} {settings:?} {what}: recordings differ");
+    };
+    same(run("jit", "2"), "two threads");
     if interpreter {
-        assert_eq!(jit, run("interpreter", "1"), "{name} {settings:?}");
+        same(run("interpreter", "1"), "interpreter");
     }
 }
 
 #[test]
 fn small_examples_agree() {
     for name in ["hello_spikes.nmc", "hybrid.nmc", "reservoir.nmc"] {
-        agree(name, &["--precision", "f32"], true);
-        agree(name, &["--precision", "f64"], true);
+        agree(&example(name), &["--precision", "f32"], true);
+        agree(&example(name), &["--precision", "f64"], true);
     }
 }
 
 // The interpreter is slow: of the larger ones it runs one experiment in one width.
 #[test]
 fn the_balanced_network_agrees() {
-    agree("balanced_network.nmc", &[], false);
-    agree("balanced_network.nmc", &["--precision", "f64"], false);
+    agree(&example("balanced_network.nmc"), &[], false);
+    agree(&example("balanced_network.nmc"), &["--precision", "f64"], false);
 }
 
 #[test]
 fn plasticity_agrees() {
-    agree("stdp.nmc", &[], true);
+    agree(&example("stdp.nmc"), &[], true);
 }
 
 #[test]
 fn crossbars_agree() {
-    agree("mnist_exact.nmc", &[], true);
-    agree("mnist_mlp.nmc", &["--experiment", "analog"], true);
+    agree(&example("mnist_exact.nmc"), &[], true);
+    agree(&example("mnist_mlp.nmc"), &["--experiment", "analog"], true);
 }
