@@ -81,7 +81,7 @@ pub fn go(network: Network, plan: Plan, tensors: Vec<Tensor>, engine: EngineKind
     let built = build(network, chip, plan, &tensors, &options, &nmc_compiler::files::NoFiles, &mut diagnostics);
     assert_eq!(diagnostics, Vec::new());
     let program = built.and_then(|built| built.program).unwrap();
-    nmc_runtime::run(&program, &RunOptions { seed: 1, engine, threads: 1, progress: None }).unwrap()
+    nmc_runtime::run(&program, &RunOptions { seed: 1, engine, threads: 1, memory: 16 << 30, progress: None }).unwrap()
 }
 
 #[allow(clippy::too_many_arguments)] // one line a connection reads best

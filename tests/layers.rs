@@ -168,7 +168,7 @@ fn mlp(bits: Option<u32>, blocks: bool, sigma: Option<Expr>) -> Vec<f64> {
     assert!(out.program.verify().is_empty(), "{:?}\n{}", out.program.verify(), out.program);
     let r = nmc_runtime::run(
         &out.program,
-        &RunOptions { seed: 1, engine: EngineKind::Interpreter, threads: 1, progress: None },
+        &RunOptions { seed: 1, engine: EngineKind::Interpreter, threads: 1, memory: 16 << 30, progress: None },
     )
     .unwrap();
     let Recorded::Values { data, .. } = &r.recordings[0].values else { panic!() };

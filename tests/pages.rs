@@ -69,7 +69,7 @@ fn raised(compilation: &Compilation) -> Vec<&'static str> {
 
 /// Codes that running an image raises.
 fn run(image: &Image) -> Vec<&'static str> {
-    let options = RunOptions { seed: 1, engine: EngineKind::Jit, threads: 1, progress: None };
+    let options = RunOptions { seed: 1, engine: EngineKind::Jit, threads: 1, memory: 16 << 30, progress: None };
     image
         .programs
         .iter()

@@ -58,7 +58,7 @@ fn build(program: &str) -> Image {
 
 /// Every experiment of a program on one engine.
 fn run(program: &str, engine: EngineKind) -> Vec<Results> {
-    let options = RunOptions { seed: 1, engine, threads: 1, progress: None };
+    let options = RunOptions { seed: 1, engine, threads: 1, memory: 16 << 30, progress: None };
     let one = |program| nmc_runtime::run(program, &options).unwrap_or_else(|error| panic!("{error:?}"));
     build(program).programs.iter().map(one).collect()
 }

@@ -20,12 +20,19 @@ use crate::{EngineKind, Results, RunError, RunOptions};
 /// Samples that run side by side. Fixed, so that results do not depend on the number of threads.
 const BATCH: usize = 32;
 
-/// Runs a program in its precision.
-pub fn run(program: &Program, options: &RunOptions) -> Result<Results, RunError> {
+/// What can be refused before a run begins: a damaged image, and one that takes too much memory.
+pub fn check(program: &Program, options: &RunOptions) -> Result<(), RunError> {
     if let Some(problem) = program.verify().into_iter().next() {
         let message = format!("this program image is damaged: {problem}");
         return Err(RunError { code: "E0702", message, help: Some(String::from("build it again from its source")) });
     }
+    let side_by_side = program.phases.iter().any(|phase| is_independent(program, phase));
+    memory::check(program, if side_by_side { BATCH * options.threads.max(1) } else { 1 }, options.memory)
+}
+
+/// Runs a program in its precision.
+pub fn run(program: &Program, options: &RunOptions) -> Result<Results, RunError> {
+    check(program, options)?;
     match program.precision {
         Precision::F32 => Engine::<f32>::run(program, options),
         Precision::F64 => Engine::<f64>::run(program, options),
@@ -76,8 +83,6 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         options: &'a RunOptions<'a>,
         kernels: Box<dyn Kernels<T> + 'a>,
     ) -> Result<Self, RunError> {
-        let side_by_side = program.phases.iter().any(|phase| is_independent(program, phase));
-        memory::check(program, if side_by_side { BATCH * options.threads.max(1) } else { 1 })?;
         let (initial, carriers) = prepare(program, kernels.as_ref(), options.seed)?;
         let shared =
             Shared { program, kernels, carriers, matrices: Vec::new(), fitted: Vec::new(), seed: options.seed };

@@ -19,7 +19,7 @@ pub mod state;
 
 use nmc_program::ComponentKind;
 
-pub use engine::run;
+pub use engine::{check, run};
 
 /// Which engine runs the kernels. The interpreter is their meaning; the JIT equals it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,6 +39,8 @@ pub struct RunOptions<'a> {
     pub engine: EngineKind,
     /// Number of threads, at least 1. Results do not depend on it.
     pub threads: usize,
+    /// Bytes that the run may take: what would take more is refused before it begins.
+    pub memory: u64,
     /// Called now and then with the share done, 0 to 1.
     pub progress: Option<&'a (dyn Fn(f64) + Sync)>,
 }

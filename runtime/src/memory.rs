@@ -6,20 +6,19 @@ use crate::RunError;
 use crate::connect::expected;
 use crate::spikes::longest_delays;
 
-/// The most that a run may take, so that a slip is told and the machine not brought to its knees.
-const MOST_BYTES: f64 = 32e9;
-
 /// An empty list of spikes.
 const LIST: f64 = 24.0;
 
-/// Refuses what would not fit; `lanes` samples are under way side by side.
-pub fn check(program: &Program, lanes: usize) -> Result<(), RunError> {
+/// Refuses what would not fit into so many bytes; `lanes` samples are under way side by side.
+pub fn check(program: &Program, lanes: usize, most: u64) -> Result<(), RunError> {
     let (bytes, largest) = estimate(program, lanes as f64);
-    if bytes <= MOST_BYTES {
+    let most = most as f64;
+    if bytes <= most {
         return Ok(());
     }
+    let (bytes, most) = (bytes / 1e9, most / 1e9);
     let message =
-        format!("this run would take {:.0} GB of memory, most of it for {largest}; 32 GB are allowed", bytes / 1e9);
+        format!("this run would take {bytes:.0} GB of memory, most of it for {largest}; {most:.0} GB are free");
     let help = "shorten delays, record fewer elements or less often (`every 1 ms`), or use fewer neurons";
     Err(RunError { code: "E0707", message, help: Some(String::from(help)) })
 }

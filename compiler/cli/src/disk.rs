@@ -83,7 +83,7 @@ impl Files for Folder {
     }
 
     fn trial(&self, program: &Program) -> Option<Vec<(String, Vec<f64>)>> {
-        let options = RunOptions { seed: 1, engine: EngineKind::Jit, threads: 1, progress: None };
+        let options = RunOptions { seed: 1, engine: EngineKind::Jit, threads: 1, memory: memory(), progress: None };
         let results = nmc_runtime::run(program, &options).ok()?;
         let values = results.recordings.into_iter().filter_map(|recording| match recording.values {
             Recorded::Values { data, .. } => Some((recording.name, data)),
@@ -91,6 +91,14 @@ impl Files for Folder {
         });
         Some(values.collect())
     }
+}
+
+/// Bytes of memory that are free, as Linux tells; elsewhere 16 GiB are taken to be.
+pub fn memory() -> u64 {
+    let told = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = told.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kilobytes.map_or(16 << 30, |kilobytes| kilobytes << 10)
 }
 
 /// The text of a program; bytes that are no text become the sign for that.

@@ -14,6 +14,9 @@ use crate::Exit;
 /// At most so many are shown.
 const MOST_SHOWN: usize = 20;
 
+/// A line of more bytes is not shown.
+const LONGEST_LINE: usize = 300;
+
 /// Shows diagnostics on standard error, with a count at the end when there are several.
 pub fn diagnostics(file: &Path, model: &Model, diagnostics: &[Diagnostic]) {
     let texts =
@@ -44,13 +47,7 @@ pub fn placeless(diagnostic: &Diagnostic) -> Exit {
 /// The same, and no more of them, for programs: `code`, `name`, `severity`, `message`, `help`, and `file`, `line`, `column` where there is a place.
 pub fn json(file: &Path, model: &Model, diagnostics: &[Diagnostic]) -> Vec<Value> {
     let each = diagnostics.iter().take(MOST_SHOWN).map(|diagnostic| {
-        let place = diagnostic.primary.as_ref().and_then(|label| {
-            let module = model.modules.get(label.span.file.0 as usize)?;
-            let before = module.text.get(..label.span.start as usize)?;
-            let line = before.rsplit('\n').next().unwrap_or_default();
-            let name = if label.span.file.0 == 0 { file.display().to_string() } else { module.name.clone() };
-            Some((name, before.matches('\n').count() + 1, line.chars().count() + 1))
-        });
+        let place = diagnostic.primary.as_ref().and_then(|label| place(file, model, label.span));
         json!({
             "code": diagnostic.code.number(), "name": diagnostic.code.name(), "severity": word(diagnostic),
             "message": diagnostic.message, "help": diagnostic.help,
@@ -60,6 +57,23 @@ pub fn json(file: &Path, model: &Model, diagnostics: &[Diagnostic]) -> Vec<Value
         })
     });
     each.collect()
+}
+
+/// File, line and column of the beginning of a span, both from 1.
+fn place(file: &Path, model: &Model, span: Span) -> Option<(String, usize, usize)> {
+    let text = &model.modules.get(span.file.0 as usize)?.text;
+    let before = text.get(..span.start as usize)?;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    Some((module_name(file, model, span), before.matches('\n').count() + 1, column))
+}
+
+/// Whether a line of the span is too long to be shown.
+fn is_long(model: &Model, span: Span) -> bool {
+    let Some(text) = model.modules.get(span.file.0 as usize).map(|module| module.text.as_bytes()) else { return false };
+    let (start, end) = ((span.start as usize).min(text.len()), (span.end as usize).min(text.len()));
+    let begin = text[..start].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    let rest = text[end..].iter().position(|&byte| byte == b'\n').map_or(text.len(), |at| end + at);
+    text[begin..rest].split(|&byte| byte == b'\n').any(|line| line.len() > LONGEST_LINE)
 }
 
 fn word(diagnostic: &Diagnostic) -> &'static str {
@@ -73,6 +87,10 @@ fn title(diagnostic: &Diagnostic) -> String {
 
 fn head(diagnostic: &Diagnostic) {
     eprintln!("{}: {}", title(diagnostic), diagnostic.message);
+    help(diagnostic);
+}
+
+fn help(diagnostic: &Diagnostic) {
     if let Some(help) = &diagnostic.help {
         eprintln!("  help: {help}");
     }
@@ -81,6 +99,13 @@ fn head(diagnostic: &Diagnostic) {
 /// Shows one at its place. `texts` holds the modules by name.
 fn one(file: &Path, model: &Model, texts: &mut impl Cache<String>, diagnostic: &Diagnostic) {
     let Some(primary) = &diagnostic.primary else { return head(diagnostic) };
+    let spans = || diagnostic.secondary.iter().chain([primary]).map(|label| label.span);
+    if spans().any(|span| is_long(model, span)) {
+        if let Some((file, line, column)) = place(file, model, primary.span) {
+            eprintln!("{}: {}\n  at {file}:{line}:{column}: {}", title(diagnostic), diagnostic.message, primary.text);
+        }
+        return help(diagnostic);
+    }
     let colour = std::io::stderr().is_terminal();
     let place = |span: Span| (module_name(file, model, span), span.start as usize..span.end as usize);
     let config = Config::default().with_color(colour).with_index_type(IndexType::Byte);

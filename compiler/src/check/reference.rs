@@ -7,8 +7,8 @@ use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 
 use super::{Checker, a, declared, walk};
-use crate::elaborate::library;
 use crate::elaborate::term::Scope;
+use crate::elaborate::{deploy, library};
 use crate::forms::model::Definition;
 use crate::quantity::Dimension;
 
@@ -25,7 +25,11 @@ impl<'a> Checker<'a> {
         };
         let ExprKind::Name(name) = &head.kind else {
             let message = format!("the name of {} is needed here", a(kinds[0]));
-            return self.report(Code::E0305, message, value.span, "not a name");
+            let mut nameless = Diagnostic::new(Code::E0305, message, value.span, "not a name");
+            if let Some(path) = deploy::path(head) {
+                nameless.help = Some(format!("`use {path}` at the top of the file, then its last name here"));
+            }
+            return self.diagnostics.push(nameless);
         };
         for size in sizes.iter().filter(|size| walk::is_scalar(size, &|name| scope.names.contains_key(name))) {
             self.close_as(scope, size, Dimension::NONE);

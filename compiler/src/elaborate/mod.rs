@@ -6,7 +6,7 @@
 mod calibration;
 mod connection;
 mod data;
-mod deploy;
+pub mod deploy;
 pub(crate) mod equations;
 mod experiment;
 mod failed;

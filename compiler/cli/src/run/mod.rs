@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::disk::NewFolder;
 use crate::load::{Failure, Loaded, Settings, load};
-use crate::{Exit, terminal};
+use crate::{Exit, disk, terminal};
 
 /// What `nmc run` takes.
 #[derive(Args)]
@@ -85,6 +85,10 @@ fn begin(run: &Run) -> Result<(Loaded, Option<NewFolder>), Failure> {
         return Err(Failure { exit: Exit::Usage, ..failure });
     }
     let loaded = load(&run.file, &run.settings)?;
+    for program in &loaded.image.programs {
+        let checked = nmc_runtime::check(program, &options(run));
+        checked.map_err(|error| Failure::placeless(&diagnostic(run, program, &error)))?;
+    }
     let folder = run.out.as_deref().map(NewFolder::begin).transpose();
     Ok((loaded, folder.map_err(|problem| Failure::placeless(&problem))?))
 }
@@ -120,13 +124,17 @@ fn finish(
     Ok((exit, entries, loaded.diagnostics.clone()))
 }
 
+fn options<'p>(run: &Run) -> RunOptions<'p> {
+    let (engine, threads) = (run.engine.kind(), usize::from(run.threads));
+    RunOptions { seed: run.seed, engine, threads, memory: disk::memory(), progress: None }
+}
+
 /// Runs one experiment, with a bar on a terminal.
 fn simulate(run: &Run, program: &Program) -> Result<Results, Failure> {
     let bar = progress::bar(&program.name);
     let moved = |share: f64| progress::moved(bar.as_ref(), share);
     let progress = bar.is_some().then_some(&moved as &(dyn Fn(f64) + Sync));
-    let options = RunOptions { seed: run.seed, engine: run.engine.kind(), threads: usize::from(run.threads), progress };
-    let results = nmc_runtime::run(program, &options);
+    let results = nmc_runtime::run(program, &RunOptions { progress, ..options(run) });
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }
