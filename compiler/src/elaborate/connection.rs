@@ -213,8 +213,8 @@ impl Elaborator<'_> {
             self.error(Code::E0404, message, span, "the numbers differ");
             return None;
         }
-        let sources = self.keep((*ends[0].0).clone(), ends[0].1)?;
-        let targets = self.keep((*ends[1].0).clone(), ends[1].1)?;
+        let sources = self.keep(ends[0].0.clone(), ends[0].1)?;
+        let targets = self.keep(ends[1].0.clone(), ends[1].1)?;
         Some(Waiting::Known(Pattern::List { sources, targets }))
     }
 
@@ -244,7 +244,7 @@ impl Elaborator<'_> {
             self.closer.diagnostics.push(wrong.with_help("say `pattern: matrix` if zeros mean no synapse"));
             return None;
         }
-        let id = self.keep((*tensor).clone(), ast.span)?;
+        let id = self.keep(tensor, ast.span)?;
         let weight = Term { expr: Expr::Number(0.0), dimension };
         Some((Waiting::Known(Pattern::Matrix(id)), weight))
     }

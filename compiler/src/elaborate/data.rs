@@ -265,7 +265,7 @@ impl Elaborator<'_> {
     }
 
     /// Gives a tensor to the program; every number of it must be one.
-    pub fn keep(&mut self, tensor: Tensor, span: Span) -> Option<TensorId> {
+    pub fn keep(&mut self, tensor: Arc<Tensor>, span: Span) -> Option<TensorId> {
         let bad = match &tensor.data {
             TensorData::U8(_) | TensorData::I64(_) => None,
             TensorData::F32(values) => values.iter().position(|value| !value.is_finite()),
@@ -282,7 +282,7 @@ impl Elaborator<'_> {
             self.error(Code::E0307, message, span, "every number of it must be finite");
             return None;
         }
-        self.tensors.push(tensor);
+        self.tensors.push(Arc::unwrap_or_clone(tensor));
         Some(TensorId(self.tensors.len() as u32 - 1))
     }
 }
@@ -324,23 +324,30 @@ fn column(expr: &Expr, arrays: &[(Arc<Tensor>, Dimension)]) -> Column {
         // Data know no other names.
         Expr::Symbol(_) => Column::Scalar(f64::NAN),
         Expr::Call(function, args) => {
-            let columns: Vec<Column> = args.iter().map(|arg| column(arg, arrays)).collect();
-            let len =
-                columns.iter().find_map(|column| if let Column::Values(v) = column { Some(v.len()) } else { None });
-            let at = |index: usize| {
-                let mut x = [0.0; 3];
-                for (x, column) in x.iter_mut().zip(&columns) {
-                    *x = match column {
-                        Column::Scalar(value) => *value,
-                        Column::Values(values) => values[index],
-                    };
+            let mut columns: Vec<Column> = args.iter().map(|arg| column(arg, arrays)).collect();
+            let mut x = [0.0; 3];
+            for (x, column) in x.iter_mut().zip(&columns) {
+                if let Column::Scalar(value) = column {
+                    *x = *value;
                 }
-                function.value(&x)
-            };
-            match len {
-                Some(len) => Column::Values((0..len).map(at).collect()),
-                None => Column::Scalar(at(0)),
             }
+            let Some(first) = columns.iter().position(|column| matches!(column, Column::Values(_))) else {
+                return Column::Scalar(function.value(&x));
+            };
+            // The result takes the place of the first array.
+            let Column::Values(mut values) = std::mem::replace(&mut columns[first], Column::Scalar(0.0)) else {
+                return Column::Scalar(f64::NAN);
+            };
+            for (index, value) in values.iter_mut().enumerate() {
+                x[first] = *value;
+                for (x, column) in x.iter_mut().zip(&columns) {
+                    if let Column::Values(others) = column {
+                        *x = others[index];
+                    }
+                }
+                *value = function.value(&x);
+            }
+            Column::Values(values)
         }
     }
 }

@@ -233,7 +233,7 @@ impl Elaborator<'_> {
             Some(ast) => Some(self.bias(ast, outputs, dimension)?),
             None => None,
         };
-        let weights = Weights::Given(self.keep((*tensor).clone(), weights.span)?);
+        let weights = Weights::Given(self.keep(tensor, weights.span)?);
         let node =
             self.add(Operator::Dense { weights, bias }, vec![outputs], Logical::Real, span, user, "dense", &[from])?;
         self.dimensions.insert(node, dimension);
@@ -251,7 +251,7 @@ impl Elaborator<'_> {
             self.error(Code::E0302, "bias and product are of different dimensions", ast.span, "cannot be added");
             return None;
         }
-        self.keep((*tensor).clone(), ast.span)
+        self.keep(tensor, ast.span)
     }
 
     fn dense_fitted(

@@ -113,7 +113,7 @@ impl Elaborator<'_> {
             self.error(Code::E0309, message, data.span, format!("labels from 0 to {} are possible", classes - 1.0));
             return None;
         }
-        self.keep((*tensor).clone(), data.span)
+        self.keep(tensor, data.span)
     }
 
     pub fn target(&mut self, data: &Ast, output: NodeId, phase: &Phase) -> Option<TensorId> {
@@ -121,7 +121,7 @@ impl Elaborator<'_> {
         let shape = self.network.graph[output].shape.clone();
         let what = format!("`{}` is {shape:?}", self.network.graph[output].name);
         self.samples_of(&tensor, &shape, phase, data.span, &what)?;
-        self.keep((*tensor).clone(), data.span)
+        self.keep(tensor, data.span)
     }
 
     /// `nrmse(y, target)`, `mean(y)`, `mean(syn.w)`.

@@ -162,7 +162,7 @@ impl Elaborator<'_> {
         let samples =
             self.samples_of(&tensor, &port.shape, phase, value.span, &format!("`{name}` is {:?}", port.shape))?;
         phase.samples = samples;
-        Some(InputData::Values(self.keep((*tensor).clone(), value.span)?))
+        Some(InputData::Values(self.keep(tensor, value.span)?))
     }
 
     /// Data, or one number for a run.
@@ -267,7 +267,7 @@ impl Elaborator<'_> {
         let mut kept = |name: &str, values: Vec<i64>| {
             let data = nmc_program::TensorData::I64(values);
             let shape = vec![data.len()];
-            self.keep(Tensor { name: name.to_string(), shape, data }, value.span)
+            self.keep(Arc::new(Tensor { name: name.to_string(), shape, data }), value.span)
         };
         let elements = kept("spikes: neuron", spikes.iter().map(|(_, neuron)| *neuron).collect())?;
         let steps = kept("spikes: step", spikes.iter().map(|(step, _)| *step).collect())?;
