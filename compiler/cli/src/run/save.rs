@@ -7,8 +7,8 @@ use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::Program;
 use nmc_runtime::{Recorded, Recording, Results};
 use npyz::npz::NpzWriter;
-use npyz::zip::CompressionMethod;
 use npyz::zip::write::FileOptions;
+use npyz::zip::{CompressionMethod, DateTime};
 use npyz::{AutoSerialize, WriterBuilder};
 
 use crate::disk::{NewFolder, cannot_write};
@@ -84,6 +84,7 @@ impl Archive {
         // Without a time of writing: the same run gives the same bytes.
         let large = size_of_val(values) as u64 >= u64::from(u32::MAX) / 2;
         let options = FileOptions::default().compression_method(CompressionMethod::Stored).large_file(large);
+        let options = options.last_modified_time(DateTime::default());
         let mut array = self.0.array(name, options)?.default_dtype().shape(&shape).begin_nd()?;
         array.extend(values.iter().copied())?;
         array.finish()
@@ -100,6 +101,7 @@ mod tests {
         let (kind, bytes) = npz(&Recording { name: String::from("a/b"), unit: String::from("V"), values }).unwrap();
         assert_eq!((kind, plain("a/b").as_str()), ("values", "a_b"));
         let mut archive = npyz::npz::NpzArchive::new(Cursor::new(bytes)).unwrap();
+        assert_eq!(archive.zip_archive().by_name("values.npy").unwrap().last_modified().year(), 1980);
         let array = archive.by_name("values").unwrap().unwrap();
         assert_eq!(array.shape(), [2, 3]);
         assert_eq!(array.into_vec::<f64>().unwrap(), [1., 2., 3., 4., 5., 6.]);
