@@ -1,1 +1,37 @@
-//! Holds the tests of the whole; it has no code of its own.
+//! What the tests of the whole share: a program's text in, its results out.
+
+use nmc_compiler::files::Files;
+use nmc_compiler::{Options, compile};
+use nmc_program::Precision;
+use nmc_runtime::{EngineKind, Recorded, Results, RunOptions};
+
+/// Both ways to run: the second must do what the first does.
+pub const ENGINES: [EngineKind; 2] = [EngineKind::Interpreter, EngineKind::Jit];
+
+/// Every experiment of a program, in double precision; it has no errors.
+pub fn run(name: &str, text: &str, files: &dyn Files, engine: EngineKind) -> Vec<Results> {
+    let options = Options { precision: Precision::F64, ..Options::default() };
+    let compilation = compile(name, text, files, &options);
+    let image = compilation.image.unwrap_or_else(|| panic!("{name}: {:#?}", compilation.diagnostics));
+    let options = RunOptions { seed: 1, engine, threads: 1, memory: 16 << 30, progress: None };
+    let one = |program| {
+        let results = nmc_runtime::run(program, &options).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        assert_eq!(results.fallbacks, Vec::<String>::new());
+        results
+    };
+    image.programs.iter().map(one).collect()
+}
+
+/// What a probe recorded, or an output.
+pub fn recorded<'a>(results: &'a Results, name: &str) -> &'a Recorded {
+    let found = results.recordings.iter().find(|recording| recording.name == name);
+    &found.unwrap_or_else(|| panic!("nothing is recorded of {name}")).values
+}
+
+/// The numbers of a recording of values.
+pub fn values<'a>(results: &'a Results, name: &str) -> &'a [f64] {
+    match recorded(results, name) {
+        Recorded::Values { data, .. } => data,
+        Recorded::Spikes { .. } | Recorded::Synapses { .. } => panic!("{name} holds no values"),
+    }
+}

@@ -124,7 +124,7 @@ fn a_slip_is_told_in_few_errors() {
     let (mut random, mut wrong, mut told) = (Random(7), 0, 0);
     for round in 0..3000 {
         let program = slip(PROGRAMS[round % PROGRAMS.len()], &mut random);
-        let options = Options { verify: true, ..Options::default() };
+        let options = Options::default();
         let compiled = catch_unwind(AssertUnwindSafe(|| compile("slip.nmc", &program, &Nothing, &options)));
         let Ok(compiled) = compiled else { panic!("round {round}:\n{program}") };
         let errors = compiled.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();

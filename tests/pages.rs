@@ -59,7 +59,7 @@ impl Files for Memory {
 }
 
 fn compiled(text: &str, options: Options) -> Compilation {
-    compile("page.nmc", text, &Memory, &Options { verify: true, ..options })
+    compile("page.nmc", text, &Memory, &options)
 }
 
 /// Codes that compiling raises.

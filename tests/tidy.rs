@@ -12,7 +12,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("nmc-compiler", &["nmc-grammar", "nmc-stdlib", "nmc-program"]),
     ("nmc-runtime", &["nmc-program"]),
     ("nmc", &["nmc-grammar", "nmc-stdlib", "nmc-compiler", "nmc-program", "nmc-runtime"]),
-    ("nmc-tests", &[]),
+    ("nmc-tests", &["nmc-compiler", "nmc-program", "nmc-runtime"]),
 ];
 const LONGEST_FILE: usize = 400;
 const VAGUE_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "core", "manager", "misc"];

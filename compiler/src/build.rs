@@ -31,41 +31,27 @@ pub fn build(
     let faults = |stage: &str, faults: Vec<String>, diagnostics: &mut Vec<Diagnostic>| {
         diagnostics.extend(faults.into_iter().take(5).map(|fault| internal(stage, &fault)));
     };
-    let verify = options.verify;
-    if verify {
-        faults("elaborate", elaborate::verify::verify(&network, tensors), diagnostics);
-    }
+    faults("elaborate", elaborate::verify::verify(&network, tensors), diagnostics);
     files.entering("tile");
     let tiled = tile::tile(&network, &chip, &plan, diagnostics)?;
-    if verify {
-        faults("tile", tile::verify(&tiled), diagnostics);
-    }
+    faults("tile", tile::verify(&tiled), diagnostics);
     files.entering("convert");
     let measured = trial::measure(&tiled, tensors, files);
     let converted = convert::convert(tiled, tensors, &measured, diagnostics)?;
-    if verify {
-        faults("convert", convert::verify(&converted), diagnostics);
-    }
+    faults("convert", convert::verify(&converted), diagnostics);
     files.entering("place");
     let placed = place::place(converted, diagnostics)?;
-    if verify {
-        faults("place", place::verify(&placed), diagnostics);
-    }
+    faults("place", place::verify(&placed), diagnostics);
     files.entering("schedule");
     let scheduled = schedule::schedule(placed, diagnostics)?;
-    if verify {
-        faults("schedule", schedule::verify(&scheduled), diagnostics);
-    }
+    faults("schedule", schedule::verify(&scheduled), diagnostics);
     files.entering("lower");
     let layout = report::report(&scheduled);
     let Some(lowered) = lower::lower(&scheduled, tensors, options.precision, layout, diagnostics) else {
         return Some(Built { scheduled, program: None });
     };
-    // A name without meaning in a kernel is never let through, verified or not.
     faults("lower", lowered.problems, diagnostics);
-    if verify {
-        faults("lower", lowered.program.verify(), diagnostics);
-    }
+    faults("lower", lowered.program.verify(), diagnostics);
     Some(Built { scheduled, program: Some(lowered.program) })
 }
 

@@ -42,8 +42,6 @@ pub struct Options {
     pub set: Vec<(String, String)>,
     /// `--input name=FILE`: replaces the data fed to this input in `test` and `train`.
     pub inputs: Vec<(String, String)>,
-    /// Verify every form after the stage that made it.
-    pub verify: bool,
 }
 
 /// What came of it.

@@ -98,7 +98,6 @@ pub fn compiled(file: &Path, settings: &Settings) -> Result<(Compilation, Folder
         experiment: settings.experiment.clone(),
         set: settings.set.clone(),
         inputs: settings.input.iter().map(from_here).collect(),
-        verify: cfg!(debug_assertions),
     };
     let folder = Folder::of(file);
     let compilation = compile(&name, &text, &folder, &options);

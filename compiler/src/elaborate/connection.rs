@@ -24,21 +24,9 @@ enum Waiting {
     Matrix,
 }
 
-const FIELDS: &[&str] = &["pattern", "synapse", "weight", "delay", "plasticity"];
-
 impl Elaborator<'_> {
     /// Joins every source with every target.
     pub fn connect(&mut self, name: Option<&Ident>, from: &[Ast], to: &[Ast], fields: &[Field], span: Span) {
-        for field in fields {
-            let key = &field.key[0];
-            if !FIELDS.contains(&key.text.as_str()) {
-                let message = format!("a connection has no `{}`", key.text);
-                let mut unknown = Diagnostic::new(Code::E0501, message, key.span, "unknown field");
-                unknown.help = closest(&key.text, FIELDS.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-                self.closer.diagnostics.push(unknown);
-                return;
-            }
-        }
         let sources: Option<Vec<_>> = from.iter().map(|source| self.source(source)).collect();
         let targets: Option<Vec<_>> = to.iter().map(|target| self.population_range(target)).collect();
         let (Some(sources), Some(targets)) = (sources, targets) else { return };

@@ -183,7 +183,7 @@ fn placement(program: &Program) -> String {
     let placement = &program.costs.layout.placement;
     let bits = |value: f64| format!("{} bit hops a sample", digits(value.round()));
     let rows = vec![
-        vec![String::from("traffic"), bits(placement.cost)],
+        vec![String::from("between arrays"), bits(placement.cost)],
         vec![String::from("at least"), bits(placement.lower_bound)],
         vec![String::from("placed at random"), bits(placement.random_cost)],
     ];
