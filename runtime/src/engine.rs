@@ -130,7 +130,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         if !phase.fits.is_empty() {
             fit_readouts(&mut self.shared, phase, &outputs, &mut self.main.buffers)?;
             for fit in &phase.fits {
-                if let Some(array) = fit.bias {
+                for array in fit.bias.into_iter().chain(fit.ranges.iter().map(|range| range.array)) {
                     self.initial[array.index()] = self.main.buffers[array.index()].clone();
                 }
             }

@@ -53,6 +53,16 @@ pub fn ridge(
     Ok((Fitted { outputs, inputs, weights: right }, biases))
 }
 
+/// The largest |sum over inputs of w x| of some outputs over all samples; inputs and outputs from first to past-last.
+pub fn largest(fitted: &Fitted, features: &[f64], inputs: (usize, usize), outputs: (usize, usize)) -> f64 {
+    let sum = |x: &[f64], output: usize| -> f64 {
+        let w = &fitted.weights[output * fitted.inputs..][inputs.0..inputs.1];
+        w.iter().zip(&x[inputs.0..inputs.1]).map(|(w, x)| w * x).sum()
+    };
+    let samples = features.chunks_exact(fitted.inputs);
+    samples.flat_map(|x| (outputs.0..outputs.1).map(move |output| sum(x, output).abs())).fold(0.0, f64::max)
+}
+
 /// The lower Cholesky factor in place; none if the matrix is not positive definite.
 fn factor(a: &mut [f64], n: usize) -> Option<()> {
     for j in 0..n {

@@ -269,6 +269,10 @@ pub fn fit_readouts<T: Computable>(
         let targets: Vec<f64> = (spec.skip * spec.outputs..phase.samples * spec.outputs).map(|i| data.get(i)).collect();
         let bias = spec.bias.is_some();
         let (fitted, biases) = fit::ridge(&spec.name, &features, inputs, &targets, spec.outputs, spec.penalty, bias)?;
+        for range in &spec.ranges {
+            let largest = fit::largest(&fitted, &features, range.inputs, range.outputs);
+            buffers[range.array.index()].data.fill(T::of(if largest > 0.0 { largest } else { 1.0 }));
+        }
         shared.fitted.push(fitted);
         if let Some(array) = spec.bias {
             let into = &mut buffers[array.index()].data;

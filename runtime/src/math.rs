@@ -44,35 +44,54 @@ fn magic<A: Arithmetic>() -> f64 {
 
 /// A polynomial by Horner's rule, coefficients from the highest power down.
 #[inline(always)]
-fn polynomial<A: Arithmetic>(on: &mut A, x: A::Number, coefficients: impl IntoIterator<Item = f64>) -> A::Number {
-    let mut sum: Option<A::Number> = None;
-    for coefficient in coefficients {
-        let term = on.number(coefficient);
-        sum = Some(match sum {
-            None => term,
-            Some(sum) => on.fma(sum, x, term),
-        });
+fn polynomial<A: Arithmetic>(on: &mut A, x: A::Number, coefficients: &[f64]) -> A::Number {
+    let mut sum = on.number(coefficients[0]);
+    for coefficient in &coefficients[1..] {
+        let term = on.number(*coefficient);
+        sum = on.fma(sum, x, term);
     }
-    sum.unwrap_or(x)
+    sum
 }
 
 /// A polynomial as the sum of its even and its odd part: two short chains of operations in place of a long one.
 fn even_odd<A: Arithmetic>(on: &mut A, x: A::Number, coefficients: &[f64]) -> A::Number {
     let square = on.multiply(x, x);
     let part = |first: usize| coefficients.iter().skip(first).step_by(2).rev().copied().collect::<Vec<f64>>();
-    let even = polynomial(on, square, part(0));
-    let odd = polynomial(on, square, part(1));
+    let even = polynomial(on, square, &part(0));
+    let odd = polynomial(on, square, &part(1));
     on.fma(odd, x, even)
 }
 
 #[inline(always)]
-fn factorial(n: u32) -> f64 {
-    (1..=n).map(f64::from).product()
+const fn factorial(n: usize) -> f64 {
+    let (mut product, mut factor) = (1.0, 2);
+    while factor <= n {
+        product *= factor as f64;
+        factor += 1;
+    }
+    product
+}
+
+/// The first `N` coefficients of a series in powers of x, from the highest down. In tables, so that loops of vector code find
+/// constants.
+macro_rules! series {
+    ($n:literal, |$k:ident| $coefficient:expr) => {
+        const {
+            let mut coefficients = [0.0; $n];
+            let mut at = 0;
+            while at < $n {
+                let $k = $n - 1 - at;
+                coefficients[at] = $coefficient;
+                at += 1;
+            }
+            coefficients
+        }
+    };
 }
 
 /// e^x; 0 below and infinity above the range of normal numbers. Within 1.2e-7 (f32) or 4e-16 (f64) relative.
 pub fn exp<A: Arithmetic>(on: &mut A, x: A::Number) -> A::Number {
-    let (lowest, highest, degree) = if A::WIDE { (-708.0, 709.0, 13) } else { (-87.0, 88.0, 7) };
+    let (lowest, highest) = if A::WIDE { (-708.0, 709.0) } else { (-87.0, 88.0) };
     let (low, high) = (on.number(lowest), on.number(highest));
     let under = on.less(x, low);
     let over = on.less(high, x);
@@ -87,7 +106,10 @@ pub fn exp<A: Arithmetic>(on: &mut A, x: A::Number) -> A::Number {
     let (minus_high, minus_low) = (on.number(-high_part), on.number(-low_part));
     let rest = on.fma(octaves, minus_high, clipped);
     let rest = on.fma(octaves, minus_low, rest);
-    let series = polynomial(on, rest, (0..=degree).rev().map(|n| 1.0 / factorial(n)));
+    let series = match A::WIDE {
+        true => polynomial(on, rest, &series!(14, |n| 1.0 / factorial(n))),
+        false => polynomial(on, rest, &series!(8, |n| 1.0 / factorial(n))),
+    };
     let result = on.scale(series, shifted);
     let (zero, infinity) = (on.number(0.0), on.number(f64::INFINITY));
     let result = on.select(under, zero, result);
@@ -124,8 +146,10 @@ pub fn log<A: Arithmetic>(on: &mut A, x: A::Number) -> A::Number {
     let below = on.add(above, two);
     let ratio = on.divide(above, below);
     let square = on.multiply(ratio, ratio);
-    let terms = if A::WIDE { 11 } else { 5 };
-    let series = polynomial(on, square, (0..=terms).rev().map(|n| 2.0 / f64::from(2 * n + 1)));
+    let series = match A::WIDE {
+        true => polynomial(on, square, &series!(12, |n| 2.0 / (2 * n + 1) as f64)),
+        false => polynomial(on, square, &series!(6, |n| 2.0 / (2 * n + 1) as f64)),
+    };
     let ln2 = on.number(LN_2);
     let whole = on.multiply(exponent, ln2);
     let result = on.fma(ratio, series, whole);
@@ -143,6 +167,10 @@ pub fn log<A: Arithmetic>(on: &mut A, x: A::Number) -> A::Number {
     on.select(huge, infinity, result)
 }
 
+const fn sign(n: usize) -> f64 {
+    if n.is_multiple_of(2) { 1.0 } else { -1.0 }
+}
+
 /// cos(2 pi x) for x in [0, 1).
 #[inline(always)]
 pub fn cos_turns<A: Arithmetic>(on: &mut A, x: A::Number) -> A::Number {
@@ -151,9 +179,10 @@ pub fn cos_turns<A: Arithmetic>(on: &mut A, x: A::Number) -> A::Number {
     let centred = on.subtract(x, half);
     let angle = on.multiply(centred, pi);
     let square = on.multiply(angle, angle);
-    let terms: u32 = if A::WIDE { 11 } else { 6 };
-    let sign = |n: u32| if n.is_multiple_of(2) { 1.0 } else { -1.0 };
-    let series = polynomial(on, square, (0..=terms).rev().map(|n| sign(n) / factorial(2 * n + 1)));
+    let series = match A::WIDE {
+        true => polynomial(on, square, &series!(12, |n| sign(n) / factorial(2 * n + 1))),
+        false => polynomial(on, square, &series!(7, |n| sign(n) / factorial(2 * n + 1))),
+    };
     let sine = on.multiply(angle, series);
     let (two, minus_one) = (on.number(2.0), on.number(-1.0));
     let twice = on.multiply(two, sine);

@@ -61,13 +61,20 @@ pub fn exact<T: Computable>(program: &Program, matrix: &Matrix, fitted: &[Fitted
     Effective { weights, ..Effective::default() }
 }
 
+/// The nearest whole number, of two the even one, for numbers below 2^50: adding 1.5 x 2^52 leaves no bits for a fraction. Without
+/// a call into the library, as which it would be compiled for processors of every age.
+fn nearest(number: f64) -> f64 {
+    const SHIFT: f64 = 6_755_399_441_055_744.0;
+    (number + SHIFT) - SHIFT
+}
+
 /// Conductances asked for: plus and minus cell of each weight.
 pub fn target<T: Computable>(program: &Program, matrix: &Matrix, fitted: &[Fitted], buffers: &mut [Buffer<T>]) {
     let Some(cells) = &matrix.cells else { return };
     let w_max = cells.w_max.unwrap_or_else(|| largest(program, matrix, fitted));
     let span = cells.g_max - cells.g_min;
     let rounded = |share: f64| match cells.levels {
-        Some(levels) if levels > 1 => (share * f64::from(levels - 1)).round_ties_even() / f64::from(levels - 1),
+        Some(levels) if levels > 1 => nearest(share * f64::from(levels - 1)) / f64::from(levels - 1),
         Some(_) | None => share,
     };
     let out = buffers[cells.conductance.index()].lane_mut(0);
@@ -137,9 +144,11 @@ pub fn multiply<T: Computable + Product>(
     T::product(lanes, rows, cols, &x, &effective.weights, &mut y);
     let mut energy = 0.0;
     if !effective.row_energy.is_empty() {
+        let mut squares = vec![0.0; rows];
         for lane in x.chunks_exact(rows).take(used) {
-            energy += lane.iter().zip(&effective.row_energy).map(|(x, e)| x.wide() * x.wide() * e).sum::<f64>();
+            squares.iter_mut().zip(lane).for_each(|(sum, x)| *sum += x.wide() * x.wide());
         }
+        energy = squares.iter().zip(&effective.row_energy).map(|(sum, joules)| sum * joules).sum();
     }
     if !effective.variance.is_empty() {
         let mut unit = T::UNIT;

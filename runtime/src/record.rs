@@ -77,7 +77,9 @@ impl SampleRecord {
             self.ends.insert(array, values);
         }
         for (array, buffer) in program.arrays.iter().zip(buffers) {
-            if array.per_lane && buffer.lane(lane).iter().any(|v| v.wide().is_nan()) {
+            // In runs without a branch in them: this looks at every number of every sample.
+            let is_broken = |run: &[T]| run.iter().fold(false, |broken, v| broken | v.wide().is_nan());
+            if array.per_lane && buffer.lane(lane).chunks(64).any(is_broken) {
                 self.broken = Some(array.name.clone());
                 return;
             }

@@ -1,6 +1,8 @@
 //! Dense layers: exact, or block by block on arrays with their drivers and sense circuits; partial sums and bias are added digitally.
 
-use nmc_program::{Access, Initial, Len, Matrix, MatrixId, Op, TensorId, Value, WeightSource};
+use nmc_program::{
+    Access, ArrayId, Binary, Initial, Len, Matrix, MatrixId, Op, SenseRange, TensorId, Value, WeightSource,
+};
 
 use super::kernel::Builder;
 use super::{Lowering, Signal, chain};
@@ -91,32 +93,48 @@ impl Lowering<'_> {
             let partial = self.zeros(name, len);
             ops.push(multiply(matrix, Signal { start: from.start + start, ..from }, partial, 0));
             let value = b.load(partial, Access::Element { offset: 0 });
-            partials.push((value, self.block_range(*index)));
+            partials.push((value, self.block_range(*index), block.inputs));
         }
-        let mut partials = match self.merge_unit(node, outputs) {
-            // Added before they are sensed, once; the unit's noise is a share of the sum's range.
-            Some(noise) => {
-                let range = partials.first().map_or(1.0, |(_, range)| *range);
-                let values: Vec<Value> = partials.iter().map(|(value, _)| *value).collect();
-                let mut sum = chain::sum(&mut b, &values);
-                if noise > 0.0 {
-                    sum = chain::noisy(&mut b, sum, noise * range);
-                }
-                vec![(sum, range)]
-            }
-            None => partials,
+        let merged = self.merge_unit(node, outputs);
+        if merged.is_some() {
+            // Added before they are sensed, once.
+            let range = partials.first().map_or(1.0, |(_, range, _)| *range);
+            let values: Vec<Value> = partials.iter().map(|(value, ..)| *value).collect();
+            partials = vec![(chain::sum(&mut b, &values), range, (0, from.len))];
+        }
+        // The unit's noise is a share of the sum's range.
+        let noise = merged.filter(|noise| *noise > 0.0);
+        let sensed = |b: &mut Builder, value: Value, range: f64| {
+            let value = noise.map_or(value, |noise| chain::noisy(b, value, noise * range));
+            sense.map_or(value, |sense| chain::convert(b, value, sense, range, false))
         };
-        if let Some(sense) = sense {
-            for (value, range) in &mut partials {
-                *value = chain::convert(&mut b, *value, sense, *range, false);
-            }
-        }
-        let mut partials: Vec<Value> = partials.into_iter().map(|(value, _)| value).collect();
+        let in_ranges = noise.is_some() || sense.is_some_and(|sense| sense.bits.is_some());
+        let mut partials: Vec<Value> = partials
+            .into_iter()
+            .map(|(value, range, inputs)| match weights {
+                Weights::Ridge { .. } if in_ranges => {
+                    let array = self.fitted_range(node, inputs, outputs);
+                    let range = b.load(array, Access::Broadcast { offset: 0 });
+                    let share = b.binary(Binary::Divide, value, range);
+                    let share = sensed(&mut b, share, 1.0);
+                    b.multiply(share, range)
+                }
+                Weights::Ridge { .. } | Weights::Given(_) => sensed(&mut b, value, range),
+            })
+            .collect();
         partials.extend(bias.map(|bias| b.load(bias, Access::Element { offset: outputs.0 })));
         let sum = chain::sum(&mut b, &partials);
         b.store(to.array, Access::Element { offset: to.start + outputs.0 }, sum);
         let kernel = self.kernel(format!("{}[{}..{}]: sense", self.name(node), outputs.0, outputs.1), b);
         ops.push(Op::Kernel { kernel, len, spikes: None });
+    }
+
+    /// The array of the full range of a part of a fitted layer: known when its weights are.
+    fn fitted_range(&mut self, node: NodeId, inputs: (usize, usize), outputs: (usize, usize)) -> ArrayId {
+        let name = format!("{}[{}..{}, {}..{}].range", self.name(node), outputs.0, outputs.1, inputs.0, inputs.1);
+        let array = self.array(name, Len::Fixed(1), false, Initial::Fill(1.0));
+        self.ranges.entry(node).or_default().push(SenseRange { inputs, outputs, array });
+        array
     }
 
     /// Full range of what a block's columns are converted with.

@@ -30,7 +30,8 @@ use std::collections::BTreeMap;
 
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{
-    Access, Array, ArrayId, GroupId, Image, Initial, KernelId, LayoutReport, Len, Op, Precision, Program, Tensor,
+    Access, Array, ArrayId, GroupId, Image, Initial, KernelId, LayoutReport, Len, Op, Precision, Program, SenseRange,
+    Tensor,
 };
 
 use crate::forms::chip::Chip;
@@ -89,6 +90,8 @@ pub(crate) struct Lowering<'a> {
     pub fitted: Vec<NodeId>,
     /// Where the biases of fitted layers go.
     pub biases: BTreeMap<NodeId, ArrayId>,
+    /// Where the ranges of their sense circuits go.
+    pub ranges: BTreeMap<NodeId, Vec<SenseRange>>,
     pub diagnostics: &'a mut Vec<Diagnostic>,
     /// Mistakes of our own.
     pub problems: Vec<String>,
@@ -124,6 +127,7 @@ pub fn lower(
         connections: Vec::new(),
         fitted: Vec::new(),
         biases: BTreeMap::new(),
+        ranges: BTreeMap::new(),
         diagnostics,
         problems: Vec::new(),
         components: 0,

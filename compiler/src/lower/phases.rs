@@ -101,6 +101,7 @@ impl Lowering<'_> {
             penalty,
             bias: self.biases.get(&layer).copied(),
             skip: phase.skip,
+            ranges: self.ranges.get(&layer).cloned().unwrap_or_default(),
         })
     }
 

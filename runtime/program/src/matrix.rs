@@ -67,4 +67,16 @@ pub struct FitSpec {
     pub bias: Option<ArrayId>,
     /// Samples at the start that are left out (the transient of a reservoir).
     pub skip: usize,
+    /// What the layer's sense circuits are set to when its weights are known.
+    pub ranges: Vec<SenseRange>,
+}
+
+/// The largest sum that a part of a fitted layer gives over the training samples: |sum over inputs of w x|.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SenseRange {
+    /// First and past-last input and output.
+    pub inputs: (usize, usize),
+    pub outputs: (usize, usize),
+    /// Array of one element that takes it; 1 where all sums are 0.
+    pub array: ArrayId,
 }

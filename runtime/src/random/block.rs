@@ -2,12 +2,15 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::{Key, box_muller, next_key, philox_round};
+use super::{
+    Key, LANES, PARTS_32, PARTS_64, box_muller, next_key, open_f32, open_f64, philox_round, turns_f32, turns_f64,
+    unit_f32, unit_f64,
+};
 use crate::math::{self, Arithmetic, has_fma};
 
 macro_rules! block {
     (
-        $name:ident, $work:ident, $float:ty, $bits:ty, $len:literal, $scalar:ident, $wide:literal, $pair:ident, $unit:ident,
+        $name:ident, $work:ident, $float:ty, $bits:ty, $parts:ident, $scalar:ident, $wide:literal, $open:ident, $turns:ident, $unit:ident,
         $normals:ident, $uniforms:ident
     ) => {
         /// A block of numbers, in loops that become vector code.
@@ -17,18 +20,18 @@ macro_rules! block {
 
         impl $name {
             #[inline(always)]
-            fn one(a: [$float; $len], f: impl Fn($float) -> $float) -> [$float; $len] {
+            fn one(a: [$float; LANES], f: impl Fn($float) -> $float) -> [$float; LANES] {
                 let mut out = a;
-                for i in 0..$len {
+                for i in 0..LANES {
                     out[i] = f(a[i]);
                 }
                 out
             }
 
             #[inline(always)]
-            fn two(a: [$float; $len], b: [$float; $len], f: impl Fn($float, $float) -> $float) -> [$float; $len] {
+            fn two(a: [$float; LANES], b: [$float; LANES], f: impl Fn($float, $float) -> $float) -> [$float; LANES] {
                 let mut out = a;
-                for i in 0..$len {
+                for i in 0..LANES {
                     out[i] = f(a[i], b[i]);
                 }
                 out
@@ -36,14 +39,14 @@ macro_rules! block {
         }
 
         impl Arithmetic for $name {
-            type Number = [$float; $len];
+            type Number = [$float; LANES];
             /// All bits or none.
-            type Truth = [$bits; $len];
+            type Truth = [$bits; LANES];
             const WIDE: bool = $wide;
 
             #[inline(always)]
             fn number(&mut self, value: f64) -> Self::Number {
-                [value as $float; $len]
+                [value as $float; LANES]
             }
             #[inline(always)]
             fn add(&mut self, a: Self::Number, b: Self::Number) -> Self::Number {
@@ -85,11 +88,11 @@ macro_rules! block {
             fn fma(&mut self, a: Self::Number, b: Self::Number, c: Self::Number) -> Self::Number {
                 let mut out = c;
                 if self.fused {
-                    for i in 0..$len {
+                    for i in 0..LANES {
                         out[i] = a[i].mul_add(b[i], c[i]);
                     }
                 } else {
-                    for i in 0..$len {
+                    for i in 0..LANES {
                         out[i] = a[i] * b[i] + c[i];
                     }
                 }
@@ -113,8 +116,8 @@ macro_rules! block {
             }
             #[inline(always)]
             fn less(&mut self, a: Self::Number, b: Self::Number) -> Self::Truth {
-                let mut out = [0; $len];
-                for i in 0..$len {
+                let mut out = [0; LANES];
+                for i in 0..LANES {
                     out[i] = if a[i] < b[i] { <$bits>::MAX } else { 0 };
                 }
                 out
@@ -122,7 +125,7 @@ macro_rules! block {
             #[inline(always)]
             fn select(&mut self, truth: Self::Truth, a: Self::Number, b: Self::Number) -> Self::Number {
                 let mut out = a;
-                for i in 0..$len {
+                for i in 0..LANES {
                     out[i] = <$float>::from_bits((a[i].to_bits() & truth[i]) | (b[i].to_bits() & !truth[i]));
                 }
                 out
@@ -149,7 +152,7 @@ macro_rules! block {
             #[inline(always)]
             fn split(&mut self, a: Self::Number) -> (Self::Number, Self::Number) {
                 let (mut exponents, mut mantissas) = (a, a);
-                for i in 0..$len {
+                for i in 0..LANES {
                     (exponents[i], mantissas[i]) = math::$scalar.split(a[i]);
                 }
                 (exponents, mantissas)
@@ -169,22 +172,51 @@ macro_rules! block {
             #[inline(always)]
             fn with_simd<S: Simd>(self, _: S) {
                 let mut on = $name { fused: has_fma() };
-                for (index, out) in self.out.chunks_mut($len).enumerate() {
-                    let element = self.key.element.wrapping_add((index * $len) as u32);
-                    let words = words::<$len>(Key { element, ..self.key });
-                    let (mut first, mut second) = ([0.0; $len], [0.0; $len]);
-                    for i in 0..$len {
-                        let of_element = [words[0][i], words[1][i], words[2][i], words[3][i]];
-                        if self.normal {
-                            (first[i], second[i]) = Key::$pair(of_element);
-                        } else {
-                            first[i] = Key::$unit(of_element);
+                let start = self.key.element as usize;
+                let end = start + self.out.len();
+                let group = LANES * $parts;
+                for first in (start / group * group..end).step_by(group) {
+                    let words = words(Key { element: (first / $parts) as u32, ..self.key });
+                    for part in (0..$parts).step_by(2) {
+                        let first = first + part * LANES;
+                        if first >= end || first + 2 * LANES <= start {
+                            continue;
                         }
-                    }
-                    let block = if self.normal { box_muller(&mut on, first, second) } else { first };
-                    match <&mut [$float; $len]>::try_from(&mut *out) {
-                        Ok(whole) => *whole = block,
-                        Err(_) => out.copy_from_slice(&block[..out.len()]),
+                        // The words of these two parts first: what is fixed while compiling becomes vector code.
+                        let row = |at: usize| &words[(part + at) % 4];
+                        let rows = [row(0), row(1), row(2), row(3)].map(|row| *row);
+                        let of = |lane: usize| [rows[0][lane], rows[1][lane], rows[2][lane], rows[3][lane]];
+                        let mut both = [[0.0; LANES]; 2];
+                        if self.normal {
+                            let (mut uniform, mut turns) = ([0.0; LANES], [[0.0; LANES]; 2]);
+                            for i in 0..LANES {
+                                uniform[i] = $open(of(i), 0);
+                            }
+                            for i in 0..LANES {
+                                turns[0][i] = $turns(of(i), 0);
+                            }
+                            for i in 0..LANES {
+                                turns[1][i] = $turns(of(i), 1);
+                            }
+                            both = box_muller(&mut on, uniform, turns);
+                        } else {
+                            for i in 0..LANES {
+                                both[0][i] = $unit(of(i), 0);
+                            }
+                            for i in 0..LANES {
+                                both[1][i] = $unit(of(i), 1);
+                            }
+                        }
+                        for (half, numbers) in both.iter().enumerate() {
+                            let first = first + half * LANES;
+                            if first >= start && first + LANES <= end {
+                                self.out[first - start..first - start + LANES].copy_from_slice(numbers);
+                            } else {
+                                for at in first.max(start)..(first + LANES).min(end) {
+                                    self.out[at - start] = numbers[at - first];
+                                }
+                            }
+                        }
                     }
                 }
             }
@@ -202,19 +234,19 @@ macro_rules! block {
     };
 }
 
-block!(Block32, Fill32, f32, u32, 16, Scalar32, false, pair_f32, unit_f32, normals_f32, uniforms_f32);
-block!(Block64, Fill64, f64, u64, 8, Scalar64, true, pair_f64, unit_f64, normals_f64, uniforms_f64);
+block!(Block32, Fill32, f32, u32, PARTS_32, Scalar32, false, open_f32, turns_f32, unit_f32, normals_f32, uniforms_f32);
+block!(Block64, Fill64, f64, u64, PARTS_64, Scalar64, true, open_f64, turns_f64, unit_f64, normals_f64, uniforms_f64);
 
-/// `Key::bits` of consecutive elements, word by word.
+/// `Key::words` of consecutive elements, word by word.
 #[inline(always)]
-fn words<const N: usize>(key: Key) -> [[u32; N]; 4] {
+fn words(key: Key) -> [[u32; LANES]; 4] {
     let (mut round_key, [element, number, tick, sample]) = key.start();
-    let (mut a, mut b, mut c, mut d) = ([element; N], [number; N], [tick; N], [sample; N]);
+    let (mut a, mut b, mut c, mut d) = ([element; LANES], [number; LANES], [tick; LANES], [sample; LANES]);
     for (i, element) in a.iter_mut().enumerate() {
         *element = element.wrapping_add(i as u32);
     }
     for _ in 0..10 {
-        for i in 0..N {
+        for i in 0..LANES {
             [a[i], b[i], c[i], d[i]] = philox_round(round_key, [a[i], b[i], c[i], d[i]]);
         }
         round_key = next_key(round_key);
@@ -228,9 +260,9 @@ mod tests {
 
     #[test]
     fn blocks_have_the_bits_of_single_numbers() {
-        let key = Key { seed: 0x1234_5678_9abc, component: 3, element: u32::MAX - 20, number: 2, tick: 5, sample: 1 };
-        let one = |i: usize| Key { element: key.element.wrapping_add(i as u32), ..key };
-        for len in [1, 15, 16, 100] {
+        let key = Key { seed: 0x1234_5678_9abc, component: 3, element: 1_000_003, number: 2, tick: 5, sample: 1 };
+        let one = |i: usize| Key { element: key.element + i as u32, ..key };
+        for len in [1, 15, 16, 40, 100, 300] {
             let (mut narrow, mut wide) = (vec![0.0_f32; len], vec![0.0_f64; len]);
             normals_f32(key, &mut narrow);
             normals_f64(key, &mut wide);

@@ -21,9 +21,21 @@ pub struct Key {
     pub sample: u32,
 }
 
+/// Elements that are drawn side by side.
+const LANES: usize = 16;
+/// Numbers that four words of Philox give: each of so many runs of [`LANES`] elements takes its own part of the same words.
+const PARTS_32: usize = 4;
+const PARTS_64: usize = 2;
+
+/// Which four words an element takes a part of, and which part.
+fn place(element: u32, parts: usize) -> (u32, usize) {
+    let (lanes, group) = (LANES as u32, (LANES * parts) as u32);
+    (element / group * lanes + element % lanes, (element / lanes) as usize % parts)
+}
+
 impl Key {
-    /// 128 random bits.
-    pub fn bits(self) -> [u32; 4] {
+    /// 128 random bits, the element being a number of four words.
+    fn words(self) -> [u32; 4] {
         let (key, counter) = self.start();
         philox(key, counter)
     }
@@ -35,49 +47,81 @@ impl Key {
         ([self.seed as u32, self.component], [self.element, self.number ^ high, self.tick, self.sample])
     }
 
+    fn part(self, parts: usize) -> ([u32; 4], usize) {
+        let (element, part) = place(self.element, parts);
+        (Key { element, ..self }.words(), part)
+    }
+
     /// Uniform in [0, 1), with 24 bits.
     pub fn uniform_f32(self) -> f32 {
-        Key::unit_f32(self.bits())
+        let (words, part) = self.part(PARTS_32);
+        unit_f32(words, part)
     }
 
     /// Uniform in [0, 1), with 53 bits.
     pub fn uniform_f64(self) -> f64 {
-        Key::unit_f64(self.bits())
-    }
-
-    #[inline(always)]
-    fn unit_f32([a, ..]: [u32; 4]) -> f32 {
-        (a >> 8) as f32 * (1.0 / 16_777_216.0)
-    }
-
-    #[inline(always)]
-    fn unit_f64([a, b, ..]: [u32; 4]) -> f64 {
-        unit_interval(a, b)
+        let (words, part) = self.part(PARTS_64);
+        unit_f64(words, part)
     }
 
     /// Standard normal, by Box and Muller's method.
     pub fn normal_f32(self) -> f32 {
-        let (first, second) = Key::pair_f32(self.bits());
-        box_muller(&mut math::Scalar32, first, second)
-    }
-
-    /// Uniform in (0, 1] and in [0, 1).
-    #[inline(always)]
-    fn pair_f32([a, _, c, _]: [u32; 4]) -> (f32, f32) {
-        (((a >> 8) + 1) as f32 * (1.0 / 16_777_216.0), (c >> 8) as f32 * (1.0 / 16_777_216.0))
-    }
-
-    /// Uniform in (0, 1] and in [0, 1).
-    #[inline(always)]
-    fn pair_f64([a, b, c, d]: [u32; 4]) -> (f64, f64) {
-        (1.0 - unit_interval(a, b), unit_interval(c, d))
+        let (words, part) = self.part(PARTS_32);
+        let (even, odd) = (part & !1, part | 1);
+        let turns = [turns_f32(words, even), turns_f32(words, odd)];
+        box_muller(&mut math::Scalar32, open_f32(words, part / 2), turns)[part % 2]
     }
 
     /// Standard normal, by Box and Muller's method.
     pub fn normal_f64(self) -> f64 {
-        let (first, second) = Key::pair_f64(self.bits());
-        box_muller(&mut math::Scalar64, first, second)
+        let (words, part) = self.part(PARTS_64);
+        let (even, odd) = (part & !1, part | 1);
+        let turns = [turns_f64(words, even), turns_f64(words, odd)];
+        box_muller(&mut math::Scalar64, open_f64(words, part / 2), turns)[part % 2]
     }
+}
+
+/// 24 bits of a word.
+#[inline(always)]
+fn short(word: u32) -> f32 {
+    (word >> 8) as f32 * (1.0 / 16_777_216.0)
+}
+
+#[inline(always)]
+fn unit_f32(words: [u32; 4], part: usize) -> f32 {
+    short(words[part])
+}
+
+#[inline(always)]
+fn unit_f64(words: [u32; 4], part: usize) -> f64 {
+    unit_interval(words[2 * part], words[2 * part + 1])
+}
+
+/// What takes a quarter of the words' range off, around the end.
+const QUARTER_LESS: u32 = 0xC000_0000;
+
+/// Uniform in (0, 1], of a pair of parts.
+#[inline(always)]
+fn open_f32(words: [u32; 4], pair: usize) -> f32 {
+    ((words[2 * pair] >> 8) + 1) as f32 * (1.0 / 16_777_216.0)
+}
+
+/// Uniform in (0, 1]; of two parts there is but one pair.
+#[inline(always)]
+fn open_f64([a, b, _, _]: [u32; 4], _pair: usize) -> f64 {
+    1.0 - unit_interval(a, b)
+}
+
+/// The angle of a pair in turns, in [0, 1); for its second part a quarter less, so that a cosine gives the sine.
+#[inline(always)]
+fn turns_f32(words: [u32; 4], part: usize) -> f32 {
+    short(words[part | 1].wrapping_add(if part.is_multiple_of(2) { 0 } else { QUARTER_LESS }))
+}
+
+/// The same.
+#[inline(always)]
+fn turns_f64([_, _, c, d]: [u32; 4], part: usize) -> f64 {
+    unit_interval(c.wrapping_add(if part == 0 { 0 } else { QUARTER_LESS }), d)
 }
 
 #[inline(always)]
@@ -86,15 +130,15 @@ fn unit_interval(high: u32, low: u32) -> f64 {
     (bits >> 11) as f64 * (1.0 / 9_007_199_254_740_992.0)
 }
 
-/// sqrt(-2 ln first) cos(2 pi second)
+/// Two independent normal numbers: sqrt(-2 ln first) times cosine and sine of 2 pi turns; the sine is the cosine a quarter before.
 #[inline(always)]
-fn box_muller<A: Arithmetic>(on: &mut A, first: A::Number, second: A::Number) -> A::Number {
+fn box_muller<A: Arithmetic>(on: &mut A, first: A::Number, turns: [A::Number; 2]) -> [A::Number; 2] {
     let log = math::log(on, first);
     let minus_two = on.number(-2.0);
     let square = on.multiply(minus_two, log);
     let radius = on.square_root(square);
-    let cosine = math::cos_turns(on, second);
-    on.multiply(radius, cosine)
+    let [cosine, sine] = [math::cos_turns(on, turns[0]), math::cos_turns(on, turns[1])];
+    [on.multiply(radius, cosine), on.multiply(radius, sine)]
 }
 
 /// Ten rounds of Philox4x32.
@@ -153,6 +197,13 @@ mod tests {
             assert!(moment(1).abs() < 5.0 / count.sqrt());
             assert!((moment(2) - 1.0).abs() < 5.0 * (2.0 / count).sqrt());
             assert!((moment(4) - 3.0).abs() < 5.0 * (96.0 / count).sqrt());
+            // No part of the same words tells of another.
+            for apart in [LANES, 2 * LANES, 3 * LANES] {
+                let product: f64 = values.iter().zip(&values[apart..]).map(|(a, b)| a * b).sum();
+                let squares: f64 = values.iter().zip(&values[apart..]).map(|(a, b)| a * a * b * b - 1.0).sum();
+                assert!(product.abs() / count < 5.0 / count.sqrt());
+                assert!(squares.abs() / count < 5.0 * (8.0 / count).sqrt());
+            }
             let beyond = values.iter().filter(|v| v.abs() > 3.0).count() as f64 / count;
             assert!((beyond - 0.002_699_8).abs() < 5.0 * (0.0027 / count).sqrt());
         }

@@ -63,6 +63,15 @@ fn the_balanced_network_agrees() {
     agree(&example("balanced_network.nmc"), &["--precision", "f64"], false);
 }
 
+/// Whatever devices are drawn, the readout's sense circuits are set to what its weights give: the example requires its error to be small.
+#[test]
+fn fitted_layers_are_sensed_in_their_own_range() {
+    for seed in ["1", "2", "3", "4", "5", "6", "7"] {
+        let file = example("reservoir.nmc");
+        json(&["run", &file, "--json", "--experiment", "converters", "--precision", "f64", "--seed", seed]);
+    }
+}
+
 #[test]
 fn plasticity_agrees() {
     agree(&example("stdp.nmc"), &[], true);

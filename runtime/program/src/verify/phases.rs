@@ -18,6 +18,12 @@ impl Checker<'_> {
                     self.slice(bias, 0, fit.outputs, &user);
                 }
                 self.samples_by(fit.target, phase.samples, fit.outputs, &user);
+                for range in &fit.ranges {
+                    let ((a, b), (c, d)) = (range.inputs, range.outputs);
+                    let sound = a <= b && b <= len && c <= d && d <= fit.outputs;
+                    self.require(sound, || format!("{user}: a range of {a}..{b} to {c}..{d}"));
+                    self.slice(range.array, 0, 1, &user);
+                }
             }
             for metric in &phase.metrics {
                 self.metric(&metric.kind, phase.samples, &format!("{user}: {}", metric.name));
