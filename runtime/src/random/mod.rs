@@ -28,6 +28,7 @@ const PARTS_32: usize = 4;
 const PARTS_64: usize = 2;
 
 /// Which four words an element takes a part of, and which part.
+#[inline(always)]
 fn place(element: u32, parts: usize) -> (u32, usize) {
     let (lanes, group) = (LANES as u32, (LANES * parts) as u32);
     (element / group * lanes + element % lanes, (element / lanes) as usize % parts)
@@ -35,6 +36,7 @@ fn place(element: u32, parts: usize) -> (u32, usize) {
 
 impl Key {
     /// 128 random bits, the element being a number of four words.
+    #[inline(always)]
     fn words(self) -> [u32; 4] {
         let (key, counter) = self.start();
         philox(key, counter)
@@ -47,6 +49,7 @@ impl Key {
         ([self.seed as u32, self.component], [self.element, self.number ^ high, self.tick, self.sample])
     }
 
+    #[inline(always)]
     fn part(self, parts: usize) -> ([u32; 4], usize) {
         let (element, part) = place(self.element, parts);
         (Key { element, ..self }.words(), part)
@@ -142,6 +145,7 @@ fn box_muller<A: Arithmetic>(on: &mut A, first: A::Number, turns: [A::Number; 2]
 }
 
 /// Ten rounds of Philox4x32.
+#[inline(always)]
 pub fn philox(mut key: [u32; 2], mut counter: [u32; 4]) -> [u32; 4] {
     for _ in 0..10 {
         counter = philox_round(key, counter);
