@@ -113,6 +113,10 @@ impl<'a> Closer<'a> {
             }
             ExprKind::If(condition, a, b) => {
                 let condition = self.close(scope, file, condition);
+                // What is never chosen need not have a value: `if tau > 0 ms then x / tau else 0`.
+                if let Some(value) = condition.as_ref().and_then(Term::value) {
+                    return self.close(scope, file, if value != 0.0 { a } else { b });
+                }
                 let (left, right) = (self.close(scope, file, a), self.close(scope, file, b));
                 let (condition, left, right) = (condition?, left?, right?);
                 let dimension = self.same(&left, &right, a.span, b.span, "choose between")?;
@@ -232,6 +236,9 @@ impl<'a> Closer<'a> {
             B::Add => (Function::Add, self.same(&a, &b, left, right, "add")?, false),
             B::Subtract => (Function::Subtract, self.same(&a, &b, left, right, "subtract")?, false),
             B::Multiply | B::Of => (Function::Multiply, a.dimension.times(b.dimension), false),
+            B::Divide if b.value() == Some(0.0) => {
+                return self.report(Diagnostic::new(Code::E0306, "nothing can be divided by 0", right, "this is 0"));
+            }
             B::Divide => (Function::Divide, a.dimension.over(b.dimension), false),
             B::Power => {
                 let power = b.value().and_then(|exponent| a.dimension.power(exponent));

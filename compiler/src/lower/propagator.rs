@@ -41,6 +41,10 @@ fn balance(matrix: &[Vec<f64>], h: f64) -> Vec<f64> {
 /// Scaling and squaring with a Taylor series of degree 18: below one unit in the last place for a norm under 1/2.
 fn exponential(matrix: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let n = matrix.len();
+    // Coefficients beyond all numbers: the run then tells of values that are none.
+    if matrix.iter().flatten().any(|x| !x.is_finite()) {
+        return vec![vec![f64::NAN; n]; n];
+    }
     let norm = matrix.iter().map(|row| row.iter().map(|x| x.abs()).sum::<f64>()).fold(0.0, f64::max);
     let squarings = if norm > 0.5 { (norm / 0.5).log2().ceil() as i32 } else { 0 };
     let scale = 2f64.powi(-squarings);
