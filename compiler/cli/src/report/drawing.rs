@@ -12,33 +12,43 @@ const COLOURS: [&str; 8] = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9
 /// Chips with more cores show only those in use.
 const MOST_CORES: usize = 4096;
 const MOST_ROWS: usize = 40;
+/// What cores without tiles are coloured as.
+const NEURONS: &str = "neurons";
 
-/// Layers and other names to colours, in the order they are first met.
+/// Layers and other names to colours, in the order they are first met; and whether a picture uses them.
 #[derive(Default)]
-struct Colours<'a>(Vec<&'a str>);
+struct Colours<'a>(Vec<(&'a str, bool)>);
 
 impl<'a> Colours<'a> {
-    /// The layers on tiles come first, so that they look the same in every picture.
-    fn of_layers(layout: &'a LayoutReport) -> Self {
+    /// The layers on tiles and the cores of neurons come first, so that they look the same in every picture.
+    fn of_chip(layout: &'a LayoutReport) -> Self {
         let mut colours = Colours::default();
         for tile in &layout.tiles {
-            colours.of(&tile.layer);
+            colours.place(&tile.layer);
+        }
+        if layout.cores.iter().any(|core| core.tiles == 0 && core.utilisation > 0.0) {
+            colours.place(NEURONS);
         }
         colours
     }
 
-    fn of(&mut self, name: &'a str) -> &'static str {
-        let place = self.0.iter().position(|known| *known == name).unwrap_or_else(|| {
-            self.0.push(name);
+    fn place(&mut self, name: &'a str) -> usize {
+        self.0.iter().position(|known| known.0 == name).unwrap_or_else(|| {
+            self.0.push((name, false));
             self.0.len() - 1
-        });
+        })
+    }
+
+    fn of(&mut self, name: &'a str) -> &'static str {
+        let place = self.place(name);
+        self.0[place].1 = true;
         COLOURS[place % COLOURS.len()]
     }
 
     fn legend(&self, y: f64) -> String {
         let mut x = 0.0;
         let mut svg = String::new();
-        for (place, name) in self.0.iter().enumerate() {
+        for (place, (name, _)) in self.0.iter().enumerate().filter(|(_, (_, used))| *used) {
             let (colour, text) = (COLOURS[place % COLOURS.len()], x + 18.0);
             svg += &format!("<rect x='{x}' y='{y}' width='12' height='12' fill='{colour}'/>");
             svg += &format!("<text x='{text}' y='{}'>{}</text>", y + 11.0, escape(name));
@@ -94,7 +104,7 @@ pub fn floor_plan(layout: &LayoutReport) -> Drawing {
     let inner = cell * 0.84;
     let corner = |core: usize| layout.cores.get(core).map(|core| (core.x as f64 * cell, core.y as f64 * cell));
     let few = layout.cores.len() <= MOST_CORES;
-    let mut colours = Colours::of_layers(layout);
+    let mut colours = Colours::of_chip(layout);
     let mut body = String::new();
     for core in layout.cores.iter().filter(|core| few || core.utilisation > 0.0) {
         let (x, y) = (core.x as f64 * cell, core.y as f64 * cell);
@@ -107,7 +117,7 @@ pub fn floor_plan(layout: &LayoutReport) -> Drawing {
             100.0 * core.utilisation,
         );
         if core.tiles == 0 && core.utilisation > 0.0 {
-            let (height, colour) = (inner * core.utilisation.min(1.0), colours.of("neurons"));
+            let (height, colour) = (inner * core.utilisation.min(1.0), colours.of(NEURONS));
             body += &format!(
                 "<rect x='{x:.1}' y='{:.1}' width='{inner:.1}' height='{height:.1}' fill='{colour}'/>",
                 y + inner - height
@@ -188,7 +198,7 @@ pub fn timetable(layout: &LayoutReport) -> Drawing {
     let end = tasks.iter().fold(f64::MIN_POSITIVE, |end, task| end.max(task.end_s));
     let mut rows: BTreeMap<(usize, &str), usize> = tasks.iter().map(|t| ((t.core, t.resource.as_str()), 0)).collect();
     rows.values_mut().enumerate().for_each(|(place, row)| *row = place);
-    let mut colours = Colours::of_layers(layout);
+    let mut colours = Colours::of_chip(layout);
     let mut body = String::new();
     for ((core, resource), row) in rows.iter().take(MOST_ROWS) {
         let y = *row as f64 * 20.0 + 14.0;
