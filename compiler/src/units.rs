@@ -68,10 +68,25 @@ pub fn type_dimension(word: &str) -> Option<Dimension> {
     DIMENSIONS.iter().find(|(name, _, _)| *name == word).map(|(_, powers, _)| Dimension(*powers))
 }
 
-/// `voltage`, or `kg m2 s-3` where there is no word.
+/// `voltage`, or `V/s` where there is no word.
 pub fn dimension_name(dimension: Dimension) -> String {
     if let Some((name, _, _)) = DIMENSIONS.iter().find(|(_, powers, _)| *powers == dimension.0) {
         return if *name == "real" { String::from("a plain number") } else { (*name).to_string() };
+    }
+    // `V2` or `V/s` if two units do, told by people more often than base units.
+    let units =
+        || DIMENSIONS.iter().filter(|(name, ..)| *name != "real").map(|(_, powers, unit)| (Dimension(*powers), *unit));
+    let square = |of: Dimension| of.power(2.0).unwrap_or(of);
+    if let Some((_, unit)) = units().find(|(of, _)| square(*of) == dimension) {
+        return format!("{unit}2");
+    }
+    for (divisor, below) in units() {
+        if let Some((_, above)) = units().find(|(of, _)| of.over(divisor) == dimension) {
+            return format!("{above}/{below}");
+        }
+        if let Some((_, above)) = units().find(|(of, _)| square(*of).over(divisor) == dimension) {
+            return format!("{above}2/{below}");
+        }
     }
     let bases = ["kg", "m", "s", "A", "K"];
     let parts = bases.iter().zip(dimension.0).filter(|(_, power)| *power != 0);
@@ -186,6 +201,11 @@ mod tests {
         close("Mohm", 1e6, [1, 2, -3, -2, 0]);
         close("mm2", 1e-6, [0, 2, 0, 0, 0]);
         assert_eq!(parse_unit("parsec"), None);
+        let named = |unit: &str| dimension_name(parse_unit(unit).unwrap().1);
+        assert_eq!(
+            ["mV", "V2", "V/ms", "A/s", "nS/ms", "V2/s"].map(named),
+            ["voltage", "V2", "V/s", "A/s", "S/s", "V2/s"]
+        );
         assert_eq!(show(Quantity { si: 0.02, dimension: Dimension::TIME }), "20 ms");
     }
 }

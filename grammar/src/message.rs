@@ -309,6 +309,9 @@ impl Case<'_> {
             };
             return Some(help.to_string());
         }
+        if found == Some(Token::Comma) && self.expects("SEPARATOR") {
+            return Some("between two statements stands a line end or `;`".to_string());
+        }
         if found == Some(Token::Else) {
             return Some("`else` follows the `}` of an `if`".to_string());
         }

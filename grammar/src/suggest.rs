@@ -1,8 +1,9 @@
 //! "Did you mean": the known word closest to one that was written.
 
-/// The candidate nearest to `word`, if it is near enough to be a slip: at most a third of its letters differ.
+/// The candidate nearest to `word`, if it is near enough to be a slip: at most a third of its letters differ, and not all.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (word.chars().count() / 3).max(1);
+    let letters = word.chars().count();
+    let allowed = (letters / 3).max(1).min(letters.saturating_sub(1));
     candidates
         .into_iter()
         .map(|candidate| (distance(word, candidate), candidate))
@@ -44,6 +45,7 @@ mod tests {
         assert_eq!(closest("popluation", words), Some("population"));
         assert_eq!(closest("conect", words), Some("connect"));
         assert_eq!(closest("weight", words), None);
+        assert_eq!(closest("z", ["x", "y"]), None);
         assert_eq!(closest("probe", words), None);
     }
 }

@@ -86,7 +86,9 @@ impl<'a> Checker<'a> {
                     None => (format!("`{}` has {} parameters", block.name.text, block.params.len()), None),
                 };
                 let mut unknown = Diagnostic::new(Code::E0206, message, at, "unknown parameter");
-                unknown.help = near.map(|near| format!("did you mean `{near}`?"));
+                let all: Vec<&str> = block.params.iter().map(|param| param.name.text.as_str()).collect();
+                let all = (!all.is_empty()).then(|| format!("its parameters: {}", all.join(", ")));
+                unknown.help = near.map(|near| format!("did you mean `{near}`?")).or(all);
                 self.diagnostics.push(unknown);
                 continue;
             };

@@ -187,6 +187,13 @@ impl Elaborator<'_> {
                 }
             }
         }
+        let shape = &self.network.graph[from].shape;
+        if shape.len() > 1 {
+            let message = format!("`dense` takes a row of numbers, `{}` is {shape:?}", self.network.graph[from].name);
+            let not_flat = Diagnostic::new(Code::E0303, message, span, "takes no more than one axis");
+            self.closer.diagnostics.push(not_flat.with_help("put `|> flatten` before it"));
+            return None;
+        }
         let Some(first) = first else {
             self.error(Code::E0207, "`dense` needs its weights", span, "such as `dense(data[\"w\"])`");
             return None;

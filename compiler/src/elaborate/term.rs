@@ -143,7 +143,8 @@ impl<'a> Closer<'a> {
             return Some(Term { dimension, ..term });
         }
         let wanted = dimension_name(dimension);
-        let missing = term.dimension == Dimension::NONE && matches!(ast.kind, ExprKind::Number { .. });
+        let number = if let ExprKind::Unary(UnaryOp::Negate, number) = &ast.kind { number } else { ast };
+        let missing = term.dimension == Dimension::NONE && matches!(number.kind, ExprKind::Number { .. });
         if missing {
             let message = format!("a {wanted} needs a unit");
             let missing = Diagnostic::new(Code::E0304, message, ast.span, "this has none");
@@ -151,8 +152,13 @@ impl<'a> Closer<'a> {
                 .report(missing.with_help(format!("write its unit after it, as in `{}`", example(dimension, &term))));
         }
         let message = format!("{wanted} is needed, this is {}", term.spoken());
-        let label = format!("{} is {}", term.spoken(), dimension_name(term.dimension));
-        self.report(Diagnostic::new(Code::E0302, message, ast.span, label))
+        let what = if term.value().is_some() { term.spoken() } else { String::from("this") };
+        let label = format!("{what} is {}", dimension_name(term.dimension));
+        let mut mismatch = Diagnostic::new(Code::E0302, message, ast.span, label);
+        if term.dimension.over(Dimension::TIME) == dimension {
+            mismatch.help = Some(String::from("divide it by a time"));
+        }
+        self.report(mismatch)
     }
 
     /// Closes an expression whose value must be known now.
@@ -174,7 +180,7 @@ impl<'a> Closer<'a> {
         let Some((factor, dimension)) = parse_unit(unit) else {
             let units = [
                 "ms", "us", "s", "mV", "V", "nA", "pA", "nS", "uS", "Hz", "kHz", "pF", "ohm", "Mohm", "pJ", "mm2",
-                "um2", "%",
+                "um2", "kB", "%",
             ];
             let mut unknown = Diagnostic::new(Code::E0301, format!("`{unit}` is not a unit"), span, "unknown unit");
             unknown.help = closest(unit, units).map(|near| format!("did you mean `{value} {near}`?"));
@@ -224,7 +230,12 @@ impl<'a> Closer<'a> {
             return Some(a.dimension);
         }
         let message = format!("cannot {verb} {} and {}", a.spoken(), b.spoken());
-        let mismatch = Diagnostic::new(Code::E0302, message, right, format!("this is {}", dimension_name(b.dimension)));
+        let mut mismatch =
+            Diagnostic::new(Code::E0302, message, right, format!("this is {}", dimension_name(b.dimension)));
+        let bare = |term: &Term| term.dimension == Dimension::NONE && term.value().is_some();
+        if let Some((number, dimension)) = bare(a).then_some((a, b.dimension)).or(bare(b).then_some((b, a.dimension))) {
+            mismatch.help = Some(format!("a number with a unit is written as in `{}`", example(dimension, number)));
+        }
         self.diagnostics.push(mismatch.with_label(left, format!("this is {}", dimension_name(a.dimension))));
         None
     }
