@@ -161,12 +161,11 @@ impl<'t> Reads<'t> {
                 walk::expressions(stmt).into_iter().for_each(|expr| self.expr(expr));
             }
             StmtKind::Pin { .. } | StmtKind::Probe { .. } | StmtKind::Require { .. } => {
-                let (names, members) = (self.names.clone(), self.members.clone());
                 let mut own = Reads::default();
                 walk::expressions(stmt).into_iter().for_each(|expr| own.expr(expr));
                 self.pinned.extend(own.names.iter().chain(&own.members));
-                self.names = &names | &own.names;
-                self.members = &members | &own.members;
+                self.names.extend(own.names);
+                self.members.extend(own.members);
             }
             StmtKind::Run { fields, .. } | StmtKind::Present { inputs: fields, .. } => {
                 self.names.extend(fields.iter().flat_map(|field| &field.key).map(|key| key.text.as_str()));

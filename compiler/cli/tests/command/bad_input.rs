@@ -16,6 +16,11 @@ fn bad_programs_get_one_coded_error() {
         ("E0301", network("population p: lif[3](tau_m: 20 mz)", ok)),
         ("E0306", network("population p: lif[3](tau_m: -20 ms)", ok)),
         ("E0306", network("population p: lif[3]()", "run for 1 s { step: 0 ms }")),
+        ("E0306", network("population p: lif[3](bias: 1 V / 0 ohm)", ok)),
+        (
+            "E0306",
+            String::from("neuron q() { state v: voltage = 0 mV\nv' = -v / 0 ms\nspike when v > 1 mV { v = 0 mV } }\n"),
+        ),
         ("E0206", network("population p: lif[3](tau: 20 ms)", ok)),
         ("E0303", network("population p: lif[0]()", ok)),
         ("E0405", network("population p: lif[3]()\n connect p -> p { pattern: random(p: 200 %), weight: 1 mV }", ok)),
@@ -37,6 +42,23 @@ fn bad_programs_get_one_coded_error() {
         assert_eq!(status, Some(1), "{code}: {shown}");
         one_error(&shown, code);
     }
+}
+
+/// What an `if` over numbers does not choose need not have a value.
+#[test]
+fn a_branch_not_taken_may_divide_by_zero() {
+    let neuron = "neuron q(off: time = 0 ms) { state v: voltage = 1 mV\n\
+                  v' = if off > 0 ms then -v / off else -v / 20 ms\nspike when v > 1 V { v = 0 mV } }\n";
+    let text = format!("{neuron}{}", network("population p: q[3]()", "run for 1 ms { step: 0.1 ms }"));
+    let (status, shown) = told("run", "branch", text.replace("use std.neuron.lif\n", "").as_bytes());
+    assert_eq!((status, shown.as_str()), (Some(0), ""));
+}
+
+/// A line of a hundred thousand characters is not printed.
+#[test]
+fn messages_are_short() {
+    let (_, shown) = told("check", "long", format!("const x = {}\n", "1 + ".repeat(100_000)).as_bytes());
+    assert!(shown.contains("program.nmc:1:") && shown.len() < 1000, "{} bytes", shown.len());
 }
 
 #[test]
