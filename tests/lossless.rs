@@ -116,3 +116,14 @@ fn what_is_not_ideal_loses_something_in_its_measure() {
     let noisy = lost("cells: noisy[8, 16]; weights: differential; input: ideal; sense: ideal");
     assert!((1e-3..1.0).contains(&noisy), "{noisy}");
 }
+
+#[test]
+fn transposed_weights_are_swapped() {
+    let text = "
+network net(x: real[2]) -> (y: real[3]) { x |> dense(transpose([[1, 2, 3], [4, 5, 6]])) -> y }
+experiment e { deploy net; test { x: [[1, 10]] } measure m = mean(y) }
+";
+    for engine in ENGINES {
+        assert_eq!(values(&run("transposed.nmc", text, &Weights, engine)[0], "y"), [41.0, 52.0, 63.0]);
+    }
+}

@@ -63,6 +63,9 @@ impl Elaborator<'_> {
             ExprKind::Call(callee, args) if matches!(&callee.kind, ExprKind::Name(name) if name == "load") => {
                 self.load(args, ast.span)
             }
+            ExprKind::Call(callee, args) if matches!(&callee.kind, ExprKind::Name(name) if name == "transpose") => {
+                self.transpose(args, ast.span)
+            }
             ExprKind::List(_) => self.written(ast),
             ExprKind::Iterate { count, start, next } => self.iterate(count, start, next, ast.span),
             _ => self.computed(ast),
@@ -131,6 +134,24 @@ impl Elaborator<'_> {
                 None
             }
         }
+    }
+
+    /// `transpose(w)`: rows for columns.
+    fn transpose(&mut self, args: &[Arg], span: Span) -> Option<Data> {
+        let [Arg { name: None, value }] = args else {
+            self.error(Code::E0224, "`transpose` takes one matrix", span, "wrong number of arguments");
+            return None;
+        };
+        let (tensor, dimension) = self.numbers(value)?;
+        let &[rows, columns] = &tensor.shape[..] else {
+            let message = format!("`transpose` takes a matrix, `{}` is {:?}", tensor.name, tensor.shape);
+            self.error(Code::E0303, message, value.span, "not a matrix");
+            return None;
+        };
+        let places: Vec<usize> = (0..rows * columns).map(|at| at % rows * columns + at / rows).collect();
+        let data = gather(&tensor.data, &places, 1);
+        let tensor = Tensor { name: tensor.name.clone(), shape: vec![columns, rows], data };
+        Some(Data::Array(Arc::new(tensor), dimension))
     }
 
     /// `x[0..50]`, `x[3]`, `x[0..10, 2]`: ranges keep their axis, single indices drop it.

@@ -87,10 +87,14 @@ impl Elaborator<'_> {
                     None => self.fresh(name).rsplit('.').next().unwrap_or(name).to_string(),
                 };
                 let outputs = self.instance(id, block, from, args, &instance, span)?;
-                if let [node] = outputs.values().copied().collect::<Vec<_>>()[..] {
-                    return Some(node);
-                }
+                let only = match outputs.values().copied().collect::<Vec<_>>()[..] {
+                    [node] => Some(node),
+                    _ => None,
+                };
                 let Some(user) = user else {
+                    if only.is_some() {
+                        return only;
+                    }
                     let message = format!("`{name}` has {} outputs", outputs.len());
                     let several = Diagnostic::new(Code::E0411, message, span, "which of them goes on?");
                     let first = outputs.keys().next().cloned().unwrap_or_default();
@@ -99,7 +103,7 @@ impl Elaborator<'_> {
                     return None;
                 };
                 self.values.insert(user.text.clone(), Value::Outputs(outputs));
-                None
+                only
             }
         }
     }
@@ -233,7 +237,10 @@ impl Elaborator<'_> {
             let message = format!("`{}` is {:?}: it takes {width} inputs, not {inputs}", tensor.name, tensor.shape);
             let wrong = Diagnostic::new(Code::E0308, message, weights.span, "weights are [outputs, inputs]");
             let node = &self.network.graph[from];
-            let wrong = wrong.with_label(node.span, format!("`{}` has {inputs} elements", node.name));
+            let mut wrong = wrong.with_label(node.span, format!("`{}` has {inputs} elements", node.name));
+            if outputs == inputs {
+                wrong.help = Some(String::from("these are [inputs, outputs]: take `transpose(…)` of them"));
+            }
             self.closer.diagnostics.push(wrong);
             return None;
         }

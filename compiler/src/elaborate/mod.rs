@@ -227,8 +227,9 @@ impl<'a> Elaborator<'a> {
             if let Some(&node) = self.nodes.get(&name) {
                 return Some((node, (0, self.network.graph[node].len())));
             }
-            if let Some(Value::Signal(node)) = self.values.get(&name) {
-                let node = self.spiking(*node, ast.span)?;
+            if let Some(Value::Signal(_) | Value::Outputs(_)) = self.values.get(&name) {
+                let node = self.named(&name, ast.span)?;
+                let node = self.spiking(node, ast.span)?;
                 return self.population_behind(node, ast.span);
             }
         }

@@ -86,7 +86,7 @@ impl Elaborator<'_> {
             ExprKind::Name(_) | ExprKind::Member(..) | ExprKind::Index(..) | ExprKind::Pipe(..) => true,
             ExprKind::Iterate { .. } | ExprKind::List(_) => true,
             ExprKind::Call(callee, _) => {
-                matches!(&callee.kind, ExprKind::Name(name) if name == "load" || self.makes_a_node(name))
+                matches!(&callee.kind, ExprKind::Name(name) if matches!(name.as_str(), "load" | "transpose") || self.makes_a_node(name))
             }
             _ => false,
         };
@@ -121,7 +121,7 @@ impl Elaborator<'_> {
         }
     }
 
-    fn named(&mut self, name: &str, span: Span) -> Option<NodeId> {
+    pub fn named(&mut self, name: &str, span: Span) -> Option<NodeId> {
         match self.values.get(name) {
             Some(Value::Signal(node)) => return Some(*node),
             Some(Value::Outputs(outputs)) => {

@@ -314,7 +314,8 @@ impl Elaborator<'_> {
         if population {
             self.nodes.insert(name, node);
         } else {
-            self.values.insert(name, Value::Signal(node));
+            // A network's only output may be called by its own name, too: `r.scores` as well as `r`.
+            self.values.entry(name).or_insert(Value::Signal(node));
         }
     }
 
