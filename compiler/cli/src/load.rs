@@ -27,7 +27,7 @@ pub struct Settings {
     /// Gives a `const` of the program another value, such as --set tau="20 ms"; repeatable
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     pub set: Vec<(String, String)>,
-    /// Feeds an input from the first array of a file, or from FILE:ARRAY; repeatable
+    /// Feeds an input from FILE:ARRAY, or gives `data` of that name another file; repeatable
     #[arg(long, value_name = "NAME=FILE", value_parser = pair)]
     pub input: Vec<(String, String)>,
 }

@@ -45,6 +45,8 @@ impl Elaborator<'_> {
             self.unless_failed(stmt, |this| match &stmt.kind {
                 StmtKind::Deploy { .. } | StmtKind::Data { .. } => {}
                 StmtKind::Run { duration, fields } => this.run(duration, fields, stmt),
+                // What metrics there are is known when all is sound that is shown.
+                StmtKind::Require { .. } if this.errors() > errors => {}
                 StmtKind::Require { condition } => this.require(condition),
                 StmtKind::Report { names } => this.plan.report.extend(names.iter().map(|name| name.text.clone())),
                 StmtKind::Present { phase, sequence, inputs, clauses } => {

@@ -10,7 +10,8 @@ use nmc_grammar::suggest::closest;
 use nmc_program::Tensor;
 
 use super::Elaborator;
-use crate::files::FileProblem;
+use super::data::Data;
+use crate::files::{DataFile, FileProblem};
 use crate::forms::network::{Logical, NodeId, Operator};
 use crate::forms::plan::{InputData, Phase, PhaseKind};
 use crate::quantity::Dimension;
@@ -127,26 +128,40 @@ impl Elaborator<'_> {
         Some(())
     }
 
-    /// A file given on the command line in place of the program's data.
-    fn replaced(&mut self, name: &str, span: Span) -> Option<Option<(Arc<Tensor>, Dimension)>> {
-        let Some((_, path)) = self.options.inputs.iter().find(|(input, _)| input == name) else { return Some(None) };
-        let file = match self.files.data(path) {
-            Ok(file) => file,
-            Err(FileProblem::NotFound(message)) => {
-                self.error(Code::E0901, message, span, "replaced by `--input`");
-                return None;
-            }
-            Err(FileProblem::Unreadable(message)) => {
-                self.error(Code::E0902, message, span, "replaced by `--input`");
-                return None;
-            }
+    /// A file given on the command line for an input or for data of this name, and which of its arrays.
+    fn given(&mut self, name: &str, span: Span) -> Option<Option<(Arc<DataFile>, String, Option<String>)>> {
+        let Some((_, given)) = self.options.inputs.iter().find(|(input, _)| input == name) else { return Some(None) };
+        // `FILE:ARRAY`; a path may hold a colon, too, but not in its last part.
+        let (path, array) = match given.rsplit_once(':') {
+            Some((path, array)) if !array.contains(['/', '\\']) => (path.to_string(), Some(array.to_string())),
+            _ => (given.clone(), None),
         };
-        let found = file.arrays.iter().find(|(array, _)| array == name || file.arrays.len() == 1 || array.is_empty());
-        let Some((_, tensor)) = found else {
-            self.error(Code::E0209, format!("{path} has no array `{name}`"), span, "replaced by `--input`");
+        match self.files.data(&path) {
+            Ok(file) => Some(Some((file, path, array))),
+            Err(problem) => {
+                let (code, message) = match problem {
+                    FileProblem::NotFound(message) => (Code::E0901, message),
+                    FileProblem::Unreadable(message) => (Code::E0902, message),
+                };
+                self.error(code, message, span, "replaced by `--input`");
+                None
+            }
+        }
+    }
+
+    /// What an input is fed from the command line in place of the program's data.
+    fn replaced(&mut self, name: &str, span: Span) -> Option<Option<(Arc<Tensor>, Dimension)>> {
+        let Some((file, path, array)) = self.given(name, span)? else { return Some(None) };
+        let wanted = array.as_deref().unwrap_or(name);
+        let only = array.is_none() && file.arrays.len() == 1;
+        let Some((_, tensor)) = file.arrays.iter().find(|(known, _)| known == wanted || only) else {
+            let known: Vec<&str> = file.arrays.iter().map(|(known, _)| known.as_str()).collect();
+            let message = format!("{path} has no array `{wanted}`");
+            let unknown = Diagnostic::new(Code::E0209, message, span, "replaced by `--input`");
+            self.closer.diagnostics.push(unknown.with_help(format!("it holds {}", known.join(", "))));
             return None;
         };
-        Some(Some((Arc::new(Tensor { name: path.clone(), ..tensor.clone() }), Dimension::NONE)))
+        Some(Some((Arc::new(Tensor { name: path, ..tensor.clone() }), Dimension::NONE)))
     }
 
     pub fn value_data(&mut self, node: NodeId, name: &str, value: &Ast, phase: &mut Phase) -> Option<InputData> {
@@ -280,7 +295,17 @@ impl Elaborator<'_> {
             self.error(Code::E0202, format!("`{}` is defined twice", name.text), name.span, "defined again here");
             return;
         }
-        if let Some(data) = self.data(value) {
+        let Some(given) = self.given(&name.text, value.span) else { return };
+        let data = match given {
+            Some((file, path, None)) => Some(Data::File(file, path)),
+            Some((_, path, Some(array))) => {
+                let message = format!("data take a whole file: {path}, not {path}:{array}");
+                self.error(Code::E0209, message, value.span, "replaced by `--input`");
+                None
+            }
+            None => self.data(value),
+        };
+        if let Some(data) = data {
             self.values.insert(name.text.clone(), super::signal::Value::Data(data));
         }
     }

@@ -108,6 +108,26 @@ fn usage_errors_end_with_two() {
 }
 
 #[test]
+fn inputs_and_data_can_be_replaced() {
+    let file = folder("replaced").join("program.nmc");
+    let text = format!(
+        "network n(image: real[28, 28]) -> (y: real[784]) {{ image |> flatten |> scale(0.5) -> y }}\n\
+         experiment e {{ deploy n; data digits = load({:?}); test {{ image: digits.x[0..10] }} measure m = max(y) }}\n",
+        example("data/mnist_test.npz")
+    );
+    fs::write(&file, text).unwrap();
+    let file = file.display().to_string();
+    let others = example("data/mnist_calibration.npz");
+    let samples = |input: &str| json(&["run", &file, "--json", "--input", input])["experiments"][0]["samples"].clone();
+    assert_eq!(samples(&format!("image={others}:x")), 200);
+    assert_eq!(samples(&format!("digits={others}")), 10);
+    for wrong in ["image=none.npz", "img=none.npz"] {
+        assert_eq!(nmc(&["run", &file, "--input", wrong]).status.code(), Some(2), "{wrong}");
+    }
+    assert_eq!(nmc(&["run", &file, "--input", &format!("image={others}:z")]).status.code(), Some(1));
+}
+
+#[test]
 fn weights_and_traces_are_recorded_in_time() {
     let out = folder("plasticity").join("out");
     clean(&["run", &example("stdp.nmc"), "--out", &out.display().to_string()]);
