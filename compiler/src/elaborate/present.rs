@@ -16,6 +16,14 @@ use crate::forms::network::{Logical, NodeId, Operator};
 use crate::forms::plan::{InputData, Phase, PhaseKind};
 use crate::quantity::Dimension;
 
+/// A file named on the command line.
+struct Given {
+    file: Arc<DataFile>,
+    path: String,
+    /// Which of its arrays, if that was said.
+    array: Option<String>,
+}
+
 impl Elaborator<'_> {
     /// A `train` or `test`.
     pub fn present(&mut self, kind: PhaseKind, sequence: bool, inputs: &[Field], clauses: &[Clause], span: Span) {
@@ -128,8 +136,8 @@ impl Elaborator<'_> {
         Some(())
     }
 
-    /// A file given on the command line for an input or for data of this name, and which of its arrays.
-    fn given(&mut self, name: &str, span: Span) -> Option<Option<(Arc<DataFile>, String, Option<String>)>> {
+    /// A file given on the command line for an input or for data of this name.
+    fn given(&mut self, name: &str, span: Span) -> Option<Option<Given>> {
         let Some((_, given)) = self.options.inputs.iter().find(|(input, _)| input == name) else { return Some(None) };
         // `FILE:ARRAY`; a path may hold a colon, too, but not in its last part.
         let (path, array) = match given.rsplit_once(':') {
@@ -137,7 +145,7 @@ impl Elaborator<'_> {
             _ => (given.clone(), None),
         };
         match self.files.data(&path) {
-            Ok(file) => Some(Some((file, path, array))),
+            Ok(file) => Some(Some(Given { file, path, array })),
             Err(problem) => {
                 let (code, message) = match problem {
                     FileProblem::NotFound(message) => (Code::E0901, message),
@@ -151,7 +159,7 @@ impl Elaborator<'_> {
 
     /// What an input is fed from the command line in place of the program's data.
     fn replaced(&mut self, name: &str, span: Span) -> Option<Option<(Arc<Tensor>, Dimension)>> {
-        let Some((file, path, array)) = self.given(name, span)? else { return Some(None) };
+        let Some(Given { file, path, array }) = self.given(name, span)? else { return Some(None) };
         let wanted = array.as_deref().unwrap_or(name);
         let only = array.is_none() && file.arrays.len() == 1;
         let Some((_, tensor)) = file.arrays.iter().find(|(known, _)| known == wanted || only) else {
@@ -297,8 +305,8 @@ impl Elaborator<'_> {
         }
         let Some(given) = self.given(&name.text, value.span) else { return };
         let data = match given {
-            Some((file, path, None)) => Some(Data::File(file, path)),
-            Some((_, path, Some(array))) => {
+            Some(Given { file, path, array: None }) => Some(Data::File(file, path)),
+            Some(Given { path, array: Some(array), .. }) => {
                 let message = format!("data take a whole file: {path}, not {path}:{array}");
                 self.error(Code::E0209, message, value.span, "replaced by `--input`");
                 None
