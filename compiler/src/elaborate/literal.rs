@@ -24,7 +24,7 @@ impl Elaborator<'_> {
     pub fn written(&mut self, ast: &Ast) -> Option<Data> {
         let mut written = Written::default();
         let shape = self.rows(ast, &mut written)?;
-        let tensor = Tensor { name: String::from("this array"), shape, data: TensorData::F64(written.values) };
+        let tensor = Tensor { name: String::from("[…]"), shape, data: TensorData::F64(written.values) };
         Some(Data::Array(Arc::new(tensor), written.dimension.unwrap_or_default()))
     }
 

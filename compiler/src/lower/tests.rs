@@ -165,7 +165,7 @@ fn conductance_neurons_take_about_the_fewest_instructions() {
         matches!(connection.on_pre, Effect::Add { amount: Amount::Constant(_), .. })
             && connection.delay == Delay::Ticks(1)
     }));
-    let note = "exc: integrated by exact (exc->exc.g, inh->exc.g), exponential Euler (v)";
+    let note = "exc, integration: exact (exc->exc.g, inh->exc.g), exponential Euler (v)";
     assert!(program.costs.layout.notes.iter().any(|other| other == note), "{:?}", program.costs.layout.notes);
 }
 

@@ -73,7 +73,7 @@ impl Lowering<'_> {
         }
         let described = system.describe(&scheme, &population.names);
         if !described.is_empty() {
-            self.note(format!("{}: integrated by {described}", population.name));
+            self.note(format!("{}, integration: {described}", population.name));
         }
         let mut b = Builder::default();
         let dt = self.program.dt;

@@ -37,8 +37,8 @@ pub fn text(program: &Program, wanted: &[String]) -> String {
             }
         }
     }
-    for note in &layout.notes {
-        text += &format!("\nNote: {note}\n");
+    if !layout.notes.is_empty() {
+        text += &format!("\nNotes\n{}", layout.notes.iter().map(|note| format!("  {note}\n")).collect::<String>());
     }
     text
 }
@@ -101,6 +101,9 @@ fn tiles(program: &Program) -> String {
 /// Each wire in a line, its reason below it.
 fn wires(program: &Program) -> String {
     let layout = &program.costs.layout;
+    if layout.wires.is_empty() {
+        return String::new();
+    }
     let mut rows = vec![row(["from", "to", "arrives as", "through", "values a sample", "energy a sample"])];
     rows.extend(layout.wires.iter().map(|wire| {
         vec![
@@ -130,6 +133,9 @@ fn wires(program: &Program) -> String {
 
 fn conversions(program: &Program) -> String {
     let (counts, objective) = (&program.costs.conversions, &program.costs.layout.objective);
+    if program.costs.layout.wires.is_empty() {
+        return String::new();
+    }
     let mut rows = vec![row(["converter", "a sample", "converting everywhere", "left out"])];
     let names: BTreeMap<&str, ()> =
         counts.inserted.iter().chain(&counts.baseline).map(|(name, _)| (name.as_str(), ())).collect();
@@ -180,6 +186,9 @@ fn conversions(program: &Program) -> String {
 }
 
 fn placement(program: &Program) -> String {
+    if program.costs.layout.tiles.is_empty() {
+        return String::new();
+    }
     let placement = &program.costs.layout.placement;
     let bits = |value: f64| format!("{} bit hops a sample", digits(value.round()));
     let rows = vec![

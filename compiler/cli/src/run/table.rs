@@ -54,7 +54,8 @@ fn hardware(program: &Program, results: &Results, shown: f64, add: &mut impl FnM
     if let Some((_, joules)) = results.energy_j.iter().find(|(kind, _)| once(*kind)) {
         add("energy to program, once", si(*joules, "J"));
     }
-    for (kind, word) in [(ComponentKind::Adc, "ADC"), (ComponentKind::Dac, "DAC")] {
+    let converts = !costs.layout.wires.is_empty();
+    for (kind, word) in [(ComponentKind::Adc, "ADC"), (ComponentKind::Dac, "DAC")].into_iter().filter(|_| converts) {
         let count = costs.costs.iter().filter(|cost| cost.kind == kind).map(|cost| match cost.count {
             Count::PerSample(count) => count,
             Count::PerTick(_)
