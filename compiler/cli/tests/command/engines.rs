@@ -28,8 +28,8 @@ fn results(arguments: &[&str], out: &Path) -> (Vec<Value>, BTreeMap<String, Vec<
     (std::mem::take(experiments), files)
 }
 
-/// Runs a program on one thread, on two, and where wished on the interpreter.
-pub fn agree(file: &str, settings: &[&str], interpreter: bool) {
+/// Runs a program on one thread, on two, and on the interpreter.
+pub fn agree(file: &str, settings: &[&str]) {
     let out = folder(&format!("engines_{}_{}", file.replace(['/', '.'], "_"), settings.concat()));
     let run = |engine, threads| {
         let arguments = [&["run", file, "--engine", engine, "--threads", threads], settings].concat();
@@ -43,42 +43,41 @@ pub fn agree(file: &str, settings: &[&str], interpreter: bool) {
         assert!(jit.1 == other.1, "{file} {settings:?} {what}: recordings differ");
     };
     same(run("jit", "2"), "two threads");
-    if interpreter {
-        same(run("interpreter", "1"), "interpreter");
+    same(run("interpreter", "1"), "interpreter");
+}
+
+fn in_both_widths(examples: &[&str]) {
+    for name in examples {
+        agree(&example(name), &["--precision", "f32"]);
+        agree(&example(name), &["--precision", "f64"]);
     }
 }
 
 #[test]
 fn small_examples_agree() {
-    for name in ["hello_spikes.nmc", "hybrid.nmc", "reservoir.nmc"] {
-        agree(&example(name), &["--precision", "f32"], true);
-        agree(&example(name), &["--precision", "f64"], true);
-    }
+    in_both_widths(&["hello_spikes.nmc", "hybrid.nmc", "reservoir.nmc"]);
 }
 
-// The interpreter is slow: of the larger ones it runs one experiment in one width.
 #[test]
 fn the_balanced_network_agrees() {
-    agree(&example("balanced_network.nmc"), &[], false);
-    agree(&example("balanced_network.nmc"), &["--precision", "f64"], false);
+    in_both_widths(&["balanced_network.nmc"]);
 }
 
-/// Whatever devices are drawn, the readout's sense circuits are set to what its weights give: the example requires its error to be small.
+#[test]
+fn plasticity_agrees() {
+    in_both_widths(&["stdp.nmc"]);
+}
+
+#[test]
+fn crossbars_agree() {
+    in_both_widths(&["mnist_exact.nmc", "mnist_mlp.nmc"]);
+}
+
+/// Whatever devices are drawn, the readout's sense circuits are set to what its weights give: the example requires a small error.
 #[test]
 fn fitted_layers_are_sensed_in_their_own_range() {
     for seed in ["1", "2", "3", "4", "5", "6", "7"] {
         let file = example("reservoir.nmc");
         json(&["run", &file, "--json", "--experiment", "converters", "--precision", "f64", "--seed", seed]);
     }
-}
-
-#[test]
-fn plasticity_agrees() {
-    agree(&example("stdp.nmc"), &[], true);
-}
-
-#[test]
-fn crossbars_agree() {
-    agree(&example("mnist_exact.nmc"), &[], true);
-    agree(&example("mnist_mlp.nmc"), &["--experiment", "analog"], true);
 }

@@ -45,7 +45,7 @@ fn programs_of_the_pages_run() {
                 }
             }
             if faults.is_empty() && program.contains("experiment ") {
-                agree(&file, &[], true);
+                agree(&file, &[]);
             }
         }
     }
