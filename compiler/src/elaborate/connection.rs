@@ -78,6 +78,7 @@ impl Elaborator<'_> {
             return None;
         };
         let given = self.kind(weight) == super::signal::Kind::Data;
+        let weighed = weight.span;
         let (pattern, weight) = if given {
             self.given_weights(weight, pattern, sizes, field("plasticity").is_some())?
         } else {
@@ -101,7 +102,7 @@ impl Elaborator<'_> {
             None => Expr::Number(0.0),
         };
         let (dynamics, plastic) =
-            self.synapse(field("synapse"), field("plasticity"), source, target, weight.dimension, span)?;
+            self.synapse(field("synapse"), field("plasticity"), source, target, (weight.dimension, weighed), span)?;
         let port = self.port(&dynamics, target, span)?;
         Some(Connection {
             name,
@@ -244,7 +245,7 @@ impl Elaborator<'_> {
         rule: Option<&Ast>,
         source: NodeId,
         target: NodeId,
-        weight: Dimension,
+        (weight, weighed): (Dimension, Span),
         span: Span,
     ) -> Option<(Dynamics, bool)> {
         let mut scope = built_in();
@@ -283,8 +284,26 @@ impl Elaborator<'_> {
             let mut closing =
                 Closing { closer: &mut self.closer, file, scope: scope.clone(), dynamics, weight: Some(weight) };
             closing.dynamics.name = block.name.text.clone();
+            let before = closing.closer.diagnostics.len();
             closing.block(&block, args);
             dynamics = closing.dynamics;
+            // Whether the block is sound by itself has been checked: what is wrong is what it is given here.
+            if let Some(wrong) = self.closer.diagnostics[before..].iter().position(Diagnostic::is_error) {
+                let inner = self.closer.diagnostics.split_off(before).swap_remove(wrong);
+                let by_weight = inner.code == Code::E0302;
+                let at = if by_weight { weighed } else { ast.map_or(span, |ast| ast.span) };
+                let label =
+                    if by_weight { format!("this is {}", dimension_name(weight)) } else { "joined here".into() };
+                let message = format!("in `{}`: {}", block.name.text, inner.message);
+                let mut outer = Diagnostic::new(inner.code, message, at, label);
+                outer.help = inner.help.filter(|_| !by_weight);
+                // The default synapse is in no file that could be shown.
+                if let (Some(place), Some(_)) = (inner.primary, ast) {
+                    outer = outer.with_label(place.span, "used here");
+                }
+                self.closer.diagnostics.push(outer);
+                return None;
+            }
         }
         Some((dynamics, rule.is_some()))
     }

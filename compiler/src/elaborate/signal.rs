@@ -86,7 +86,8 @@ impl Elaborator<'_> {
             ExprKind::Name(_) | ExprKind::Member(..) | ExprKind::Index(..) | ExprKind::Pipe(..) => true,
             ExprKind::Iterate { .. } | ExprKind::List(_) => true,
             ExprKind::Call(callee, _) => {
-                matches!(&callee.kind, ExprKind::Name(name) if matches!(name.as_str(), "load" | "transpose") || self.makes_a_node(name))
+                let of_its_own = |name: &str| matches!(name, "load" | "transpose") || self.makes_a_node(name);
+                matches!(&callee.kind, ExprKind::Name(name) if of_its_own(name))
             }
             _ => false,
         };

@@ -91,6 +91,20 @@ fn a_file_that_is_not_there_is_a_usage_error() {
     one_error(&String::from_utf8_lossy(&output.stderr), "E0901");
 }
 
+/// A weight that its synapse cannot take is told where it is given, whichever file the synapse is in.
+#[test]
+fn a_weight_of_another_dimension_is_told_at_the_connection() {
+    for synapse in ["", ", synapse: exp_current()"] {
+        let body = format!("population p: lif[3]()\nconnect p -> p {{ pattern: all_to_all, weight: 3 ms{synapse} }}");
+        let text = format!("use std.synapse.exp_current\n{}", network(&body, "run for 1 s { step: 0.1 ms }"));
+        let text = if synapse.is_empty() { text.replace("use std.synapse.exp_current\n", "\n") } else { text };
+        let (status, shown) = told("check", "weight", text.as_bytes());
+        assert_eq!(status, Some(1));
+        one_error(&shown, "E0302");
+        assert!(shown.contains("program.nmc:4:"), "{shown}");
+    }
+}
+
 #[test]
 fn a_requirement_that_does_not_hold_fails_the_run() {
     let text = network("population p: lif[3]()", "run for 10 ms { step: 0.1 ms }; require rate_hz.p > 1");
