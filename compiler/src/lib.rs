@@ -1,21 +1,20 @@
 //! Text to `Program`. Pure: no files, no clock, no randomness, no machine code; what it needs from outside comes through [`files::Files`].
 
+pub mod analyse;
 pub mod build;
 pub mod check;
-pub mod convert;
+pub mod cost;
 pub mod elaborate;
 pub mod files;
 pub mod forms;
 pub mod graph;
 pub mod lower;
-pub mod place;
+pub mod map;
 pub mod quantity;
 pub mod report;
 pub mod resolve;
-pub mod schedule;
 mod settings;
 pub mod stages;
-pub mod tile;
 pub mod trial;
 pub mod units;
 
@@ -25,7 +24,7 @@ use nmc_program::{Image, Precision};
 use elaborate::Elaborated;
 use files::Files;
 use forms::model::Model;
-use forms::scheduled::Scheduled;
+use forms::mapped::Mapped;
 
 /// What the caller wants.
 #[derive(Debug, Clone, Default)]
@@ -48,7 +47,7 @@ pub struct Compilation {
     /// Errors and warnings in the order found.
     pub diagnostics: Vec<Diagnostic>,
     /// One for each experiment that got so far, for `--emit`.
-    pub scheduled: Vec<Scheduled>,
+    pub mapped: Vec<Mapped>,
     /// Present when there were no errors.
     pub image: Option<Image>,
 }
@@ -62,7 +61,7 @@ pub fn compile(name: &str, text: &str, files: &dyn Files, options: &Options) -> 
         check::check(&model, &mut diagnostics);
     }
     let failed = |diagnostics: &[Diagnostic]| diagnostics.iter().any(Diagnostic::is_error);
-    let (mut programs, mut all_scheduled, mut fed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut programs, mut mapped, mut fed) = (Vec::new(), Vec::new(), Vec::new());
     let experiments =
         if failed(&diagnostics) { Vec::new() } else { settings::chosen(&model, options, &mut diagnostics) };
     for experiment in experiments {
@@ -75,11 +74,11 @@ pub fn compile(name: &str, text: &str, files: &dyn Files, options: &Options) -> 
         let built = build::build(network, chip, plan, &tensors, options, files, &mut diagnostics);
         let Some(built) = built else { continue };
         programs.extend(built.program);
-        all_scheduled.push(built.scheduled);
+        mapped.push(built.mapped);
     }
     if !failed(&diagnostics) {
         diagnostics.extend(settings::unknown_inputs(options, &fed));
     }
     let image = (!failed(&diagnostics)).then(|| lower::image(name, programs));
-    Compilation { model, diagnostics, scheduled: all_scheduled, image }
+    Compilation { model, diagnostics, mapped, image }
 }

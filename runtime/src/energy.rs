@@ -48,12 +48,12 @@ pub fn energy(program: &Program, counts: &Counts) -> Vec<(ComponentKind, f64)> {
             Count::PerTick(number) => number * ticks,
             Count::Once(number) => number,
             Count::Spikes(group, factor) => counts.spikes[group.index()] as f64 * factor,
-            Count::SynapticEvents(connection) => counts.synaptic_events[connection.index()] as f64,
+            Count::SynapticEvents(connection, factor) => counts.synaptic_events[connection.index()] as f64 * factor,
             Count::ReadEnergy(matrix) => counts.read_energy[matrix.index()],
         };
         *sums.entry(cost.kind).or_insert(0.0) += events * cost.energy_j;
     }
-    let busy = if program.dt > 0.0 { ticks * program.dt } else { samples * program.costs.initiation_interval_s };
+    let busy = if program.dt > 0.0 { ticks * program.costs.tick_s } else { samples * program.costs.initiation_interval_s };
     *sums.entry(ComponentKind::Static).or_insert(0.0) += program.costs.static_power_w * busy;
     sums.into_iter().filter(|(_, joules)| *joules != 0.0).collect()
 }

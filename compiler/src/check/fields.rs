@@ -81,6 +81,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("noise", Quantity("real")),
                     may("gain_error", Quantity("real")),
                     may("offset", Quantity("real")),
+                    may("droop", Quantity("frequency")),
                     may("static_power", Quantity("power")),
                 ]
             }
@@ -93,6 +94,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("area", Quantity("area")),
                     may("time", Quantity("time")),
                     may("noise", Quantity("real")),
+                    may("static_power", Quantity("power")),
                 ]
             }
         }
@@ -100,7 +102,11 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
             const {
                 &[
                     must("cells", Blocks(&[BlockKind::Device], &[])),
-                    may("weights", Word(&["differential", "reference"])),
+                    may("weights", Word(&["differential", "reference", "offset"])),
+                    may("slices", Quantity("real")),
+                    may("hold", Blocks(&[BlockKind::Converter], &[])),
+                    may("row_energy", Quantity("energy")),
+                    may("normalises", Quantity("bool")),
                     must("input", Blocks(&[BlockKind::Converter], DOMAINS)),
                     must("sense", Blocks(&[BlockKind::Converter], DOMAINS)),
                     may("sharing", Quantity("real")),
@@ -118,11 +124,17 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("tiles", Blocks(&[BlockKind::Tile], &[])),
                     may("cells", Blocks(&[BlockKind::Device], &[])),
                     may("units", Blocks(&[BlockKind::Unit], &[])),
+                    may("lines", Other),
                     may("buffer", Quantity("real")),
+                    may("buffer_energy", Quantity("energy")),
+                    may("static_power", Quantity("power")),
                     may("area", Quantity("area")),
                     may("neurons", Quantity("real")),
                     may("synapses", Quantity("real")),
                     may("neuron_energy", Quantity("energy")),
+                    may("idle_neuron_energy", Quantity("energy")),
+                    may("neuron_time", Quantity("time")),
+                    may("synapse_time", Quantity("time")),
                     may("synapse_energy", Quantity("energy")),
                     may("spike_energy", Quantity("energy")),
                 ]
@@ -136,11 +148,14 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                         "network",
                         Calls(&[(
                             "mesh",
-                            &[("flit", "real"), ("hop", "time"), ("energy", "energy"), ("area", "area")],
+                            &[("flit", "real"), ("hop", "time"), ("energy", "energy"), ("area", "area"), ("power", "power")],
                         )]),
                     ),
                     may("host", Other),
                     may("static_power", Quantity("power")),
+                    may("area", Quantity("area")),
+                    may("links", Other),
+                    may("ticks", Word(&["fixed", "lengthen"])),
                     may("converters", Blocks(&[BlockKind::Converter], &[])),
                     may("ideal", Quantity("bool")),
                 ]

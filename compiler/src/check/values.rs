@@ -183,6 +183,17 @@ impl Checker<'_> {
             ExprKind::Name(name) if words.contains(&name.as_str()) => {}
             ExprKind::Call(callee, _)
                 if words.contains(&"bits") && matches!(&callee.kind, ExprKind::Name(name) if name == "bits") => {}
+            // `bit_serial(dac(bits: 1), bits: 8)`
+            ExprKind::Call(callee, args)
+                if words.contains(&"bits") && matches!(&callee.kind, ExprKind::Name(name) if name == "bit_serial") =>
+            {
+                for arg in args {
+                    match arg.name {
+                        None => self.references(scope, &arg.value, kinds, words),
+                        Some(_) => drop(self.close_as(scope, &arg.value, Dimension::NONE)),
+                    }
+                }
+            }
             _ => self.reference(scope, value, kinds),
         }
     }

@@ -276,7 +276,7 @@ impl Elaborator<'_> {
                 return None;
             }
             series.iter_mut().zip(&now).for_each(|(series, value)| series.push(*value));
-            now = nexts.iter().map(|next| crate::convert::evaluate::evaluate(next, &now, &[])).collect();
+            now = nexts.iter().map(|next| crate::analyse::evaluate::evaluate(next, &now, &[])).collect();
         }
         let arrays = start.iter().zip(series).zip(firsts).map(|(((name, _), values), first)| {
             let tensor = Tensor { name: name.text.clone(), shape: vec![steps], data: TensorData::F64(values) };

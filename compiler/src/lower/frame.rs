@@ -13,7 +13,7 @@ use super::expression;
 use super::kernel::Builder;
 use super::population::outside;
 use super::{Lowering, Signal};
-use crate::forms::converted::Implementation;
+use crate::forms::decisions::{Implementation, Range};
 use crate::forms::equations::{Expr, Symbol};
 use crate::forms::network::{Edge, Logical, NodeId, Operator};
 
@@ -193,7 +193,7 @@ impl Lowering<'_> {
         let mut names = outside(inputs, to.len, dt);
         let value = match self.implementation(node) {
             Some(Implementation::Unit(unit)) => self.unit_value(&mut b, &mut names, node, unit, body),
-            Some(Implementation::Exact | Implementation::Tile { .. } | Implementation::Core) | None => {
+            Some(Implementation::Exact | Implementation::Tile(_) | Implementation::Core) | None => {
                 expression::number(&mut b, &mut names, body)
             }
         };
@@ -212,9 +212,9 @@ impl Lowering<'_> {
         body: &Expr,
     ) -> Value {
         let Some(unit) = self.chip.unit_kinds.get(unit) else { return expression::number(b, names, body) };
-        let input_range = self.operand(node, 0).map_or(1.0, |operand| self.range(operand));
+        let input_range = self.operand(node, 0).map_or(1.0, |operand| self.range(operand).full);
         let (value, range) = match &unit.transfer {
-            None => (expression::number(b, names, body), self.range(node)),
+            None => (expression::number(b, names, body), self.range(node).full),
             // The transfer is stated in full ranges: what comes in is divided by its range, what goes out multiplied.
             Some(transfer) => {
                 let operand = expression::number(b, names, &Expr::Symbol(Symbol::Input(0)));
@@ -234,15 +234,13 @@ impl Lowering<'_> {
 
     /// The implementation chosen for a node.
     pub fn implementation(&self, node: NodeId) -> Option<Implementation> {
-        let choices = &self.scheduled.placed.converted.choices;
-        choices.iter().find(|choice| choice.node == node).map(|choice| choice.implementation.clone())
+        self.mapped.decisions.choice(node).map(|choice| choice.implementation.clone())
     }
 
     /// Full range of a node's output.
-    pub fn range(&self, node: NodeId) -> f64 {
-        let ranges = &self.scheduled.placed.converted.ranges;
-        let found = ranges.iter().find(|(other, _)| *other == node).map(|(_, range)| *range);
-        found.filter(|range| range.is_finite() && *range > 0.0).unwrap_or(1.0)
+    pub fn range(&self, node: NodeId) -> Range {
+        let range = self.mapped.decisions.range(node);
+        if range.full.is_finite() && range.full > 0.0 { range } else { Range { full: 1.0, ..range } }
     }
 
     /// The spikes a node passes on: their group and the first element.

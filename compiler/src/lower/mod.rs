@@ -1,4 +1,4 @@
-//! `Scheduled` to `Program`: flat arrays, kernels, matrices, events and their order.
+//! `Mapped` to `Program`: flat arrays, kernels, matrices, events and their order.
 //!
 //! Populations and their equations: `population`, `integrate` · connections: `synapses` (where each state lives),
 //! `connection`, `event`, `trace`, `decoder` · operators between presentations: `frame`, `dense`, `chain` · cells of arrays: `cells` · what an
@@ -11,6 +11,7 @@ mod connection;
 mod costs;
 mod decoder;
 mod dense;
+mod digits;
 mod event;
 mod expression;
 mod frame;
@@ -30,14 +31,14 @@ use std::collections::BTreeMap;
 
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{
-    Access, Array, ArrayId, GroupId, Image, Initial, KernelId, LayoutReport, Len, Op, Precision, Program, SenseRange,
+    Access, Array, ArrayId, GroupId, Image, Initial, KernelId, LayoutReport, Len, MatrixId, Op, Precision, Program, SenseRange,
     Tensor,
 };
 
 use crate::forms::chip::Chip;
 use crate::forms::network::{Network, NodeId};
 use crate::forms::plan::Plan;
-use crate::forms::scheduled::Scheduled;
+use crate::forms::mapped::Mapped;
 use connection::Lowered;
 pub use dense::bias_name;
 use kernel::Builder;
@@ -75,7 +76,7 @@ pub(crate) struct Tick {
 
 /// A program in the making.
 pub(crate) struct Lowering<'a> {
-    pub scheduled: &'a Scheduled,
+    pub mapped: &'a Mapped,
     pub network: &'a Network,
     pub chip: &'a Chip,
     pub plan: &'a Plan,
@@ -92,6 +93,11 @@ pub(crate) struct Lowering<'a> {
     pub biases: BTreeMap<NodeId, ArrayId>,
     /// Where the ranges of their sense circuits go.
     pub ranges: BTreeMap<NodeId, Vec<SenseRange>>,
+    /// Seconds the cells of each block conduct in a read, and seconds each node's output is held.
+    pub driven: BTreeMap<usize, f64>,
+    pub held: BTreeMap<NodeId, f64>,
+    /// The matrices on the cells of each block; with `true`, of its rows that hold the bias.
+    pub reads: BTreeMap<(usize, bool), Vec<MatrixId>>,
     pub diagnostics: &'a mut Vec<Diagnostic>,
     /// Mistakes of our own.
     pub problems: Vec<String>,
@@ -106,20 +112,19 @@ pub struct Outcome {
 
 /// Lowers one experiment; none when there was an error of the user's.
 pub fn lower(
-    scheduled: &Scheduled,
+    mapped: &Mapped,
     tensors: &[Tensor],
     precision: Precision,
     layout: LayoutReport,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Outcome> {
-    let tiled = &scheduled.placed.converted.tiled;
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
     let mut lowering = Lowering {
-        scheduled,
-        network: &tiled.network,
-        chip: &tiled.chip,
-        plan: &tiled.plan,
-        program: empty(&tiled.plan, precision, tensors),
+        mapped,
+        network: &mapped.network,
+        chip: &mapped.chip,
+        plan: &mapped.plan,
+        program: empty(&mapped.plan, precision, tensors),
         tick: Tick::default(),
         signals: BTreeMap::new(),
         groups: BTreeMap::new(),
@@ -128,12 +133,16 @@ pub fn lower(
         fitted: Vec::new(),
         biases: BTreeMap::new(),
         ranges: BTreeMap::new(),
+        driven: BTreeMap::new(),
+        held: BTreeMap::new(),
+        reads: BTreeMap::new(),
         diagnostics,
         problems: Vec::new(),
         components: 0,
     };
     lowering.program.costs.layout = layout;
-    lowering.program.costs.conversions = scheduled.placed.converted.conversions.clone();
+    lowering.program.costs.conversions = mapped.decisions.conversions.clone();
+    lowering.read_timetable();
     lowering.declare_populations();
     lowering.declare_connections();
     lowering.declare_signals();

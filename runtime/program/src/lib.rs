@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cost::{ComponentKind, Conversions, Cost, Costs, Count, LayoutReport};
 pub use kernel::{Access, Binary, Compare, Draw, Inst, Kernel, Slot, Unary, Value};
-pub use matrix::{Cells, FitSpec, Matrix, SenseRange, WeightSource};
+pub use matrix::{Cells, FitSpec, Matrix, Scheme, SenseRange, WeightSource};
 pub use op::Op;
 pub use phase::{Aggregate, InputFeed, Metric, MetricKind, Phase, PhaseKind, Probe, Probed, Requirement};
 pub use spikes::{Amount, Connection, Delay, Effect, Group, Pattern, Source};
@@ -67,7 +67,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 2;
+    pub const FORMAT: u32 = 3;
 }
 
 /// Width of numbers.

@@ -112,6 +112,7 @@ pub fn peripheral_share(list: &[(ComponentKind, f64)]) -> f64 {
 pub fn key(kind: ComponentKind) -> &'static str {
     match kind {
         ComponentKind::Cells => "cells",
+        ComponentKind::Driver => "driver",
         ComponentKind::Programming => "programming",
         ComponentKind::Adc => "adc",
         ComponentKind::Dac => "dac",

@@ -61,7 +61,7 @@ fn hardware(program: &Program, results: &Results, shown: f64, add: &mut impl FnM
             Count::PerTick(_)
             | Count::Once(_)
             | Count::Spikes(..)
-            | Count::SynapticEvents(_)
+            | Count::SynapticEvents(..)
             | Count::ReadEnergy(_) => 0.0,
         });
         // Not `sum`: an empty sum of floats is -0.
