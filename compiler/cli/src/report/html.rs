@@ -3,8 +3,8 @@
 use nmc_program::Program;
 
 use super::drawing;
-use super::json::{key, peripheral_share, total};
 use crate::terminal::{digits, si};
+use nmc_host::report::{key, peripheral_share, total};
 
 const STYLE: &str = "\
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }

@@ -1,9 +1,9 @@
 //! Results for people: experiments side by side, one row a figure, with units.
 
+use nmc_host::report::key;
 use nmc_program::{ComponentKind, Count, Program};
 use nmc_runtime::Results;
 
-use crate::report::json::key;
 use crate::terminal::{columns, digits, si};
 
 /// The figures of one experiment: names and values, in the order to be shown.

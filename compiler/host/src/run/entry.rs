@@ -4,19 +4,25 @@ use nmc_program::{Precision, Program};
 use nmc_runtime::{EngineKind, Results};
 use serde_json::{Map, Value, json};
 
-use super::Run;
+use super::Settings;
 use super::save::Output;
-use crate::report::json::{by_kind, conversions, number};
+use crate::report::{by_kind, conversions, number};
 
 /// An entry of `experiments`.
-pub fn entry(run: &Run, program: &Program, results: &Results, compile_seconds: f64, outputs: &[Output]) -> Value {
+pub fn entry(
+    settings: &Settings,
+    program: &Program,
+    results: &Results,
+    compile_seconds: f64,
+    outputs: &[Output],
+) -> Value {
     let metrics: Map<String, Value> =
         results.metrics.iter().map(|(name, value)| (name.clone(), number(*value))).collect();
     json!({
         "experiment": program.name,
-        "seed": run.seed,
-        "engine": match run.engine.kind() { EngineKind::Jit => "jit", EngineKind::Interpreter => "interpreter" },
-        "threads": run.threads,
+        "seed": settings.seed,
+        "engine": match settings.engine { EngineKind::Jit => "jit", EngineKind::Interpreter => "interpreter" },
+        "threads": settings.threads,
         "precision": match program.precision { Precision::F32 => "f32", Precision::F64 => "f64" },
         "fallbacks": results.fallbacks.len(),
         "samples": results.samples,

@@ -1,5 +1,7 @@
 //! The mapping for programs: the keys are a contract, described in `docs/json/report.schema.json`.
 
+use std::path::Path;
+
 use nmc_program::{ComponentKind, Program};
 use serde_json::{Map, Value, json};
 
@@ -67,6 +69,16 @@ pub fn mapping(program: &Program, seconds: StageSeconds) -> Value {
         },
         "notes": layout.notes,
     })
+}
+
+/// The one object: the first experiment's keys at the top, for the many programs that have one, and all in `experiments`.
+pub fn frame(file: &Path, experiments: &[Value], diagnostics: &[Value]) -> Value {
+    let mut whole = experiments.first().cloned().unwrap_or_else(|| json!({}));
+    whole["nmc"] = json!(env!("CARGO_PKG_VERSION"));
+    whole["program"] = json!(file.display().to_string());
+    whole["experiments"] = json!(experiments);
+    whole["diagnostics"] = json!(diagnostics);
+    whole
 }
 
 /// Conversions a sample by converter.
