@@ -36,7 +36,7 @@ pub fn build(
     let tiled = tile::tile(&network, &chip, &plan, diagnostics)?;
     faults("tile", tile::verify(&tiled), diagnostics);
     files.entering("convert");
-    let measured = trial::measure(&tiled, tensors, files);
+    let measured = trial::measure(&tiled, tensors, files, diagnostics);
     let converted = convert::convert(tiled, tensors, &measured, diagnostics)?;
     faults("convert", convert::verify(&converted), diagnostics);
     files.entering("place");

@@ -131,6 +131,8 @@ codes! {
     E0612 "no-such-core"
     W0613 "limit-not-measured"
     E0614 "too-many-devices"
+    W0615 "trial-failed"
+    W0616 "not-simulated"
     // E07 run time
     E0702 "damaged-image"
     E0704 "no-such-element"

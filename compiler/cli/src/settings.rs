@@ -7,9 +7,9 @@ use nmc_program::Precision;
 /// What can be said about a program before it is compiled.
 #[derive(Args, Default)]
 pub struct Settings {
-    /// Only this experiment
+    /// Only this experiment; repeatable
     #[arg(long, value_name = "NAME")]
-    pub experiment: Option<String>,
+    pub experiment: Vec<String>,
     /// Width of numbers; f32 unless said otherwise
     #[arg(long, value_enum, value_name = "WIDTH")]
     pub precision: Option<Width>,
@@ -31,7 +31,7 @@ impl Settings {
     /// For the host.
     pub fn settings(&self) -> load::Settings {
         load::Settings {
-            experiment: self.experiment.clone(),
+            experiments: self.experiment.clone(),
             precision: self.precision.map(Width::precision),
             set: self.set.clone(),
             inputs: self.input.clone(),

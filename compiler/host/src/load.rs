@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use nmc_compiler::forms::model::Model;
+use nmc_compiler::settings::unknown_experiment;
 use nmc_compiler::{Compilation, Options, compile};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
-use nmc_grammar::suggest::closest;
 use nmc_program::{Image, Precision};
 
 use crate::disk::{self, Folder, StageSeconds};
@@ -16,8 +16,8 @@ use crate::image;
 /// What can be said about a program before it is compiled.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// Only this experiment.
-    pub experiment: Option<String>,
+    /// Only these experiments; all if none is named.
+    pub experiments: Vec<String>,
     /// Width of numbers; single unless said otherwise.
     pub precision: Option<Precision>,
     /// Other values for constants: name, expression.
@@ -65,7 +65,7 @@ pub fn compiled(file: &Path, settings: &Settings) -> Result<(Compilation, Folder
     };
     let options = Options {
         precision: settings.precision.unwrap_or_default(),
-        experiment: settings.experiment.clone(),
+        experiments: settings.experiments.clone(),
         set: settings.set.clone(),
         inputs: settings.inputs.iter().map(from_here).collect(),
     };
@@ -113,14 +113,12 @@ fn chosen(mut image: Image, settings: &Settings) -> Result<Image, Diagnostic> {
     if settings.precision.is_some_and(|width| image.programs.iter().any(|p| p.precision != width)) {
         return Err(compiled("another --precision"));
     }
-    if let Some(wanted) = &settings.experiment {
+    if !settings.experiments.is_empty() {
         let names: Vec<&str> = image.programs.iter().map(|program| program.name.as_str()).collect();
-        if !names.contains(&wanted.as_str()) {
-            let mut unknown = Diagnostic::placeless(Code::E0904, format!("there is no experiment `{wanted}`"));
-            unknown.help = closest(wanted, names).map(|near| format!("did you mean `{near}`?"));
+        if let Some(unknown) = unknown_experiment(&settings.experiments, &names) {
             return Err(unknown);
         }
-        image.programs.retain(|program| program.name == *wanted);
+        image.programs.retain(|program| settings.experiments.contains(&program.name));
     }
     Ok(image)
 }

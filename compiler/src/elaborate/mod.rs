@@ -3,6 +3,7 @@
 // Statements and expressions are many; each place takes the few it has a meaning for.
 #![allow(clippy::wildcard_enum_match_arm)]
 
+mod array;
 mod calibration;
 mod connection;
 mod data;

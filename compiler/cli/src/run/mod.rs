@@ -32,9 +32,9 @@ pub struct Run {
     /// What runs the kernels
     #[arg(long, value_enum, default_value = "jit")]
     engine: Engine,
-    /// Threads; results do not depend on it
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: u16,
+    /// Threads, all cores unless said otherwise; results do not depend on it
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
     /// Writes recordings (npz) and run.json into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -83,7 +83,11 @@ pub fn run(run: &Run) -> Exit {
 
 impl Run {
     fn how(&self) -> host::Settings {
-        host::Settings { seed: self.seed, engine: self.engine.kind(), threads: usize::from(self.threads) }
+        host::Settings {
+            seed: self.seed,
+            engine: self.engine.kind(),
+            threads: self.threads.map_or_else(host::all_cores, usize::from),
+        }
     }
 }
 

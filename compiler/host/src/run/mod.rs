@@ -30,6 +30,11 @@ impl Settings {
     }
 }
 
+/// As many threads as there are cores for us.
+pub fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// Everything that can fail before long work starts; `file` is named in messages.
 pub fn check(file: &Path, program: &Program, settings: &Settings) -> Result<(), Diagnostic> {
     nmc_runtime::check(program, &settings.options(None)).map_err(|error| diagnostic(file, program, &error))
