@@ -282,8 +282,33 @@ impl Elaborator<'_> {
         Some(Data::Table(arrays.collect()))
     }
 
+    /// Gives an array to the program that is read by [`Elaborator::read_kept`], when all shapes have been compared.
+    pub fn keep_later(&mut self, array: Array, span: Span) -> TensorId {
+        let id = TensorId(self.tensors.len() as u32);
+        let (name, shape) = (array.name.clone(), array.shape.clone());
+        self.tensors.push(Tensor { name, shape, data: TensorData::U8(Vec::new()) });
+        self.unread.push((id, array, span));
+        id
+    }
+
+    /// Reads what was kept for later.
+    pub fn read_kept(&mut self) {
+        for (id, array, span) in std::mem::take(&mut self.unread) {
+            if let Some(tensor) = self.loaded(&array, span).and_then(|tensor| self.finite(tensor, span)) {
+                self.tensors[id.index()] = tensor;
+            }
+        }
+    }
+
     /// Gives a tensor to the program; every number of it must be one.
     pub fn keep(&mut self, tensor: Tensor, span: Span) -> Option<TensorId> {
+        let tensor = self.finite(tensor, span)?;
+        self.tensors.push(tensor);
+        Some(TensorId(self.tensors.len() as u32 - 1))
+    }
+
+    /// A tensor whose every number is one.
+    fn finite(&mut self, tensor: Tensor, span: Span) -> Option<Tensor> {
         let bad = match &tensor.data {
             TensorData::U8(_) | TensorData::I64(_) => None,
             TensorData::F32(values) => values.iter().position(|value| !value.is_finite()),
@@ -300,7 +325,6 @@ impl Elaborator<'_> {
             self.error(Code::E0307, message, span, "every number of it must be finite");
             return None;
         }
-        self.tensors.push(tensor);
-        Some(TensorId(self.tensors.len() as u32 - 1))
+        Some(tensor)
     }
 }

@@ -244,13 +244,12 @@ impl Elaborator<'_> {
             self.closer.diagnostics.push(wrong);
             return None;
         }
-        let tensor = self.loaded(&array, weights.span)?;
         let dimension = array.dimension.times(self.dimension(from));
         let bias = match bias {
             Some(ast) => Some(self.bias(ast, outputs, dimension)?),
             None => None,
         };
-        let weights = Weights::Given(self.keep(tensor, weights.span)?);
+        let weights = Weights::Given(self.keep_later(array, weights.span));
         let node =
             self.add(Operator::Dense { weights, bias }, vec![outputs], Logical::Real, span, user, "dense", &[from])?;
         self.dimensions.insert(node, dimension);
@@ -268,8 +267,7 @@ impl Elaborator<'_> {
             self.error(Code::E0302, "bias and product are of different dimensions", ast.span, "cannot be added");
             return None;
         }
-        let tensor = self.loaded(&array, ast.span)?;
-        self.keep(tensor, ast.span)
+        Some(self.keep_later(array, ast.span))
     }
 
     fn dense_fitted(

@@ -182,8 +182,7 @@ impl Elaborator<'_> {
         let samples =
             self.samples_of(&array, &port.shape, phase, value.span, &format!("`{name}` is {:?}", port.shape))?;
         phase.samples = samples;
-        let tensor = self.loaded(&array, value.span)?;
-        Some(InputData::Values(self.keep(tensor, value.span)?))
+        Some(InputData::Values(self.keep_later(array, value.span)))
     }
 
     /// Data, or one number for a run.

@@ -4,7 +4,8 @@ use nmc_program::Program;
 
 use super::drawing;
 use crate::terminal::{digits, si};
-use nmc_host::report::{key, peripheral_share, total};
+use nmc_host::report::{key, peripheral_share};
+use nmc_runtime::energy::total;
 
 const STYLE: &str = "\
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use nmc_program::{ComponentKind, LayoutReport, Program};
 
 use crate::terminal::{columns, digits, si};
-use nmc_host::report::{key, peripheral_share, total};
+use nmc_host::report::{key, peripheral_share};
+use nmc_runtime::energy::total;
 
 type Section = fn(&Program) -> String;
 

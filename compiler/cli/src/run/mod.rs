@@ -11,9 +11,9 @@ use nmc_grammar::diagnostic::Diagnostic;
 use nmc_host::diagnostics;
 use nmc_host::disk::NewFolder;
 use nmc_host::load::{Failure, Loaded, load};
-use nmc_host::run::{self as host, entry, save};
+use nmc_host::run::{self as host, Outcome, entry, save};
 use nmc_program::Program;
-use nmc_runtime::{EngineKind, Results};
+use nmc_runtime::EngineKind;
 use serde_json::Value;
 
 use crate::settings::Settings;
@@ -35,6 +35,9 @@ pub struct Run {
     /// Threads, all cores unless said otherwise; results do not depend on it
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    /// Draws so many chips, as `chips:` in `deploy` does: mean and spread of what comes of them
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    chips: Option<u32>,
     /// Writes recordings (npz) and run.json into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -85,6 +88,7 @@ impl Run {
     fn how(&self) -> host::Settings {
         host::Settings {
             seed: self.seed,
+            chips: self.chips.map(|chips| chips as usize),
             engine: self.engine.kind(),
             threads: self.threads.map_or_else(host::all_cores, usize::from),
         }
@@ -114,17 +118,17 @@ fn finish(
 ) -> Result<(Exit, Vec<Value>, Vec<Value>), Failure> {
     let (mut exit, mut entries, mut columns) = (Exit::Clean, Vec::new(), Vec::new());
     for program in &loaded.image.programs {
-        let results = simulate(run, program)?;
+        let outcome = simulate(run, program)?;
         let mut outputs = Vec::new();
         if let Some(folder) = &mut folder {
-            outputs = save::save(folder, program, &results)?;
+            outputs = save::save(folder, program, outcome.first())?;
         }
-        for failure in &results.failures {
+        for failure in &outcome.failures {
             eprintln!("{}: {failure}", program.name);
             exit = Exit::Diagnostics;
         }
-        entries.push(entry::entry(&run.how(), program, &results, loaded.seconds, &outputs));
-        columns.push(table::column(program, &results));
+        entries.push(entry::entry(&run.how(), program, &outcome, loaded.seconds, &outputs));
+        columns.push(table::column(program, &outcome));
     }
     if !run.json {
         exit = exit.max(terminal::print(&table::table(&columns)));
@@ -139,17 +143,18 @@ fn finish(
 }
 
 /// Runs one experiment, with a bar on a terminal.
-fn simulate(run: &Run, program: &Program) -> Result<Results, Diagnostic> {
+fn simulate(run: &Run, program: &Program) -> Result<Outcome, Diagnostic> {
     let bar = progress::bar(&program.name);
     let moved = |share: f64| progress::moved(bar.as_ref(), share);
     let progress = bar.is_some().then_some(&moved as &(dyn Fn(f64) + Sync));
-    let results = host::simulate(&run.file, program, &run.how(), progress);
+    let outcome = host::simulate(&run.file, program, &run.how(), progress);
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }
-    let results = results?;
-    if !results.fallbacks.is_empty() {
-        eprintln!("{}: run by the interpreter: {}", program.name, results.fallbacks.join("; "));
+    let outcome = outcome?;
+    let fallbacks = &outcome.first().fallbacks;
+    if !fallbacks.is_empty() {
+        eprintln!("{}: run by the interpreter: {}", program.name, fallbacks.join("; "));
     }
-    Ok(results)
+    Ok(outcome)
 }

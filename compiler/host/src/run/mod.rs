@@ -4,11 +4,12 @@ pub mod entry;
 pub mod save;
 
 use std::path::Path;
+use std::time::Instant;
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::Program;
-use nmc_runtime::{EngineKind, Results, RunError, RunOptions};
+use nmc_runtime::{EngineKind, Results, RunError, RunOptions, chips, metrics};
 use serde_json::{Value, json};
 
 use crate::disk;
@@ -21,6 +22,8 @@ pub struct Settings {
     pub engine: EngineKind,
     /// Threads; results do not depend on it.
     pub threads: usize,
+    /// How many chips are drawn, if not as many as the program says.
+    pub chips: Option<usize>,
 }
 
 impl Settings {
@@ -28,6 +31,44 @@ impl Settings {
         let memory = disk::memory();
         RunOptions { seed: self.seed, engine: self.engine, threads: self.threads, memory, progress }
     }
+
+    fn chips(&self, program: &Program) -> usize {
+        self.chips.unwrap_or(program.chips)
+    }
+}
+
+/// What came of an experiment.
+pub struct Outcome {
+    /// One chip or several; there is at least one.
+    pub chips: Vec<Results>,
+    /// Requirements that do not hold, in words.
+    pub failures: Vec<String>,
+    /// Seconds that all chips took together.
+    pub seconds: f64,
+}
+
+impl Outcome {
+    /// The chip whose recordings are kept: it has the seed that was given.
+    pub fn first(&self) -> &Results {
+        &self.chips[0]
+    }
+
+    /// A number of every chip.
+    pub fn each<'o>(&'o self, number: impl Fn(&Results) -> f64 + 'o) -> impl Iterator<Item = f64> + 'o {
+        self.chips.iter().map(number)
+    }
+}
+
+/// Mean and standard deviation (of the distribution that these are drawn from: n - 1), which is 0 for one number.
+pub fn spread(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let values: Vec<f64> = values.collect();
+    let count = values.len() as f64;
+    // Equal numbers have that mean, whatever rounding says.
+    if values.windows(2).all(|pair| pair[0] == pair[1]) {
+        return (values.first().copied().unwrap_or(f64::NAN), 0.0);
+    }
+    let mean = values.iter().sum::<f64>() / count;
+    (mean, (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt())
 }
 
 /// As many threads as there are cores for us.
@@ -37,17 +78,23 @@ pub fn all_cores() -> usize {
 
 /// Everything that can fail before long work starts; `file` is named in messages.
 pub fn check(file: &Path, program: &Program, settings: &Settings) -> Result<(), Diagnostic> {
-    nmc_runtime::check(program, &settings.options(None)).map_err(|error| diagnostic(file, program, &error))
+    let checked = chips::check(program, &settings.options(None), settings.chips(program));
+    checked.map_err(|error| diagnostic(file, program, &error))
 }
 
-/// Runs one experiment; `progress` is told the share done.
+/// Runs one experiment on as many chips as are asked for; `progress` is told the share done.
 pub fn simulate(
     file: &Path,
     program: &Program,
     settings: &Settings,
     progress: Option<&(dyn Fn(f64) + Sync)>,
-) -> Result<Results, Diagnostic> {
-    nmc_runtime::run(program, &settings.options(progress)).map_err(|error| diagnostic(file, program, &error))
+) -> Result<Outcome, Diagnostic> {
+    let begin = Instant::now();
+    let chips = chips::run(program, &settings.options(progress), settings.chips(program));
+    let chips = chips.map_err(|error| diagnostic(file, program, &error))?;
+    let known: Vec<_> = chips.iter().map(|chip| chip.known(program)).collect();
+    let failures = metrics::failures(program, &known);
+    Ok(Outcome { chips, failures, seconds: begin.elapsed().as_secs_f64() })
 }
 
 /// An error of a run in the form of all others.
@@ -65,4 +112,15 @@ pub fn whole(file: &Path, entries: &[Value], diagnostics: &[Value]) -> Value {
         "experiments": entries,
         "diagnostics": diagnostics,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_and_deviation() {
+        assert_eq!(spread([0.1; 3].into_iter()), (0.1, 0.0));
+        assert_eq!(spread([1.0, 3.0].into_iter()), (2.0, 2.0_f64.sqrt()));
+    }
 }
