@@ -18,7 +18,7 @@ impl Files for Folder {
 
     fn data(&self, path: &str) -> Result<Arc<DataFile>, FileProblem> {
         let arrays = read(&self.0.join(path)).map_err(|problem| FileProblem::Unreadable(problem.to_string()))?;
-        Ok(Arc::new(DataFile { arrays, metadata: Vec::new() }))
+        Ok(Arc::new(DataFile::of(arrays)))
     }
 }
 

@@ -11,8 +11,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("nmc-program", &[]),
     ("nmc-compiler", &["nmc-grammar", "nmc-stdlib", "nmc-program"]),
     ("nmc-runtime", &["nmc-program"]),
-    ("nmc", &["nmc-grammar", "nmc-stdlib", "nmc-compiler", "nmc-program", "nmc-runtime"]),
-    ("nmc-tests", &["nmc-compiler", "nmc-program", "nmc-runtime"]),
+    ("nmc-host", &["nmc-grammar", "nmc-compiler", "nmc-program", "nmc-runtime"]),
+    ("nmc", &["nmc-grammar", "nmc-stdlib", "nmc-compiler", "nmc-program", "nmc-runtime", "nmc-host"]),
+    ("nmc-tests", &["nmc-compiler", "nmc-program", "nmc-runtime", "nmc-host"]),
 ];
 const LONGEST_FILE: usize = 400;
 const VAGUE_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "core", "manager", "misc"];

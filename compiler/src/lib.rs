@@ -13,10 +13,12 @@ pub mod map;
 pub mod quantity;
 pub mod report;
 pub mod resolve;
-mod settings;
+pub mod settings;
 pub mod stages;
 pub mod trial;
 pub mod units;
+
+use std::collections::BTreeSet;
 
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Image, Precision};
@@ -31,8 +33,8 @@ use forms::mapped::Mapped;
 pub struct Options {
     /// Width of numbers.
     pub precision: Precision,
-    /// Only this experiment.
-    pub experiment: Option<String>,
+    /// Only these experiments; all if none is named.
+    pub experiments: Vec<String>,
     /// `--set name=value`: replaces the value of a `const` of the program; the text is an expression.
     pub set: Vec<(String, String)>,
     /// `--input name=FILE`: replaces the data fed to this input in `test` and `train`.
@@ -79,6 +81,10 @@ pub fn compile(name: &str, text: &str, files: &dyn Files, options: &Options) -> 
     if !failed(&diagnostics) {
         diagnostics.extend(settings::unknown_inputs(options, &fed));
     }
+    // What experiments share is told once.
+    let mut told = BTreeSet::new();
+    diagnostics
+        .retain(|d| told.insert((d.code.number(), d.message.clone(), d.primary.as_ref().map(|label| label.span))));
     let image = (!failed(&diagnostics)).then(|| lower::image(name, programs));
     Compilation { model, diagnostics, mapped, image }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{ArrayId, Precision, Program, TensorId};
 
 use crate::files::Files;
@@ -24,13 +26,23 @@ pub struct Measured {
 type Names = BTreeMap<String, (NodeId, bool)>;
 
 /// Runs the calibration samples through a network with neurons or devices; nothing where that is not needed or cannot be.
-pub fn measure(given: Given, files: &dyn Files) -> Measured {
+/// A run that fails is told: the ranges are bounds then.
+pub fn measure(given: Given, files: &dyn Files, diagnostics: &mut Vec<Diagnostic>) -> Measured {
     let timed = given.network.graph.node_weights().any(|node| matches!(node.operator, Operator::Population { .. }));
     if given.chip.ideal || !timed || given.plan.calibration.is_empty() {
         return Measured::default();
     }
     let Some((program, probed)) = program(given, files) else { return Measured::default() };
-    let recorded = files.trial(&program).unwrap_or_default();
+    let recorded = match files.trial(&program) {
+        Some(Ok(recorded)) => recorded,
+        Some(Err(why)) => {
+            let message = format!("ranges of converters are bounds, not measured: the trial run failed: {why}");
+            diagnostics
+                .push(Diagnostic::placeless(Code::W0615, message).with_help("`nmc explain W0615` says what to do"));
+            return Measured::default();
+        }
+        None => return Measured::default(),
+    };
     let mut found = Measured::default();
     for (name, values) in recorded {
         let Some(&(node, is_bias)) = probed.get(&name) else { continue };

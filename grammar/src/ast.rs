@@ -201,8 +201,9 @@ pub enum StmtKind {
     Run { duration: Expr, fields: Vec<Field> },
     /// `train { u: series.x } expect … ` / `test sequence { image: digits.x / 255 } expect argmax(scores) == digits.y`
     Present { phase: Phase, sequence: bool, inputs: Vec<Field>, clauses: Vec<Clause> },
-    /// `require accuracy >= 97 %`: the experiment fails (exit 1) when it does not hold.
-    Require { condition: Expr },
+    /// `require accuracy >= 97 %`: the experiment fails (exit 1) when it does not hold. `over`: the word in
+    /// `require mean accuracy >= 97 %`, which says of which number over several chips.
+    Require { over: Option<Ident>, condition: Expr },
     /// `report accuracy, energy`
     Report { names: Vec<Ident> },
 }

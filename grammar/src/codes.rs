@@ -131,8 +131,10 @@ codes! {
     E0612 "no-such-core"
     W0613 "limit-not-measured"
     E0614 "too-many-devices"
-    E0615 "no-core-for-wires"
-    E0616 "tick-too-short"
+    W0615 "trial-failed"
+    W0616 "not-simulated"
+    E0617 "no-core-for-wires"
+    E0618 "tick-too-short"
     // E07 run time
     E0702 "damaged-image"
     E0704 "no-such-element"

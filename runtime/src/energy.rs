@@ -38,6 +38,19 @@ impl Counts {
     }
 }
 
+/// Joules of one sample by kind, of what a whole run took; programming stays what it was, paid once.
+pub fn of_a_sample(program: &Program, run: &[(ComponentKind, f64)]) -> Vec<(ComponentKind, f64)> {
+    let samples = program.samples() as f64;
+    let share = |kind| if kind == ComponentKind::Programming { 1.0 } else { samples };
+    run.iter().map(|(kind, joules)| (*kind, joules / share(*kind))).collect()
+}
+
+/// The sum over all kinds but programming.
+pub fn total(list: &[(ComponentKind, f64)]) -> f64 {
+    // Not `sum`: an empty sum of floats is -0.
+    list.iter().filter(|(kind, _)| *kind != ComponentKind::Programming).fold(0.0, |all, (_, value)| all + value)
+}
+
 /// Joules by kind, in the order of kinds; kinds that cost nothing are left out.
 pub fn energy(program: &Program, counts: &Counts) -> Vec<(ComponentKind, f64)> {
     let (samples, ticks) = (counts.samples as f64, counts.ticks as f64);

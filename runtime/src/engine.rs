@@ -230,9 +230,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
             }
         }
         results.energy_j = energy::energy(program, &self.counts);
-        let mut known = results.metrics.clone();
-        known.push((String::from("energy_j.total"), results.energy_j.iter().map(|(_, joules)| joules).sum()));
-        results.failures = program.requirements.iter().filter_map(|r| metrics::failure(r, &known)).collect();
+        results.failures = metrics::failures(program, &[results.known(program)]);
     }
 }
 

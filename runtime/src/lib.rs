@@ -1,5 +1,6 @@
 //! `Program` to `Results`: the simulator of the mapped chip. Knows no syntax.
 
+pub mod chips;
 pub mod connect;
 pub mod energy;
 pub mod engine;
@@ -17,7 +18,7 @@ pub mod record;
 pub mod spikes;
 pub mod state;
 
-use nmc_program::ComponentKind;
+use nmc_program::{ComponentKind, Program};
 
 pub use engine::{check, run};
 
@@ -66,6 +67,14 @@ pub struct Results {
     pub jit_seconds: f64,
     pub load_seconds: f64,
     pub run_seconds: f64,
+}
+
+impl Results {
+    /// All that can be required of a run: its metrics, and the energy of a sample.
+    pub fn known(&self, program: &Program) -> Vec<(String, f64)> {
+        let energy = energy::total(&energy::of_a_sample(program, &self.energy_j));
+        self.metrics.iter().cloned().chain([(String::from("energy_j.total"), energy)]).collect()
+    }
 }
 
 /// A recorded signal.

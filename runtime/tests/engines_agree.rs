@@ -153,6 +153,7 @@ fn program(kernel: Kernel, form: Form, precision: Precision) -> Program {
         end: vec![],
         phases: vec![],
         probes: vec![],
+        chips: 1,
         requirements: vec![],
         report: vec![],
         costs: Costs::default(),

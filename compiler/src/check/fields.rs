@@ -175,6 +175,7 @@ pub const OPTIONS: &[Property] = &[
     may("accuracy_loss", Quantity("real")),
     may("convert", Word(&["best", "everywhere"])),
     may("calibrate", Other),
+    may("chips", Quantity("int")),
 ];
 
 pub fn check(checker: &mut Checker, block: &Block) {

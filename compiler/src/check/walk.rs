@@ -71,7 +71,7 @@ pub fn expressions(stmt: &Stmt) -> Vec<&Expr> {
         | StmtKind::For { range: value, .. }
         | StmtKind::If { condition: value, .. }
         | StmtKind::Data { value, .. }
-        | StmtKind::Require { condition: value } => vec![value],
+        | StmtKind::Require { condition: value, .. } => vec![value],
         StmtKind::Field(field) => vec![&field.value],
         StmtKind::Deploy { network, chip, .. } => std::iter::once(network).chain(chip).collect(),
         StmtKind::Run { duration, fields } => {

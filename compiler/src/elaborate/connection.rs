@@ -185,9 +185,15 @@ impl Elaborator<'_> {
             self.error(Code::E0207, "`list` takes sources and targets", span, "`list(sources: s, targets: t)`");
             return None;
         };
+        let (first, second) = (self.array(&from.value)?, self.array(&to.value)?);
+        if first.len() != second.len() {
+            let message = format!("{} sources but {} targets", first.len(), second.len());
+            self.error(Code::E0404, message, span, "the numbers differ");
+            return None;
+        }
         let mut ends = Vec::new();
-        for (arg, len) in [(from, sources), (to, targets)] {
-            let (tensor, _) = self.numbers(&arg.value)?;
+        for (arg, array, len) in [(from, first, sources), (to, second, targets)] {
+            let tensor = self.loaded(&array, arg.value.span)?;
             let values = (0..tensor.data.len()).map(|index| tensor.data.get(index));
             let bad = values.into_iter().find(|value| !(value.fract() == 0.0 && *value >= 0.0 && *value < len as f64));
             if let Some(value) = bad {
@@ -195,15 +201,9 @@ impl Elaborator<'_> {
                 self.error(Code::E0309, message, arg.value.span, "no such element");
                 return None;
             }
-            ends.push((tensor, arg.value.span));
+            ends.push(self.keep(tensor, arg.value.span)?);
         }
-        if ends[0].0.data.len() != ends[1].0.data.len() {
-            let message = format!("{} sources but {} targets", ends[0].0.data.len(), ends[1].0.data.len());
-            self.error(Code::E0404, message, span, "the numbers differ");
-            return None;
-        }
-        let sources = self.keep(ends[0].0.clone(), ends[0].1)?;
-        let targets = self.keep(ends[1].0.clone(), ends[1].1)?;
+        let (sources, targets) = (ends[0], ends[1]);
         Some(Waiting::Known(Pattern::List { sources, targets }))
     }
 
@@ -215,18 +215,19 @@ impl Elaborator<'_> {
         (sources, targets): (usize, usize),
         plastic: bool,
     ) -> Option<(Waiting, Term)> {
-        let (tensor, dimension) = self.numbers(ast)?;
+        let array = self.array(ast)?;
         let all = pattern == Waiting::Known(Pattern::AllToAll { itself: true });
         if !all && pattern != Waiting::Matrix {
             let wrong = Diagnostic::new(Code::E0409, "weights from data say who is joined", ast.span, "these are data");
             self.closer.diagnostics.push(wrong.with_help("use `pattern: matrix`, or a weight that is no array"));
             return None;
         }
-        if tensor.shape != [sources, targets] {
-            let message = format!("`{}` is {:?}, [{sources}, {targets}] is needed", tensor.name, tensor.shape);
+        if array.shape != [sources, targets] {
+            let message = format!("`{}` is {:?}, [{sources}, {targets}] is needed", array.name, array.shape);
             self.error(Code::E0308, message, ast.span, "weights are [sources, targets]");
             return None;
         }
+        let tensor = self.loaded(&array, ast.span)?;
         if all && plastic && (0..tensor.data.len()).any(|index| tensor.data.get(index) == 0.0) {
             let wrong =
                 Diagnostic::new(Code::E0409, "a plastic weight of 0 would be no synapse", ast.span, "holds zeros");
@@ -234,7 +235,7 @@ impl Elaborator<'_> {
             return None;
         }
         let id = self.keep(tensor, ast.span)?;
-        let weight = Term { expr: Expr::Number(0.0), dimension };
+        let weight = Term { expr: Expr::Number(0.0), dimension: array.dimension };
         Some((Waiting::Known(Pattern::Matrix(id)), weight))
     }
 

@@ -227,14 +227,14 @@ impl Elaborator<'_> {
         span: Span,
     ) -> Option<NodeId> {
         let inputs = self.network.graph[from].len();
-        let (tensor, dimension) = self.numbers(weights)?;
-        let &[outputs, width] = &tensor.shape[..] else {
-            let message = format!("weights are [outputs, inputs], `{}` is {:?}", tensor.name, tensor.shape);
+        let array = self.array(weights)?;
+        let &[outputs, width] = &array.shape[..] else {
+            let message = format!("weights are [outputs, inputs], `{}` is {:?}", array.name, array.shape);
             self.error(Code::E0308, message, weights.span, "not a matrix");
             return None;
         };
         if width != inputs {
-            let message = format!("`{}` is {:?}: it takes {width} inputs, not {inputs}", tensor.name, tensor.shape);
+            let message = format!("`{}` is {:?}: it takes {width} inputs, not {inputs}", array.name, array.shape);
             let wrong = Diagnostic::new(Code::E0308, message, weights.span, "weights are [outputs, inputs]");
             let node = &self.network.graph[from];
             let mut wrong = wrong.with_label(node.span, format!("`{}` has {inputs} elements", node.name));
@@ -244,12 +244,12 @@ impl Elaborator<'_> {
             self.closer.diagnostics.push(wrong);
             return None;
         }
-        let dimension = dimension.times(self.dimension(from));
+        let dimension = array.dimension.times(self.dimension(from));
         let bias = match bias {
             Some(ast) => Some(self.bias(ast, outputs, dimension)?),
             None => None,
         };
-        let weights = Weights::Given(self.keep(tensor, weights.span)?);
+        let weights = Weights::Given(self.keep_later(array, weights.span));
         let node =
             self.add(Operator::Dense { weights, bias }, vec![outputs], Logical::Real, span, user, "dense", &[from])?;
         self.dimensions.insert(node, dimension);
@@ -257,17 +257,17 @@ impl Elaborator<'_> {
     }
 
     fn bias(&mut self, ast: &Ast, outputs: usize, wanted: Dimension) -> Option<nmc_program::TensorId> {
-        let (tensor, dimension) = self.numbers(ast)?;
-        if tensor.shape != [outputs] {
-            let message = format!("`{}` is {:?}, the layer has {outputs} outputs", tensor.name, tensor.shape);
+        let array = self.array(ast)?;
+        if array.shape != [outputs] {
+            let message = format!("`{}` is {:?}, the layer has {outputs} outputs", array.name, array.shape);
             self.error(Code::E0308, message, ast.span, "the bias is one number an output");
             return None;
         }
-        if dimension != wanted {
+        if array.dimension != wanted {
             self.error(Code::E0302, "bias and product are of different dimensions", ast.span, "cannot be added");
             return None;
         }
-        self.keep(tensor, ast.span)
+        Some(self.keep_later(array, ast.span))
     }
 
     fn dense_fitted(

@@ -3,6 +3,7 @@
 // Statements and expressions are many; each place takes the few it has a meaning for.
 #![allow(clippy::wildcard_enum_match_arm)]
 
+mod array;
 mod calibration;
 mod connection;
 mod data;
@@ -33,7 +34,7 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::{FileId, Span};
 use nmc_grammar::suggest::closest;
-use nmc_program::Tensor;
+use nmc_program::{Tensor, TensorId};
 
 use crate::Options;
 use crate::files::Files;
@@ -74,6 +75,7 @@ pub fn elaborate(
         chip: Chip { name: String::from("ideal"), ideal: true, ..Chip::default() },
         plan: Plan { name: block.name.text.clone(), ..Plan::default() },
         tensors: Vec::new(),
+        unread: Vec::new(),
         nodes: BTreeMap::new(),
         values: BTreeMap::new(),
         connections: BTreeMap::new(),
@@ -105,6 +107,8 @@ struct Elaborator<'a> {
     chip: Chip,
     plan: Plan,
     tensors: Vec<Tensor>,
+    /// Tensors whose numbers are read when all shapes have been compared.
+    unread: Vec<(TensorId, array::Array, Span)>,
     /// Populations of the network at hand, by the names they have in it.
     nodes: BTreeMap<String, NodeId>,
     /// Its signals and data.

@@ -1,5 +1,7 @@
 //! Cells of arrays: what programming leaves behind, in the order target, programming noise, faults, read noise, fold.
 
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Cells, Compare, Draw, Initial, Len, MatrixId, Op, Scheme};
 
 use super::Lowering;
@@ -104,11 +106,19 @@ impl Lowering<'_> {
 
     fn say_what_is_left_out(&mut self, device: &Device, wire_ohms: f64, tile: &str) {
         if device.drift.is_some() {
-            self.note(format!("{}: drift is left out: arrays are read right after programming", device.name));
+            self.left_out(format!("{}: drift is left out: arrays are read right after programming", device.name));
         }
         if wire_ohms > 0.0 {
-            self.note(format!("{tile}: wire resistance of {wire_ohms} ohm a segment is left out of the simulation"));
+            self.left_out(format!(
+                "{tile}: wire resistance of {wire_ohms} ohm a segment is left out of the simulation"
+            ));
         }
+    }
+
+    /// A note in every report, and a warning.
+    fn left_out(&mut self, note: String) {
+        self.diagnostics.push(Diagnostic::placeless(Code::W0616, note.clone()));
+        self.note(note);
     }
 }
 

@@ -182,6 +182,7 @@ fn empty(plan: &Plan, precision: Precision, tensors: &[Tensor]) -> Program {
         end: Vec::new(),
         phases: Vec::new(),
         probes: Vec::new(),
+        chips: plan.chips.unwrap_or(1),
         requirements: plan.requirements.clone(),
         report: plan.report.clone(),
         costs: Default::default(),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use nmc_program::{ComponentKind, LayoutReport, Program};
 
-use super::json::{key, peripheral_share, total};
 use crate::terminal::{columns, digits, si};
+use nmc_host::report::{key, peripheral_share};
+use nmc_runtime::energy::total;
 
 type Section = fn(&Program) -> String;
 

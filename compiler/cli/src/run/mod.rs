@@ -1,8 +1,6 @@
 //! `nmc run`: runs a program's experiments and shows what came of them.
 
-mod entry;
 mod progress;
-mod save;
 mod table;
 
 use std::path::PathBuf;
@@ -10,13 +8,16 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
+use nmc_host::diagnostics;
+use nmc_host::disk::NewFolder;
+use nmc_host::load::{Failure, Loaded, load};
+use nmc_host::run::{self as host, Outcome, entry, save};
 use nmc_program::Program;
-use nmc_runtime::{EngineKind, Results, RunError, RunOptions};
-use serde_json::{Value, json};
+use nmc_runtime::EngineKind;
+use serde_json::Value;
 
-use crate::disk::NewFolder;
-use crate::load::{Failure, Loaded, Settings, load};
-use crate::{Exit, disk, terminal};
+use crate::settings::Settings;
+use crate::{Exit, render, terminal};
 
 /// What `nmc run` takes.
 #[derive(Args)]
@@ -31,9 +32,12 @@ pub struct Run {
     /// What runs the kernels
     #[arg(long, value_enum, default_value = "jit")]
     engine: Engine,
-    /// Threads; results do not depend on it
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: u16,
+    /// Threads, all cores unless said otherwise; results do not depend on it
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Draws so many chips, as `chips:` in `deploy` does: mean and spread of what comes of them
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    chips: Option<u32>,
     /// Writes recordings (npz) and run.json into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -67,30 +71,43 @@ impl Engine {
 
 /// Compiles and runs.
 pub fn run(run: &Run) -> Exit {
-    let (exit, entries, diagnostics) = match begin(run).and_then(|(loaded, folder)| finish(run, &loaded, folder)) {
+    let (exit, entries, told) = match begin(run).and_then(|(loaded, folder)| finish(run, &loaded, folder)) {
         Ok(done) => done,
-        Err(failure) => (failure.exit, Vec::new(), failure.diagnostics),
+        Err(failure) => {
+            let told = diagnostics::json(&run.file, &failure.model, &failure.diagnostics);
+            (render::failure(&run.file, &failure), Vec::new(), told)
+        }
     };
     if run.json {
-        return exit.max(terminal::print(&format!("{}\n", whole(run, &entries, &diagnostics))));
+        return exit.max(terminal::print(&format!("{}\n", host::whole(&run.file, &entries, &told))));
     }
     exit
+}
+
+impl Run {
+    fn how(&self) -> host::Settings {
+        host::Settings {
+            seed: self.seed,
+            chips: self.chips.map(|chips| chips as usize),
+            engine: self.engine.kind(),
+            threads: self.threads.map_or_else(host::all_cores, usize::from),
+        }
+    }
 }
 
 /// Everything that can fail before long work starts.
 fn begin(run: &Run) -> Result<(Loaded, Option<NewFolder>), Failure> {
     if run.checkpoint.is_some() || run.resume.is_some() {
         let message = "checkpoints are not supported yet: run without --checkpoint and --resume";
-        let failure = Failure::placeless(&Diagnostic::placeless(Code::E0402, message));
-        return Err(Failure { exit: Exit::Usage, ..failure });
+        return Err(Diagnostic::placeless(Code::E0906, message).into());
     }
-    let loaded = load(&run.file, &run.settings)?;
+    let loaded = load(&run.file, &run.settings.settings())?;
+    render::diagnostics(&run.file, &loaded.model, &loaded.diagnostics);
     for program in &loaded.image.programs {
-        let checked = nmc_runtime::check(program, &options(run));
-        checked.map_err(|error| Failure::placeless(&diagnostic(run, program, &error)))?;
+        host::check(&run.file, program, &run.how())?;
     }
-    let folder = run.out.as_deref().map(NewFolder::begin).transpose();
-    Ok((loaded, folder.map_err(|problem| Failure::placeless(&problem))?))
+    let folder = run.out.as_deref().map(NewFolder::begin).transpose()?;
+    Ok((loaded, folder))
 }
 
 /// Runs every experiment, shows the results and writes them.
@@ -101,63 +118,43 @@ fn finish(
 ) -> Result<(Exit, Vec<Value>, Vec<Value>), Failure> {
     let (mut exit, mut entries, mut columns) = (Exit::Clean, Vec::new(), Vec::new());
     for program in &loaded.image.programs {
-        let results = simulate(run, program)?;
+        let outcome = simulate(run, program)?;
         let mut outputs = Vec::new();
         if let Some(folder) = &mut folder {
-            outputs = save::save(folder, program, &results).map_err(|problem| Failure::placeless(&problem))?;
+            outputs = save::save(folder, program, outcome.first())?;
         }
-        for failure in &results.failures {
+        for failure in &outcome.failures {
             eprintln!("{}: {failure}", program.name);
             exit = Exit::Diagnostics;
         }
-        entries.push(entry::entry(run, program, &results, loaded.seconds, &outputs));
-        columns.push(table::column(program, &results));
+        entries.push(entry::entry(&run.how(), program, &outcome, loaded.seconds, &outputs));
+        columns.push(table::column(program, &outcome));
     }
     if !run.json {
         exit = exit.max(terminal::print(&table::table(&columns)));
     }
+    let told = diagnostics::json(&run.file, &loaded.model, &loaded.diagnostics);
     if let Some(mut folder) = folder {
-        let text = format!("{:#}\n", whole(run, &entries, &loaded.diagnostics));
-        let done = folder.add("run.json", text.as_bytes()).and_then(|()| folder.finish());
-        done.map_err(|problem| Failure::placeless(&problem))?;
+        let text = format!("{:#}\n", host::whole(&run.file, &entries, &told));
+        folder.add("run.json", text.as_bytes())?;
+        folder.finish()?;
     }
-    Ok((exit, entries, loaded.diagnostics.clone()))
-}
-
-fn options<'p>(run: &Run) -> RunOptions<'p> {
-    let (engine, threads) = (run.engine.kind(), usize::from(run.threads));
-    RunOptions { seed: run.seed, engine, threads, memory: disk::memory(), progress: None }
+    Ok((exit, entries, told))
 }
 
 /// Runs one experiment, with a bar on a terminal.
-fn simulate(run: &Run, program: &Program) -> Result<Results, Failure> {
+fn simulate(run: &Run, program: &Program) -> Result<Outcome, Diagnostic> {
     let bar = progress::bar(&program.name);
     let moved = |share: f64| progress::moved(bar.as_ref(), share);
     let progress = bar.is_some().then_some(&moved as &(dyn Fn(f64) + Sync));
-    let results = nmc_runtime::run(program, &RunOptions { progress, ..options(run) });
+    let outcome = host::simulate(&run.file, program, &run.how(), progress);
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }
-    let results = results.map_err(|error| Failure::placeless(&diagnostic(run, program, &error)))?;
-    if !results.fallbacks.is_empty() {
-        eprintln!("{}: run by the interpreter: {}", program.name, results.fallbacks.join("; "));
+    let outcome = outcome?;
+    let fallbacks = &outcome.first().fallbacks;
+    if !fallbacks.is_empty() {
+        eprintln!("{}: run by the interpreter: {}", program.name, fallbacks.join("; "));
     }
-    Ok(results)
-}
-
-/// An error of a run in the form of all others.
-fn diagnostic(run: &Run, program: &Program, error: &RunError) -> Diagnostic {
-    let code = Code::ALL.iter().copied().find(|code| code.number() == error.code).unwrap_or(Code::E0999);
-    let message = format!("{}: experiment `{}`: {}", run.file.display(), program.name, error.message);
-    Diagnostic { help: error.help.clone(), ..Diagnostic::placeless(code, message) }
-}
-
-/// The one object of `--json` and `run.json`.
-fn whole(run: &Run, entries: &[Value], diagnostics: &[Value]) -> Value {
-    json!({
-        "nmc": env!("CARGO_PKG_VERSION"),
-        "program": run.file.display().to_string(),
-        "experiments": entries,
-        "diagnostics": diagnostics,
-    })
+    Ok(outcome)
 }

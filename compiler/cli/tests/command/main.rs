@@ -2,6 +2,7 @@
 
 mod bad_data;
 mod bad_input;
+mod chips;
 mod engines;
 mod habits;
 mod keys;

@@ -70,25 +70,25 @@ pub fn chip(
 fn told(given: Given, circuit: &Circuit, parts: &[PartId], resource: &Resource, needed: f64, room: f64) -> Diagnostic {
     let (network, chip) = (given.network, given.chip);
     let Some(node) = most(circuit, parts) else {
-        return Diagnostic::placeless(Code::E0615, format!("the network does not fit chip `{}`", chip.name));
+        return Diagnostic::placeless(Code::E0617, format!("the network does not fit chip `{}`", chip.name));
     };
     let data = &network.graph[node];
     let name = &chip.name;
     let (code, message, label, help) = match resource {
         Resource::Tiles(kind) => (
-            Code::E0615,
+            Code::E0617,
             format!("`{}` and what analog wires join it to need {needed} arrays in one core of chip `{name}`", data.name),
             format!("a core has {room} arrays of `{}`", chip.tile_kinds[*kind].name),
             String::from("leave the choice of domains to the compiler, or give the core more tiles"),
         ),
         Resource::Unit(unit) | Resource::Logic(unit) => (
-            Code::E0615,
+            Code::E0617,
             format!("`{}` needs {needed} of `{}` in one core of chip `{name}`", data.name, chip.unit_kinds[*unit].name),
             format!("a core has {room}"),
             format!("give the core more: `units: {}[{needed}]`", chip.unit_kinds[*unit].name),
         ),
         Resource::Line(domain) => (
-            Code::E0615,
+            Code::E0617,
             format!("a {} would have to leave `{}`, but no core of chip `{name}` has a line for it", word(*domain), data.name),
             String::from("joined to another part of its core"),
             format!("declare it in the core: `lines: {}`", word(*domain)),
@@ -149,7 +149,7 @@ pub fn two_pins(given: Given, pin: &Pin, island: &[PartId]) -> Box<Misfit> {
 pub fn apart(given: Given, net: &Net) -> Box<Misfit> {
     let node = &given.network.graph[net.source];
     let message = format!("`{}` and what takes its {} find no neighbouring cores", node.name, word(net.domain));
-    let diagnostic = Diagnostic::new(Code::E0615, message, node.span, "its links reach neighbours only")
+    let diagnostic = Diagnostic::new(Code::E0617, message, node.span, "its links reach neighbours only")
         .with_help("leave the choice of domains to the compiler, or give the chip larger cores");
     let ends = net.to.iter().chain([&net.from]).filter_map(|end| match end {
         End::Part(part) => Some(*part),

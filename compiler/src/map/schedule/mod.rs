@@ -364,7 +364,7 @@ fn too_short(given: Given, step: f64, needed: f64, devices: Option<NodeId>) -> D
     };
     let help = format!("take a step of {:.0e} s or more", needed * 1.05);
     match node {
-        Some(node) => Diagnostic::new(Code::E0616, message, graph[node].span, why).with_help(help),
-        None => Diagnostic::placeless(Code::E0616, message).with_help(help),
+        Some(node) => Diagnostic::new(Code::E0618, message, graph[node].span, why).with_help(help),
+        None => Diagnostic::placeless(Code::E0618, message).with_help(help),
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use nmc_compiler::files::{DataFile, FileProblem, Files};
+use nmc_compiler::files::{DataFile, FileProblem, Files, Trial};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::Program;
@@ -82,14 +82,16 @@ impl Files for Folder {
         self.stages.borrow_mut().push((stage, Instant::now()));
     }
 
-    fn trial(&self, program: &Program) -> Option<Vec<(String, Vec<f64>)>> {
+    fn trial(&self, program: &Program) -> Option<Result<Trial, String>> {
         let options = RunOptions { seed: 1, engine: EngineKind::Jit, threads: 1, memory: memory(), progress: None };
-        let results = nmc_runtime::run(program, &options).ok()?;
-        let values = results.recordings.into_iter().filter_map(|recording| match recording.values {
-            Recorded::Values { data, .. } => Some((recording.name, data)),
-            Recorded::Spikes { .. } | Recorded::Synapses { .. } => None,
+        let recorded = nmc_runtime::run(program, &options).map(|results| {
+            let values = results.recordings.into_iter().filter_map(|recording| match recording.values {
+                Recorded::Values { data, .. } => Some((recording.name, data)),
+                Recorded::Spikes { .. } | Recorded::Synapses { .. } => None,
+            });
+            values.collect()
         });
-        Some(values.collect())
+        Some(recorded.map_err(|error| error.message))
     }
 }
 

@@ -1,6 +1,9 @@
 //! The mapping for programs: the keys are a contract, described in `docs/json/report.schema.json`.
 
+use std::path::Path;
+
 use nmc_program::{ComponentKind, Program};
+use nmc_runtime::energy::total;
 use serde_json::{Map, Value, json};
 
 use crate::disk::StageSeconds;
@@ -69,6 +72,16 @@ pub fn mapping(program: &Program, seconds: StageSeconds) -> Value {
     })
 }
 
+/// The one object: the first experiment's keys at the top, for the many programs that have one, and all in `experiments`.
+pub fn frame(file: &Path, experiments: &[Value], diagnostics: &[Value]) -> Value {
+    let mut whole = experiments.first().cloned().unwrap_or_else(|| json!({}));
+    whole["nmc"] = json!(env!("CARGO_PKG_VERSION"));
+    whole["program"] = json!(file.display().to_string());
+    whole["experiments"] = json!(experiments);
+    whole["diagnostics"] = json!(diagnostics);
+    whole
+}
+
 /// Conversions a sample by converter.
 pub fn conversions(program: &Program) -> Value {
     let counts =
@@ -86,17 +99,11 @@ pub fn number(value: f64) -> Value {
     if value.is_finite() { json!(value + 0.0) } else { Value::Null }
 }
 
-/// Kinds of component with their sum.
+/// Kinds of component with their sum; what programming takes, once, is not in the sum.
 pub fn by_kind(list: &[(ComponentKind, f64)]) -> Map<String, Value> {
     let mut keys: Map<String, Value> = Map::from_iter([(String::from("total"), number(total(list)))]);
     keys.extend(list.iter().map(|(kind, value)| (key(*kind).to_string(), number(*value))));
     keys
-}
-
-/// The sum over all kinds.
-pub fn total(list: &[(ComponentKind, f64)]) -> f64 {
-    // Not `sum`: an empty sum of floats is -0.
-    list.iter().fold(0.0, |all, (_, value)| all + value)
 }
 
 /// What is not the arrays and neurons themselves: converters, units, logic, buffers, network, host, leakage. 0 of nothing.
