@@ -55,6 +55,7 @@ fn rename(name: &Ident) -> String {
 fn within_block(block: &Block, everywhere: &Reads, program: bool, report: &mut dyn FnMut(&Ident, &str, String)) {
     let mut reads = Reads::default();
     reads.block(block);
+    let beside = read_beside_equations(block);
     for param in block.params.iter().filter(|param| !reads.names.contains(param.name.text.as_str())) {
         report(&param.name, "the parameter", rename(&param.name));
     }
@@ -64,7 +65,7 @@ fn within_block(block: &Block, everywhere: &Reads, program: bool, report: &mut d
                 // Others may record a neuron's state, or read it in their equations.
                 let open = block.kind == BlockKind::Neuron
                     && (!program || everywhere.members.contains(name.text.as_str()) || name.text == "v");
-                if open || read_beside_itself(block, &name.text) {
+                if open || beside.contains(name.text.as_str()) {
                     continue;
                 }
                 (name, "the state")
@@ -75,7 +76,7 @@ fn within_block(block: &Block, everywhere: &Reads, program: bool, report: &mut d
                 let output = has_equations(block.kind) && crate::elaborate::equations::OUTPUTS.contains(&text.as_str());
                 // A layer's name serves pins and records, too.
                 let named = block.kind == BlockKind::Network && everywhere.pinned.contains(text.as_str());
-                if !output && !named && !read_after(block, text) {
+                if !output && !named && !reads.names.contains(text.as_str()) {
                     let name = Ident { text: text.clone(), span: *span };
                     report(&name, "the name", rename(&name));
                 }
@@ -87,24 +88,21 @@ fn within_block(block: &Block, everywhere: &Reads, program: bool, report: &mut d
     }
 }
 
-/// Whether a state is read anywhere but in its own equation.
-fn read_beside_itself(block: &Block, state: &str) -> bool {
-    let mut reads = Reads::default();
-    reads.params(&block.params);
+/// The names that are read anywhere but in their own equations.
+fn read_beside_equations(block: &Block) -> HashSet<&str> {
+    let mut beside = Reads::default();
+    beside.params(&block.params);
     for stmt in &block.body {
-        match &stmt.kind {
-            StmtKind::Derivative { name, .. } if name.text == state => {}
-            _ => reads.stmt(stmt),
+        if let StmtKind::Derivative { name, .. } = &stmt.kind {
+            let mut own = Reads::default();
+            own.stmt(stmt);
+            own.names.remove(name.text.as_str());
+            beside.names.extend(own.names);
+        } else {
+            beside.stmt(stmt);
         }
     }
-    reads.names.contains(state)
-}
-
-/// Whether a name is read in a block; where it is given its value does not count.
-fn read_after(block: &Block, name: &str) -> bool {
-    let mut reads = Reads::default();
-    reads.block(block);
-    reads.names.contains(name)
+    beside.names
 }
 
 /// The names that something reads.

@@ -72,9 +72,10 @@ impl Lowering<'_> {
 
     /// Converters of a wire without the sense converter of the tile it leaves and the drive converter of the tile it enters.
     fn between(&self, from: NodeId, to: NodeId, operand: usize) -> Vec<usize> {
-        let wires = &self.scheduled.placed.converted.wires;
-        let wire = wires.iter().find(|wire| wire.from == from && wire.to == to && wire.operand == operand);
-        let mut chain = wire.map_or_else(Vec::new, |wire| wire.converters.clone());
+        let mut chain = self.chains.get(&(from, to, operand)).map_or_else(Vec::new, |chain| chain.to_vec());
+        if chain.is_empty() {
+            return chain;
+        }
         if let Some((_, Some(sense))) = self.tile_ends(from)
             && chain.first() == Some(&sense)
         {

@@ -26,7 +26,7 @@ mod tests;
 mod trace;
 mod update;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{
@@ -35,9 +35,11 @@ use nmc_program::{
 };
 
 use crate::forms::chip::Chip;
+use crate::forms::converted::Implementation;
 use crate::forms::network::{Network, NodeId};
 use crate::forms::plan::Plan;
 use crate::forms::scheduled::Scheduled;
+use crate::graph::Moves;
 use connection::Lowered;
 pub use dense::bias_name;
 use kernel::Builder;
@@ -77,6 +79,7 @@ pub(crate) struct Tick {
 pub(crate) struct Lowering<'a> {
     pub scheduled: &'a Scheduled,
     pub network: &'a Network,
+    pub moves: Moves,
     pub chip: &'a Chip,
     pub plan: &'a Plan,
     pub program: Program,
@@ -96,6 +99,13 @@ pub(crate) struct Lowering<'a> {
     /// Mistakes of our own.
     pub problems: Vec<String>,
     components: u32,
+    /// Of each population, the connections whose states were the first of their kind to be summed on it.
+    summed: BTreeMap<NodeId, Vec<usize>>,
+    /// What a node is computed by, the full range of its output, and the converters of each wire.
+    implementations: BTreeMap<NodeId, &'a Implementation>,
+    full_ranges: BTreeMap<NodeId, f64>,
+    chains: BTreeMap<(NodeId, NodeId, usize), &'a [usize]>,
+    noted: BTreeSet<String>,
 }
 
 /// What lowering gave: the program, and what is wrong with it through our own fault.
@@ -112,11 +122,13 @@ pub fn lower(
     layout: LayoutReport,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Outcome> {
-    let tiled = &scheduled.placed.converted.tiled;
+    let converted = &scheduled.placed.converted;
+    let tiled = &converted.tiled;
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
     let mut lowering = Lowering {
         scheduled,
         network: &tiled.network,
+        moves: crate::graph::moves(&tiled.network),
         chip: &tiled.chip,
         plan: &tiled.plan,
         program: empty(&tiled.plan, precision, tensors),
@@ -131,6 +143,11 @@ pub fn lower(
         diagnostics,
         problems: Vec::new(),
         components: 0,
+        summed: BTreeMap::new(),
+        implementations: converted.choices.iter().map(|choice| (choice.node, &choice.implementation)).collect(),
+        full_ranges: converted.ranges.iter().copied().collect(),
+        chains: converted.wires.iter().map(|wire| ((wire.from, wire.to, wire.operand), &wire.converters[..])).collect(),
+        noted: BTreeSet::new(),
     };
     lowering.program.costs.layout = layout;
     lowering.program.costs.conversions = scheduled.placed.converted.conversions.clone();
@@ -217,7 +234,7 @@ impl Lowering<'_> {
     }
 
     pub fn note(&mut self, note: String) {
-        if !self.program.costs.layout.notes.contains(&note) {
+        if self.noted.insert(note.clone()) {
             self.program.costs.layout.notes.push(note);
         }
     }
