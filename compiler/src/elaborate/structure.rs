@@ -34,7 +34,7 @@ impl Port {
 /// Whether an entry of a network's head is an input port.
 fn is_port(param: &Param) -> bool {
     let signal = |ty: &Type| matches!(ty.name.text.as_str(), "real" | "spikes" | "bits");
-    param.default.is_none() && param.ty.as_ref().is_some_and(signal)
+    param.default.is_none() && param.ty.as_deref().is_some_and(signal)
 }
 
 impl Elaborator<'_> {
