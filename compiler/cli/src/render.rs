@@ -18,6 +18,9 @@ const LONGEST_LINE: usize = 300;
 
 /// Shows diagnostics on standard error, with a count at the end when there are several.
 pub fn diagnostics(file: &Path, model: &Model, diagnostics: &[Diagnostic]) {
+    if diagnostics.is_empty() {
+        return;
+    }
     let texts =
         model.modules.iter().enumerate().map(|(index, module)| {
             (module_name(file, model, Span::new(FileId(index as u32), 0, 0)), module.text.as_str())

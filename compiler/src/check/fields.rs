@@ -233,7 +233,11 @@ fn key_span(field: &Field) -> Span {
 fn each_known(checker: &mut Checker, fields: &[&Field], known: &[&str], place: &str) {
     for field in fields {
         let key = field_key(field);
-        if !known.contains(&key.as_str()) {
+        if key == "after" && place == "`deploy`" {
+            let later = "`after`, for chips that have aged, is not supported yet";
+            let later = Diagnostic::new(Code::E0402, later, key_span(field), "not in this version");
+            checker.diagnostics.push(later.with_help("results are those of a chip just programmed"));
+        } else if !known.contains(&key.as_str()) {
             let message = format!("{place} has no property `{key}`");
             let unknown = Diagnostic::new(Code::E0501, message, key_span(field), "unknown property");
             checker.diagnostics.push(unknown.with_help(suggestion(&key, known.iter().copied())));

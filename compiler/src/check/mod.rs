@@ -17,7 +17,9 @@ mod unused;
 mod values;
 pub(crate) mod walk;
 
-use nmc_grammar::ast::{Block, BlockKind, Expr as Ast, Item, Param};
+use std::collections::{BTreeMap, BTreeSet};
+
+use nmc_grammar::ast::{Block, BlockKind, Expr as Ast, ExprKind, Item, Param, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::{FileId, Span};
@@ -46,12 +48,13 @@ const RULES: &[fn(&mut Checker, &Block)] = &[
 
 /// Checks the program and the modules of its user; the standard library is checked by a test.
 pub fn check(model: &Model, diagnostics: &mut Vec<Diagnostic>) {
+    let elsewhere = Elsewhere::new(model);
     for (index, module) in model.modules.iter().enumerate() {
         if index > 0 && module.name.starts_with("std.") {
             continue;
         }
         let file = FileId(index as u32);
-        let mut checker = Checker { model, file, diagnostics };
+        let mut checker = Checker { model, elsewhere: &elsewhere, file, diagnostics };
         for item in &module.tree.items {
             match item {
                 Item::Block(block) => checker.block(block),
@@ -68,8 +71,37 @@ pub fn check(model: &Model, diagnostics: &mut Vec<Diagnostic>) {
 /// One file being checked.
 struct Checker<'a> {
     model: &'a Model,
+    elsewhere: &'a Elsewhere<'a>,
     file: FileId,
     diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+/// What blocks need to know of the others in the files that were read.
+struct Elsewhere<'a> {
+    /// Dimensions of the states of neurons and devices, by name.
+    states: BTreeMap<&'a str, BTreeSet<Dimension>>,
+    /// States that synapses and rules change in the neurons they join.
+    changed: BTreeSet<&'a str>,
+}
+
+impl<'a> Elsewhere<'a> {
+    fn new(model: &'a Model) -> Self {
+        let mut elsewhere = Elsewhere { states: BTreeMap::new(), changed: BTreeSet::new() };
+        for item in model.modules.iter().flat_map(|module| &module.tree.items) {
+            let Item::Block(block) = item else { continue };
+            let joins = matches!(block.kind, BlockKind::Synapse | BlockKind::Plasticity);
+            walk::statements(&block.body, &mut |stmt| match &stmt.kind {
+                StmtKind::State { name, ty, .. } if matches!(block.kind, BlockKind::Neuron | BlockKind::Device) => {
+                    elsewhere.states.entry(&name.text).or_default().extend(type_dimension(&ty.name.text));
+                }
+                StmtKind::Assign { target: Ast { kind: ExprKind::Member(_, member), .. }, .. } if joins => {
+                    elsewhere.changed.insert(&member.text);
+                }
+                _ => {}
+            });
+        }
+        elsewhere
+    }
 }
 
 impl Checker<'_> {

@@ -27,6 +27,7 @@ impl<'a> Checker<'a> {
             let message = format!("the name of {} is needed here", a(kinds[0]));
             let mut nameless = Diagnostic::new(Code::E0305, message, value.span, "not a name");
             if let Some(path) = deploy::path(head) {
+                let path = in_library(&path).unwrap_or(path);
                 nameless.help = Some(format!("`use {path}` at the top of the file, then its last name here"));
             }
             return self.diagnostics.push(nameless);
@@ -130,14 +131,28 @@ impl<'a> Checker<'a> {
     }
 }
 
+/// Names that a module of the standard library defines.
+fn defined(text: &'static str) -> impl Iterator<Item = &'static str> {
+    text.lines()
+        .filter(|line| !line.starts_with(['/', ' ', '}']))
+        .filter_map(|line| line.split(|c: char| !(c.is_alphanumeric() || c == '_')).nth(1))
+}
+
 /// A name of the standard library that is nearly this one.
 fn library_slip(name: &str) -> Option<String> {
-    let words = |text: &'static str| {
-        text.lines()
-            .filter(|line| !line.starts_with(['/', ' ', '}']))
-            .filter_map(|line| line.split(|c: char| !(c.is_alphanumeric() || c == '_')).nth(1))
-    };
-    let all = nmc_stdlib::modules().iter().flat_map(|module| words(module.text));
+    let all = nmc_stdlib::modules().iter().flat_map(|module| defined(module.text));
     let near = closest(name, all)?;
     Some(format!("did you mean `{near}`? {}", library(near)?))
+}
+
+/// The path in the standard library that one like `std.chip.neuram` means; none when there is nothing near it.
+fn in_library(path: &str) -> Option<String> {
+    let (module, name) = path.rsplit_once('.')?;
+    let modules = nmc_stdlib::modules();
+    let paths = modules.iter().map(|module| module.path);
+    let module =
+        modules.iter().find(|known| known.path == module).map_or_else(|| closest(module, paths), |_| Some(module))?;
+    let text = modules.iter().find(|known| known.path == module)?.text;
+    let name = defined(text).find(|known| *known == name).or_else(|| closest(name, defined(text)))?;
+    Some(format!("{module}.{name}"))
 }

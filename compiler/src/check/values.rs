@@ -1,6 +1,6 @@
 //! Values of properties: quantities of the right kind, words out of the known ones, blocks that exist.
 
-use nmc_grammar::ast::{Arg, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, StmtKind};
+use nmc_grammar::ast::{Arg, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, Ident, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::suggest::closest;
@@ -32,10 +32,19 @@ pub fn check(checker: &mut Checker, block: &Block) {
     }
 }
 
-/// The options of `deploy`.
+/// The network, the chip and the options of `deploy`.
 fn deploy(checker: &mut Checker, block: &Block) {
     for stmt in &block.body {
-        let StmtKind::Deploy { body, .. } = &stmt.kind else { continue };
+        let StmtKind::Deploy { network, chip, body } = &stmt.kind else { continue };
+        let callee = if let ExprKind::Call(callee, _) = &network.kind { callee } else { network };
+        if let ExprKind::Name(name) = &callee.kind {
+            checker.named_block(&Ident { text: name.clone(), span: callee.span }, &[BlockKind::Network]);
+        }
+        // `ideal` needs no `use`.
+        let is_ideal = |chip: &&Ast| matches!(&chip.kind, ExprKind::Name(name) if name == "ideal");
+        if let Some(chip) = chip.as_ref().filter(|chip| !is_ideal(chip)) {
+            checker.reference(&Scope::default(), chip, &[BlockKind::Chip]);
+        }
         for field in fields(body) {
             let key = field_key(field);
             if let Some(option) =

@@ -69,10 +69,6 @@ impl Elaborator<'_> {
             Some(ast) => self.pattern(ast, sizes)?,
             None => Waiting::Known(Pattern::AllToAll { itself: true }),
         };
-        let mut pairs = self.names.clone();
-        for (name, symbol) in [("i", Symbol::SourceIndex), ("j", Symbol::TargetIndex)] {
-            pairs.names.insert(name.to_string(), Term { expr: Expr::Symbol(symbol), dimension: Dimension::NONE });
-        }
         let Some(weight) = field("weight") else {
             self.error(Code::E0207, "a connection needs a weight", span, "`weight` is missing");
             return None;
@@ -82,7 +78,7 @@ impl Elaborator<'_> {
         let (pattern, weight) = if given {
             self.given_weights(weight, pattern, sizes, field("plasticity").is_some())?
         } else {
-            let term = self.closer.close(&pairs, self.file, weight)?;
+            let term = self.of_pairs(|this| this.closer.close(&this.names, this.file, weight))?;
             if pattern == Waiting::Matrix {
                 self.error(Code::E0409, "`matrix` takes its weights from data", weight.span, "not data");
                 return None;
@@ -92,7 +88,7 @@ impl Elaborator<'_> {
         let Waiting::Known(pattern) = pattern else { return None };
         let delay = match field("delay") {
             Some(ast) => {
-                let delay = self.closer.close_as(&pairs, self.file, ast, Dimension::TIME)?;
+                let delay = self.of_pairs(|this| this.closer.close_as(&this.names, this.file, ast, Dimension::TIME))?;
                 if delay.value().is_some_and(|seconds| seconds < 0.0) {
                     self.error(Code::E0306, "a delay cannot be negative", ast.span, "below 0");
                     return None;
@@ -120,6 +116,16 @@ impl Elaborator<'_> {
         })
     }
 
+    /// Closes an expression of which every synapse has its own value.
+    fn of_pairs(&mut self, close: impl FnOnce(&mut Self) -> Option<Term>) -> Option<Term> {
+        let index = |symbol| Term { expr: Expr::Symbol(symbol), dimension: Dimension::NONE };
+        let indices = [("i", Symbol::SourceIndex), ("j", Symbol::TargetIndex)];
+        self.names.local = indices.into_iter().map(|(name, symbol)| (name.to_string(), index(symbol))).collect();
+        let term = close(self);
+        self.names.local.clear();
+        term
+    }
+
     fn pattern(&mut self, ast: &Ast, (sources, targets): (usize, usize)) -> Option<Waiting> {
         let (name, args): (&str, &[Arg]) = match &ast.kind {
             ExprKind::Name(name) => (name, &[]),
@@ -144,8 +150,7 @@ impl Elaborator<'_> {
                 known(Pattern::OneToOne)
             }
             ("random", Some(p)) => {
-                let names = self.names.clone();
-                let value = self.closer.value(&names, self.file, p, Dimension::NONE)?;
+                let value = self.closer.value(&self.names, self.file, p, Dimension::NONE)?;
                 if !(0.0..=1.0).contains(&value) {
                     self.error(Code::E0405, format!("{value} is not a probability"), p.span, "must lie within 0 and 1");
                     return None;

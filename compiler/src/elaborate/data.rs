@@ -219,9 +219,10 @@ impl Elaborator<'_> {
                 return None;
             }
         }
-        let mut scope = self.names.clone();
-        operand::lifted_names(&mut scope, &arrays.iter().map(|array| array.dimension).collect::<Vec<_>>());
-        let term = self.closer.close(&scope, self.file, &lifted)?;
+        self.names.local = operand::lifted_names(&arrays.iter().map(|array| array.dimension).collect::<Vec<_>>());
+        let term = self.closer.close(&self.names, self.file, &lifted);
+        self.names.local.clear();
+        let term = term?;
         if is_random(&term.expr) {
             self.error(Code::E0305, "data cannot be random", ast.span, "drawn anew in every run");
             return None;

@@ -6,8 +6,8 @@ use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::FileId;
 use nmc_grammar::suggest::closest;
 
-use super::Elaborator;
 use super::term::{Closer, Scope, Term, call, is_random};
+use super::{Elaborator, uses};
 use crate::forms::equations::{Change, Dynamics, Emission, Expr, Function, Input, Method, State, Symbol};
 use crate::quantity::Dimension;
 use crate::units::type_dimension;
@@ -79,8 +79,7 @@ impl Closing<'_, '_> {
                 Term { expr: Expr::Symbol(Symbol::Input(self.dynamics.inputs.len() - 1)), dimension }
             } else {
                 let initial = if let StmtKind::State { initial: Some(initial), .. } = &stmt.kind {
-                    let scope = self.scope.clone();
-                    self.closer.close_as(&scope, self.file, initial, dimension)
+                    self.closer.close_as(&self.scope, self.file, initial, dimension)
                 } else {
                     None
                 };
@@ -91,13 +90,11 @@ impl Closing<'_, '_> {
     }
 
     fn close(&mut self, ast: &Ast) -> Option<Term> {
-        let scope = self.scope.clone();
-        self.closer.close(&scope, self.file, ast)
+        self.closer.close(&self.scope, self.file, ast)
     }
 
     fn close_as(&mut self, ast: &Ast, dimension: Dimension) -> Option<Expr> {
-        let scope = self.scope.clone();
-        self.closer.close_as(&scope, self.file, ast, dimension).map(|term| term.expr)
+        self.closer.close_as(&self.scope, self.file, ast, dimension).map(|term| term.expr)
     }
 
     fn alias(&mut self, stmt: &Stmt) {
@@ -327,7 +324,7 @@ impl Elaborator<'_> {
             };
             given[index] = Some(arg);
         }
-        let (outer, outer_file) = (self.names.clone(), self.file);
+        uses::note(&mut self.uses, self.closer.model, params, &given, span);
         let mut inner = Scope::default();
         let mut closed = Vec::new();
         for (param, arg) in params.iter().zip(given) {
@@ -336,7 +333,7 @@ impl Elaborator<'_> {
                 .as_ref()
                 .and_then(|ty| type_dimension(&ty.name.text).or(weight.filter(|_| ty.name.text == "weight")));
             let (scope, file, ast) = match (arg, &param.default) {
-                (Some(arg), _) => (&outer, outer_file, &arg.value),
+                (Some(arg), _) => (&self.names, self.file, &arg.value),
                 (None, Some(default)) => (&inner, file, default),
                 (None, None) => {
                     let message = format!("`{}` must be given", param.name.text);

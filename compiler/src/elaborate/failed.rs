@@ -16,11 +16,12 @@ impl Elaborator<'_> {
                 });
             }
         }
-        let errors = self.errors();
+        let (errors, first) = (self.errors(), self.closer.diagnostics.len());
         if !builds_on_failed {
             work(self);
         }
         if builds_on_failed || self.errors() > errors {
+            self.tell_uses(first);
             self.failed.extend(given(stmt).map(str::to_string));
         }
     }

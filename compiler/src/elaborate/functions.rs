@@ -106,6 +106,34 @@ impl Closer<'_> {
     }
 }
 
+/// Layers that the language will have, and what there is instead.
+const LATER: &[(&str, &str)] = &[
+    ("conv1d", AS_A_MATRIX),
+    ("conv2d", AS_A_MATRIX),
+    ("conv3d", AS_A_MATRIX),
+    ("avg_pool", AS_A_MATRIX),
+    ("max_pool", "the layers are flatten, reshape, dense, concat, scale and functions of single elements"),
+    ("lstm", UNROLLED),
+    ("gru", UNROLLED),
+    ("rnn", UNROLLED),
+];
+const AS_A_MATRIX: &str = "it is linear: `|> flatten |> dense(m)` does the same with its matrix `m` written out";
+const UNROLLED: &str = "write out a fixed number of steps: `h[0] = x`, then `for k in 0..20 { h[k + 1] = h[k] |> … }`";
+
+/// The message for a layer that is not there yet.
+pub fn later(name: &str, span: Span) -> Option<Diagnostic> {
+    let (_, instead) = LATER.iter().find(|(later, _)| *later == name)?;
+    let message = format!("the layer `{name}` is not supported yet");
+    Some(Diagnostic::new(Code::E0402, message, span, "not in this version").with_help(*instead))
+}
+
+/// The message for a loop in time.
+pub fn loop_later(name: &str, span: Span) -> Diagnostic {
+    let message = format!("`{name}` gets its value further down: a recurrent loop is not supported yet");
+    let help = format!("if it is no loop, let `{name} = …` come first; if it is one, {UNROLLED}");
+    Diagnostic::new(Code::E0402, message, span, "used before it has a value").with_help(help)
+}
+
 /// Whether a name is that of a function.
 pub fn is_function(name: &str) -> bool {
     FUNCTIONS.iter().any(|(_, known)| *known == name)

@@ -6,7 +6,7 @@ use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 
-use super::functions::FUNCTIONS;
+use super::functions::{FUNCTIONS, later};
 use super::signal::{Kind, Value};
 use super::{Elaborator, operand};
 use crate::forms::network::{Logical, NodeId, Operator, Weights};
@@ -63,6 +63,10 @@ impl Elaborator<'_> {
         span: Span,
     ) -> Option<NodeId> {
         if self.closer.model.lookup(self.file, name).is_none() {
+            if let Some(later) = later(name, place) {
+                self.closer.diagnostics.push(later);
+                return None;
+            }
             let mut unknown =
                 Diagnostic::new(Code::E0416, format!("there is no layer `{name}`"), place, "unknown layer");
             let known = LAYERS.iter().copied().chain(FUNCTIONS.iter().map(|(_, name)| *name));
@@ -290,14 +294,13 @@ impl Elaborator<'_> {
             self.error(Code::E0418, "this is not a way to fit", fit.span, "such as `fit: ridge(1e-6)`");
             return None;
         };
-        let names = self.names.clone();
-        let value = self.closer.value(&names, self.file, &penalty.value, Dimension::NONE)?;
+        let value = self.closer.value(&self.names, self.file, &penalty.value, Dimension::NONE)?;
         if value < 0.0 {
             self.error(Code::E0306, "a penalty cannot be negative", penalty.value.span, "below 0");
             return None;
         }
         let bias = match bias {
-            Some(ast) => self.closer.value(&names, self.file, ast, Dimension::NONE)? != 0.0,
+            Some(ast) => self.closer.value(&self.names, self.file, ast, Dimension::NONE)? != 0.0,
             None => false,
         };
         let weights = Weights::Ridge { penalty: value, bias };

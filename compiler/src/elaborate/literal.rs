@@ -51,8 +51,7 @@ impl Elaborator<'_> {
     }
 
     fn entry_written(&mut self, ast: &Ast, written: &mut Written) -> Option<()> {
-        let names = self.names.clone();
-        let term = self.closer.close(&names, self.file, ast)?;
+        let term = self.closer.close(&self.names, self.file, ast)?;
         let Some(value) = term.value() else {
             self.error(Code::E0305, "an array holds fixed numbers", ast.span, "not known before the run");
             return None;

@@ -25,6 +25,7 @@ mod probe;
 mod signal;
 mod structure;
 pub mod term;
+mod uses;
 pub mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +47,7 @@ use crate::quantity::Dimension;
 use signal::Value;
 use structure::Port;
 use term::{Closer, Scope, Term};
+use uses::Uses;
 
 /// An experiment without parameters.
 #[derive(Debug, Clone)]
@@ -65,7 +67,7 @@ pub fn elaborate(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Elaborated> {
     let Some(Definition::Block(block)) = model.definition(experiment) else { return None };
-    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
+    let (first, errors) = (diagnostics.len(), diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count());
     let mut elaborator = Elaborator {
         closer: Closer::new(model, diagnostics),
         files,
@@ -85,12 +87,15 @@ pub fn elaborate(
         prefix: String::new(),
         inside: Vec::new(),
         used: BTreeSet::new(),
+        made: BTreeMap::new(),
         dimensions: BTreeMap::new(),
         reads: BTreeMap::new(),
         inserted: BTreeMap::new(),
         failed: BTreeSet::new(),
+        uses: Uses::new(),
     };
     elaborator.experiment(block);
+    elaborator.tell_uses(first);
     let failed = elaborator.errors() > errors;
     let Elaborator { network, chip, plan, tensors, .. } = elaborator;
     (!failed).then_some(Elaborated { network, chip, plan, tensors })
@@ -126,6 +131,8 @@ struct Elaborator<'a> {
     inside: Vec<DefId>,
     /// Names of nodes.
     used: BTreeSet<String>,
+    /// How many names were made from each base.
+    made: BTreeMap<String, usize>,
     /// Dimensions of signals that are no plain numbers.
     dimensions: BTreeMap<NodeId, Dimension>,
     /// Values read from populations.
@@ -134,6 +141,8 @@ struct Elaborator<'a> {
     inserted: BTreeMap<NodeId, NodeId>,
     /// Names whose statement failed.
     failed: BTreeSet<String>,
+    /// Uses of blocks of the library.
+    uses: Uses,
 }
 
 /// The names of a network, while another is elaborated within it.
@@ -154,26 +163,32 @@ impl<'a> Elaborator<'a> {
         self.closer.diagnostics.push(Diagnostic::new(code, message, span, label));
     }
 
+    /// Brings what was found wrong within the library, from this diagnostic on, to the lines of its user.
+    fn tell_uses(&mut self, first: usize) {
+        uses::tell(&self.uses, self.closer.model, &mut self.closer.diagnostics[first..]);
+    }
+
     /// How many errors there are so far.
     fn errors(&self) -> usize {
         self.closer.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count()
     }
 
-    fn clone_scope(&self) -> Outer {
+    /// Goes into another network, where nothing has a name yet; what was known is given back for [`Self::leave`].
+    fn enter(&mut self, file: FileId, prefix: String) -> Outer {
         Outer {
-            file: self.file,
-            nodes: self.nodes.clone(),
-            values: self.values.clone(),
-            connections: self.connections.clone(),
-            ports: self.ports.clone(),
-            driven: self.driven.clone(),
-            names: self.names.clone(),
-            prefix: self.prefix.clone(),
-            failed: self.failed.clone(),
+            file: std::mem::replace(&mut self.file, file),
+            nodes: std::mem::take(&mut self.nodes),
+            values: std::mem::take(&mut self.values),
+            connections: std::mem::take(&mut self.connections),
+            ports: std::mem::take(&mut self.ports),
+            driven: std::mem::take(&mut self.driven),
+            names: std::mem::take(&mut self.names),
+            prefix: std::mem::replace(&mut self.prefix, prefix),
+            failed: std::mem::take(&mut self.failed),
         }
     }
 
-    fn restore_scope(&mut self, outer: Outer) {
+    fn leave(&mut self, outer: Outer) {
         let Outer { file, nodes, values, connections, ports, driven, names, prefix, failed } = outer;
         (self.file, self.nodes, self.values, self.connections) = (file, nodes, values, connections);
         (self.ports, self.driven, self.names, self.prefix) = (ports, driven, names, prefix);
@@ -211,8 +226,7 @@ impl<'a> Elaborator<'a> {
 
     /// A whole number that is known now, at least `least`.
     fn count(&mut self, ast: &Ast, least: f64) -> Option<usize> {
-        let names = self.names.clone();
-        let value = self.closer.value(&names, self.file, ast, crate::quantity::Dimension::NONE)?;
+        let value = self.closer.value(&self.names, self.file, ast, crate::quantity::Dimension::NONE)?;
         if value.fract() == 0.0 && value >= least && value <= 1e9 {
             return Some(value as usize);
         }

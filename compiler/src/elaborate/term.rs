@@ -8,7 +8,7 @@ use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::{FileId, Span};
 use nmc_grammar::suggest::closest;
 
-use super::functions::FUNCTIONS;
+use super::functions::{FUNCTIONS, later};
 use crate::forms::equations::{Expr, Function};
 use crate::forms::model::{Definition, Model};
 use crate::quantity::{Dimension, Quantity};
@@ -58,6 +58,8 @@ pub fn is_random(expr: &Expr) -> bool {
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
     pub names: BTreeMap<String, Term>,
+    /// Names of a single expression, which hide the others.
+    pub local: BTreeMap<String, Term>,
     /// Members of names: `post.v`.
     pub members: BTreeMap<(String, String), Term>,
     /// Names whose own error has been reported: nothing more is said of them.
@@ -190,7 +192,7 @@ impl<'a> Closer<'a> {
     }
 
     fn name(&mut self, scope: &Scope, file: FileId, name: &str, span: Span) -> Option<Term> {
-        if let Some(term) = scope.names.get(name) {
+        if let Some(term) = scope.local.get(name).or_else(|| scope.names.get(name)) {
             return Some(term.clone());
         }
         if scope.failed.contains(name) {
@@ -291,6 +293,9 @@ impl<'a> Closer<'a> {
         let terms: Vec<Term> = terms.into_iter().collect::<Option<_>>()?;
         let spans: Vec<Span> = args.iter().map(|arg| arg.value.span).collect();
         let Some((count, _)) = FUNCTIONS.iter().find(|(_, known)| known == name) else {
+            if let Some(later) = later(name, callee.span) {
+                return self.report(later);
+            }
             let mut unknown =
                 Diagnostic::new(Code::E0222, format!("there is no function `{name}`"), callee.span, "unknown function");
             unknown.help =

@@ -56,7 +56,9 @@ impl Lowering<'_> {
         let from = self.operand(node, index)?;
         let signal = self.signals.get(&from).copied()?;
         let mapped = self.mapped;
-        let wire = mapped.decisions.wires.iter().find(|wire| wire.from == from && wire.to == node && wire.operand == index);
+        let wires = &mapped.decisions.wires;
+        let at = wires.binary_search_by_key(&(from, node, index), |wire| (wire.from, wire.to, wire.operand)).ok();
+        let wire = at.map(|at| &wires[at]);
         let ids: Vec<usize> = wire.map_or_else(Vec::new, |wire| [&wire.gives[..], &wire.takes].concat());
         let converters: Vec<&Converter> = ids.iter().map(|&id| &mapped.chip.converters[id]).collect();
         let (kept, link) = (self.kept(from, &converters), self.link_noise(from));

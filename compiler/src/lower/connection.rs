@@ -84,11 +84,11 @@ impl Lowering<'_> {
             return joint;
         }
         let network = self.network;
-        let shared = (0..index).find(|&other| {
+        let firsts = self.summed.get(&connection.target).map_or(&[][..], Vec::as_slice);
+        let shared = firsts.iter().copied().find(|&other| {
             let earlier = &network.connections[other];
             let same = |state: usize| dynamics.states[state].derivative.as_ref();
-            earlier.target == connection.target
-                && earlier.port == connection.port
+            earlier.port == connection.port
                 && self.connections[other].roles == roles
                 && self.connections[other].dynamics.outputs == dynamics.outputs
                 && summed
@@ -101,6 +101,7 @@ impl Lowering<'_> {
         let Some(first) = self.populations.get(&connection.target).map(|target| target.states.len()) else {
             return joint;
         };
+        self.summed.entry(connection.target).or_default().push(index);
         for (position, &state) in summed.iter().enumerate() {
             joint[state] = Some(first + position);
         }

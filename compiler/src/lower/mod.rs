@@ -27,7 +27,7 @@ mod tests;
 mod trace;
 mod update;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{
@@ -39,6 +39,7 @@ use crate::forms::chip::Chip;
 use crate::forms::network::{Network, NodeId};
 use crate::forms::plan::Plan;
 use crate::forms::mapped::Mapped;
+use crate::graph::Moves;
 use connection::Lowered;
 pub use dense::bias_name;
 use kernel::Builder;
@@ -78,6 +79,7 @@ pub(crate) struct Tick {
 pub(crate) struct Lowering<'a> {
     pub mapped: &'a Mapped,
     pub network: &'a Network,
+    pub moves: Moves,
     pub chip: &'a Chip,
     pub plan: &'a Plan,
     pub program: Program,
@@ -102,6 +104,9 @@ pub(crate) struct Lowering<'a> {
     /// Mistakes of our own.
     pub problems: Vec<String>,
     components: u32,
+    /// Of each population, the connections whose states were the first of their kind to be summed on it.
+    summed: BTreeMap<NodeId, Vec<usize>>,
+    noted: BTreeSet<String>,
 }
 
 /// What lowering gave: the program, and what is wrong with it through our own fault.
@@ -122,6 +127,7 @@ pub fn lower(
     let mut lowering = Lowering {
         mapped,
         network: &mapped.network,
+        moves: crate::graph::moves(&mapped.network),
         chip: &mapped.chip,
         plan: &mapped.plan,
         program: empty(&mapped.plan, precision, tensors),
@@ -139,6 +145,8 @@ pub fn lower(
         diagnostics,
         problems: Vec::new(),
         components: 0,
+        summed: BTreeMap::new(),
+        noted: BTreeSet::new(),
     };
     lowering.program.costs.layout = layout;
     lowering.program.costs.conversions = mapped.decisions.conversions.clone();
@@ -227,7 +235,7 @@ impl Lowering<'_> {
     }
 
     pub fn note(&mut self, note: String) {
-        if !self.program.costs.layout.notes.contains(&note) {
+        if self.noted.insert(note.clone()) {
             self.program.costs.layout.notes.push(note);
         }
     }

@@ -136,7 +136,7 @@ impl Lowering<'_> {
             let symbol = Symbol::State(state);
             resets.iter().any(|change| change.target == symbol || mentions(&change.value, &|other| other == symbol))
         };
-        self.network.connections.iter().any(|connection| {
+        crate::graph::connections(self.network, population.node).any(|connection| {
             let (into, out) = (connection.target == population.node, connection.source == population.node);
             let changes = connection.dynamics.on_pre.iter().chain(&connection.dynamics.on_post);
             let touches = |symbol: Symbol| match symbol {

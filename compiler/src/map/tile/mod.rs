@@ -178,11 +178,17 @@ fn too_many(
     let inputs = layer_inputs(network, layer);
     let label = format!("{inputs} inputs x {} outputs take {arrays} arrays", node.len());
     let per_core = tiles.div_ceil(chip.cores.len().max(1)).max(1);
-    let cores = sum.div_ceil(per_core);
+    let (width, height) = near_square(sum.div_ceil(per_core));
     let diagnostic = Diagnostic::new(Code::E0602, message, node.span, label)
-        .with_help(format!("use at least {cores} such cores (`cores: grid({cores}, 1) of …`), or larger arrays"));
+        .with_help(format!("use as many cores as in `cores: grid({width}, {height}) of …`, or larger arrays"));
     match chip.span {
         Some(span) => diagnostic.with_label(span, "the chip"),
         None => diagnostic,
     }
+}
+
+/// The grid nearest to a square that has at least so many cores.
+fn near_square(cores: usize) -> (usize, usize) {
+    let height = cores.max(1).isqrt();
+    (cores.max(1).div_ceil(height), height)
 }
