@@ -15,7 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("nmc", &["nmc-grammar", "nmc-stdlib", "nmc-compiler", "nmc-program", "nmc-runtime", "nmc-host"]),
     ("nmc-tests", &["nmc-compiler", "nmc-program", "nmc-runtime", "nmc-host"]),
 ];
-const LONGEST_FILE: usize = 400;
+const LONGEST_FILE: usize = 600;
 const VAGUE_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "core", "manager", "misc"];
 
 fn root() -> PathBuf {
