@@ -86,7 +86,7 @@ fn failure(requirement: &Requirement, chips: &[Vec<(String, f64)>]) -> Option<St
             let (first, all, count) = (*failing.first()?, values.len(), failing.len());
             return Some(format!(
                 "required {text}, but {count} of {all} chips fail: {metric} is {} on chip {first}",
-                values[first]
+                shown(values[first])
             ));
         }
         Over::Every => (Aggregate::Mean, ""),
@@ -95,7 +95,12 @@ fn failure(requirement: &Requirement, chips: &[Vec<(String, f64)>]) -> Option<St
         Over::Maximum => (Aggregate::Maximum, "max "),
     };
     let value = aggregated(&values, aggregate);
-    (!holds(requirement, value)).then(|| format!("required {text}, but {word}{metric} is {value}"))
+    (!holds(requirement, value)).then(|| format!("required {text}, but {word}{metric} is {}", shown(value)))
+}
+
+/// Small numbers without their zeros.
+fn shown(value: f64) -> String {
+    if value != 0.0 && value.abs() < 1e-3 { format!("{value:e}") } else { value.to_string() }
 }
 
 fn holds(requirement: &Requirement, value: f64) -> bool {

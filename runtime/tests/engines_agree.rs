@@ -154,6 +154,7 @@ fn program(kernel: Kernel, form: Form, precision: Precision) -> Program {
         phases: vec![],
         probes: vec![],
         chips: 1,
+        left_out: vec![],
         requirements: vec![],
         report: vec![],
         costs: Costs::default(),

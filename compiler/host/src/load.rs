@@ -1,5 +1,6 @@
 //! A program or an image, by name, to what can be reported and run.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
@@ -84,7 +85,9 @@ pub fn load(file: &Path, settings: &Settings) -> Result<Loaded, Failure> {
         let image = image::read(file).and_then(|image| chosen(image, settings))?;
         let stages = vec![StageSeconds::default(); image.programs.len()];
         let seconds = begin.elapsed().as_secs_f64();
-        return Ok(Loaded { image, model: Model::default(), diagnostics: Vec::new(), stages, seconds });
+        let left_out: BTreeSet<&String> = image.programs.iter().flat_map(|program| &program.left_out).collect();
+        let diagnostics = left_out.into_iter().map(|note| Diagnostic::placeless(Code::W0616, note)).collect();
+        return Ok(Loaded { image, model: Model::default(), diagnostics, stages, seconds });
     }
     let (compilation, folder) = compiled(file, settings)?;
     let Compilation { image, model, mut diagnostics, .. } = compilation;

@@ -117,7 +117,10 @@ impl Lowering<'_> {
 
     /// A note in every report, and a warning.
     fn left_out(&mut self, note: String) {
-        self.diagnostics.push(Diagnostic::placeless(Code::W0616, note.clone()));
+        if !self.program.left_out.contains(&note) {
+            self.diagnostics.push(Diagnostic::placeless(Code::W0616, note.clone()));
+            self.program.left_out.push(note.clone());
+        }
         self.note(note);
     }
 }

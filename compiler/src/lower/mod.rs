@@ -191,6 +191,7 @@ fn empty(plan: &Plan, precision: Precision, tensors: &[Tensor]) -> Program {
         phases: Vec::new(),
         probes: Vec::new(),
         chips: plan.chips.unwrap_or(1),
+        left_out: Vec::new(),
         requirements: plan.requirements.clone(),
         report: plan.report.clone(),
         costs: Default::default(),

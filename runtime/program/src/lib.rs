@@ -189,6 +189,8 @@ pub struct Program {
     pub requirements: Vec<Requirement>,
     /// Names after `report`.
     pub report: Vec<String>,
+    /// What the program describes and no run simulates, in words.
+    pub left_out: Vec<String>,
     /// How a run's events become energy, and what the mapping says of time, area and conversions.
     pub costs: Costs,
 }

@@ -125,6 +125,23 @@ fn a_chip_too_small_is_refused() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Where signals move in time, ranges are measured by a trial run: one that fails is told, not swallowed.
+#[test]
+fn a_trial_run_that_fails_is_told() {
+    let text = fs::read_to_string(crate::example("hybrid.nmc")).unwrap();
+    let state = "state v: voltage = 0 mV\n";
+    let runs_away = "state u: voltage = 1 mV\n u' = u * u / (1 mV * 1 ms)\n v' = (u - u) / 1 s\n";
+    assert!(text.contains(state));
+    let text = text.replace(state, &format!("{state}{runs_away}"));
+    let text = text.replace("\"data/", &format!("\"{}/", crate::example("data")));
+    let (exit, said) = crate::told("check", "trial", text.as_bytes());
+    assert_eq!(exit, Some(0), "{said}");
+    assert!(said.contains("W0615") && said.contains("features.v is no longer a number"), "{said}");
+    let (exit, said) = crate::told("run", "trial", text.as_bytes());
+    assert_eq!(exit, Some(1), "{said}");
+    one_error(&said, "E0706");
+}
+
 #[test]
 fn requests_beyond_all_memory_are_refused() {
     let run = |population: &str, connect: &str, run: &str| {

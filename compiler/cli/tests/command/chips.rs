@@ -87,7 +87,7 @@ fn requirements_say_of_which_chips() {
     // Of one chip they are all the same.
     assert_eq!(required("1", "mean spikes.p > 0").0, Some(0));
     assert!(required("20", "median spikes.p > 0").1.contains("E0408"));
-    assert!(required("0", "spikes.p > 0").1.contains("E0306"));
+    assert!(required("0", "spikes.p > 0").1.contains("E0303"));
     assert!(required("2 ms", "spikes.p > 0").1.contains("E0302"));
 }
 

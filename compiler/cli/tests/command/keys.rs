@@ -103,6 +103,10 @@ fn what_is_left_out_is_told_everywhere() {
     let checked = nmc(&["check", &file]);
     assert_eq!(checked.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&checked.stderr).matches(said).count(), 1);
+    let image = folder("notes_of_an_image").join("image.nmx").display().to_string();
+    clean(&["build", &file, "-o", &image]);
+    let run = nmc(&["run", &image, "--experiment", "converted"]);
+    assert_eq!(String::from_utf8_lossy(&run.stderr).matches(said).count(), 1);
     let report = json(&["report", &file, "--json", "--experiment", "analog"]);
     assert_eq!(report["diagnostics"][0]["code"], "W0616");
     assert!(report["notes"][0].as_str().unwrap().starts_with(said));
