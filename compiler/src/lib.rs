@@ -16,6 +16,7 @@ pub mod resolve;
 pub mod settings;
 pub mod stages;
 pub mod trial;
+pub mod typing;
 pub mod units;
 
 use std::collections::BTreeSet;
@@ -25,8 +26,8 @@ use nmc_program::{Image, Precision};
 
 use elaborate::Elaborated;
 use files::Files;
-use forms::model::Model;
 use forms::mapped::Mapped;
+use forms::model::Model;
 
 /// What the caller wants.
 #[derive(Debug, Clone, Default)]

@@ -10,11 +10,10 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 
 use super::{Checker, a, declared, has_equations, unknown, walk};
-use crate::elaborate::equations::{Closing, OUTPUTS};
-use crate::elaborate::population::named;
-use crate::elaborate::term::{Closer, Scope, Term};
 use crate::forms::equations::Symbol;
 use crate::quantity::Dimension;
+use crate::typing::closing::{Closing, OUTPUTS, named};
+use crate::typing::term::{Closer, Scope, Term};
 use crate::units::type_dimension;
 
 /// At most so many choices are tried.

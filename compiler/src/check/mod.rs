@@ -15,7 +15,6 @@ mod structure;
 mod types;
 mod unused;
 mod values;
-pub(crate) mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,11 +24,11 @@ use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::{FileId, Span};
 use nmc_grammar::suggest::closest;
 
-use crate::elaborate::population::built_in;
-use crate::elaborate::term::{Closer, Scope, Term};
 use crate::forms::equations::{Expr, Symbol};
 use crate::forms::model::Model;
 use crate::quantity::Dimension;
+use crate::typing::term::{Closer, Scope, Term, built_in};
+use crate::typing::{a, walk};
 use crate::units::type_dimension;
 
 /// The rules in order. A block that breaks one is not held to the next: they would only say the same again.
@@ -184,24 +183,5 @@ fn has_equations(kind: BlockKind) -> bool {
         | BlockKind::Core
         | BlockKind::Chip
         | BlockKind::Experiment => false,
-    }
-}
-
-/// The kind of block with its article.
-fn a(kind: BlockKind) -> &'static str {
-    match kind {
-        BlockKind::Network => "a network",
-        BlockKind::Neuron => "a neuron",
-        BlockKind::Synapse => "a synapse",
-        BlockKind::Plasticity => "a plasticity rule",
-        BlockKind::Encoder => "an encoder",
-        BlockKind::Decoder => "a decoder",
-        BlockKind::Device => "a device",
-        BlockKind::Converter => "a converter",
-        BlockKind::Unit => "a unit",
-        BlockKind::Tile => "a tile",
-        BlockKind::Core => "a core",
-        BlockKind::Chip => "a chip",
-        BlockKind::Experiment => "an experiment",
     }
 }

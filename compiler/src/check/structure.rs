@@ -9,9 +9,9 @@ use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 
 use super::{Checker, unknown, walk};
-use crate::elaborate::functions::loop_later;
-use crate::elaborate::term::Scope;
 use crate::quantity::Dimension;
+use crate::typing::functions::loop_later;
+use crate::typing::term::Scope;
 
 const POPULATIONS: &[BlockKind] = &[BlockKind::Neuron, BlockKind::Device, BlockKind::Encoder, BlockKind::Decoder];
 

@@ -82,7 +82,7 @@ fn within_block(
             StmtKind::Input { name, .. } if !reads.names.contains(name.text.as_str()) => (name, "the input"),
             StmtKind::Data { name, .. } if !reads.names.contains(name.text.as_str()) => (name, "the data"),
             StmtKind::Assign { target: Expr { kind: ExprKind::Name(text), span }, .. } => {
-                let output = has_equations(block.kind) && crate::elaborate::equations::OUTPUTS.contains(&text.as_str());
+                let output = has_equations(block.kind) && crate::typing::closing::OUTPUTS.contains(&text.as_str());
                 // A layer's name serves pins and records, too.
                 let named = block.kind == BlockKind::Network && everywhere.pinned.contains(text.as_str());
                 if !output && !named && !reads.names.contains(text.as_str()) {

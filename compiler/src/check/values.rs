@@ -7,9 +7,9 @@ use nmc_grammar::suggest::closest;
 
 use super::fields::{Holds, OPTIONS, field_key, fields, properties};
 use super::{Checker, suggestion, unknown};
-use crate::elaborate::functions::FUNCTIONS;
-use crate::elaborate::term::Scope;
 use crate::quantity::Dimension;
+use crate::typing::functions::FUNCTIONS;
+use crate::typing::term::Scope;
 use crate::units::type_dimension;
 
 /// What units compute besides functions of single elements.

@@ -10,8 +10,7 @@ use nmc_grammar::suggest::closest;
 
 use super::Elaborator;
 use super::equations::Closing;
-use super::population::built_in;
-use super::term::Term;
+use super::term::{Term, built_in};
 use crate::forms::equations::{Dynamics, Expr, Symbol};
 use crate::forms::network::{Connection, Edge, NodeId, Operator, Pattern};
 use crate::quantity::Dimension;

@@ -10,6 +10,7 @@ use super::hardware::domain;
 use crate::forms::network::NodeId;
 use crate::forms::plan::{Objective, Pin, Pinned};
 use crate::quantity::Dimension;
+use crate::typing::walk::path;
 
 /// The most chips that can be drawn.
 const MOST_CHIPS: usize = 100_000;
@@ -101,20 +102,5 @@ impl Elaborator<'_> {
             .or_else(|| Some(String::from("`nmc build --emit network` shows the names")));
         self.closer.diagnostics.push(unknown);
         None
-    }
-}
-
-/// `rate_hz.exc`, `column[2]`
-pub fn path(ast: &Ast) -> Option<String> {
-    match &ast.kind {
-        ExprKind::Name(name) => Some(name.clone()),
-        ExprKind::Member(object, member) => Some(format!("{}.{}", path(object)?, member.text)),
-        ExprKind::Index(object, indices) => match &indices[..] {
-            [nmc_grammar::ast::Expr { kind: ExprKind::Number { value, .. }, .. }] => {
-                Some(format!("{}[{value}]", path(object)?))
-            }
-            _ => None,
-        },
-        _ => None,
     }
 }

@@ -7,9 +7,9 @@ use nmc_grammar::suggest::closest;
 use nmc_program::{Compare, Over, Requirement};
 
 use super::Elaborator;
-use super::deploy::path;
 use crate::forms::plan::{Phase, PhaseKind};
 use crate::quantity::Dimension;
+use crate::typing::walk::path;
 
 /// The time step when none is given.
 pub const DEFAULT_STEP: f64 = 1e-4;

@@ -3,7 +3,7 @@
 use nmc_grammar::ast::{Expr, ExprKind, Stmt, StmtKind};
 
 use super::Elaborator;
-use crate::check::walk;
+use crate::typing::walk;
 
 impl Elaborator<'_> {
     /// Elaborates a statement by `work`, unless it builds on one that failed.

@@ -70,7 +70,7 @@ impl Elaborator<'_> {
             let mut unknown =
                 Diagnostic::new(Code::E0416, format!("there is no layer `{name}`"), place, "unknown layer");
             let known = LAYERS.iter().copied().chain(FUNCTIONS.iter().map(|(_, name)| *name));
-            let library = || super::library(name);
+            let library = || crate::resolve::library::library(name);
             let near = || closest(name, known).map(|near| format!("did you mean `{near}`?"));
             let all = || format!("the layers are {}, functions such as `relu`, and networks", LAYERS.join(", "));
             unknown.help = library().or_else(near).or_else(|| Some(all()));

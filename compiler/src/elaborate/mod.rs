@@ -3,28 +3,26 @@
 // Statements and expressions are many; each place takes the few it has a meaning for.
 #![allow(clippy::wildcard_enum_match_arm)]
 
+mod arguments;
 mod array;
 mod calibration;
 mod connection;
 mod data;
-pub mod deploy;
-pub(crate) mod equations;
+mod deploy;
 mod experiment;
 mod failed;
 mod flow;
-pub mod functions;
 mod hardware;
 mod interface;
 mod layer;
 mod literal;
 mod measure;
 mod operand;
-pub(crate) mod population;
+mod population;
 mod present;
 mod probe;
 mod signal;
 mod structure;
-pub mod term;
 mod uses;
 pub mod verify;
 
@@ -44,6 +42,7 @@ use crate::forms::model::{DefId, Definition, Model};
 use crate::forms::network::{Network, NodeId, Operator};
 use crate::forms::plan::Plan;
 use crate::quantity::Dimension;
+use crate::typing::{blocks, closing as equations, functions, term, word};
 use signal::Value;
 use structure::Port;
 use term::{Closer, Scope, Term};
@@ -203,25 +202,8 @@ impl<'a> Elaborator<'a> {
         span: Span,
         kinds: &[BlockKind],
     ) -> Option<(DefId, &'a nmc_grammar::ast::Block)> {
-        let model = self.closer.model;
-        let found = model.lookup(file, name);
-        if let Some(id) = found
-            && let Some(Definition::Block(block)) = model.definition(id)
-        {
-            if kinds.contains(&block.kind) {
-                return Some((id, block));
-            }
-            let message = format!("`{name}` is a {}, not a {}", word(block.kind), word(kinds[0]));
-            self.error(Code::E0205, message, span, format!("a {} is needed here", word(kinds[0])));
-            return None;
-        }
-        let mut unknown =
-            Diagnostic::new(Code::E0201, format!("there is no {} `{name}`", word(kinds[0])), span, "unknown name");
-        let scope = model.modules.get(file.0 as usize).map(|module| &module.scope);
-        let known = scope.into_iter().flat_map(|scope| scope.keys().map(String::as_str));
-        unknown.help = closest(name, known).map(|near| format!("did you mean `{near}`?")).or_else(|| library(name));
-        self.closer.diagnostics.push(unknown);
-        None
+        let found = blocks::block(self.closer.model, file, name, span, kinds);
+        found.map_err(|wrong| self.closer.diagnostics.push(wrong)).ok()
     }
 
     /// A whole number that is known now, at least `least`.
@@ -325,34 +307,4 @@ fn standard(module: &str, name: &str) -> Option<nmc_grammar::ast::Block> {
         nmc_grammar::ast::Item::Block(block) if block.name.text == name => Some(block),
         _ => None,
     })
-}
-
-/// Where the standard library has a name that was not brought in.
-pub(crate) fn library(name: &str) -> Option<String> {
-    let defines = |module: &&nmc_stdlib::Module| {
-        module.text.lines().any(|line| {
-            line.split(|c: char| !(c.is_alphanumeric() || c == '_')).nth(1) == Some(name)
-                && !line.starts_with(['/', ' '])
-        })
-    };
-    nmc_stdlib::modules().iter().find(defines).map(|module| format!("bring it in with `use {}.{name}`", module.path))
-}
-
-/// The word a kind of block is written with.
-fn word(kind: BlockKind) -> &'static str {
-    match kind {
-        BlockKind::Network => "network",
-        BlockKind::Neuron => "neuron",
-        BlockKind::Synapse => "synapse",
-        BlockKind::Plasticity => "plasticity rule",
-        BlockKind::Encoder => "encoder",
-        BlockKind::Decoder => "decoder",
-        BlockKind::Device => "device",
-        BlockKind::Converter => "converter",
-        BlockKind::Unit => "unit",
-        BlockKind::Tile => "tile",
-        BlockKind::Core => "core",
-        BlockKind::Chip => "chip",
-        BlockKind::Experiment => "experiment",
-    }
 }

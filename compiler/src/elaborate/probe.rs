@@ -5,7 +5,7 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::suggest::closest;
 
-use super::{Elaborator, deploy};
+use super::Elaborator;
 use crate::forms::network::{Logical, Operator, PopulationKind, Probe, Probed};
 use crate::quantity::Dimension;
 
@@ -27,7 +27,7 @@ impl Elaborator<'_> {
             };
             if let Some(index) = self.weights_of(signal) {
                 let node = self.network.connections[index].target;
-                let name = deploy::path(signal).unwrap_or_default();
+                let name = crate::typing::walk::path(signal).unwrap_or_default();
                 let probe = Probe { name, node, what: Probed::Weights(index), range: (0, 0), every };
                 self.network.probes.push(probe);
                 continue;

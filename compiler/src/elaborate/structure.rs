@@ -258,7 +258,8 @@ impl Elaborator<'_> {
             }
             StmtKind::Flow { value, target } => self.flow(value, target),
             StmtKind::Assign { target, op: nmc_grammar::ast::AssignOp::Set, value } => self.name_it(target, value),
-            _ => self.error(Code::E0401, "this statement has no meaning in a network", stmt.span, "misplaced"),
+            // The check has told of statements out of place.
+            _ => {}
         }
     }
 

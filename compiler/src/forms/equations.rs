@@ -87,8 +87,10 @@ impl Function {
             Function::Divide => x[0] / x[1],
             Function::Negate => -x[0],
             Function::Power => x[0].powf(x[1]),
-            Function::Minimum => x[0].min(x[1]),
-            Function::Maximum => x[0].max(x[1]),
+            // As kernels do: the second of two that are equal, or not numbers.
+            Function::Minimum if x[0] < x[1] => x[0],
+            Function::Maximum if x[0] > x[1] => x[0],
+            Function::Minimum | Function::Maximum => x[1],
             Function::Absolute => x[0].abs(),
             Function::SquareRoot => x[0].sqrt(),
             Function::Exp => x[0].exp(),

@@ -9,53 +9,7 @@ pub fn phi1(x: f64) -> f64 {
 
 /// The value of a function of numbers; none for random ones.
 pub fn evaluate(function: Function, x: &[f64]) -> Option<f64> {
-    let truth = |holds: bool| if holds { 1.0 } else { 0.0 };
-    let value = match (function, x) {
-        (Function::Add, [a, b]) => a + b,
-        (Function::Subtract, [a, b]) => a - b,
-        (Function::Multiply, [a, b]) => a * b,
-        (Function::Divide, [a, b]) => a / b,
-        (Function::Negate, [a]) => -a,
-        (Function::Power, [a, b]) => a.powf(*b),
-        (Function::Minimum, [a, b]) => {
-            if a < b {
-                *a
-            } else {
-                *b
-            }
-        }
-        (Function::Maximum, [a, b]) => {
-            if a > b {
-                *a
-            } else {
-                *b
-            }
-        }
-        (Function::Absolute, [a]) => a.abs(),
-        (Function::SquareRoot, [a]) => a.sqrt(),
-        (Function::Exp, [a]) => a.exp(),
-        (Function::Log, [a]) => a.ln(),
-        (Function::Sin, [a]) => a.sin(),
-        (Function::Cos, [a]) => a.cos(),
-        (Function::Tanh, [a]) => a.tanh(),
-        (Function::Floor, [a]) => a.floor(),
-        (Function::Round, [a]) => a.round_ties_even(),
-        (Function::Less, [a, b]) => truth(a < b),
-        (Function::LessEqual, [a, b]) => truth(a <= b),
-        (Function::Equal, [a, b]) => truth(a == b),
-        (Function::And, [a, b]) => truth(*a != 0.0 && *b != 0.0),
-        (Function::Or, [a, b]) => truth(*a != 0.0 || *b != 0.0),
-        (Function::Not, [a]) => truth(*a == 0.0),
-        (Function::Select, [c, a, b]) => {
-            if *c != 0.0 {
-                *a
-            } else {
-                *b
-            }
-        }
-        _ => return None,
-    };
-    Some(value)
+    (!function.is_random()).then(|| function.value(x))
 }
 
 /// A function of expressions, folded where that is exact or plainly better.

@@ -31,14 +31,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{
-    Access, Array, ArrayId, GroupId, Image, Initial, KernelId, LayoutReport, Len, MatrixId, Op, Precision, Program, SenseRange,
-    Tensor,
+    Access, Array, ArrayId, GroupId, Image, Initial, KernelId, LayoutReport, Len, MatrixId, Op, Precision, Program,
+    SenseRange, Tensor,
 };
 
 use crate::forms::chip::Chip;
+use crate::forms::mapped::Mapped;
 use crate::forms::network::{Network, NodeId};
 use crate::forms::plan::Plan;
-use crate::forms::mapped::Mapped;
 use crate::graph::Moves;
 use connection::Lowered;
 pub use dense::bias_name;

@@ -6,9 +6,9 @@ use nmc_program::{Amount, Delay, Effect, Inst, Op, Precision, Program, Unary};
 use super::{algebra, lower};
 use crate::forms::chip::Chip;
 use crate::forms::equations::{Change, Dynamics, Emission, Expr, Function, Input, State, Symbol};
+use crate::forms::mapped::Mapped;
 use crate::forms::network::{Connection, Edge, Logical, Network, Node, NodeId, Operator, Pattern, PopulationKind};
 use crate::forms::plan::Plan;
-use crate::forms::mapped::Mapped;
 use crate::quantity::Dimension;
 
 fn n(value: f64) -> Expr {

@@ -65,7 +65,10 @@ impl Elaborator<'_> {
             Some(ast) => Some(self.holding(ast)?),
             None => None,
         };
-        let senses = alternatives(sense).into_iter().map(|ast| self.sense(ast, sharing, normalises)).collect::<Option<Vec<_>>>()?;
+        let senses = alternatives(sense)
+            .into_iter()
+            .map(|ast| self.sense(ast, sharing, normalises))
+            .collect::<Option<Vec<_>>>()?;
         let wire_ohms = match fields.get("wire") {
             Some(ast) if !is_ideal(ast) => self.quantity(ast, RESISTANCE)?,
             _ => 0.0,

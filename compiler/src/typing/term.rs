@@ -9,7 +9,7 @@ use nmc_grammar::span::{FileId, Span};
 use nmc_grammar::suggest::closest;
 
 use super::functions::{FUNCTIONS, later};
-use crate::forms::equations::{Expr, Function};
+use crate::forms::equations::{Expr, Function, Symbol};
 use crate::forms::model::{Definition, Model};
 use crate::quantity::{Dimension, Quantity};
 use crate::units::{dimension_name, parse_unit, show};
@@ -64,6 +64,18 @@ pub struct Scope {
     pub members: BTreeMap<(String, String), Term>,
     /// Names whose own error has been reported: nothing more is said of them.
     pub failed: BTreeSet<String>,
+}
+
+/// Names that every equation knows.
+pub fn built_in() -> Scope {
+    let mut scope = Scope::default();
+    let mut set = |name: &str, symbol, dimension| {
+        scope.names.insert(name.to_string(), Term { expr: Expr::Symbol(symbol), dimension })
+    };
+    set("t", Symbol::Time, Dimension::TIME);
+    set("dt", Symbol::TimeStep, Dimension::TIME);
+    set("index", Symbol::Index, Dimension::NONE);
+    scope
 }
 
 /// Closes expressions of one file.

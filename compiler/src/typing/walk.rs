@@ -122,7 +122,7 @@ pub fn is_scalar(expr: &Expr, known: &dyn Fn(&str) -> bool) -> bool {
         ExprKind::Binary(_, a, b) => is_scalar(a, known) && is_scalar(b, known),
         ExprKind::If(c, a, b) => is_scalar(c, known) && is_scalar(a, known) && is_scalar(b, known),
         ExprKind::Call(callee, args) => {
-            matches!(&callee.kind, ExprKind::Name(name) if crate::elaborate::functions::is_function(name))
+            matches!(&callee.kind, ExprKind::Name(name) if super::functions::is_function(name))
                 && args.iter().all(|arg| is_scalar(&arg.value, known))
         }
         ExprKind::Text(_)
@@ -134,5 +134,18 @@ pub fn is_scalar(expr: &Expr, known: &dyn Fn(&str) -> bool) -> bool {
         | ExprKind::Tuple(_)
         | ExprKind::Iterate { .. }
         | ExprKind::Error => false,
+    }
+}
+
+/// `rate_hz.exc`, `column[2]`
+pub fn path(expr: &Expr) -> Option<String> {
+    match &expr.kind {
+        ExprKind::Name(name) => Some(name.clone()),
+        ExprKind::Member(object, member) => Some(format!("{}.{}", path(object)?, member.text)),
+        ExprKind::Index(object, indices) => match &indices[..] {
+            [Expr { kind: ExprKind::Number { value, .. }, .. }] => Some(format!("{}[{value}]", path(object)?)),
+            _ => None,
+        },
+        _ => None,
     }
 }

@@ -1,19 +1,18 @@
 //! Blocks of equations to closed dynamics: parameters become numbers, aliases are written out, traces become states.
 
-use nmc_grammar::ast::{Arg, AssignOp, Block, Expr as Ast, ExprKind, Param, Stmt, StmtKind};
+use nmc_grammar::ast::{AssignOp, Block, Expr as Ast, ExprKind, Param, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::FileId;
 use nmc_grammar::suggest::closest;
 
 use super::term::{Closer, Scope, Term, call, is_random};
-use super::{Elaborator, uses};
 use crate::forms::equations::{Change, Dynamics, Emission, Expr, Function, Input, Method, State, Symbol};
 use crate::quantity::Dimension;
 use crate::units::type_dimension;
 
 /// Names that are outputs and not aliases.
-pub(crate) const OUTPUTS: &[&str] = &["y", "current", "conductance", "voltage", "charge"];
+pub const OUTPUTS: &[&str] = &["y", "current", "conductance", "voltage", "charge"];
 
 /// Dynamics in the making; a synapse and its plasticity rule are made into one.
 pub struct Closing<'c, 'a> {
@@ -63,15 +62,9 @@ impl Closing<'_, '_> {
                 }
                 _ => continue,
             };
+            // The check has told of types that are no quantities, of statements out of place and of words not known.
             let Some(dimension) = type_dimension(&ty.name.text).or(self.weight.filter(|_| ty.name.text == "weight"))
             else {
-                let message = format!("`{}` is not a quantity", ty.name.text);
-                self.closer.diagnostics.push(Diagnostic::new(
-                    Code::E0220,
-                    message,
-                    ty.span,
-                    "not a type that a state can have",
-                ));
                 continue;
             };
             let term = if let StmtKind::Input { .. } = stmt.kind {
@@ -185,22 +178,11 @@ impl Closing<'_, '_> {
                     "exponential_euler" => Some(Method::ExponentialEuler),
                     "rk4" => Some(Method::RungeKutta4),
                     "euler" => Some(Method::Euler),
-                    _ => {
-                        let message = format!("there is no method `{name}`");
-                        let unknown = Diagnostic::new(Code::E0221, message, field.value.span, "unknown method");
-                        self.closer.diagnostics.push(unknown.with_help("one of exact, exponential_euler, rk4, euler"));
-                        None
-                    }
+                    _ => None,
                 };
             }
-            StmtKind::State { .. } | StmtKind::Input { .. } => {}
-            _ => self.misplaced(stmt),
+            _ => {}
         }
-    }
-
-    fn misplaced(&mut self, stmt: &Stmt) {
-        let message = "this statement has no meaning in equations";
-        self.closer.diagnostics.push(Diagnostic::new(Code::E0401, message, stmt.span, "misplaced"));
     }
 
     /// A state by its name, with its dimension.
@@ -221,21 +203,15 @@ impl Closing<'_, '_> {
         match event.text.as_str() {
             "pre" | "spike" => self.dynamics.on_pre.extend(changes),
             "post" => self.dynamics.on_post.extend(changes),
-            other => {
-                let message = format!("there is no event `{other}`");
-                let unknown = Diagnostic::new(Code::E0221, message, event.span, "unknown event");
-                self.closer.diagnostics.push(unknown.with_help("one of pre, post, spike"));
-            }
+            _ => {}
         }
     }
 
     fn changes(&mut self, body: &[Stmt]) -> Vec<Change> {
         let mut changes = Vec::new();
         for stmt in body {
-            match &stmt.kind {
-                StmtKind::Assign { target, op, value } => changes.extend(self.change(target, *op, value)),
-                StmtKind::Hold { .. } => {}
-                _ => self.misplaced(stmt),
+            if let StmtKind::Assign { target, op, value } = &stmt.kind {
+                changes.extend(self.change(target, *op, value));
             }
         }
         changes
@@ -295,69 +271,7 @@ impl Closing<'_, '_> {
     }
 }
 
-impl Elaborator<'_> {
-    /// The arguments of a block, closed where they are written, defaults in the block's own file.
-    pub fn arguments<'p>(
-        &mut self,
-        params: &'p [Param],
-        file: FileId,
-        args: &[Arg],
-        span: nmc_grammar::span::Span,
-        weight: Option<Dimension>,
-    ) -> Option<Vec<(&'p Param, Term)>> {
-        let mut given: Vec<Option<&Arg>> = vec![None; params.len()];
-        for (position, arg) in args.iter().enumerate() {
-            let index = match &arg.name {
-                None => (position < params.len()).then_some(position),
-                Some(name) => params.iter().position(|param| param.name.text == name.text),
-            };
-            let at = arg.name.as_ref().map_or(arg.value.span, |name| name.span);
-            let Some(index) = index else {
-                let shown = arg.name.as_ref().map_or_else(String::new, |name| format!(" `{}`", name.text));
-                let mut unknown =
-                    Diagnostic::new(Code::E0206, format!("there is no parameter{shown}"), at, "unknown parameter");
-                let names = params.iter().map(|param| param.name.text.as_str());
-                let near = arg.name.as_ref().and_then(|name| closest(&name.text, names));
-                unknown.help = near.map(|near| format!("did you mean `{near}`?"));
-                self.closer.diagnostics.push(unknown);
-                return None;
-            };
-            given[index] = Some(arg);
-        }
-        uses::note(&mut self.uses, self.closer.model, params, &given, span);
-        let mut inner = Scope::default();
-        let mut closed = Vec::new();
-        for (param, arg) in params.iter().zip(given) {
-            let declared = param
-                .ty
-                .as_ref()
-                .and_then(|ty| type_dimension(&ty.name.text).or(weight.filter(|_| ty.name.text == "weight")));
-            let (scope, file, ast) = match (arg, &param.default) {
-                (Some(arg), _) => (&self.names, self.file, &arg.value),
-                (None, Some(default)) => (&inner, file, default),
-                (None, None) => {
-                    let message = format!("`{}` must be given", param.name.text);
-                    let missing = Diagnostic::new(Code::E0207, message, span, "missing here");
-                    self.closer.diagnostics.push(missing.with_label(param.span, "it has no default"));
-                    return None;
-                }
-            };
-            let term = match declared {
-                Some(dimension) => self.closer.close_as(scope, file, ast, dimension)?,
-                None => self.closer.close(scope, file, ast)?,
-            };
-            if param.name.text.starts_with("tau") && term.value().is_some_and(|tau| tau <= 0.0) {
-                self.error(
-                    Code::E0306,
-                    format!("the time constant `{}` must be above 0", param.name.text),
-                    ast.span,
-                    "not above 0",
-                );
-                return None;
-            }
-            inner.names.insert(param.name.text.clone(), term.clone());
-            closed.push((param, term));
-        }
-        Some(closed)
-    }
+/// Empty dynamics with the block's name.
+pub fn named(block: &Block) -> Dynamics {
+    Dynamics { name: block.name.text.clone(), ..Dynamics::default() }
 }
