@@ -59,7 +59,8 @@ pub fn map(given: Given, files: &dyn Files, diagnostics: &mut Vec<Diagnostic>) -
     files.entering("schedule");
     let timetable = schedule::schedule(given, &tiling, &decisions, &circuit, &placement, diagnostics)?;
     let (network, chip, plan) = (given.network.clone(), given.chip.clone(), given.plan.clone());
-    let mut mapped = Mapped { network, chip, plan, tiling, decisions, circuit, placement, timetable, ..Mapped::default() };
+    let mut mapped =
+        Mapped { network, chip, plan, tiling, decisions, circuit, placement, timetable, ..Mapped::default() };
     faults("schedule", schedule::verify(&mapped), diagnostics);
     mapped.costs = cost::table(&mapped);
     Some(mapped)

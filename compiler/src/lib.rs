@@ -1,5 +1,6 @@
 //! Text to `Program`. Pure: no files, no clock, no randomness, no machine code; what it needs from outside comes through [`files::Files`].
 
+mod algebra;
 pub mod analyse;
 pub mod build;
 pub mod check;
@@ -25,8 +26,8 @@ use nmc_program::{Image, Precision};
 
 use elaborate::Elaborated;
 use files::Files;
-use forms::model::Model;
 use forms::mapped::Mapped;
+use forms::model::Model;
 
 /// What the caller wants.
 #[derive(Debug, Clone, Default)]

@@ -2,9 +2,9 @@
 
 use petgraph::visit::EdgeRef;
 
-use crate::forms::network::{Edge, Network, Operator};
-use crate::forms::mapped::Mapped;
 use crate::Compilation;
+use crate::forms::mapped::Mapped;
+use crate::forms::network::{Edge, Network, Operator};
 use crate::map::{convert, place, schedule, tile};
 
 /// A stage.

@@ -66,7 +66,8 @@ pub fn energy(program: &Program, counts: &Counts) -> Vec<(ComponentKind, f64)> {
         };
         *sums.entry(cost.kind).or_insert(0.0) += events * cost.energy_j;
     }
-    let busy = if program.dt > 0.0 { ticks * program.costs.tick_s } else { samples * program.costs.initiation_interval_s };
+    let busy =
+        if program.dt > 0.0 { ticks * program.costs.tick_s } else { samples * program.costs.initiation_interval_s };
     *sums.entry(ComponentKind::Static).or_insert(0.0) += program.costs.static_power_w * busy;
     sums.into_iter().filter(|(_, joules)| *joules != 0.0).collect()
 }

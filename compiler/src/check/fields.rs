@@ -148,7 +148,13 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                         "network",
                         Calls(&[(
                             "mesh",
-                            &[("flit", "real"), ("hop", "time"), ("energy", "energy"), ("area", "area"), ("power", "power")],
+                            &[
+                                ("flit", "real"),
+                                ("hop", "time"),
+                                ("energy", "energy"),
+                                ("area", "area"),
+                                ("power", "power"),
+                            ],
                         )]),
                     ),
                     may("host", Other),

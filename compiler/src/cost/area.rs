@@ -86,13 +86,7 @@ fn tile_area(
 
 /// Of the parts of a network alone: arrays with the converters they use, units, converters on wires, and the cores and routers they
 /// lie on.
-pub fn of_parts(
-    given: Given,
-    tiling: &Tiling,
-    decisions: &Decisions,
-    circuit: &Circuit,
-    cores: &[usize],
-) -> ByKind {
+pub fn of_parts(given: Given, tiling: &Tiling, decisions: &Decisions, circuit: &Circuit, cores: &[usize]) -> ByKind {
     let chip = given.chip;
     let mut sums = ByKind::new();
     let mut add = |kind, m2: f64| *sums.entry(kind).or_insert(0.0) += m2;

@@ -83,7 +83,6 @@ pub struct Table {
     pub static_power: f64,
 }
 
-
 /// The table of a mapped experiment.
 pub fn table(mapped: &Mapped) -> Table {
     let (chip, given) = (&mapped.chip, mapped.given(&[]));

@@ -79,7 +79,13 @@ pub fn events(given: Given, circuit: &Circuit, cores: &[usize], net: &Net) -> Ve
                 add(ComponentKind::Host, title.clone(), None, Often::new(bits, net.firings), chip.host.energy_per_bit);
             }
             if passed > 0.0 {
-                add(ComponentKind::Network, title.clone(), None, Often::new(bits * passed, net.firings), chip.mesh.energy_per_bit);
+                add(
+                    ComponentKind::Network,
+                    title.clone(),
+                    None,
+                    Often::new(bits * passed, net.firings),
+                    chip.mesh.energy_per_bit,
+                );
             }
             let reached: BTreeSet<usize> =
                 net.to.iter().filter(|end| **end != End::Host).map(|&end| core_of(cores, end)).collect();
@@ -103,7 +109,13 @@ pub fn events(given: Given, circuit: &Circuit, cores: &[usize], net: &Net) -> Ve
             let link = chip.links.iter().find(|link| link.carries == net.domain);
             if let Some(link) = link.filter(|_| passed > 0.0) {
                 let count = net.values as f64 * net.firings * passed;
-                add(ComponentKind::Network, format!("{title}: link"), None, Often::new(count, net.firings), link.energy);
+                add(
+                    ComponentKind::Network,
+                    format!("{title}: link"),
+                    None,
+                    Often::new(count, net.firings),
+                    link.energy,
+                );
             }
         }
     }

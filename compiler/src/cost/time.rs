@@ -111,9 +111,7 @@ pub fn part(chip: &Chip, tiling: &Tiling, how: Option<OnTiles>, part: &Part, cor
         }
         Role::Adder { unit, terms } => turns(unit, terms.saturating_sub(1) * part.len()),
         Role::Unit { unit } => turns(unit, part.len()),
-        Role::Neurons => {
-            core_kind.map_or(0.0, |kind| chip.core_kinds[kind].neuron_time * part.len() as f64)
-        }
+        Role::Neurons => core_kind.map_or(0.0, |kind| chip.core_kinds[kind].neuron_time * part.len() as f64),
         Role::Coder | Role::Devices => 0.0,
     };
     taken + own + giving(chip, part)
@@ -188,7 +186,9 @@ pub fn driven(
     span: (f64, f64),
     island_end: f64,
 ) -> f64 {
-    let (Role::Array { block, converts, .. }, Some(how)) = (array.role, decisions.on_tiles(array.node)) else { return 0.0 };
+    let (Role::Array { block, converts, .. }, Some(how)) = (array.role, decisions.on_tiles(array.node)) else {
+        return 0.0;
+    };
     let block = &tiling.blocks[block];
     let tile = &given.chip.tile_kinds[block.tile_kind];
     let read = read(given.chip, tile, block, how, converts);

@@ -18,6 +18,7 @@ mod interface;
 mod layer;
 mod literal;
 mod measure;
+mod noise;
 mod operand;
 pub(crate) mod population;
 mod present;

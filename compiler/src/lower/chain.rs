@@ -27,7 +27,9 @@ pub(crate) fn acts(converter: &Converter) -> bool {
 pub(crate) fn convert(b: &mut Builder, value: Value, converter: &Converter, range: Range) -> Value {
     let gain = 1.0 + converter.gain_error;
     let Some(bits) = converter.bits else {
-        let value = if gain == 1.0 { value } else {
+        let value = if gain == 1.0 {
+            value
+        } else {
             let gain = b.number(gain);
             b.multiply(value, gain)
         };

@@ -27,7 +27,9 @@ impl Lowering<'_> {
             Often::Sample(count) => vec![Count::PerSample(count)],
             Often::Tick(count) => vec![Count::PerTick(count)],
             Often::Once(count) => vec![Count::Once(count)],
-            Often::Spike(node, count) => self.groups.get(&node).map(|group| Count::Spikes(*group, count)).into_iter().collect(),
+            Often::Spike(node, count) => {
+                self.groups.get(&node).map(|group| Count::Spikes(*group, count)).into_iter().collect()
+            }
             Often::Synapse(index, count) => {
                 let id = self.connections.get(index).map(|lowered| lowered.id);
                 let delivered = id.filter(|id| self.tick.deliver.contains(&Op::Deliver { connection: *id }));

@@ -127,7 +127,13 @@ impl Lowering<'_> {
                 let name = format!("{name}, {low}..{high}, digit {slice}");
                 let source = self.block_weights(layer.node, layer.weights, outputs.0, low);
                 let matrix = self.matrix(name, high - low, len, source);
-                self.digit_cells(matrix, layer, index, digits.offset.then_some((slice, digits.slices)), digits.bits.is_some());
+                self.digit_cells(
+                    matrix,
+                    layer,
+                    index,
+                    digits.offset.then_some((slice, digits.slices)),
+                    digits.bits.is_some(),
+                );
                 self.reads.entry((index, false)).or_default().push(matrix);
                 matrices.push(matrix);
             }
@@ -203,9 +209,11 @@ impl Lowering<'_> {
     /// A matrix of ones: the sum of the inputs at every output.
     fn ones(&mut self, layer: &Layer, rows: usize, cols: usize) -> nmc_program::MatrixId {
         let name = format!("{}: ones", self.name(layer.node));
-        let known = self.program.matrices.iter().position(|matrix| {
-            matrix.name == name && matrix.rows == rows && matrix.cols == cols
-        });
+        let known = self
+            .program
+            .matrices
+            .iter()
+            .position(|matrix| matrix.name == name && matrix.rows == rows && matrix.cols == cols);
         if let Some(known) = known {
             return nmc_program::MatrixId(known as u32);
         }

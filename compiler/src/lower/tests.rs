@@ -6,9 +6,9 @@ use nmc_program::{Amount, Delay, Effect, Inst, Op, Precision, Program, Unary};
 use super::{algebra, lower};
 use crate::forms::chip::Chip;
 use crate::forms::equations::{Change, Dynamics, Emission, Expr, Function, Input, State, Symbol};
+use crate::forms::mapped::Mapped;
 use crate::forms::network::{Connection, Edge, Logical, Network, Node, NodeId, Operator, Pattern, PopulationKind};
 use crate::forms::plan::Plan;
-use crate::forms::mapped::Mapped;
 use crate::quantity::Dimension;
 
 fn n(value: f64) -> Expr {
@@ -24,7 +24,7 @@ fn call(function: Function, args: &[Expr]) -> Expr {
 }
 
 fn state(name: &str, initial: f64, derivative: Option<Expr>) -> State {
-    State { name: name.into(), dimension: Dimension::NONE, initial: n(initial), derivative, bounds: None }
+    State { name: name.into(), dimension: Dimension::NONE, initial: n(initial), derivative, noise: None, bounds: None }
 }
 
 fn decay(index: usize, tau: f64) -> Option<Expr> {

@@ -59,8 +59,12 @@ pub fn layer(given: Given, tiling: &Tiling, layer: NodeId, how: OnTiles) -> Vec<
         let digits = crate::cost::part_reads(tile, how) * tile.slices as f64;
         let sums = (blocks.len() as f64 * digits) as usize + usize::from(digits > 1.0);
         match (how.sum, how.bias) {
-            (Summing::Line(unit), _) => parts.push(part(Role::Line { unit, terms: blocks.len(), converts: sensed }, outputs)),
-            (Summing::Digital(unit), Bias::Digital(_)) => parts.push(part(Role::Adder { unit, terms: sums + 1 }, outputs)),
+            (Summing::Line(unit), _) => {
+                parts.push(part(Role::Line { unit, terms: blocks.len(), converts: sensed }, outputs))
+            }
+            (Summing::Digital(unit), Bias::Digital(_)) => {
+                parts.push(part(Role::Adder { unit, terms: sums + 1 }, outputs))
+            }
             (Summing::Digital(unit), _) => parts.push(part(Role::Adder { unit, terms: sums }, outputs)),
             (Summing::Single, Bias::Digital(unit)) => parts.push(part(Role::Adder { unit, terms: 2 }, outputs)),
             (Summing::Single, Bias::None | Bias::Rows(_)) => {}
@@ -77,7 +81,15 @@ pub fn build(given: Given, tiling: &Tiling, decisions: &Decisions) -> Circuit {
     if given.chip.ideal {
         return Circuit::default();
     }
-    let mut builder = Builder { given, tiling, decisions, circuit: Circuit::default(), chunks: BTreeMap::new(), needed: Vec::new(), by_node: BTreeMap::new() };
+    let mut builder = Builder {
+        given,
+        tiling,
+        decisions,
+        circuit: Circuit::default(),
+        chunks: BTreeMap::new(),
+        needed: Vec::new(),
+        by_node: BTreeMap::new(),
+    };
     let order = order(given.network);
     for &node in &order {
         builder.place_node(node);
@@ -151,12 +163,13 @@ impl Builder<'_> {
             }
             (Operator::Slice { start }, _) => {
                 let of = sources.first().map_or_else(Vec::new, |source| self.chunks_of(*source));
-                let cut = of.into_iter().filter(|chunk| chunk.end > *start && chunk.start < start + len).map(|chunk| Chunk {
-                    start: chunk.start.max(*start) - start,
-                    end: chunk.end.min(start + len) - start,
-                    at: chunk.at + start.saturating_sub(chunk.start),
-                    ..chunk
-                });
+                let cut =
+                    of.into_iter().filter(|chunk| chunk.end > *start && chunk.start < start + len).map(|chunk| Chunk {
+                        start: chunk.start.max(*start) - start,
+                        end: chunk.end.min(start + len) - start,
+                        at: chunk.at + start.saturating_sub(chunk.start),
+                        ..chunk
+                    });
                 cut.collect()
             }
             (Operator::Concat, _) => {
@@ -279,7 +292,15 @@ impl Builder<'_> {
                         values += end - start;
                         let first = chunk.at + start - chunk.start;
                         let (origin, from, to) = (chunk.origin, chunk.from, *to);
-                        self.needed.push(Needed { origin, from, domain, start: first, end: first + end - start, to, bits });
+                        self.needed.push(Needed {
+                            origin,
+                            from,
+                            domain,
+                            start: first,
+                            end: first + end - start,
+                            to,
+                            bits,
+                        });
                     }
                 }
                 if let (End::Part(id), false) = (to, wire.takes.is_empty()) {
@@ -322,7 +343,8 @@ impl Builder<'_> {
 
     /// Puts the converters of a wire at its source, each once.
     fn give(&mut self, wire: &Wire, chunks: &[Chunk]) {
-        let earlier = self.decisions.wires.iter().filter(|other| other.from == wire.from).take_while(|other| *other != wire);
+        let earlier =
+            self.decisions.wires.iter().filter(|other| other.from == wire.from).take_while(|other| *other != wire);
         let known: Vec<usize> = earlier.flat_map(|other| other.gives.clone()).collect();
         for &converter in wire.gives.iter().filter(|id| !known.contains(id)) {
             for chunk in chunks {
@@ -418,7 +440,9 @@ fn layer_width(given: Given, tiling: &Tiling, node: NodeId, how: OnTiles) -> Opt
     let parts = layer(given, tiling, node, how);
     let terms = parts.iter().filter_map(|part| match part.role {
         Role::Adder { terms, .. } => Some(terms),
-        Role::Array { .. } | Role::Line { .. } | Role::Unit { .. } | Role::Neurons | Role::Coder | Role::Devices => None,
+        Role::Array { .. } | Role::Line { .. } | Role::Unit { .. } | Role::Neurons | Role::Coder | Role::Devices => {
+            None
+        }
     });
     let most = terms.max().unwrap_or(1);
     Some((bits + (most as f64).log2().ceil()).min(32.0))

@@ -56,7 +56,9 @@ fn notes(mapped: &Mapped) -> Vec<String> {
     if let Some(tick) = mapped.timetable.tick {
         let step = mapped.plan.step.unwrap_or(tick);
         if tick > step * (1.0 + 1e-9) {
-            notes.push(format!("a tick of {step:.2e} s lasts {tick:.2e} s on the chip: its work and spikes take longer"));
+            notes.push(format!(
+                "a tick of {step:.2e} s lasts {tick:.2e} s on the chip: its work and spikes take longer"
+            ));
         }
         let share = 100.0 * crate::cost::SPIKE_SHARE;
         if mapped.timetable.transfers.iter().any(|transfer| !transfer.links.is_empty()) {

@@ -19,9 +19,9 @@ use crate::forms::model::DefId;
 use crate::quantity::{Dimension, Quantity};
 use crate::units::show;
 
-const ENERGY: Dimension = Dimension([1, 2, -2, 0, 0]);
-const POWER: Dimension = Dimension([1, 2, -3, 0, 0]);
-const AREA: Dimension = Dimension([0, 2, 0, 0, 0]);
+const ENERGY: Dimension = Dimension::of([1, 2, -2, 0, 0]);
+const POWER: Dimension = Dimension::of([1, 2, -3, 0, 0]);
+const AREA: Dimension = Dimension::of([0, 2, 0, 0, 0]);
 /// The most cores a chip may have.
 const MOST_CORES: usize = 4_000_000;
 
@@ -169,8 +169,7 @@ impl<'a> Elaborator<'a> {
     }
 
     fn chip_fields(&mut self, block: &Block) -> Option<()> {
-        let known =
-            ["ideal", "cores", "network", "host", "static_power", "area", "converters", "links", "ticks"];
+        let known = ["ideal", "cores", "network", "host", "static_power", "area", "converters", "links", "ticks"];
         let fields = self.fields_of(block, &known)?;
         if let Some(ast) = fields.get("ideal") {
             let names = self.names.clone();
@@ -231,7 +230,9 @@ impl<'a> Elaborator<'a> {
     /// `neighbours(carries: voltage, energy: 50 fJ, noise: 0.5 %, time: 2 ns)`
     fn link(&mut self, ast: &Ast) -> Option<Link> {
         let args = match &ast.kind {
-            ExprKind::Call(callee, args) if matches!(&callee.kind, ExprKind::Name(name) if name == "neighbours") => args,
+            ExprKind::Call(callee, args) if matches!(&callee.kind, ExprKind::Name(name) if name == "neighbours") => {
+                args
+            }
             _ => {
                 let label = "such as `neighbours(carries: voltage, energy: 50 fJ)`";
                 self.error(Code::E0503, "links join neighbouring cores", ast.span, label);
@@ -263,13 +264,8 @@ impl<'a> Elaborator<'a> {
             self.error(Code::E0503, "only a mesh can join cores", ast.span, "such as `mesh(flit: 32 bit, hop: 1 ns)`");
             return None;
         }
-        let known = [
-            ("flit", Dimension::NONE),
-            ("hop", Dimension::TIME),
-            ("energy", ENERGY),
-            ("area", AREA),
-            ("power", POWER),
-        ];
+        let known =
+            [("flit", Dimension::NONE), ("hop", Dimension::TIME), ("energy", ENERGY), ("area", AREA), ("power", POWER)];
         let given = self.call_numbers(ast, &known)?;
         let number = |key: &str, absent: f64| given.get(key).copied().unwrap_or(absent);
         self.chip.mesh = Mesh {

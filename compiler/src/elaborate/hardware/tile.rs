@@ -8,7 +8,7 @@ use super::{AREA, ENERGY, Elaborator, Fields, domain, is_ideal, place};
 use crate::forms::chip::{Converter, Domain, Drive, Sense, TileKind, WeightScheme};
 use crate::quantity::Dimension;
 
-const RESISTANCE: Dimension = Dimension([1, 2, -3, -2, 0]);
+const RESISTANCE: Dimension = Dimension::of([1, 2, -3, -2, 0]);
 /// The longest row or column of an array.
 const LONGEST: usize = 1 << 20;
 
@@ -65,7 +65,10 @@ impl Elaborator<'_> {
             Some(ast) => Some(self.holding(ast)?),
             None => None,
         };
-        let senses = alternatives(sense).into_iter().map(|ast| self.sense(ast, sharing, normalises)).collect::<Option<Vec<_>>>()?;
+        let senses = alternatives(sense)
+            .into_iter()
+            .map(|ast| self.sense(ast, sharing, normalises))
+            .collect::<Option<Vec<_>>>()?;
         let wire_ohms = match fields.get("wire") {
             Some(ast) if !is_ideal(ast) => self.quantity(ast, RESISTANCE)?,
             _ => 0.0,

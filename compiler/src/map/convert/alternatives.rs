@@ -113,7 +113,8 @@ fn units(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, funct
     (given.chip.unit_kinds.iter().enumerate())
         .filter(|(_, unit)| offers(unit))
         .map(|(unit, kind)| {
-            let part = Part { node, role: Role::Unit { unit }, elements, firings, takes: Vec::new(), gives: Vec::new() };
+            let part =
+                Part { node, role: Role::Unit { unit }, elements, firings, takes: Vec::new(), gives: Vec::new() };
             Alternative {
                 price: price(given, tiling, found, None, &[part]),
                 output_variance: (kind.noise * full).powi(2),
@@ -176,11 +177,7 @@ fn dense(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId) -> Ve
 }
 
 /// What a column gives when rows are driven and columns sensed like that, and the converter that gathers it; none: it cannot be.
-fn column(
-    chip: &Chip,
-    tile: &crate::forms::chip::TileKind,
-    how: OnTiles,
-) -> Option<(Domain, Option<usize>)> {
+fn column(chip: &Chip, tile: &crate::forms::chip::TileKind, how: OnTiles) -> Option<(Domain, Option<usize>)> {
     let serial = matches!(tile.inputs[how.drive], Drive::BitSerial { .. });
     match &tile.senses[how.sense] {
         Sense::Converter { converter, .. } => Some((chip.converters[*converter].from, None)),
@@ -319,7 +316,8 @@ fn on_tiles(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, ho
 
 /// The cheapest digital unit that can add.
 pub fn digital_adder(chip: &Chip) -> Option<usize> {
-    let can = |unit: &UnitKind| unit.implements.iter().any(|name| name == "any" || name == "sum" || name == "arithmetic");
+    let can =
+        |unit: &UnitKind| unit.implements.iter().any(|name| name == "any" || name == "sum" || name == "arithmetic");
     (chip.unit_kinds.iter().enumerate())
         .filter(|(_, unit)| digital(unit) && can(unit))
         .min_by(|a, b| a.1.energy.total_cmp(&b.1.energy))

@@ -24,10 +24,8 @@ pub fn decisions(choices: &Choices, choice: &[usize], demand: &Demand) -> Decisi
     });
     let ranges = choices.nodes.iter().map(|&node| (node, range(choices, choice, node)));
     let block_ranges = choices.tiling.blocks.iter().enumerate().map(|(index, block)| {
-        let lines = matches!(
-            chosen(block.layer).implementation,
-            Implementation::Tile(OnTiles { sum: Summing::Line(_), .. })
-        );
+        let lines =
+            matches!(chosen(block.layer).implementation, Implementation::Tile(OnTiles { sum: Summing::Line(_), .. }));
         if lines { choices.found.sum_ranges[index] } else { choices.found.block_ranges[index] }
     });
     Decisions {

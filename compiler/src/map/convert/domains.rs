@@ -110,6 +110,7 @@ pub fn word(domain: Domain) -> &'static str {
 
 /// The converter that can hold a value of this domain on a wire, the cheapest in energy.
 pub fn holder(chip: &Chip, domain: Domain) -> Option<usize> {
-    let holders = chip.on_wires.iter().copied().filter(|&id| chip.converters[id].holds() && chip.converters[id].from == domain);
+    let holders =
+        chip.on_wires.iter().copied().filter(|&id| chip.converters[id].holds() && chip.converters[id].from == domain);
     holders.min_by(|&a, &b| chip.converters[a].energy.total_cmp(&chip.converters[b].energy))
 }

@@ -154,7 +154,8 @@ impl Calibration {
             };
             let range = Range { full, unsigned: false };
             let noise = (Quantiser::new(bits, range).step * converter.noise).powi(2);
-            let rounded = if values.is_empty() { variance(converter, range) - noise } else { rounding(values, bits, range) };
+            let rounded =
+                if values.is_empty() { variance(converter, range) - noise } else { rounding(values, bits, range) };
             sum += (rounded + noise) * block.width() as f64;
             if lines {
                 let merge = tiling.merges.iter().find(|merge| merge.blocks.contains(&index));

@@ -7,9 +7,9 @@ use nmc_grammar::span::{FileId, Span};
 use super::domains::{chain, word};
 use super::problem::{Choices, Demand};
 use crate::forms::chip::Domain;
+use crate::forms::mapped::Given;
 use crate::forms::network::{NodeId, Operator, PopulationKind};
 use crate::forms::plan::{Pin, Pinned};
-use crate::forms::mapped::Given;
 
 /// The first operator, pin or signal that alone leaves no way.
 pub fn missing(choices: &Choices) -> Option<Diagnostic> {
@@ -43,9 +43,7 @@ pub fn missing(choices: &Choices) -> Option<Diagnostic> {
     }
     (choices.fans.iter()).flat_map(|(&from, to)| to.iter().map(move |(to, _)| (from, *to))).find_map(|(from, to)| {
         let ends = |node| &choices.alternatives[choices.index(node)];
-        let joined = ends(from)
-            .iter()
-            .any(|a| ends(to).iter().any(|b| joined(given.chip, a.output, b.input)));
+        let joined = ends(from).iter().any(|a| ends(to).iter().any(|b| joined(given.chip, a.output, b.input)));
         let (a, b) = (ends(from).first()?.output, ends(to).first()?.input);
         (!joined).then(|| no_converter(given, from, to, a, b))
     })

@@ -4,9 +4,9 @@ use nmc_program::MetricKind;
 
 use super::calibrate::{Calibration, hash};
 use super::problem::{Assignment, Choices, Demand};
+use crate::forms::mapped::Given;
 use crate::forms::network::NodeId;
 use crate::forms::plan::InputData;
-use crate::forms::mapped::Given;
 
 /// Noise drawn on each calibration sample.
 const DRAWS: usize = 64;
@@ -130,7 +130,9 @@ pub fn within(choices: &Choices, base: &Demand, plain: Assignment, error: f64) -
         let bound = plain.solution.lower_bound;
         return Ok((plain, bound));
     }
-    let Some(best) = choices.solve(&Demand { weight: 0.0, multiplier: 1.0, ..base.clone() }) else { return Err(plain.error) };
+    let Some(best) = choices.solve(&Demand { weight: 0.0, multiplier: 1.0, ..base.clone() }) else {
+        return Err(plain.error);
+    };
     if best.error > error {
         return Err(best.error);
     }

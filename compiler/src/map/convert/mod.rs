@@ -162,7 +162,9 @@ fn value(choices: &Choices, design: &Design) -> f64 {
                 cost::Often::Sample(count) => count * event.energy,
                 cost::Often::Tick(count) => count * event.energy * crate::graph::ticks(given.plan),
                 // Nobody's choice.
-                cost::Often::Once(_) | cost::Often::Spike(..) | cost::Often::Synapse(..) | cost::Often::Read { .. } => 0.0,
+                cost::Often::Once(_) | cost::Often::Spike(..) | cost::Often::Synapse(..) | cost::Often::Read { .. } => {
+                    0.0
+                }
             };
         }
     }

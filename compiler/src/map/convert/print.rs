@@ -22,11 +22,18 @@ pub fn print(mapped: &Mapped) -> String {
             writeln!(text, "wire {from} -> {to}[{}]: {}, {through}; {}", wire.operand, word(wire.domain), wire.reason);
     }
     for (node, range) in &decisions.ranges {
-        let _ = writeln!(text, "range {}: {} {:.4e}", graph[*node].name, if range.unsigned { "0 .." } else { "+-" }, range.full);
+        let _ = writeln!(
+            text,
+            "range {}: {} {:.4e}",
+            graph[*node].name,
+            if range.unsigned { "0 .." } else { "+-" },
+            range.full
+        );
     }
     for (index, part) in circuit.parts.iter().enumerate() {
         let names = |ids: &[usize]| ids.iter().map(|&id| title(&chip.converters[id])).collect::<Vec<_>>().join(", ");
-        let takes: Vec<String> = part.takes.iter().map(|(operand, _, ids)| format!("{operand}: {}", names(ids))).collect();
+        let takes: Vec<String> =
+            part.takes.iter().map(|(operand, _, ids)| format!("{operand}: {}", names(ids))).collect();
         let ((start, end), gives) = (part.elements, names(&part.gives));
         let _ = write!(text, "part {index}: {}[{start}..{end}] {:?}", graph[part.node].name, part.role);
         if !takes.is_empty() {

@@ -320,7 +320,8 @@ impl Choices<'_> {
                         sets.iter().map(|set| self.leave_cost(source, alternative, set, demand)).collect();
                     let each = ends(*to).iter().map(|end| {
                         let ways = sets.iter().zip(&leaving).filter(|(_, cost)| cost.is_finite());
-                        let taken = ways.map(|(set, cost)| cost + self.take(source, alternative, set, (*to, end), demand));
+                        let taken =
+                            ways.map(|(set, cost)| cost + self.take(source, alternative, set, (*to, end), demand));
                         taken.fold(f64::INFINITY, f64::min)
                     });
                     each.collect()
@@ -380,7 +381,14 @@ impl Choices<'_> {
     }
 
     /// Converters at a consumer under an assignment.
-    pub fn taking(&self, choice: &[usize], leaving: &Leaving, source: NodeId, to: NodeId, demand: &Demand) -> Vec<usize> {
+    pub fn taking(
+        &self,
+        choice: &[usize],
+        leaving: &Leaving,
+        source: NodeId,
+        to: NodeId,
+        demand: &Demand,
+    ) -> Vec<usize> {
         let producer = &self.alternatives[self.index(source)][choice[self.index(source)]];
         let end = &self.alternatives[self.index(to)][choice[self.index(to)]];
         if self.as_is(&leaving.set, (to, end)) {

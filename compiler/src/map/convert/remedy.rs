@@ -78,7 +78,9 @@ pub fn remedies(choices: &Choices, base: &Demand, error: Option<f64>, fit: &Fit,
         }
     }
     for wire in decisions.wires.iter_mut().filter(|wire| inner(wire) && to_bits(choices.chip(), wire)) {
-        wire.remedy.get_or_insert_with(|| String::from("converting it is cheaper than any analog way that one change would open"));
+        wire.remedy.get_or_insert_with(|| {
+            String::from("converting it is cheaper than any analog way that one change would open")
+        });
     }
 }
 
@@ -138,7 +140,9 @@ fn changes(choices: &Choices, error: Option<f64>) -> Vec<Change> {
         let names: Vec<(NodeId, String)> =
             choices.nodes.iter().map(|&node| (node, choices.given.network.graph[node].name.clone())).collect();
         let words = move |decisions: &Decisions, circuit: &Circuit, wire: &Wire| {
-            let name = |node: NodeId| names.iter().find(|(id, _)| *id == node).map_or_else(String::new, |(_, name)| name.clone());
+            let name = |node: NodeId| {
+                names.iter().find(|(id, _)| *id == node).map_or_else(String::new, |(_, name)| name.clone())
+            };
             island_words(decisions, circuit, wire, &name)
         };
         all.push(Change { chip: lined(factor), error, words: Box::new(words) });
@@ -146,7 +150,9 @@ fn changes(choices: &Choices, error: Option<f64>) -> Vec<Change> {
     }
     let mut finer = chip.clone();
     finer.converters.iter_mut().for_each(|converter| converter.bits = converter.bits.map(|bits| bits + 1));
-    let words = |_: &Decisions, _: &Circuit, _: &Wire| String::from("converters of one bit more elsewhere, within the accuracy limit");
+    let words = |_: &Decisions, _: &Circuit, _: &Wire| {
+        String::from("converters of one bit more elsewhere, within the accuracy limit")
+    };
     all.push(Change { chip: finer, error, words: Box::new(words) });
     if let Some(error) = error {
         let words = |_: &Decisions, _: &Circuit, _: &Wire| String::from("an accuracy limit a tenth wider");
@@ -196,7 +202,11 @@ fn island_words(decisions: &Decisions, circuit: &Circuit, wire: &Wire, name: &dy
             name(layer)
         ),
         Some(_) | None => {
-            format!("`{}` and `{}` lie on cores whose lines do not meet: a core of {together} arrays would hold them", name(wire.from), name(wire.to))
+            format!(
+                "`{}` and `{}` lie on cores whose lines do not meet: a core of {together} arrays would hold them",
+                name(wire.from),
+                name(wire.to)
+            )
         }
     }
 }
@@ -213,4 +223,3 @@ fn missing_functions(choices: &Choices) -> Vec<(String, Domain)> {
     }
     all
 }
-

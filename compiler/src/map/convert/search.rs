@@ -98,7 +98,8 @@ fn cuts(before: &Cuts, decisions: &Decisions, circuit: &Circuit, island: &[PartI
     let holds = |end: &End| matches!(end, End::Part(part) if inside.contains(part));
     let mut all = BTreeSet::new();
     for net in circuit.nets.iter().filter(|net| net.is_analog() && holds(&net.from) && net.to.iter().any(holds)) {
-        let within = net.to.iter().all(|end| matches!(end, End::Part(part) if circuit.parts[part.0].node == net.source));
+        let within =
+            net.to.iter().all(|end| matches!(end, End::Part(part) if circuit.parts[part.0].node == net.source));
         let on_line = decisions.choice(net.source).is_some_and(|choice| {
             matches!(choice.implementation, Implementation::Tile(OnTiles { sum: Summing::Line(_), .. }))
         });

@@ -120,14 +120,20 @@ fn check_circuit(given: Given, tiling: &Tiling, decisions: &Decisions, circuit: 
         for (id, number) in cost::conversions(part, &inside) {
             counted += if chip.converters[id].is_ideal() { 0.0 } else { number };
         }
-        let arrives = |net: &crate::forms::circuit::Net| net.to.iter().any(|end| *end == End::Part(crate::forms::circuit::PartId(index)));
-        let values: usize = circuit.nets.iter().filter(|net| arrives(net) && net.domain != Domain::Spikes).map(|net| net.values).sum();
+        let arrives = |net: &crate::forms::circuit::Net| {
+            net.to.iter().any(|end| *end == End::Part(crate::forms::circuit::PartId(index)))
+        };
+        let values: usize =
+            circuit.nets.iter().filter(|net| arrives(net) && net.domain != Domain::Spikes).map(|net| net.values).sum();
         let name = &graph[part.node].name;
         match part.role {
             Role::Array { block, .. } => {
                 blocks[block] += 1;
                 if values != tiling.blocks[block].rows() {
-                    faults.push(format!("{values} values come to the array of `{name}` with {} rows", tiling.blocks[block].rows()));
+                    faults.push(format!(
+                        "{values} values come to the array of `{name}` with {} rows",
+                        tiling.blocks[block].rows()
+                    ));
                 }
             }
             Role::Line { terms, .. } => {

@@ -56,14 +56,32 @@ pub fn room(chip: &Chip, core: &CoreKind, resources: &[Resource]) -> Vec<f64> {
     let each = resources.iter().map(|resource| match resource {
         Resource::Tiles(kind) => count(&core.tiles, *kind),
         Resource::Unit(kind) => count(&core.units, *kind),
-        Resource::Logic(kind) => if count(&core.units, *kind) > 0.0 { f64::INFINITY } else { 0.0 },
-        Resource::Line(domain) => if core.lines.contains(domain) { f64::INFINITY } else { 0.0 },
+        Resource::Logic(kind) => {
+            if count(&core.units, *kind) > 0.0 {
+                f64::INFINITY
+            } else {
+                0.0
+            }
+        }
+        Resource::Line(domain) => {
+            if core.lines.contains(domain) {
+                f64::INFINITY
+            } else {
+                0.0
+            }
+        }
         Resource::Neurons => core.neurons.map_or(0.0, |neurons| neurons as f64),
         Resource::Synapses => core.synapses.map_or(f64::INFINITY, |synapses| synapses as f64),
         Resource::Cells(device) => {
             core.cells.iter().filter(|(name, _)| name == device).map(|(_, count)| *count as f64).sum()
         }
-        Resource::Buffer => if core.buffer_bits > 0.0 { core.buffer_bits } else { f64::INFINITY },
+        Resource::Buffer => {
+            if core.buffer_bits > 0.0 {
+                core.buffer_bits
+            } else {
+                f64::INFINITY
+            }
+        }
     });
     each.collect()
 }

@@ -40,7 +40,10 @@ pub fn island(
     });
     let worst = short.max_by(|a, b| (a.1 / a.2.max(1e-9)).total_cmp(&(b.1 / b.2.max(1e-9))));
     let (resource, amount, room) = worst.unwrap_or((0, 0.0, 0.0));
-    Box::new(Misfit { parts: island.to_vec(), diagnostic: told(given, circuit, island, &resources[resource], amount, room) })
+    Box::new(Misfit {
+        parts: island.to_vec(),
+        diagnostic: told(given, circuit, island, &resources[resource], amount, room),
+    })
 }
 
 /// Everything fits a core, but not all of it the chip.
@@ -63,7 +66,10 @@ pub fn chip(
     });
     let resource = worst.unwrap_or(0);
     let (needed, room) = all(resource);
-    Box::new(Misfit { parts: island.to_vec(), diagnostic: told(given, circuit, island, &resources[resource], needed, room) })
+    Box::new(Misfit {
+        parts: island.to_vec(),
+        diagnostic: told(given, circuit, island, &resources[resource], needed, room),
+    })
 }
 
 /// In the words of the resource.
@@ -77,7 +83,10 @@ fn told(given: Given, circuit: &Circuit, parts: &[PartId], resource: &Resource, 
     let (code, message, label, help) = match resource {
         Resource::Tiles(kind) => (
             Code::E0617,
-            format!("`{}` and what analog wires join it to need {needed} arrays in one core of chip `{name}`", data.name),
+            format!(
+                "`{}` and what analog wires join it to need {needed} arrays in one core of chip `{name}`",
+                data.name
+            ),
             format!("a core has {room} arrays of `{}`", chip.tile_kinds[*kind].name),
             String::from("leave the choice of domains to the compiler, or give the core more tiles"),
         ),
@@ -89,7 +98,11 @@ fn told(given: Given, circuit: &Circuit, parts: &[PartId], resource: &Resource, 
         ),
         Resource::Line(domain) => (
             Code::E0617,
-            format!("a {} would have to leave `{}`, but no core of chip `{name}` has a line for it", word(*domain), data.name),
+            format!(
+                "a {} would have to leave `{}`, but no core of chip `{name}` has a line for it",
+                word(*domain),
+                data.name
+            ),
             String::from("joined to another part of its core"),
             format!("declare it in the core: `lines: {}`", word(*domain)),
         ),

@@ -20,7 +20,6 @@ use crate::forms::tiling::Tiling;
 use crate::map::convert::Misfit;
 use solve::{Failure, Net, Part, Problem};
 
-
 /// Bits that stand for a value on a link between neighbours, so that no distance is worth parting them.
 const LINKED: f64 = 1e9;
 
@@ -76,9 +75,9 @@ pub fn place(
         Err(failure) => {
             // The largest island is the one to be cut.
             let part = match failure {
-                Failure::DoesNotFit { part, .. } | Failure::PinDoesNotFit { part, .. } | Failure::NotPacked { part, .. } => {
-                    Some(part).filter(|&part| islands[part].len() > 1)
-                }
+                Failure::DoesNotFit { part, .. }
+                | Failure::PinDoesNotFit { part, .. }
+                | Failure::NotPacked { part, .. } => Some(part).filter(|&part| islands[part].len() > 1),
                 Failure::TooLittle { .. } | Failure::Senseless(_) => None,
             };
             let largest = (0..islands.len()).max_by_key(|&index| islands[index].len()).unwrap_or(0);
@@ -87,9 +86,8 @@ pub fn place(
         }
     };
     let core_of: Vec<usize> = of_part.iter().map(|&island| solved.core[island]).collect();
-    let far = circuit.nets.iter().find(|net| {
-        net.is_analog() && crate::cost::links(chip, &core_of, net).len() > net.to.len()
-    });
+    let far =
+        circuit.nets.iter().find(|net| net.is_analog() && crate::cost::links(chip, &core_of, net).len() > net.to.len());
     if let Some(net) = far {
         return Err(misfit::apart(given, net));
     }

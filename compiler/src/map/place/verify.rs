@@ -36,9 +36,8 @@ pub fn verify(given: Given, tiling: &Tiling, circuit: &Circuit, placement: &Plac
         let (core, name) = (cores[index], &given.network.graph[part.node].name);
         match part.role {
             Role::Array { block, .. } => {
-                let kinds: Vec<usize> = (kind_of(core).tiles.iter())
-                    .flat_map(|&(kind, count)| std::iter::repeat_n(kind, count))
-                    .collect();
+                let kinds: Vec<usize> =
+                    (kind_of(core).tiles.iter()).flat_map(|&(kind, count)| std::iter::repeat_n(kind, count)).collect();
                 let tile = placement.tiles[index];
                 if tile.and_then(|tile| kinds.get(tile)) != Some(&tiling.blocks[block].tile_kind) {
                     faults.push(format!("an array of `{name}` is on a tile that is not of its kind"));
@@ -131,7 +130,8 @@ pub fn verify(given: Given, tiling: &Tiling, circuit: &Circuit, placement: &Plac
             }
         }
     }
-    let linked = circuit.nets.iter().any(|net| net.is_analog() && chip.links.iter().any(|link| link.carries == net.domain));
+    let linked =
+        circuit.nets.iter().any(|net| net.is_analog() && chip.links.iter().any(|link| link.carries == net.domain));
     if !linked && (cost - placement.cost).abs() > 1e-6 * cost.max(1.0) {
         faults.push(format!("nets cost {cost} bit-links, the placement says {}", placement.cost));
     }

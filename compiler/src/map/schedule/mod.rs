@@ -145,7 +145,13 @@ impl<'a> Maker<'a> {
                 let uses = self.uses(island, &mut resources, &mut problem.resources);
                 let work = *ticking.entry(core).or_insert_with(|| {
                     let time = tick * ticks(self.given.plan);
-                    problem.works.push(solve::Work { core, uses: Vec::new(), time, after: Vec::new(), writes_bits: 0.0 });
+                    problem.works.push(solve::Work {
+                        core,
+                        uses: Vec::new(),
+                        time,
+                        after: Vec::new(),
+                        writes_bits: 0.0,
+                    });
                     problem.works.len() - 1
                 });
                 for (resource, count) in uses {
@@ -287,7 +293,8 @@ impl<'a> Maker<'a> {
                 Role::Line { unit, .. } | Role::Unit { unit } | Role::Adder { unit, .. } => {
                     let of = &chip.unit_kinds[unit];
                     if of.from == Domain::Bits && of.to == Domain::Bits {
-                        let count: usize = kind.units.iter().filter(|(of, _)| *of == unit).map(|(_, count)| count).sum();
+                        let count: usize =
+                            kind.units.iter().filter(|(of, _)| *of == unit).map(|(_, count)| count).sum();
                         let used = cost::time::instances(chip, unit, part, Some(chip.cores[core]));
                         take(format!("{} of core {core}", of.name), count.max(1), used.min(count.max(1)));
                     }
@@ -339,7 +346,8 @@ fn buffer(chip: &Chip, kind: usize) -> f64 {
 fn times(given: Given, tiling: &Tiling) -> BTreeMap<NodeId, Time> {
     let mut times = BTreeMap::new();
     for node in order(given.network) {
-        let after = operands(given.network, node).iter().any(|from| times.get(from).is_some_and(|time| *time != Time::Before));
+        let after =
+            operands(given.network, node).iter().any(|from| times.get(from).is_some_and(|time| *time != Time::Before));
         let time = match &given.network.graph[node].operator {
             Operator::Population { .. } => Time::Tick,
             _other if tiling.firings[node.index()] > 1.0 => Time::Tick,
@@ -354,10 +362,12 @@ fn times(given: Given, tiling: &Tiling) -> BTreeMap<NodeId, Time> {
 /// A tick is too short for its work.
 fn too_short(given: Given, step: f64, needed: f64, devices: Option<NodeId>) -> Diagnostic {
     let graph = &given.network.graph;
-    let node = devices.or_else(|| {
-        graph.node_indices().find(|&node| matches!(graph[node].operator, Operator::Population { .. }))
-    });
-    let message = format!("a tick of {step:.3e} s is too short: its work and spikes take {needed:.3e} s on chip `{}`", given.chip.name);
+    let node = devices
+        .or_else(|| graph.node_indices().find(|&node| matches!(graph[node].operator, Operator::Population { .. })));
+    let message = format!(
+        "a tick of {step:.3e} s is too short: its work and spikes take {needed:.3e} s on chip `{}`",
+        given.chip.name
+    );
     let why = match devices {
         Some(_) => "devices do not wait",
         None => "the chip's ticks are fixed",

@@ -15,7 +15,11 @@ pub fn print(mapped: &Mapped) -> String {
             let of = &circuit.parts[part.0];
             let (name, (first, last)) = (&network.graph[of.node].name, of.elements);
             let (start, end) = (1e9 * (work.start + start), 1e9 * (work.start + end));
-            let _ = writeln!(text, "  {start:10.1} .. {end:10.1} ns  part {}: {name}[{first}..{last}] {:?}", part.0, of.role);
+            let _ = writeln!(
+                text,
+                "  {start:10.1} .. {end:10.1} ns  part {}: {name}[{first}..{last}] {:?}",
+                part.0, of.role
+            );
         }
     }
     for transfer in &timetable.transfers {

@@ -131,7 +131,11 @@ impl<'a> Checker<'a> {
         let latency = ends.chain(arrivals).fold(ticks, f64::max);
         let told = mapped.timetable.latency;
         // With ticks, what comes after them ends later than they do.
-        let wrong = if mapped.timetable.tick.is_some() { told < latency - self.close } else { (told - latency).abs() > self.close };
+        let wrong = if mapped.timetable.tick.is_some() {
+            told < latency - self.close
+        } else {
+            (told - latency).abs() > self.close
+        };
         if wrong {
             self.fault(format!("the latency is told as {told:e} s, the last end is at {latency:e} s"));
         }
@@ -220,7 +224,11 @@ impl<'a> Checker<'a> {
                 Role::Array { block, .. } if operand == 0 => self.mapped.tiling.blocks[block].inputs,
                 Role::Array { .. } | Role::Line { .. } | Role::Adder { .. } => return None,
                 Role::Unit { .. } | Role::Neurons | Role::Coder | Role::Devices => {
-                    if len == whole { part.elements } else { (0, len) }
+                    if len == whole {
+                        part.elements
+                    } else {
+                        (0, len)
+                    }
                 }
             };
             Some((range, End::Part(PartId(index))))
@@ -281,7 +289,11 @@ impl<'a> Checker<'a> {
             let sent: Vec<&Transfer> = nets.iter().filter_map(|net| self.sent.get(net).copied()).collect();
             let moved: usize = sent.iter().map(|transfer| mapped.circuit.nets[transfer.net].values).sum();
             if !analog && !together && moved < count {
-                self.fault(format!("{count} values of `{}` are needed by `{}`, {moved} are sent", name(from), name(to)));
+                self.fault(format!(
+                    "{count} values of `{}` are needed by `{}`, {moved} are sent",
+                    name(from),
+                    name(to)
+                ));
             }
             for transfer in sent {
                 let begins = transfer.links.iter().map(|link| link.2).chain(transfer.port.map(|port| port.0));
@@ -291,7 +303,9 @@ impl<'a> Checker<'a> {
                 let reaches = core(to).is_none_or(|core| {
                     transfer.links.iter().any(|link| link.1 == core) || (from == End::Host && core == 0)
                 });
-                let by_port = (from != End::Host && to != End::Host) || transfer.port.is_some() || mapped.chip.host.time_per_bit == 0.0;
+                let by_port = (from != End::Host && to != End::Host)
+                    || transfer.port.is_some()
+                    || mapped.chip.host.time_per_bit == 0.0;
                 if !reaches || !by_port {
                     self.fault(format!("values of `{}` do not get to `{}`", name(from), name(to)));
                 }
@@ -374,14 +388,21 @@ impl<'a> Checker<'a> {
                 let of = &mapped.circuit.parts[part.0];
                 let kind = &mapped.chip.core_kinds[mapped.chip.cores[work.core]];
                 let (name, count, taken) = match of.role {
-                    Role::Array { .. } => (format!("tile {:?} of core {}", mapped.placement.tiles[part.0], work.core), 1, 1),
+                    Role::Array { .. } => {
+                        (format!("tile {:?} of core {}", mapped.placement.tiles[part.0], work.core), 1, 1)
+                    }
                     Role::Line { unit, .. } | Role::Unit { unit } | Role::Adder { unit, .. } => {
                         let unit_kind = &mapped.chip.unit_kinds[unit];
                         if unit_kind.from != Domain::Bits || unit_kind.to != Domain::Bits {
                             continue;
                         }
-                        let count: usize = kind.units.iter().filter(|(of, _)| *of == unit).map(|(_, count)| count).sum();
-                        (format!("{} of core {}", unit_kind.name, work.core), count.max(1), of.len().clamp(1, count.max(1)))
+                        let count: usize =
+                            kind.units.iter().filter(|(of, _)| *of == unit).map(|(_, count)| count).sum();
+                        (
+                            format!("{} of core {}", unit_kind.name, work.core),
+                            count.max(1),
+                            of.len().clamp(1, count.max(1)),
+                        )
                     }
                     Role::Neurons => (format!("neurons of core {}", work.core), 1, 0),
                     Role::Coder | Role::Devices => continue,
@@ -396,12 +417,17 @@ impl<'a> Checker<'a> {
                 entry.1.push((start, end, 1));
             }
             if let Some((start, end)) = transfer.port {
-                uses.entry((recurs, String::from("the host's port"))).or_insert((1, Vec::new())).1.push((start, end, 1));
+                uses.entry((recurs, String::from("the host's port")))
+                    .or_insert((1, Vec::new()))
+                    .1
+                    .push((start, end, 1));
             }
         }
         for ((recurs, name), (count, spans)) in uses {
             let period = if recurs { table.tick.unwrap_or(0.0) } else { table.interval };
-            if most(&spans.iter().map(|&(a, b, n)| (a, b, n as f64)).collect::<Vec<_>>(), period, self.close) > count as f64 + 1e-6 {
+            if most(&spans.iter().map(|&(a, b, n)| (a, b, n as f64)).collect::<Vec<_>>(), period, self.close)
+                > count as f64 + 1e-6
+            {
                 self.fault(format!("{name} is used by more than there are at once"));
             }
         }

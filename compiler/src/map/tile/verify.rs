@@ -4,8 +4,8 @@
 //! every output fed by several blocks has exactly one merge that adds just these; no more arrays of a kind than the chip has;
 //! on the ideal chip there are no blocks.
 
-use crate::forms::network::{Edge, Operator};
 use crate::forms::mapped::Given;
+use crate::forms::network::{Edge, Operator};
 use crate::forms::tiling::Tiling;
 use petgraph::visit::EdgeRef;
 
