@@ -108,8 +108,7 @@ impl Closing<'_, '_> {
             && let ExprKind::Name(name) = &target.kind
             && !OUTPUTS.contains(&name.as_str())
         {
-            let scope = self.scope.clone();
-            match self.closer.close(&scope, self.file, value) {
+            match self.closer.close(&self.scope, self.file, value) {
                 Some(term) => drop(self.scope.names.insert(name.clone(), term)),
                 None => drop(self.scope.failed.insert(name.clone())),
             }

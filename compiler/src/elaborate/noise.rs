@@ -26,8 +26,7 @@ impl Closing<'_, '_> {
 
     /// An equation's right side: what moves the state, and what its noise is multiplied by.
     pub(super) fn right_side(&mut self, ast: &Ast, dimension: Dimension) -> Option<(Expr, Option<Expr>)> {
-        let scope = self.scope.clone();
-        let right = self.closer.close_as(&scope, self.file, ast, dimension.over(Dimension::TIME))?.expr;
+        let right = self.closer.close_as(&self.scope, self.file, ast, dimension.over(Dimension::TIME))?.expr;
         if is_random(&right) {
             let message =
                 "a random number in an equation has no meaning: how often it is drawn depends on the integrator";
