@@ -13,7 +13,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("nmc-runtime", &["nmc-program"]),
     ("nmc-host", &["nmc-grammar", "nmc-compiler", "nmc-program", "nmc-runtime"]),
     ("nmc", &["nmc-grammar", "nmc-stdlib", "nmc-compiler", "nmc-program", "nmc-runtime", "nmc-host"]),
-    ("nmc-tests", &["nmc-compiler", "nmc-program", "nmc-runtime", "nmc-host"]),
+    ("nmc-tests", &["nmc-grammar", "nmc-compiler", "nmc-program", "nmc-runtime", "nmc-host"]),
 ];
 const LONGEST_FILE: usize = 600;
 const VAGUE_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "core", "manager", "misc"];

@@ -1,5 +1,6 @@
 //! Text to `Program`. Pure: no files, no clock, no randomness, no machine code; what it needs from outside comes through [`files::Files`].
 
+mod algebra;
 pub mod analyse;
 pub mod build;
 pub mod check;

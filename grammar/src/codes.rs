@@ -106,6 +106,10 @@ codes! {
     E0452 "synapse-state-not-linear"
     E0453 "method-does-not-fit"
     E0454 "delay-without-bound"
+    E0455 "random-in-an-equation"
+    E0456 "noise-misplaced"
+    W0457 "interval-between-steps"
+    E0458 "not-a-spike-time"
     // E05 devices and chips
     E0501 "unknown-field"
     E0502 "missing-field"
@@ -141,6 +145,7 @@ codes! {
     E0705 "features-depend"
     E0706 "not-a-number"
     E0707 "too-much-memory"
+    E0708 "too-many-spikes"
     // E09 files and the command line
     E0901 "file-not-found"
     E0902 "unreadable-data"

@@ -9,11 +9,12 @@ use crate::energy::{self, Counts};
 use crate::interpreter::{Computable, Interpreter};
 use crate::jit::Jit;
 use crate::jit::product::Product;
-use crate::lanes::{Lanes, Moment, Shared, fit_readouts, prepare};
+use crate::lanes::{Lanes, Moment, Shared, fit_readouts};
 use crate::matrix;
 use crate::memory;
 use crate::metrics;
-use crate::record::{self, SampleRecord};
+use crate::record::{self, Broken, SampleRecord};
+use crate::start::prepare;
 use crate::state::{Buffer, Kernels};
 use crate::{EngineKind, Results, RunError, RunOptions};
 
@@ -119,12 +120,14 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         } else {
             self.series(phase)
         };
-        if let Some((sample, name)) = records.iter().enumerate().find_map(|(i, r)| Some((i, r.broken.as_ref()?))) {
-            return Err(RunError {
-                code: "E0706",
-                message: format!("{name} is no longer a number (NaN) after sample {sample}"),
-                help: Some(String::from("use a smaller time step, or check the equations for a division by zero")),
-            });
+        if let Some((sample, broken)) = records.iter().enumerate().find_map(|(i, r)| Some((i, r.broken.as_ref()?))) {
+            return Err(useless(broken, sample));
+        }
+        let shared = program.arrays.iter().zip(&self.main.buffers).filter(|(array, _)| !array.per_lane);
+        if let Some(broken) =
+            shared.filter_map(|(array, buffer)| record::fault(&array.name, &buffer.data, false)).next()
+        {
+            return Err(useless(&broken, phase.samples.saturating_sub(1)));
         }
         let outputs = record::outputs(&records);
         if !phase.fits.is_empty() {
@@ -232,6 +235,28 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         results.energy_j = energy::energy(program, &self.counts);
         results.failures = metrics::failures(program, &[results.known(program)]);
     }
+}
+
+/// Why results cannot be used.
+fn useless(broken: &Broken, sample: usize) -> RunError {
+    let (code, message, help) = match broken {
+        Broken::NotANumber(name) => (
+            "E0706",
+            format!("{name} is no longer a number (NaN) after sample {sample}"),
+            "use a smaller time step, or check the equations for a division by zero",
+        ),
+        Broken::Infinite(name) => (
+            "E0706",
+            format!("{name} is infinite after sample {sample}"),
+            "use a smaller time step, or check the equations for a division by zero",
+        ),
+        Broken::Flooded(name) => (
+            "E0708",
+            format!("an element of {name} would spike more than 10,000 times in one step"),
+            "lower its rate, or use a smaller time step",
+        ),
+    };
+    RunError { code, message, help: Some(String::from(help)) }
 }
 
 /// The engine asked for; where machine code cannot be made, the interpreter, and a note of why.

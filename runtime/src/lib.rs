@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod random;
 pub mod record;
 pub mod spikes;
+pub mod start;
 pub mod state;
 
 use nmc_program::{ComponentKind, Program};

@@ -16,7 +16,8 @@ pub fn evaluate(expr: &Expr, inputs: &[f64], states: &[f64]) -> f64 {
             | Symbol::TargetIndex
             | Symbol::Index
             | Symbol::Time
-            | Symbol::TimeStep,
+            | Symbol::TimeStep
+            | Symbol::Noise,
         ) => 0.0,
         Expr::Call(function, args) => {
             // No function takes more than three operands.

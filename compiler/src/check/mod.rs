@@ -9,6 +9,7 @@ mod fields;
 mod header;
 mod names;
 mod outcome;
+mod pairs;
 mod placement;
 mod reference;
 mod structure;
@@ -37,6 +38,7 @@ const RULES: &[fn(&mut Checker, &Block)] = &[
     placement::check,
     types::check,
     names::check,
+    pairs::check,
     fields::check,
     condition::check,
     equations::check,

@@ -17,6 +17,7 @@ mod interface;
 mod layer;
 mod literal;
 mod measure;
+mod noise;
 mod operand;
 mod population;
 mod present;

@@ -15,7 +15,8 @@ use super::data::Data;
 use crate::files::DataFile;
 use crate::forms::network::{Logical, NodeId, Operator};
 use crate::forms::plan::{InputData, Phase, PhaseKind};
-use crate::quantity::Dimension;
+use crate::quantity::{Dimension, Quantity};
+use crate::units::show;
 
 /// A file named on the command line.
 struct Given {
@@ -212,9 +213,6 @@ impl Elaborator<'_> {
         let len: usize = shape.iter().product();
         let first = array.shape.first().copied().unwrap_or(1);
         let each: usize = array.shape.iter().skip(1).product();
-        if phase.kind == PhaseKind::Run && array.len() == len {
-            return Some(1);
-        }
         if each != len || first == 0 {
             let message = format!("`{}` is {:?}, but {what}", array.name, array.shape);
             let wrong = Diagnostic::new(Code::E0308, message, span, "does not fit");
@@ -265,19 +263,33 @@ impl Elaborator<'_> {
                 return None;
             }
         };
+        let dimension = times.dimension;
         let (neurons, times) = (self.loaded(&neurons, elements.value.span)?, self.loaded(&times, moments.value.span)?);
         let len = self.network.graph[node].len() as f64;
         let mut spikes = Vec::with_capacity(times.data.len());
         for index in 0..times.data.len() {
-            let (neuron, tick) = (neurons.data.get(index), (times.data.get(index) * in_steps).round());
-            if !(neuron >= 0.0 && neuron < len && neuron.fract() == 0.0 && (0.0..4e9).contains(&tick)) {
-                let message = format!("spike {index} comes from neuron {neuron} at step {tick}");
-                self.error(
-                    Code::E0309,
-                    message,
-                    value.span,
-                    format!("neurons 0 to {} and steps from 0 exist", len - 1.0),
-                );
+            let (neuron, moment) = (neurons.data.get(index), times.data.get(index) * in_steps);
+            if !(neuron >= 0.0 && neuron < len && neuron.fract() == 0.0) {
+                let message = format!("spike {index} comes from neuron {neuron}");
+                let label = format!("neurons 0 to {} exist", len - 1.0);
+                self.error(Code::E0309, message, elements.value.span, label);
+                return None;
+            }
+            let tick = moment.round();
+            // Times told in seconds, or kept in single precision, are whole steps but for rounding.
+            let whole = (moment - tick).abs() <= 1e-3_f64.max(1e-7 * tick);
+            let whole = if dimension == Dimension::TIME { whole } else { moment == tick };
+            if !((0.0..4e9).contains(&tick) && whole) {
+                let shown = match dimension {
+                    Dimension::NONE => format!("step {moment}"),
+                    _ => show(Quantity { si: times.data.get(index), dimension }),
+                };
+                let message = format!("spike {index} comes at {shown}, which is no step of the run");
+                let label =
+                    format!("steps are 0, 1, 2, …, {} long", show(Quantity { si: step, dimension: Dimension::TIME }));
+                let wrong = Diagnostic::new(Code::E0458, message, moments.value.span, label);
+                let help = "round the times to whole steps, or set a `step` of which they are multiples";
+                self.closer.diagnostics.push(wrong.with_help(help));
                 return None;
             }
             spikes.push((tick as i64, neuron as i64));

@@ -1,10 +1,9 @@
 //! `Mapped` to `Program`: flat arrays, kernels, matrices, events and their order.
 //!
-//! Populations and their equations: `population`, `integrate` · connections: `synapses` (where each state lives),
+//! Populations and their equations: `population`, `integrate`, `step` · connections: `synapses` (where each state lives),
 //! `connection`, `event`, `trace`, `decoder` · operators between presentations: `frame`, `dense`, `chain` · cells of arrays: `cells` · what an
 //! experiment does and measures: `phases` · what it costs: `costs`.
 
-mod algebra;
 mod cells;
 mod chain;
 mod connection;
@@ -21,6 +20,7 @@ mod phases;
 mod polynomial;
 mod population;
 mod propagator;
+mod step;
 mod synapses;
 #[cfg(test)]
 mod tests;
@@ -35,6 +35,7 @@ use nmc_program::{
     SenseRange, Tensor,
 };
 
+use crate::algebra;
 use crate::forms::chip::Chip;
 use crate::forms::mapped::Mapped;
 use crate::forms::network::{Network, NodeId};

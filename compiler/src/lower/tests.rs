@@ -24,7 +24,7 @@ fn call(function: Function, args: &[Expr]) -> Expr {
 }
 
 fn state(name: &str, initial: f64, derivative: Option<Expr>) -> State {
-    State { name: name.into(), dimension: Dimension::NONE, initial: n(initial), derivative, bounds: None }
+    State { name: name.into(), dimension: Dimension::NONE, initial: n(initial), derivative, noise: None, bounds: None }
 }
 
 fn decay(index: usize, tau: f64) -> Option<Expr> {

@@ -27,6 +27,8 @@ pub struct Closing<'c, 'a> {
 impl Closing<'_, '_> {
     /// Adds a block used with these arguments, which have been closed in the scope of their user.
     pub fn block(&mut self, block: &Block, args: Vec<(&Param, Term)>) -> Option<()> {
+        let noise = Term { expr: Expr::Symbol(Symbol::Noise), dimension: Dimension::NOISE };
+        self.scope.names.insert(String::from("xi"), noise);
         for (param, term) in args {
             let term = if is_random(&term.expr) { self.hidden(&param.name.text, term) } else { term };
             self.scope.names.insert(param.name.text.clone(), term);
@@ -47,7 +49,7 @@ impl Closing<'_, '_> {
     }
 
     fn state(&mut self, name: &str, dimension: Dimension, initial: Expr) -> Term {
-        let state = State { name: name.to_string(), dimension, initial, derivative: None, bounds: None };
+        let state = State { name: name.to_string(), dimension, initial, derivative: None, noise: None, bounds: None };
         self.dynamics.states.push(state);
         let symbol = Symbol::State(self.dynamics.states.len() - 1);
         Term { expr: Expr::Symbol(symbol), dimension }
@@ -72,22 +74,26 @@ impl Closing<'_, '_> {
                 Term { expr: Expr::Symbol(Symbol::Input(self.dynamics.inputs.len() - 1)), dimension }
             } else {
                 let initial = if let StmtKind::State { initial: Some(initial), .. } = &stmt.kind {
-                    self.closer.close_as(&self.scope, self.file, initial, dimension)
+                    self.close_as(initial, dimension)
                 } else {
                     None
                 };
-                self.state(&name.text, dimension, initial.map_or(Expr::Number(0.0), |term| term.expr))
+                self.state(&name.text, dimension, initial.unwrap_or(Expr::Number(0.0)))
             };
             self.scope.names.insert(name.text.clone(), term);
         }
     }
 
+    /// Closes an expression that is not the right side of an equation: there is no noise in it.
     fn close(&mut self, ast: &Ast) -> Option<Term> {
-        self.closer.close(&self.scope, self.file, ast)
+        let term = self.closer.close(&self.scope, self.file, ast)?;
+        self.quiet(ast, &term.expr).then_some(term)
     }
 
+    /// Likewise.
     fn close_as(&mut self, ast: &Ast, dimension: Dimension) -> Option<Expr> {
-        self.closer.close_as(&self.scope, self.file, ast, dimension).map(|term| term.expr)
+        let term = self.closer.close_as(&self.scope, self.file, ast, dimension)?;
+        self.quiet(ast, &term.expr).then_some(term.expr)
     }
 
     fn alias(&mut self, stmt: &Stmt) {
@@ -95,7 +101,7 @@ impl Closing<'_, '_> {
             && let ExprKind::Name(name) = &target.kind
             && !OUTPUTS.contains(&name.as_str())
         {
-            match self.close(value) {
+            match self.closer.close(&self.scope, self.file, value) {
                 Some(term) => drop(self.scope.names.insert(name.clone(), term)),
                 None => drop(self.scope.failed.insert(name.clone())),
             }
@@ -106,8 +112,9 @@ impl Closing<'_, '_> {
         match &stmt.kind {
             StmtKind::Derivative { name, value } => {
                 let Some((index, dimension)) = self.known_state(name) else { return };
-                if let Some(derivative) = self.close_as(value, dimension.over(Dimension::TIME)) {
-                    self.dynamics.states[index].derivative = Some(derivative);
+                if let Some((derivative, noise)) = self.right_side(value, dimension) {
+                    let state = &mut self.dynamics.states[index];
+                    (state.derivative, state.noise) = (Some(derivative), noise);
                 }
             }
             StmtKind::Trace { name, tau, on, .. } => {

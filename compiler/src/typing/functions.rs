@@ -88,7 +88,11 @@ impl Closer<'_> {
                 vec![call(Function::Maximum, vec![exprs[0].clone(), exprs[1].clone()]), exprs[2].clone()],
             ),
             "sqrt" => {
-                dimension = dimension.power(0.5).unwrap_or_default();
+                let Some(root) = dimension.power(0.5) else {
+                    let message = format!("the root of {} is no quantity", dimension_name(dimension));
+                    return self.report(Diagnostic::new(Code::E0321, message, spans[0], "of this"));
+                };
+                dimension = root;
                 call(Function::SquareRoot, exprs)
             }
             // `pulse`, `sign`: of a condition, or of anything.

@@ -67,7 +67,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 3;
+    pub const FORMAT: u32 = 4;
 }
 
 /// Width of numbers.

@@ -38,7 +38,7 @@ impl Elaborator<'_> {
             noise: self.number(&fields, "noise", Dimension::NONE, 0.0)?,
             gain_error: self.number(&fields, "gain_error", Dimension::NONE, 0.0)?,
             offset_lsb: self.number(&fields, "offset", Dimension::NONE, 0.0)?,
-            droop: self.number(&fields, "droop", Dimension([0, 0, -1, 0, 0]), 0.0)?,
+            droop: self.number(&fields, "droop", Dimension::FREQUENCY, 0.0)?,
             static_power: self.number(&fields, "static_power", POWER, 0.0)?,
         })
     }

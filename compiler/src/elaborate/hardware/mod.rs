@@ -19,9 +19,9 @@ use crate::forms::model::DefId;
 use crate::quantity::{Dimension, Quantity};
 use crate::units::show;
 
-const ENERGY: Dimension = Dimension([1, 2, -2, 0, 0]);
-const POWER: Dimension = Dimension([1, 2, -3, 0, 0]);
-const AREA: Dimension = Dimension([0, 2, 0, 0, 0]);
+const ENERGY: Dimension = Dimension::of([1, 2, -2, 0, 0]);
+const POWER: Dimension = Dimension::of([1, 2, -3, 0, 0]);
+const AREA: Dimension = Dimension::of([0, 2, 0, 0, 0]);
 /// The most cores a chip may have.
 const MOST_CORES: usize = 4_000_000;
 

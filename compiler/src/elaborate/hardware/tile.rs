@@ -8,7 +8,7 @@ use super::{AREA, ENERGY, Elaborator, Fields, domain, is_ideal, place};
 use crate::forms::chip::{Converter, Domain, Drive, Sense, TileKind, WeightScheme};
 use crate::quantity::Dimension;
 
-const RESISTANCE: Dimension = Dimension([1, 2, -3, -2, 0]);
+const RESISTANCE: Dimension = Dimension::of([1, 2, -3, -2, 0]);
 /// The longest row or column of an array.
 const LONGEST: usize = 1 << 20;
 

@@ -214,8 +214,10 @@ impl Checker<'_> {
             self.synapse_array(seconds, id, &user);
         }
         match &connection.on_pre {
-            Effect::Add { array, amount } => {
-                self.slice(*array, connection.target_start, connection.target_len, &user);
+            Effect::Add { array, amount, held } => {
+                for array in std::iter::once(array).chain(held) {
+                    self.slice(*array, connection.target_start, connection.target_len, &user);
+                }
                 if let Amount::Array(amounts) = amount {
                     self.synapse_array(*amounts, id, &user);
                 }
