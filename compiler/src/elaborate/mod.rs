@@ -17,7 +17,6 @@ mod interface;
 mod layer;
 mod literal;
 mod measure;
-mod noise;
 mod operand;
 mod population;
 mod present;

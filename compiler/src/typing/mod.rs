@@ -3,6 +3,7 @@
 pub mod blocks;
 pub mod closing;
 pub mod functions;
+mod noise;
 pub mod term;
 pub mod walk;
 

@@ -4,7 +4,7 @@ use nmc_grammar::ast::Expr as Ast;
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 
-use super::equations::Closing;
+use super::closing::Closing;
 use super::term::is_random;
 use crate::algebra::{linear, mentions};
 use crate::forms::equations::{Expr, Symbol};
