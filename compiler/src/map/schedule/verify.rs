@@ -301,7 +301,8 @@ impl<'a> Checker<'a> {
                 early |= same_time && made.is_some_and(|made| begin < made - self.close);
                 // It is there when its last flit has come over the link that ends in this core.
                 let over = transfer.links.iter().filter(|link| Some(link.1) == core(to)).map(|link| link.3);
-                let arrived = over.chain(transfer.port.filter(|_| core(to) == Some(0)).map(|port| port.1)).fold(0.0, f64::max);
+                let arrived =
+                    over.chain(transfer.port.filter(|_| core(to) == Some(0)).map(|port| port.1)).fold(0.0, f64::max);
                 early |= same_time && used.is_some_and(|used| used < arrived - self.close);
                 let reaches = core(to).is_none_or(|core| {
                     transfer.links.iter().any(|link| link.1 == core) || (from == End::Host && core == 0)
