@@ -87,15 +87,15 @@ fn crates_depend_only_as_drawn() {
     }
 }
 
-/// What stands before the mapping, each of it using only what stands before it.
+/// What stands before the mapping, each of it using only what stands before it; all but the first two are looked at.
 const FRONT: &[&str] =
-    &["quantity", "units", "files", "forms", "graph", "analyse", "resolve", "typing", "check", "elaborate"];
+    &["files", "forms", "quantity", "units", "algebra", "graph", "analyse", "resolve", "typing", "check", "elaborate"];
 
 #[test]
 fn the_front_of_the_compiler_has_no_circles() {
     let source = root().join("compiler/src");
     let mut faults = Vec::new();
-    for (rank, part) in FRONT.iter().enumerate().filter(|(_, part)| **part != "files") {
+    for (rank, part) in FRONT.iter().enumerate().skip(2) {
         let mut files = Vec::new();
         match source.join(part).is_dir() {
             true => rust_files(&source.join(part), &mut files),
