@@ -40,14 +40,14 @@ pub fn mapping(program: &Program, seconds: StageSeconds) -> Value {
         })).collect::<Vec<_>>(),
         "wires": layout.wires.iter().map(|wire| json!({
             "from": wire.from, "to": wire.to, "domain": wire.domain, "converter": wire.converter,
-            "reason": wire.reason, "count_per_sample": number(wire.count_per_sample),
+            "reason": wire.reason, "remedy": wire.remedy, "count_per_sample": number(wire.count_per_sample),
             "energy_j": number(wire.energy_j),
         })).collect::<Vec<_>>(),
         "conversions": counts,
         "objective": objective,
         "placement": {
             "cost": number(placement.cost), "lower_bound": number(placement.lower_bound),
-            "random_cost": number(placement.random_cost), "seconds": seconds.place,
+            "snake_cost": number(placement.snake_cost), "random_cost": number(placement.random_cost), "seconds": seconds.place,
         },
         "schedule": {
             "initiation_interval_s": number(schedule.initiation_interval_s),
@@ -64,6 +64,7 @@ pub fn mapping(program: &Program, seconds: StageSeconds) -> Value {
         },
         "energy_j": by_kind(&layout.energy_j),
         "area_mm2": by_kind(&layout.area_mm2),
+        "area_used_mm2": by_kind(&layout.area_used_mm2),
         "power_w": by_kind(&layout.power_w),
         "peripheral_share": {
             "area": number(peripheral_share(&layout.area_mm2)), "power": number(peripheral_share(&layout.power_w)),

@@ -31,7 +31,7 @@ pub struct Mapped {
     pub placement: Placement,
     pub timetable: Timetable,
     /// Every event that costs energy and every part that takes area.
-    pub costs: crate::cost::Table,
+    pub costs: super::costs::Table,
 }
 
 impl Mapped {

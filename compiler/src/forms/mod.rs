@@ -2,6 +2,7 @@
 
 pub mod chip;
 pub mod circuit;
+pub mod costs;
 pub mod decisions;
 pub mod equations;
 pub mod mapped;

@@ -46,7 +46,7 @@ fn experiment(program: &Program) -> String {
     let used = layout.cores.iter().filter(|core| core.utilisation > 0.0).count();
     let objective = &layout.objective;
     let figures = [
-        ("energy a sample (estimate)", si(total(&layout.energy_j), "J")),
+        ("energy a sample", si(total(&layout.energy_j), "J")),
         ("latency", si(layout.schedule.latency_s, "s")),
         ("a sample every", si(layout.schedule.initiation_interval_s, "s")),
         ("limited by", escape(&layout.schedule.bottleneck)),
@@ -96,7 +96,10 @@ fn wires(program: &Program) -> String {
             escape(&wire.to),
             escape(&wire.domain),
             escape(wire.converter.as_deref().unwrap_or("no converter")),
-            escape(&wire.reason),
+            escape(&match &wire.remedy {
+                Some(remedy) => format!("{}; would change that: {remedy}", wire.reason),
+                None => wire.reason.clone(),
+            }),
             digits(wire.count_per_sample),
             si(wire.energy_j, "J"),
         );

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use nmc_host::load::load;
-use nmc_host::{diagnostics, disk, report as host};
+use nmc_host::{activity, diagnostics, disk, report as host};
 
 use crate::settings::Settings;
 use crate::{Exit, render, terminal};
@@ -36,7 +36,7 @@ pub struct Report {
 
 /// Reports every experiment.
 pub fn report(report: &Report) -> Exit {
-    let loaded = match load(&report.file, &report.settings.settings()) {
+    let mut loaded = match load(&report.file, &report.settings.settings()) {
         Ok(loaded) => loaded,
         Err(failure) => {
             let exit = render::failure(&report.file, &failure);
@@ -48,6 +48,8 @@ pub fn report(report: &Report) -> Exit {
         }
     };
     render::diagnostics(&report.file, &loaded.model, &loaded.diagnostics);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    loaded.image.programs.iter_mut().for_each(|program| activity::measure(program, threads));
     let programs = &loaded.image.programs;
     let page = || html::page(&report.file.display().to_string(), programs);
     let picture = || {

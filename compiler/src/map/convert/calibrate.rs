@@ -21,7 +21,7 @@ use crate::graph::{operands, order};
 use crate::trial::Measured;
 
 /// Values kept of each sum to tell what rounding and clipping do to it.
-const KEPT: usize = 8192;
+const KEPT: usize = 4096;
 
 /// What was measured; a node in the part with time has no values.
 #[derive(Debug, Default)]

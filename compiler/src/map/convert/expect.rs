@@ -257,7 +257,7 @@ fn clipped_square(sigma: f64, g: f64, device: &Device) -> f64 {
         return 0.0;
     }
     // By the midpoint rule over eight standard deviations.
-    const STEPS: usize = 64;
+    const STEPS: usize = 24;
     let (mut sum, mut weight) = (0.0, 0.0);
     for step in 0..STEPS {
         let z = -4.0 + 8.0 * (step as f64 + 0.5) / STEPS as f64;
