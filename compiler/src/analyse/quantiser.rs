@@ -29,7 +29,10 @@ impl Quantiser {
 
     /// The level of a value.
     pub fn level(&self, value: f64) -> f64 {
-        self.step * (value / self.step).round_ties_even().clamp(self.low, self.high)
+        // Adding 1.5 x 2^52 leaves no bits for a fraction: the nearest whole number, without a call.
+        const SHIFT: f64 = 6_755_399_441_055_744.0;
+        let code = (value / self.step).clamp(self.low, self.high);
+        self.step * ((code + SHIFT) - SHIFT)
     }
 }
 

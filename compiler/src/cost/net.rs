@@ -44,6 +44,12 @@ pub fn route(chip: &Chip, from: usize, to: usize) -> Vec<(usize, usize)> {
     links
 }
 
+/// Hops between the cores of two ends.
+pub fn apart(chip: &Chip, cores: &[usize], a: End, b: End) -> usize {
+    let (a, b, width) = (core_of(cores, a), core_of(cores, b), chip.grid.0.max(1));
+    (a % width).abs_diff(b % width) + (a / width).abs_diff(b / width)
+}
+
 /// Whether a net passes the host's port.
 fn by_host(net: &Net) -> bool {
     net.from == End::Host || net.to.contains(&End::Host)

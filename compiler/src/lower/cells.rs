@@ -11,7 +11,6 @@ use super::kernel::{Builder, OWN};
 use crate::cost;
 use crate::forms::chip::{Device, WeightScheme};
 use crate::forms::equations::Symbol;
-use crate::forms::network::Weights;
 
 impl Lowering<'_> {
     /// Puts a matrix on the cells of a block.
@@ -68,7 +67,7 @@ impl Lowering<'_> {
             g_max: device.g_max,
             levels: device.levels,
             scheme,
-            w_max: self.given_maximum(layer),
+            w_max: layer.most,
             conductance,
             read_sigma,
             read_voltage,
@@ -91,17 +90,6 @@ impl Lowering<'_> {
         }
         self.program.programming.push(Op::Fold { matrix });
         self.say_what_is_left_out(device, tile.wire_ohms, &tile.name);
-    }
-
-    /// The largest weight of a layer, which takes the whole range of its cells; none before it is fitted.
-    fn given_maximum(&self, layer: &Layer) -> Option<f64> {
-        match layer.weights {
-            Weights::Given(tensor) => {
-                let data = &self.program.tensors[tensor.index()].data;
-                Some((0..data.len()).map(|index| data.get(index).abs()).fold(0.0, f64::max))
-            }
-            Weights::Ridge { .. } => None,
-        }
     }
 
     fn say_what_is_left_out(&mut self, device: &Device, wire_ohms: f64, tile: &str) {

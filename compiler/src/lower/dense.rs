@@ -20,6 +20,8 @@ pub(super) struct Layer<'a> {
     pub weights: &'a Weights,
     pub how: OnTiles,
     pub tile: &'a TileKind,
+    /// The largest weight, which takes the whole range of its cells; none before weights are fitted.
+    pub most: Option<f64>,
 }
 
 /// A sum of products on its way to the layer's output, with the range it is sensed in.
@@ -41,7 +43,14 @@ impl Lowering<'_> {
             return ops;
         };
         let tile = &mapped.chip.tile_kinds[first.tile_kind];
-        let layer = Layer { node, weights, how, tile };
+        let most = match weights {
+            Weights::Given(tensor) => {
+                let data = &self.program.tensors[tensor.index()].data;
+                Some((0..data.len()).map(|index| data.get(index).abs()).fold(0.0, f64::max))
+            }
+            Weights::Ridge { .. } => None,
+        };
+        let layer = Layer { node, weights, how, tile, most };
         let mut columns: Vec<(usize, usize)> = blocks.iter().map(|(_, block)| block.outputs).collect();
         columns.sort_unstable();
         columns.dedup();

@@ -109,7 +109,7 @@ impl Lowering<'_> {
         let step = digits.bits.map_or(range.full, |bits| Quantiser::new(bits, range).step);
         let place = Access::Element { offset: to.start + outputs.0 };
         // What a code of 1 means as a weight.
-        let most = self.largest_weight(layer);
+        let most = layer.most.unwrap_or(1.0);
         let weight = if digits.offset { 2.0 * most / digits.most() } else { 1.0 };
         let mut start = Builder::default();
         let first = match (layer.how.bias, bias) {
@@ -193,17 +193,6 @@ impl Lowering<'_> {
             false => Range { full: self.block_range(index), unsigned: false },
         };
         chain::convert(b, value, converter, range)
-    }
-
-    /// The largest weight of a layer.
-    fn largest_weight(&self, layer: &Layer) -> f64 {
-        match layer.weights {
-            crate::forms::network::Weights::Given(tensor) => {
-                let data = &self.program.tensors[tensor.index()].data;
-                (0..data.len()).map(|index| data.get(index).abs()).fold(0.0, f64::max)
-            }
-            crate::forms::network::Weights::Ridge { .. } => 1.0,
-        }
     }
 
     /// A matrix of ones: the sum of the inputs at every output.

@@ -4,6 +4,7 @@
 //! The full range of a sum is the clipping level with the least mean squared error of rounding and clipping together, at the
 //! lowest resolution the tile can be sensed with; of every other signal it is the largest magnitude seen.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use nmc_program::{Tensor, TensorData};
@@ -21,7 +22,7 @@ use crate::graph::{operands, order};
 use crate::trial::Measured;
 
 /// Values kept of each sum to tell what rounding and clipping do to it.
-const KEPT: usize = 4096;
+const KEPT: usize = 1024;
 
 /// What was measured; a node in the part with time has no values.
 #[derive(Debug, Default)]
@@ -41,6 +42,9 @@ pub struct Calibration {
     pub power: BTreeMap<NodeId, f64>,
     /// Largest magnitude of each layer's weights.
     pub weight_maxima: BTreeMap<NodeId, f64>,
+    /// What was found of a block's reads (by pulses or not, in so many bits) and of a layer's cells: every alternative asks again.
+    pub(super) conducted: RefCell<BTreeMap<(usize, bool, u32), f64>>,
+    pub(super) cell_errors: RefCell<BTreeMap<NodeId, f64>>,
 }
 
 /// Measures; what moves in time is as a trial run `measured` it. Without calibration data ranges come from weights alone.

@@ -1,5 +1,7 @@
 //! What calibration lets expect: the energy of events and the error of cells and converters, before anything runs.
 
+use nmc_program::TensorData;
+
 use super::calibrate::{Calibration, floats, rounding};
 use crate::analyse::evaluate::evaluate;
 use crate::analyse::quantiser::{Quantiser, variance};
@@ -47,7 +49,13 @@ impl Calibration {
                 let squared = tile.read_voltage.powi(2) * seconds * part.firings * event.energy;
                 match bias {
                     true => squared * bias_rows as f64 * of.width() as f64 * self.typical(given, of),
-                    false => squared * self.conducted(given, of, pulses, read.reads),
+                    false => {
+                        let key = (block, pulses, read.reads as u32);
+                        let known = self.conducted.borrow().get(&key).copied();
+                        let conducted = known.unwrap_or_else(|| self.conducted(given, of, pulses, read.reads));
+                        self.conducted.borrow_mut().insert(key, conducted);
+                        squared * conducted
+                    }
                 }
             }
         }
@@ -94,14 +102,14 @@ impl Calibration {
         let tile = &chip.tile_kinds[block.tile_kind];
         let device = &chip.devices[tile.device];
         let span = device.g_max - device.g_min;
-        let (Some(weights), Some(&most)) = (weights(given, block.layer), self.weight_maxima.get(&block.layer)) else {
+        let (Some(weights), Some(&most)) = (tensor(given, block.layer), self.weight_maxima.get(&block.layer)) else {
             return vec![self.typical(given, block) * block.width() as f64; block.rows()];
         };
         let width = weights.len() / given.network.graph[block.layer].len().max(1);
         let of = |row: usize| {
             let mut siemens = block.extra_columns as f64 * (device.g_min + 0.5 * span);
             for output in block.outputs.0..block.outputs.1 {
-                let share = f64::from(weights[output * width + row]) / most.max(f64::MIN_POSITIVE);
+                let share = weights.get(output * width + row) / most.max(f64::MIN_POSITIVE);
                 siemens += match tile.weights {
                     WeightScheme::Differential => 2.0 * device.g_min + span * share.abs().min(1.0),
                     WeightScheme::Reference => device.g_min + span * 0.5 * (1.0 + share.clamp(-1.0, 1.0)),
@@ -183,8 +191,10 @@ impl Calibration {
             WeightScheme::Reference | WeightScheme::Offset => 2.0 * most / span,
         };
         let error = |share: f64| weight_error(device, tile.weights, share) * scale * scale;
-        let of_cells = match weights(given, layer) {
+        let known = self.cell_errors.borrow().get(&layer).copied();
+        let of_cells = known.unwrap_or_else(|| match tensor(given, layer) {
             Some(weights) => {
+                let weights = floats(weights, weights.len());
                 let mut table: Vec<Option<f64>> = vec![None; 513];
                 let mut sum = 0.0;
                 for (index, &weight) in weights.iter().enumerate() {
@@ -198,7 +208,8 @@ impl Calibration {
                 sum / outputs
             }
             None => squares.iter().sum::<f64>() * error(TYPICAL),
-        };
+        });
+        self.cell_errors.borrow_mut().insert(layer, of_cells);
         let rows = match how.bias {
             crate::forms::decisions::Bias::Rows(rows) => rows as f64,
             crate::forms::decisions::Bias::None | crate::forms::decisions::Bias::Digital(_) => 0.0,
@@ -220,11 +231,9 @@ impl Calibration {
 }
 
 /// The weights of a layer, [outputs, inputs]; none before they are fitted.
-fn weights(given: Given, layer: NodeId) -> Option<Vec<f32>> {
+fn tensor<'a>(given: Given<'a>, layer: NodeId) -> Option<&'a TensorData> {
     match &given.network.graph[layer].operator {
-        Operator::Dense { weights: Weights::Given(id), .. } => {
-            given.tensors.get(id.index()).map(|tensor| floats(&tensor.data, tensor.data.len()))
-        }
+        Operator::Dense { weights: Weights::Given(id), .. } => given.tensors.get(id.index()).map(|tensor| &tensor.data),
         _other => None,
     }
 }

@@ -17,7 +17,7 @@ mod verify;
 
 pub use alternatives::digital_adder;
 pub use print::print;
-pub use search::{Fit, Misfit};
+pub use search::Misfit;
 pub use verify::verify;
 
 use nmc_grammar::diagnostic::Diagnostic;
@@ -31,6 +31,7 @@ use crate::forms::network::Logical;
 use crate::forms::placement::Placement;
 use crate::forms::plan::{Objective, Pinned};
 use crate::forms::tiling::Tiling;
+use crate::map::place::place;
 use crate::trial::Measured;
 use problem::{Choices, Demand, fans};
 use search::{Design, Failed, search};
@@ -42,12 +43,11 @@ pub struct Converted {
     pub placement: Placement,
 }
 
-/// Decides; none, with the reason in `diagnostics`, when the chip or the limits leave no way. `fit` finds places on a chip.
+/// Decides; none, with the reason in `diagnostics`, when the chip or the limits leave no way.
 pub fn convert(
     given: Given,
     tiling: &Tiling,
     measured: &Measured,
-    fit: &dyn Fn(Given, &Decisions, &Circuit) -> Result<Placement, Box<Misfit>>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Converted> {
     if given.chip.ideal {
@@ -71,7 +71,7 @@ pub fn convert(
     if wanted.is_some() && tolerance.is_none() {
         diagnostics.push(faults::unmeasured(given));
     }
-    let here = |decisions: &Decisions, circuit: &Circuit| fit(given, decisions, circuit);
+    let here = |circuit: &Circuit| place(given, tiling, circuit);
     let best = match search(&choices, &base, error, &here) {
         Ok(best) => best,
         Err(Failed::NoWay) => {
@@ -88,14 +88,16 @@ pub fn convert(
             return None;
         }
     };
-    let everywhere = search(&choices, &Demand { everywhere: true, ..Demand::plain() }, None, &here).ok();
+    // Circuits that are alike lie alike.
+    let again = |circuit: &Circuit| if *circuit == best.circuit { Ok(best.placement.clone()) } else { here(circuit) };
+    let everywhere = search(&choices, &Demand { everywhere: true, ..Demand::plain() }, None, &again).ok();
     let value = |design: &Design| value(&choices, design);
     let reached = value(&best);
     let greedy = choices.greedy(&base).and_then(|choice| {
         // What greedy wants may fit no core; then it has to convert, too.
         let decisions = describe::decisions(&choices, &choice, &base);
         let circuit = crate::map::circuit::build(given, tiling, &decisions);
-        let placement = here(&decisions, &circuit).ok()?;
+        let placement = again(&circuit).ok()?;
         let (cost, error) = choices.value(&choice, &base)?;
         let assignment = problem::Assignment { choice, cost, error, solution: best.assignment.solution.clone() };
         Some(value(&Design { assignment, decisions, circuit, placement, bound: 0.0 }))
@@ -124,7 +126,7 @@ pub fn convert(
         let reason = describe::reason(&choices, &decisions, &decisions.wires[index], other);
         decisions.wires[index].reason = reason;
     }
-    remedy::remedies(&choices, &base, error, fit, &mut decisions);
+    remedy::remedies(&choices, &base, error, &mut decisions);
     let decisions = Decisions { objective: outcome, pin_costs, conversions, ..decisions };
     Some(Converted { decisions, circuit: best.circuit, placement: best.placement })
 }

@@ -3,7 +3,8 @@
 use super::alternatives::has_line;
 use super::domains::word;
 use super::problem::{Choices, Demand};
-use super::search::{Misfit, search};
+use super::search::search;
+use crate::map::place::fits;
 use crate::forms::chip::{Chip, Domain, UnitKind};
 use crate::forms::circuit::{Circuit, Role};
 use crate::forms::decisions::{Decisions, Implementation, OnTiles, Summing, Wire};
@@ -24,10 +25,8 @@ struct Change {
     words: Words,
 }
 
-type Fit<'a> = dyn Fn(Given, &Decisions, &Circuit) -> Result<Placement, Box<Misfit>> + 'a;
-
 /// Tells for each wire between two operators of the chip that is converted what would leave it analog.
-pub fn remedies(choices: &Choices, base: &Demand, error: Option<f64>, fit: &Fit, decisions: &mut Decisions) {
+pub fn remedies(choices: &Choices, base: &Demand, error: Option<f64>, decisions: &mut Decisions) {
     let network = choices.given.network;
     let inner = |wire: &Wire| {
         let outside = |node: NodeId| match network.graph[node].operator {
@@ -63,7 +62,8 @@ pub fn remedies(choices: &Choices, base: &Demand, error: Option<f64>, fit: &Fit,
     for change in changes(choices, error) {
         let given = Given { chip: &change.chip, ..choices.given };
         let changed = super::choices(given, choices.tiling, choices.found);
-        let here = |decisions: &Decisions, circuit: &Circuit| fit(given, decisions, circuit);
+        // Where things would lie does not matter, only that they could.
+        let here = |circuit: &Circuit| fits(given, choices.tiling, circuit).map(|()| Placement::default());
         let Ok(design) = search(&changed, base, change.error, &here) else { continue };
         let free: Vec<usize> = (decisions.wires.iter().enumerate())
             .filter(|(index, wire)| {

@@ -23,7 +23,7 @@ pub struct Misfit {
 }
 
 /// Finds a place for every part of a circuit.
-pub type Fit<'a> = dyn Fn(&Decisions, &Circuit) -> Result<Placement, Box<Misfit>> + 'a;
+pub type Fit<'a> = dyn Fn(&Circuit) -> Result<Placement, Box<Misfit>> + 'a;
 
 /// A design that fits.
 pub struct Design {
@@ -75,7 +75,7 @@ pub fn search(choices: &Choices, base: &Demand, error: Option<f64>, fit: &Fit) -
         let (assignment, bound, demand) = open.swap_remove(best);
         let decisions = describe::decisions(choices, &assignment.choice, &demand);
         let circuit = crate::map::circuit::build(choices.given, choices.tiling, &decisions);
-        match fit(&decisions, &circuit) {
+        match fit(&circuit) {
             Ok(placement) => return Ok(Design { assignment, decisions, circuit, placement, bound }),
             Err(found) => {
                 for cuts in cuts(&demand.cuts, &decisions, &circuit, &found.parts) {

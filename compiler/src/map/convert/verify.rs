@@ -114,17 +114,21 @@ fn check_circuit(given: Given, tiling: &Tiling, decisions: &Decisions, circuit: 
     let (graph, chip) = (&given.network.graph, given.chip);
     let mut counted = 0.0;
     let mut blocks = vec![0_usize; tiling.blocks.len()];
+    let mut arriving = vec![0_usize; circuit.parts.len()];
+    for net in circuit.nets.iter().filter(|net| net.domain != Domain::Spikes) {
+        for end in &net.to {
+            if let End::Part(part) = end {
+                arriving[part.0] += net.values;
+            }
+        }
+    }
     for (index, part) in circuit.parts.iter().enumerate() {
         let how: Option<OnTiles> = decisions.on_tiles(part.node);
         let inside = how.map(|how| cost::array_conversions(chip, tiling, part, how)).unwrap_or_default();
         for (id, number) in cost::conversions(part, &inside) {
             counted += if chip.converters[id].is_ideal() { 0.0 } else { number };
         }
-        let arrives = |net: &crate::forms::circuit::Net| {
-            net.to.iter().any(|end| *end == End::Part(crate::forms::circuit::PartId(index)))
-        };
-        let values: usize =
-            circuit.nets.iter().filter(|net| arrives(net) && net.domain != Domain::Spikes).map(|net| net.values).sum();
+        let values = arriving[index];
         let name = &graph[part.node].name;
         match part.role {
             Role::Array { block, .. } => {

@@ -1,5 +1,7 @@
 //! Islands: parts that analog wires bind to one core; what they need of it, and what it has.
 
+use std::collections::BTreeMap;
+
 use crate::forms::chip::{Chip, CoreKind, Domain};
 use crate::forms::circuit::{Circuit, End, PartId, Role};
 use crate::forms::mapped::Given;
@@ -48,11 +50,10 @@ pub fn resources(chip: &Chip, network: &Network) -> Vec<Resource> {
 }
 
 /// What a kind of core has of each resource.
-pub fn room(chip: &Chip, core: &CoreKind, resources: &[Resource]) -> Vec<f64> {
+pub fn room(core: &CoreKind, resources: &[Resource]) -> Vec<f64> {
     let count = |list: &[(usize, usize)], kind: usize| -> f64 {
         list.iter().filter(|(of, _)| *of == kind).map(|(_, count)| *count as f64).sum()
     };
-    let _ = chip;
     let each = resources.iter().map(|resource| match resource {
         Resource::Tiles(kind) => count(&core.tiles, *kind),
         Resource::Unit(kind) => count(&core.units, *kind),
@@ -107,64 +108,69 @@ pub fn islands(chip: &Chip, circuit: &Circuit) -> Vec<Vec<PartId>> {
             parent[a.max(b)] = a.min(b);
         }
     }
-    let mut islands: std::collections::BTreeMap<usize, Vec<PartId>> = std::collections::BTreeMap::new();
+    let mut islands: BTreeMap<usize, Vec<PartId>> = BTreeMap::new();
     for part in 0..circuit.parts.len() {
         islands.entry(root(&mut parent, part)).or_default().push(PartId(part));
     }
     islands.into_values().collect()
 }
 
-/// What an island needs of its core.
+/// What each of so many islands needs of its core; `of_part` is the island of each part.
 pub fn needs(
     given: Given,
     tiling: &Tiling,
     circuit: &Circuit,
-    island: &[PartId],
+    of_part: &[usize],
+    islands: usize,
     resources: &[Resource],
-) -> Vec<(usize, f64)> {
-    let mut needs = vec![0.0; resources.len()];
-    let at = |resource: &Resource| resources.iter().position(|known| known == resource);
-    let mut add = |resource: Resource, amount: f64| {
-        if let Some(at) = at(&resource) {
-            needs[at] += amount;
+) -> Vec<Vec<(usize, f64)>> {
+    let mut needs: Vec<BTreeMap<usize, f64>> = vec![BTreeMap::new(); islands];
+    let mut add = |island: usize, resource: Resource, amount: f64| {
+        if let Some(at) = resources.iter().position(|known| *known == resource) {
+            *needs[island].entry(at).or_insert(0.0) += amount;
         }
     };
-    for id in island {
-        let part = &circuit.parts[id.0];
-        let digital = |unit: usize| {
-            let kind = &given.chip.unit_kinds[unit];
-            kind.from == Domain::Bits && kind.to == Domain::Bits
-        };
+    let digital = |unit: usize| {
+        let kind = &given.chip.unit_kinds[unit];
+        kind.from == Domain::Bits && kind.to == Domain::Bits
+    };
+    for (part, &island) in circuit.parts.iter().zip(of_part) {
         match part.role {
-            Role::Array { block, .. } => add(Resource::Tiles(tiling.blocks[block].tile_kind), 1.0),
+            Role::Array { block, .. } => add(island, Resource::Tiles(tiling.blocks[block].tile_kind), 1.0),
             Role::Line { unit, .. } | Role::Unit { unit } if !digital(unit) => {
-                add(Resource::Unit(unit), part.len() as f64);
+                add(island, Resource::Unit(unit), part.len() as f64);
             }
-            Role::Line { unit, .. } | Role::Unit { unit } | Role::Adder { unit, .. } => add(Resource::Logic(unit), 1.0),
+            Role::Line { unit, .. } | Role::Unit { unit } | Role::Adder { unit, .. } => {
+                add(island, Resource::Logic(unit), 1.0);
+            }
             Role::Neurons => {
-                add(Resource::Neurons, part.len() as f64);
-                add(Resource::Synapses, synapses_each(given.network, part.node) * part.len() as f64);
+                add(island, Resource::Neurons, part.len() as f64);
+                add(island, Resource::Synapses, synapses_each(given.network, part.node) * part.len() as f64);
             }
             Role::Devices => {
                 if let Operator::Population { dynamics, .. } = &given.network.graph[part.node].operator {
-                    add(Resource::Cells(dynamics.name.clone()), part.len() as f64);
+                    add(island, Resource::Cells(dynamics.name.clone()), part.len() as f64);
                 }
             }
             Role::Coder => {}
         }
     }
-    let inside = |end: &End| matches!(end, End::Part(part) if island.contains(part));
     for net in &circuit.nets {
-        if !net.to.iter().any(inside) {
-            continue;
-        }
-        match net.domain {
-            // The words of one presentation wait until they are used.
-            Domain::Bits => add(Resource::Buffer, net.values as f64 * net.bits),
-            Domain::Spikes => {}
-            domain if inside(&net.from) => add(Resource::Line(domain), 1.0),
-            _over_a_link => {}
+        let mut reached: Vec<usize> = (net.to.iter())
+            .filter_map(|end| if let End::Part(part) = end { Some(of_part[part.0]) } else { None })
+            .collect();
+        reached.sort_unstable();
+        reached.dedup();
+        let from = if let End::Part(part) = net.from { Some(of_part[part.0]) } else { None };
+        for island in reached {
+            match net.domain {
+                // The words of one presentation wait until they are used.
+                Domain::Bits => add(island, Resource::Buffer, net.values as f64 * net.bits),
+                Domain::Spikes => {}
+                domain if from == Some(island) => add(island, Resource::Line(domain), 1.0),
+                _over_a_link => {}
+            }
         }
     }
-    needs.into_iter().enumerate().filter(|(_, amount)| *amount > 0.0).collect()
+    needs.into_iter().map(|needs| needs.into_iter().filter(|(_, amount)| *amount > 0.0).collect()).collect()
 }

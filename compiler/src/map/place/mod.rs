@@ -12,7 +12,6 @@ pub use verify::verify;
 
 use crate::forms::chip::Domain;
 use crate::forms::circuit::{Circuit, End, PartId, Role};
-use crate::forms::decisions::Decisions;
 use crate::forms::mapped::Given;
 use crate::forms::placement::Placement;
 use crate::forms::plan::Pinned;
@@ -24,71 +23,18 @@ use solve::{Failure, Net, Part, Problem};
 const LINKED: f64 = 1e9;
 
 /// Places a circuit; the parts that cannot lie together, with the reason, when something does not fit.
-pub fn place(
-    given: Given,
-    tiling: &Tiling,
-    _decisions: &Decisions,
-    circuit: &Circuit,
-) -> Result<Placement, Box<Misfit>> {
+pub fn place(given: Given, tiling: &Tiling, circuit: &Circuit) -> Result<Placement, Box<Misfit>> {
     let chip = given.chip;
     if chip.ideal {
         return Ok(Placement::default());
     }
-    let islands = islands(chip, circuit);
-    let resources = resources(chip, given.network);
-    let rooms: Vec<Vec<f64>> = chip.core_kinds.iter().map(|kind| room(chip, kind, &resources)).collect();
-    let mut needed = Vec::new();
-    for island in &islands {
-        let needs = needs(given, tiling, circuit, island, &resources);
-        let fits = |kind: &usize| needs.iter().all(|&(resource, amount)| amount <= rooms[*kind][resource]);
-        if !chip.cores.iter().any(fits) {
-            return Err(misfit::island(given, circuit, island, &resources, &rooms, &needs));
-        }
-        needed.push(needs);
-    }
-    let mut of_part = vec![0; circuit.parts.len()];
-    for (index, island) in islands.iter().enumerate() {
-        island.iter().for_each(|part| of_part[part.0] = index);
-    }
-    let mut parts = Vec::new();
-    for (island, needs) in islands.iter().zip(&needed) {
-        parts.push(Part { needs: needs.clone(), fixed: pinned(given, circuit, island)? });
-    }
-    let end = |end: &End| match end {
-        End::Host => solve::End::Host,
-        End::Part(part) => solve::End::Part(of_part[part.0]),
+    let asked = Asked::new(given, tiling, circuit)?;
+    let solved = solve::solve(&asked.problem).map_err(|failure| asked.misfit(given, circuit, &failure))?;
+    let core_of: Vec<usize> = asked.of_part.iter().map(|&island| solved.core[island]).collect();
+    let far = |net: &&crate::forms::circuit::Net| {
+        net.is_analog() && net.to.iter().any(|&to| crate::cost::apart(chip, &core_of, net.from, to) > 1)
     };
-    let nets = circuit.nets.iter().map(|net| Net {
-        from: end(&net.from),
-        to: net.to.iter().map(end).collect(),
-        bits: match net.domain {
-            Domain::Bits => net.bits_per_sample(),
-            Domain::Spikes => net.bits_per_sample() * crate::cost::SPIKE_SHARE,
-            Domain::Voltage | Domain::Current | Domain::Charge | Domain::Pulse | Domain::Light => LINKED,
-        },
-    });
-    let nets = nets.filter(|net| net.to.iter().any(|to| *to != net.from)).collect();
-    let cores = chip.cores.clone();
-    let problem = Problem { grid: chip.grid, cores, room: rooms, parts, nets, port: 0 };
-    let solved = match solve::solve(&problem) {
-        Ok(solved) => solved,
-        Err(failure) => {
-            // The largest island is the one to be cut.
-            let part = match failure {
-                Failure::DoesNotFit { part, .. }
-                | Failure::PinDoesNotFit { part, .. }
-                | Failure::NotPacked { part, .. } => Some(part).filter(|&part| islands[part].len() > 1),
-                Failure::TooLittle { .. } | Failure::Senseless(_) => None,
-            };
-            let largest = (0..islands.len()).max_by_key(|&index| islands[index].len()).unwrap_or(0);
-            let island = islands.get(part.unwrap_or(largest)).map_or(&[][..], Vec::as_slice);
-            return Err(misfit::chip(given, circuit, island, &resources, &problem));
-        }
-    };
-    let core_of: Vec<usize> = of_part.iter().map(|&island| solved.core[island]).collect();
-    let far =
-        circuit.nets.iter().find(|net| net.is_analog() && crate::cost::links(chip, &core_of, net).len() > net.to.len());
-    if let Some(net) = far {
+    if let Some(net) = circuit.nets.iter().find(far) {
         return Err(misfit::apart(given, net));
     }
     let tiles = tiles(given, tiling, circuit, &core_of);
@@ -100,6 +46,76 @@ pub fn place(
         snake_cost: solved.snake_cost,
         random_cost: solved.random_cost,
     })
+}
+
+/// Whether a circuit finds room on a chip, wherever that may be.
+pub fn fits(given: Given, tiling: &Tiling, circuit: &Circuit) -> Result<(), Box<Misfit>> {
+    if given.chip.ideal {
+        return Ok(());
+    }
+    let asked = Asked::new(given, tiling, circuit)?;
+    solve::fits(&asked.problem).map_err(|failure| asked.misfit(given, circuit, &failure))
+}
+
+/// What the solver is asked, and what its parts stand for.
+struct Asked {
+    problem: Problem,
+    islands: Vec<Vec<PartId>>,
+    resources: Vec<Resource>,
+    /// Island of each part of the circuit.
+    of_part: Vec<usize>,
+}
+
+impl Asked {
+    /// Fails where an island fits no kind of core, or pins contradict.
+    fn new(given: Given, tiling: &Tiling, circuit: &Circuit) -> Result<Self, Box<Misfit>> {
+        let chip = given.chip;
+        let islands = islands(chip, circuit);
+        let resources = resources(chip, given.network);
+        let rooms: Vec<Vec<f64>> = chip.core_kinds.iter().map(|kind| room(kind, &resources)).collect();
+        let mut of_part = vec![0; circuit.parts.len()];
+        for (index, island) in islands.iter().enumerate() {
+            island.iter().for_each(|part| of_part[part.0] = index);
+        }
+        let needed = needs(given, tiling, circuit, &of_part, islands.len(), &resources);
+        let mut parts = Vec::new();
+        for (island, needs) in islands.iter().zip(needed) {
+            let fits = |kind: &Vec<f64>| needs.iter().all(|&(resource, amount)| amount <= kind[resource]);
+            if !rooms.iter().any(fits) {
+                return Err(misfit::island(given, circuit, island, &resources, &rooms, &needs));
+            }
+            parts.push(Part { fixed: pinned(given, circuit, island)?, needs });
+        }
+        let end = |end: &End| match end {
+            End::Host => solve::End::Host,
+            End::Part(part) => solve::End::Part(of_part[part.0]),
+        };
+        let nets = circuit.nets.iter().map(|net| Net {
+            from: end(&net.from),
+            to: net.to.iter().map(end).collect(),
+            bits: match net.domain {
+                Domain::Bits => net.bits_per_sample(),
+                Domain::Spikes => net.bits_per_sample() * crate::cost::SPIKE_SHARE,
+                Domain::Voltage | Domain::Current | Domain::Charge | Domain::Pulse | Domain::Light => LINKED,
+            },
+        });
+        let nets = nets.filter(|net| net.to.iter().any(|to| *to != net.from)).collect();
+        let problem = Problem { grid: chip.grid, cores: chip.cores.clone(), room: rooms, parts, nets, port: 0 };
+        Ok(Asked { problem, islands, resources, of_part })
+    }
+
+    fn misfit(&self, given: Given, circuit: &Circuit, failure: &Failure) -> Box<Misfit> {
+        let part = match failure {
+            Failure::DoesNotFit { part, .. } | Failure::PinDoesNotFit { part, .. } | Failure::NotPacked { part, .. } => {
+                Some(*part).filter(|&part| self.islands[part].len() > 1)
+            }
+            Failure::TooLittle { .. } | Failure::Senseless(_) => None,
+        };
+        // The largest island is the one to be cut.
+        let largest = (0..self.islands.len()).max_by_key(|&index| self.islands[index].len()).unwrap_or(0);
+        let island = self.islands.get(part.unwrap_or(largest)).map_or(&[][..], Vec::as_slice);
+        misfit::chip(given, circuit, island, &self.resources, &self.problem)
+    }
 }
 
 /// The core that pins of an island's operators ask for.

@@ -78,6 +78,8 @@ struct Maker<'a> {
     /// Island of each part.
     of_part: Vec<usize>,
     times: BTreeMap<NodeId, Time>,
+    /// Bits that each part's digital outputs are.
+    written: Vec<f64>,
 }
 
 impl<'a> Maker<'a> {
@@ -94,7 +96,13 @@ impl<'a> Maker<'a> {
             island.iter().for_each(|part| of_part[part.0] = index);
         }
         let times = times(given, tiling);
-        Maker { given, tiling, decisions, circuit, placement, islands, of_part, times }
+        let mut written = vec![0.0; circuit.parts.len()];
+        for net in circuit.nets.iter().filter(|net| net.domain == Domain::Bits) {
+            if let End::Part(part) = net.from {
+                written[part.0] += net.values as f64 * net.bits;
+            }
+        }
+        Maker { given, tiling, decisions, circuit, placement, islands, of_part, times, written }
     }
 
     fn time_of(&self, island: &[PartId]) -> Time {
@@ -308,9 +316,7 @@ impl<'a> Maker<'a> {
 
     /// Bits that an island's digital outputs put into the buffer of its core.
     fn written(&self, island: &[PartId]) -> f64 {
-        let nets = self.circuit.nets.iter().filter(|net| net.domain == Domain::Bits);
-        let own = nets.filter(|net| matches!(net.from, End::Part(part) if island.contains(&part)));
-        own.map(|net| net.values as f64 * net.bits).sum()
+        island.iter().map(|part| self.written[part.0]).sum()
     }
 
     fn failed(&self, failure: &Failure) -> Diagnostic {

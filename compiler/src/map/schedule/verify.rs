@@ -46,6 +46,9 @@ struct Checker<'a> {
     /// The parts that give each node's output, in the order of elements.
     giving: BTreeMap<NodeId, Vec<((usize, usize), PartId)>>,
     sent: BTreeMap<usize, &'a Transfer>,
+    /// Nets by where they come from, parts by their operator.
+    from: BTreeMap<End, Vec<usize>>,
+    parts_of: BTreeMap<NodeId, Vec<usize>>,
 }
 
 impl<'a> Checker<'a> {
@@ -69,8 +72,16 @@ impl<'a> Checker<'a> {
             giving.entry(node).or_default().push((elements, part));
         }
         let sent = table.transfers.iter().map(|transfer| (transfer.net, transfer)).collect();
+        let mut from: BTreeMap<End, Vec<usize>> = BTreeMap::new();
+        for (index, net) in mapped.circuit.nets.iter().enumerate() {
+            from.entry(net.from).or_default().push(index);
+        }
+        let mut parts_of: BTreeMap<NodeId, Vec<usize>> = BTreeMap::new();
+        for (index, part) in mapped.circuit.parts.iter().enumerate() {
+            parts_of.entry(part.node).or_default().push(index);
+        }
         let close = CLOSE * table.latency.max(table.tick.unwrap_or(0.0)).max(table.interval);
-        Checker { mapped, faults: Vec::new(), work_of, close, giving, sent }
+        Checker { mapped, faults: Vec::new(), work_of, close, giving, sent, from, parts_of }
     }
 
     fn fault(&mut self, text: String) {
@@ -218,8 +229,9 @@ impl<'a> Checker<'a> {
     /// The parts of a node that need elements of an operand.
     fn needs(&self, node: NodeId, operand: usize, len: usize) -> Vec<((usize, usize), End)> {
         let whole = self.mapped.network.graph[node].len();
-        let parts = self.mapped.circuit.parts.iter().enumerate().filter(|(_, part)| part.node == node);
-        let each = parts.filter_map(|(index, part)| {
+        let ids = self.parts_of.get(&node).map_or(&[][..], Vec::as_slice);
+        let each = ids.iter().filter_map(|&index| {
+            let part = &self.mapped.circuit.parts[index];
             let range = match part.role {
                 Role::Array { block, .. } if operand == 0 => self.mapped.tiling.blocks[block].inputs,
                 Role::Array { .. } | Role::Line { .. } | Role::Adder { .. } => return None,
@@ -243,7 +255,8 @@ impl<'a> Checker<'a> {
             let adds = |other: &crate::forms::circuit::Part| {
                 other.node == part.node && other.elements == part.elements && !matches!(other.role, Role::Array { .. })
             };
-            let next = parts.iter().enumerate().skip(index + 1).find(|(_, other)| adds(other));
+            let after = self.parts_of.get(&part.node).into_iter().flatten().copied().filter(|&other| other > index);
+            let next = after.map(|other| (other, &parts[other])).find(|(_, other)| adds(other));
             let layer = matches!(part.role, Role::Array { .. } | Role::Line { .. } | Role::Adder { .. });
             if let Some((next, _)) = next.filter(|_| layer) {
                 self.flow(End::Part(PartId(index)), End::Part(PartId(next)), part.len());
@@ -281,10 +294,12 @@ impl<'a> Checker<'a> {
         if core(from).is_some() && core(from) == core(to) {
             early = same_time && made.zip(used).is_some_and(|(made, used)| used < made - self.close);
         } else {
-            let nets: Vec<usize> = (mapped.circuit.nets.iter().enumerate())
-                .filter(|(_, net)| net.from == from && net.to.contains(&to) && net.domain != Domain::Spikes)
-                .map(|(index, _)| index)
-                .collect();
+            let nets = self.from.get(&from).into_iter().flatten().copied();
+            let carries = |net: &usize| {
+                let net = &mapped.circuit.nets[*net];
+                net.to.contains(&to) && net.domain != Domain::Spikes
+            };
+            let nets: Vec<usize> = nets.filter(carries).collect();
             let analog = nets.iter().any(|&net| mapped.circuit.nets[net].is_analog());
             let sent: Vec<&Transfer> = nets.iter().filter_map(|net| self.sent.get(net).copied()).collect();
             let moved: usize = sent.iter().map(|transfer| mapped.circuit.nets[transfer.net].values).sum();

@@ -138,6 +138,12 @@ pub fn solve(problem: &Problem) -> Result<Placement, Failure> {
     Ok(placement(best, proved))
 }
 
+/// Whether all parts find room, wherever that may be.
+pub fn fits(problem: &Problem) -> Result<(), Failure> {
+    level::validate(problem)?;
+    fit::snake(&Level::new(problem)).map(drop)
+}
+
 /// Bits times links of the tree of x-first routes, summed over the nets; `core` has the core of every part.
 pub fn cost(problem: &Problem, core: &[usize]) -> f64 {
     let width = problem.grid.0.max(1);

@@ -7,9 +7,9 @@ use super::layout::Layout;
 const WORK: f64 = 3e7;
 const WORK_A_LEVEL: f64 = 7e6;
 /// Proposals for each part at most.
-const MOST: f64 = 1500.0;
+const MOST: f64 = 400.0;
 /// Proposals at least, where parts are few.
-const LEAST: f64 = 30_000.0;
+const LEAST: f64 = 10_000.0;
 /// Proposals from which the first temperature is estimated.
 const PROBES: usize = 300;
 
