@@ -246,7 +246,7 @@ impl Builder<'_> {
                 let bits = self.given.chip.converters[*converter].bits.map_or(WORD, f64::from);
                 // Digits of sliced weights and bits of serial inputs are shifted and added where they are converted.
                 let digits = crate::cost::part_reads(tile, how) * tile.slices as f64;
-                (Domain::Bits, bits + (digits - 1.0).max(0.0).min(WORD), part.len())
+                (Domain::Bits, bits + (digits - 1.0).clamp(0.0, WORD), part.len())
             }
             Some(Sense::Converter { converter, .. }) => (self.given.chip.converters[*converter].from, 0.0, part.len()),
             Some(Sense::Analog(domain)) => {

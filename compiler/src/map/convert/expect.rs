@@ -232,10 +232,8 @@ impl Calibration {
 
 /// The weights of a layer, [outputs, inputs]; none before they are fitted.
 fn tensor<'a>(given: Given<'a>, layer: NodeId) -> Option<&'a TensorData> {
-    match &given.network.graph[layer].operator {
-        Operator::Dense { weights: Weights::Given(id), .. } => given.tensors.get(id.index()).map(|tensor| &tensor.data),
-        _other => None,
-    }
+    let Operator::Dense { weights: Weights::Given(id), .. } = &given.network.graph[layer].operator else { return None };
+    given.tensors.get(id.index()).map(|tensor| &tensor.data)
 }
 
 /// Shares of the range that the cells of a weight (a share of the largest) hold.

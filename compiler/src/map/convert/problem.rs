@@ -151,7 +151,7 @@ impl Choices<'_> {
     }
 
     /// Converters at a consumer from bits to what it takes, what they cost, and buffers and the host's port for the bits; none: impossible.
-    fn from_bits(
+    fn bits_taken(
         &self,
         source: NodeId,
         width: f64,
@@ -248,7 +248,7 @@ impl Choices<'_> {
         if !set.contains(&Domain::Bits) {
             return f64::INFINITY;
         }
-        let found = self.from_bits(source, producer.width, consumer, demand);
+        let found = self.bits_taken(source, producer.width, consumer, demand);
         found.map_or(f64::INFINITY, |(_, paid, error)| self.weigh(demand, (paid, error)))
     }
 
@@ -394,7 +394,7 @@ impl Choices<'_> {
         if self.as_is(&leaving.set, (to, end)) {
             return Vec::new();
         }
-        self.from_bits(source, producer.width, (to, end), demand).map_or_else(Vec::new, |(takes, ..)| takes)
+        self.bits_taken(source, producer.width, (to, end), demand).map_or_else(Vec::new, |(takes, ..)| takes)
     }
 
     /// Objective and relative error of an assignment; none when converters are missing.
@@ -419,7 +419,7 @@ impl Choices<'_> {
             for to in distinct {
                 let end = &self.alternatives[self.index(to)][choice[self.index(to)]];
                 if !self.as_is(&leaving.set, (to, end)) {
-                    let (_, paid, added) = self.from_bits(source, producer.width, (to, end), demand)?;
+                    let (_, paid, added) = self.bits_taken(source, producer.width, (to, end), demand)?;
                     cost += paid;
                     error += added;
                 }

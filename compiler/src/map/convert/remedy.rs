@@ -4,13 +4,13 @@ use super::alternatives::has_line;
 use super::domains::word;
 use super::problem::{Choices, Demand};
 use super::search::search;
-use crate::map::place::fits;
 use crate::forms::chip::{Chip, Domain, UnitKind};
 use crate::forms::circuit::{Circuit, Role};
 use crate::forms::decisions::{Decisions, Implementation, OnTiles, Summing, Wire};
 use crate::forms::mapped::Given;
 use crate::forms::network::{NodeId, Operator};
 use crate::forms::placement::Placement;
+use crate::map::place::fits;
 
 /// Networks with more operators are not solved again for this.
 const MOST: usize = 64;
@@ -163,10 +163,7 @@ fn changes(choices: &Choices, error: Option<f64>) -> Vec<Change> {
 
 /// `current, voltage`
 fn lines_of(domain: Domain) -> String {
-    match domain {
-        Domain::Current => String::from("current"),
-        other => format!("{}, current", word(other)),
-    }
+    if domain == Domain::Current { String::from("current") } else { format!("{}, current", word(domain)) }
 }
 
 /// Arrays that would have to lie together: "the 4 partial sums of `hidden` …".

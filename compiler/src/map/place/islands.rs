@@ -167,8 +167,12 @@ pub fn needs(
                 // The words of one presentation wait until they are used.
                 Domain::Bits => add(island, Resource::Buffer, net.values as f64 * net.bits),
                 Domain::Spikes => {}
-                domain if from == Some(island) => add(island, Resource::Line(domain), 1.0),
-                _over_a_link => {}
+                Domain::Voltage | Domain::Current | Domain::Charge | Domain::Pulse | Domain::Light => {
+                    // Else it comes over a link.
+                    if from == Some(island) {
+                        add(island, Resource::Line(net.domain), 1.0);
+                    }
+                }
             }
         }
     }

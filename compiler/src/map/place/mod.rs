@@ -106,9 +106,9 @@ impl Asked {
 
     fn misfit(&self, given: Given, circuit: &Circuit, failure: &Failure) -> Box<Misfit> {
         let part = match failure {
-            Failure::DoesNotFit { part, .. } | Failure::PinDoesNotFit { part, .. } | Failure::NotPacked { part, .. } => {
-                Some(*part).filter(|&part| self.islands[part].len() > 1)
-            }
+            Failure::DoesNotFit { part, .. }
+            | Failure::PinDoesNotFit { part, .. }
+            | Failure::NotPacked { part, .. } => Some(*part).filter(|&part| self.islands[part].len() > 1),
             Failure::TooLittle { .. } | Failure::Senseless(_) => None,
         };
         // The largest island is the one to be cut.

@@ -117,7 +117,8 @@ pub fn verify(given: Given, tiling: &Tiling, circuit: &Circuit, placement: &Plac
                 let share = if net.domain == Domain::Spikes { crate::cost::SPIKE_SHARE } else { 1.0 };
                 cost += share * net.values as f64 * net.bits * net.firings * links.len() as f64;
             }
-            domain => {
+            Domain::Voltage | Domain::Current | Domain::Charge | Domain::Pulse | Domain::Light => {
+                let domain = net.domain;
                 let linked = chip.links.iter().any(|link| link.carries == domain);
                 for &to in &net.to {
                     let to = core_of(to);

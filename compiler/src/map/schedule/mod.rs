@@ -214,10 +214,9 @@ impl<'a> Maker<'a> {
             let waits = net.domain != Domain::Spikes;
             let local = after.clone();
             if !away.is_empty() {
-                let bits = match net.domain {
-                    Domain::Spikes => (net.values as f64 * cost::SPIKE_SHARE).ceil().max(1.0) * net.bits,
-                    _words => net.values as f64 * net.bits,
-                };
+                let values = net.values as f64;
+                let spikes = (values * cost::SPIKE_SHARE).ceil().max(1.0);
+                let bits = net.bits * if net.domain == Domain::Spikes { spikes } else { values };
                 let from = match net.from {
                     End::Host => solve::End::Host,
                     End::Part(_) => solve::End::Core(core(&net.from)),
@@ -354,11 +353,11 @@ fn times(given: Given, tiling: &Tiling) -> BTreeMap<NodeId, Time> {
     for node in order(given.network) {
         let after =
             operands(given.network, node).iter().any(|from| times.get(from).is_some_and(|time| *time != Time::Before));
-        let time = match &given.network.graph[node].operator {
-            Operator::Population { .. } => Time::Tick,
-            _other if tiling.firings[node.index()] > 1.0 => Time::Tick,
-            _other if after => Time::After,
-            _other => Time::Before,
+        let population = matches!(given.network.graph[node].operator, Operator::Population { .. });
+        let time = match (population || tiling.firings[node.index()] > 1.0, after) {
+            (true, _) => Time::Tick,
+            (false, true) => Time::After,
+            (false, false) => Time::Before,
         };
         times.insert(node, time);
     }

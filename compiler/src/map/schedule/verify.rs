@@ -37,6 +37,12 @@ pub fn verify(mapped: &Mapped) -> Vec<String> {
     checker.faults
 }
 
+/// Parts by their operator, with the elements they give.
+type Giving = BTreeMap<NodeId, Vec<((usize, usize), PartId)>>;
+
+/// How many there are of something, and from when to when so many of them are used.
+type Uses = (usize, Vec<(f64, f64, f64)>);
+
 struct Checker<'a> {
     mapped: &'a Mapped,
     faults: Vec<String>,
@@ -44,7 +50,7 @@ struct Checker<'a> {
     work_of: Vec<Option<usize>>,
     close: f64,
     /// The parts that give each node's output, in the order of elements.
-    giving: BTreeMap<NodeId, Vec<((usize, usize), PartId)>>,
+    giving: Giving,
     sent: BTreeMap<usize, &'a Transfer>,
     /// Nets by where they come from, parts by their operator.
     from: BTreeMap<End, Vec<usize>>,
@@ -67,7 +73,7 @@ impl<'a> Checker<'a> {
         for (index, part) in mapped.circuit.parts.iter().enumerate() {
             last.insert((part.node, part.elements), PartId(index));
         }
-        let mut giving: BTreeMap<NodeId, Vec<((usize, usize), PartId)>> = BTreeMap::new();
+        let mut giving = Giving::new();
         for ((node, elements), part) in last {
             giving.entry(node).or_default().push((elements, part));
         }
@@ -203,10 +209,8 @@ impl<'a> Checker<'a> {
         for node in network.graph.node_indices() {
             for (operand, source) in operands(network, node).into_iter().enumerate() {
                 let len = network.graph[source].len();
-                let needs: Vec<((usize, usize), End)> = match &network.graph[node].operator {
-                    Operator::Output => vec![((0, len), End::Host)],
-                    _other => self.needs(node, operand, len),
-                };
+                let outside = matches!(network.graph[node].operator, Operator::Output);
+                let needs = if outside { vec![((0, len), End::Host)] } else { self.needs(node, operand, len) };
                 for ((start, end), to) in needs {
                     for element in start..end {
                         match self.origin(source, element) {
@@ -400,7 +404,7 @@ impl<'a> Checker<'a> {
         let mapped = self.mapped;
         let table = &mapped.timetable;
         // Resource: how many there are; uses: begin, end, how many; the period they recur in.
-        let mut uses: BTreeMap<(bool, String), (usize, Vec<(f64, f64, usize)>)> = BTreeMap::new();
+        let mut uses: BTreeMap<(bool, String), Uses> = BTreeMap::new();
         for work in &table.works {
             let recurs = self.in_tick(work);
             for part in &work.parts {
@@ -426,27 +430,25 @@ impl<'a> Checker<'a> {
                     Role::Neurons => (format!("neurons of core {}", work.core), 1, 0),
                     Role::Coder | Role::Devices => continue,
                 };
-                uses.entry((recurs, name)).or_insert((count, Vec::new())).1.push((work.start, work.end, taken));
+                uses.entry((recurs, name)).or_insert((count, Vec::new())).1.push((work.start, work.end, taken as f64));
             }
         }
         for transfer in &table.transfers {
             let recurs = self.per_tick(transfer);
             for &(from, to, start, end) in &transfer.links {
                 let entry = uses.entry((recurs, format!("link {from} -> {to}"))).or_insert((1, Vec::new()));
-                entry.1.push((start, end, 1));
+                entry.1.push((start, end, 1.0));
             }
             if let Some((start, end)) = transfer.port {
                 uses.entry((recurs, String::from("the host's port")))
                     .or_insert((1, Vec::new()))
                     .1
-                    .push((start, end, 1));
+                    .push((start, end, 1.0));
             }
         }
         for ((recurs, name), (count, spans)) in uses {
             let period = if recurs { table.tick.unwrap_or(0.0) } else { table.interval };
-            if most(&spans.iter().map(|&(a, b, n)| (a, b, n as f64)).collect::<Vec<_>>(), period, self.close)
-                > count as f64 + 1e-6
-            {
+            if most(&spans, period, self.close) > count as f64 + 1e-6 {
                 self.fault(format!("{name} is used by more than there are at once"));
             }
         }
