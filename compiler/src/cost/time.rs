@@ -176,29 +176,43 @@ pub fn spans(
     spans.into_iter().zip(times).map(|(span, time)| span.unwrap_or((0.0, time))).collect()
 }
 
-/// How long the cells of an array conduct in one read. Pulses end by themselves. Where columns end in converters, rows are driven until
-/// all have had their turn, unless they are held. An analog output is driven until it is held, or until the work of its island ends.
+/// How long the cells of each array of an island conduct in one read, by block. Pulses end by themselves. Where columns end in
+/// converters, rows are driven until all have had their turn, unless they are held. An analog output is driven until it (or the sum it is
+/// part of) is held, or until the work of its island ends.
 pub fn driven(
     given: Given,
     tiling: &Tiling,
     decisions: &Decisions,
-    array: &Part,
-    span: (f64, f64),
-    island_end: f64,
-) -> f64 {
-    let (Role::Array { block, converts, .. }, Some(how)) = (array.role, decisions.on_tiles(array.node)) else {
-        return 0.0;
-    };
-    let block = &tiling.blocks[block];
-    let tile = &given.chip.tile_kinds[block.tile_kind];
-    let read = read(given.chip, tile, block, how, converts);
-    let by_pulse = pulses(given.chip, tile, how);
-    if converts || by_pulse {
-        return read.driven(by_pulse);
+    circuit: &Circuit,
+    island: &[PartId],
+    spans: &[(f64, f64)],
+) -> Vec<(usize, f64)> {
+    let end = spans.iter().map(|span| span.1).fold(0.0, f64::max);
+    let part = |id: &PartId| &circuit.parts[id.0];
+    let holds = |part: &Part| part.gives.iter().any(|&id| given.chip.converters[id].holds());
+    let mut all = Vec::new();
+    for (id, span) in island.iter().zip(spans) {
+        let array = part(id);
+        let (Role::Array { block, converts, .. }, Some(how)) = (array.role, decisions.on_tiles(array.node)) else {
+            continue;
+        };
+        let of = &tiling.blocks[block];
+        let tile = &given.chip.tile_kinds[of.tile_kind];
+        let read = read(given.chip, tile, of, how, converts);
+        let by_pulse = pulses(given.chip, tile, how);
+        let seconds = if converts || by_pulse {
+            read.driven(by_pulse)
+        } else {
+            let same = |other: &Part| other.node == array.node && other.elements == array.elements && holds(other);
+            let held = island.iter().zip(spans).filter(|(other, _)| same(part(other))).map(|(_, span)| span.1);
+            let until = held.fold(f64::INFINITY, f64::min).min(end);
+            let taken =
+                array.takes.iter().map(|(_, _, ids)| ids.iter().map(|&id| given.chip.converters[id].time).sum::<f64>());
+            (until - span.0 - taken.fold(0.0, f64::max) - read.drive).max(read.read)
+        };
+        all.push((block, seconds));
     }
-    let held = array.gives.iter().any(|&id| given.chip.converters[id].holds());
-    let end = if held { span.1 } else { island_end };
-    (end - span.0 - read.drive).max(read.read)
+    all
 }
 
 /// How long what a part gives is held until the work of its island ends; 0 where nothing holds it.

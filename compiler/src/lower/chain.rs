@@ -7,7 +7,6 @@ use super::{Lowering, Signal};
 use crate::analyse::quantiser::Quantiser;
 use crate::cost;
 use crate::forms::chip::Converter;
-use crate::forms::circuit::Role;
 use crate::forms::decisions::Range;
 use crate::forms::network::NodeId;
 
@@ -113,12 +112,10 @@ impl Lowering<'_> {
         let given = mapped.given(&[]);
         for work in &mapped.timetable.works {
             let end = work.spans.iter().map(|span| span.1).fold(0.0, f64::max);
+            let (tiling, decisions, circuit) = (&mapped.tiling, &mapped.decisions, &mapped.circuit);
+            self.driven.extend(cost::time::driven(given, tiling, decisions, circuit, &work.parts, &work.spans));
             for (id, &span) in work.parts.iter().zip(&work.spans) {
                 let part = &mapped.circuit.parts[id.0];
-                if let Role::Array { block, .. } = part.role {
-                    let seconds = cost::time::driven(given, &mapped.tiling, &mapped.decisions, part, span, end);
-                    self.driven.insert(block, seconds);
-                }
                 let held = cost::time::held(&mapped.chip, part, span, end);
                 let most = self.held.entry(part.node).or_insert(0.0);
                 *most = most.max(held);

@@ -242,11 +242,8 @@ impl Builder<'_> {
             Role::Adder { .. } | Role::Unit { .. } | Role::Neurons | Role::Coder | Role::Devices => true,
         };
         match tile.senses.get(how.sense) {
-            Some(Sense::Converter { converter, .. }) if converts => {
-                let bits = self.given.chip.converters[*converter].bits.map_or(WORD, f64::from);
-                // Digits of sliced weights and bits of serial inputs are shifted and added where they are converted.
-                let digits = crate::cost::part_reads(tile, how) * tile.slices as f64;
-                (Domain::Bits, bits + (digits - 1.0).clamp(0.0, WORD), part.len())
+            Some(Sense::Converter { .. }) if converts => {
+                (Domain::Bits, sum_bits(self.given.chip, tile, how), part.len())
             }
             Some(Sense::Converter { converter, .. }) => (self.given.chip.converters[*converter].from, 0.0, part.len()),
             Some(Sense::Analog(domain)) => {
@@ -406,6 +403,16 @@ impl Builder<'_> {
             }
         }
     }
+}
+
+/// Bits of a partial sum: digits of sliced weights and bits of serial inputs are shifted and added where they are converted.
+pub fn sum_bits(chip: &Chip, tile: &crate::forms::chip::TileKind, how: OnTiles) -> f64 {
+    let bits = match tile.senses.get(how.sense) {
+        Some(Sense::Converter { converter, .. }) => chip.converters[*converter].bits.map_or(WORD, f64::from),
+        Some(Sense::Analog(_)) | None => WORD,
+    };
+    let digits = crate::cost::part_reads(tile, how) * tile.slices as f64;
+    bits + (digits - 1.0).clamp(0.0, WORD)
 }
 
 /// Bits of a value that a node gives, where it gives bits.

@@ -29,6 +29,8 @@ pub struct Alternative {
     pub input_variance: f64,
     /// Whether everything within it is digital or converted: no sum is added on a line.
     pub converts: bool,
+    /// Watts that its cells burn while rows are driven, as long as nothing holds what they give; 0 where pulses end by themselves.
+    pub power: f64,
     /// Bits of a value it takes, and of one it gives, where these are bits.
     pub need: f64,
     pub width: f64,
@@ -45,6 +47,7 @@ impl Alternative {
             output_variance: 0.0,
             input_variance: 0.0,
             converts: true,
+            power: 0.0,
             need: f64::INFINITY,
             width: WORD,
         }
@@ -256,6 +259,14 @@ fn on_tiles(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, ho
     made.price = price(given, tiling, found, Some(how), &parts);
     made.output_variance = found.cell_variance(given, tiling, node, how);
     made.converts = !matches!(how.sum, Summing::Line(_));
+    let analog = blocks.iter().all(|_| !matches!(tile.senses[how.sense], Sense::Converter { .. }));
+    if (analog || !made.converts) && !cost::pulses(chip, tile, how) {
+        made.power = found.power(given, tiling, node, how);
+        // Rows are driven while sums are added on the line, and converted there.
+        let lines = parts.iter().filter(|part| matches!(part.role, Role::Line { .. }));
+        let times = lines.map(|part| cost::time::part(chip, tiling, Some(how), part, None));
+        made.price.energy += made.power * times.fold(0.0, f64::max);
+    }
     let source = operands(given.network, node).first().copied();
     let arriving = source.map_or(Range { full: 1.0, unsigned: false }, |source| found.range(source));
     let way_in = match &tile.inputs[how.drive] {
@@ -304,6 +315,17 @@ fn on_tiles(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, ho
         Bias::None => {}
         Bias::Digital(_) => name += ", bias added digitally",
         Bias::Rows(rows) => name += &format!(", bias in {rows} row{}", if rows == 1 { "" } else { "s" }),
+    }
+    if parts.iter().any(|part| matches!(part.role, Role::Adder { .. })) {
+        // Sums wait in the buffer until they are added.
+        let each = chip.core_kinds.iter().map(|core| core.buffer_energy).fold(f64::INFINITY, f64::min);
+        let arrays = parts.iter().filter(|part| match part.role {
+            Role::Array { converts, .. } | Role::Line { converts, .. } => converts,
+            Role::Adder { .. } | Role::Unit { .. } | Role::Neurons | Role::Coder | Role::Devices => false,
+        });
+        let bits = crate::map::circuit::sum_bits(chip, tile, how);
+        let written: f64 = arrays.map(|part| part.len() as f64 * part.firings * bits).sum();
+        made.price.energy += 2.0 * written * if each.is_finite() { each } else { 0.0 };
     }
     if let Sense::Converter { converter, .. } = &tile.senses[how.sense] {
         let terms = parts.iter().map(|part| if let Role::Adder { terms, .. } = part.role { terms } else { 1 }).max();

@@ -8,7 +8,7 @@ use crate::analyse::quantiser::{Quantiser, variance};
 use crate::cost::{self, Event, Often};
 use crate::forms::chip::{Converter, Device, WeightScheme};
 use crate::forms::circuit::{Part, Role};
-use crate::forms::decisions::{OnTiles, Range, Summing};
+use crate::forms::decisions::{Bias, OnTiles, Range, Summing};
 use crate::forms::equations::Expr;
 use crate::forms::mapped::Given;
 use crate::forms::network::{NodeId, Operator, Weights};
@@ -59,6 +59,25 @@ impl Calibration {
                 }
             }
         }
+    }
+
+    /// Watts (times firings a sample) that a layer's cells burn while its rows are driven.
+    pub fn power(&self, given: Given, tiling: &Tiling, layer: NodeId, how: OnTiles) -> f64 {
+        let mut watts = 0.0;
+        for (index, block) in tiling.of(layer) {
+            let tile = &given.chip.tile_kinds[block.tile_kind];
+            let known = self.conducted.borrow().get(&(index, false, 1)).copied();
+            let conducted = known.unwrap_or_else(|| self.conducted(given, block, false, 1.0));
+            self.conducted.borrow_mut().insert((index, false, 1), conducted);
+            let bias = match how.bias {
+                Bias::Rows(rows) => {
+                    rows.min(block.spare_rows) as f64 * block.width() as f64 * self.typical(given, block)
+                }
+                Bias::None | Bias::Digital(_) => 0.0,
+            };
+            watts += tile.read_voltage.powi(2) * (conducted + bias) * tiling.firings[layer.index()];
+        }
+        watts
     }
 
     /// Siemens of an output's cells in one row where nothing is known of them.
@@ -211,8 +230,8 @@ impl Calibration {
         });
         self.cell_errors.borrow_mut().insert(layer, of_cells);
         let rows = match how.bias {
-            crate::forms::decisions::Bias::Rows(rows) => rows as f64,
-            crate::forms::decisions::Bias::None | crate::forms::decisions::Bias::Digital(_) => 0.0,
+            Bias::Rows(rows) => rows as f64,
+            Bias::None | Bias::Digital(_) => 0.0,
         };
         of_cells + rows * full * full * error(TYPICAL)
     }

@@ -148,13 +148,16 @@ fn value(choices: &Choices, design: &Design) -> f64 {
     let mut joules = 0.0;
     for island in crate::map::place::islands(given.chip, &design.circuit) {
         let spans = cost::time::spans(given, choices.tiling, &design.decisions, &design.circuit, &island, None);
-        let end = spans.iter().map(|span| span.1).fold(0.0, f64::max);
-        for (id, span) in island.iter().zip(spans) {
+        let driven = cost::time::driven(given, choices.tiling, &design.decisions, &design.circuit, &island, &spans);
+        for id in &island {
             let part = &design.circuit.parts[id.0];
-            let driven = cost::time::driven(given, choices.tiling, &design.decisions, part, span, end);
+            let driven = driven.iter().find(
+                |(block, _)| matches!(part.role, crate::forms::circuit::Role::Array { block: of, .. } if of == *block),
+            );
+            let driven = driven.map(|(_, seconds)| *seconds);
             let how = design.decisions.on_tiles(part.node);
             for event in cost::events_of(given, choices.tiling, how, part, None) {
-                joules += choices.found.expected(given, choices.tiling, how, part, &event, Some(driven));
+                joules += choices.found.expected(given, choices.tiling, how, part, &event, driven);
             }
         }
     }

@@ -255,7 +255,16 @@ impl Choices<'_> {
     fn leave_cost(&self, source: NodeId, from: &Alternative, set: &[Domain], demand: &Demand) -> f64 {
         let Some(tree) = self.leave(source, from, set, demand) else { return f64::INFINITY };
         let values = self.given.network.graph[source].len() as f64;
-        tree.iter().map(|&id| self.weigh(demand, self.step(source, id, values))).sum()
+        let steps: f64 = tree.iter().map(|&id| self.weigh(demand, self.step(source, id, values))).sum();
+        steps + demand.weight * self.kept_driven(from, &tree)
+    }
+
+    /// Joules that an array burns while the converters at its output work; where nothing holds the value, at least that.
+    fn kept_driven(&self, from: &Alternative, tree: &[usize]) -> f64 {
+        if self.given.plan.objective != Objective::Energy {
+            return 0.0;
+        }
+        from.power * tree.iter().map(|&id| self.chip().converters[id].time).sum::<f64>()
     }
 
     /// What the host's port costs for an input: each value once, in as many bits as can be used.
@@ -414,6 +423,7 @@ impl Choices<'_> {
                 cost += paid;
                 error += added;
             }
+            cost += self.kept_driven(producer, &leaving.tree);
             let mut distinct: Vec<NodeId> = consumers.iter().map(|(to, _)| *to).collect();
             distinct.dedup();
             for to in distinct {
