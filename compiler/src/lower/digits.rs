@@ -189,10 +189,23 @@ impl Lowering<'_> {
         let converter = &self.chip.converters[*converter];
         let range = match digits.offset {
             true => Range { full: digit_range(block.rows(), digits.levels, converter.bits), unsigned: true },
-            // Whole weights, bit by bit: a bit is a step of the input.
-            false => Range { full: self.block_range(index), unsigned: false },
+            false => Range { full: self.bit_range(layer, block, index), unsigned: false },
         };
         chain::convert(b, value, converter, range)
+    }
+
+    /// Full range of a column of whole weights whose rows are driven by bits: all of one sign may be driven at once.
+    fn bit_range(&self, layer: &Layer, block: &Block, index: usize) -> f64 {
+        let crate::forms::network::Weights::Given(tensor) = layer.weights else { return self.block_range(index) };
+        let tensor = &self.program.tensors[tensor.index()];
+        let width = tensor.shape.last().copied().unwrap_or(0);
+        let sums = (block.outputs.0..block.outputs.1).map(|output| {
+            let row = (block.inputs.0..block.inputs.1).map(|input| tensor.data.get(output * width + input));
+            let (plus, minus) = row.fold((0.0, 0.0), |(plus, minus), w| (plus + w.max(0.0), minus + (-w).max(0.0)));
+            f64::max(plus, minus)
+        });
+        let most = sums.fold(0.0, f64::max);
+        if most > 0.0 { most } else { 1.0 }
     }
 
     /// A matrix of ones: the sum of the inputs at every output.

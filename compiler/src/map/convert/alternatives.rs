@@ -243,8 +243,9 @@ fn biases(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, digi
     let fitted = matches!(given.network.graph[node].operator, Operator::Dense { weights: Weights::Ridge { .. }, .. });
     let spare = tiling.of(node).map(|(_, block)| block.spare_rows).max().unwrap_or(0);
     let scheme = tiling.of(node).next().map(|(_, block)| given.chip.tile_kinds[block.tile_kind].weights);
-    if spare > 0 && !fitted && scheme != Some(WeightScheme::Offset) {
-        all.push(Bias::Rows(found.bias_rows(given, node).min(spare)));
+    let needed = found.bias_rows(given, node);
+    if needed <= spare && !fitted && scheme != Some(WeightScheme::Offset) {
+        all.push(Bias::Rows(needed));
     }
     all
 }
@@ -306,7 +307,7 @@ fn on_tiles(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, ho
         Summing::Single => {}
         Summing::Digital(_) => name += ", partial sums added digitally",
         Summing::Line(unit) => {
-            let range = blocks.iter().map(|(block, _)| found.sum_ranges[*block]).fold(0.0, f64::max);
+            let range = blocks.iter().map(|(block, _)| found.sums(tiling, *block, how).range).fold(0.0, f64::max);
             made.output_variance += (chip.unit_kinds[unit].noise * range).powi(2);
             name += &format!(", partial sums added by {}", chip.unit_kinds[unit].name);
         }

@@ -13,7 +13,7 @@ use crate::analyse::evaluate::{derivative, evaluate};
 use crate::analyse::quantiser::Quantiser;
 use crate::analyse::sign;
 use crate::forms::chip::Sense;
-use crate::forms::decisions::Range;
+use crate::forms::decisions::{Bias, OnTiles, Range, Summing};
 use crate::forms::equations::Expr;
 use crate::forms::mapped::Given;
 use crate::forms::network::{Network, NodeId, Operator, Weights};
@@ -33,11 +33,8 @@ pub struct Calibration {
     /// Variance at an output element for a variance of 1 at each element of the signal.
     pub gains: BTreeMap<NodeId, f64>,
     pub ranges: BTreeMap<NodeId, Range>,
-    /// Of each block's partial sums, and of the sum over its row blocks; with some of the values.
-    pub block_ranges: Vec<f64>,
-    pub sum_ranges: Vec<f64>,
-    pub block_values: Vec<Vec<f32>>,
-    pub sum_values: Vec<Vec<f32>>,
+    /// Of each block: what its columns give, by [`Calibration::sums`].
+    columns: BTreeMap<(usize, Columns), Sums>,
     /// Mean square of each layer's operand elements.
     pub power: BTreeMap<NodeId, f64>,
     /// Largest magnitude of each layer's weights.
@@ -47,17 +44,35 @@ pub struct Calibration {
     pub(super) cell_errors: RefCell<BTreeMap<NodeId, f64>>,
 }
 
+/// Whether columns hold the sum over all row blocks, and whether the bias is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Columns {
+    lines: bool,
+    biased: bool,
+}
+
+/// Full range of sums, and some of them.
+#[derive(Debug, Default)]
+pub struct Sums {
+    pub range: f64,
+    pub values: Vec<f32>,
+}
+
+impl Calibration {
+    /// What the columns of a block give where its layer is computed this way: of all blocks where they are added on lines, with the
+    /// bias where rows hold it.
+    pub fn sums(&self, tiling: &Tiling, block: usize, how: OnTiles) -> &Sums {
+        static NONE: Sums = Sums { range: 1.0, values: Vec::new() };
+        let lines = matches!(how.sum, Summing::Line(_));
+        let biased = matches!(how.bias, Bias::Rows(_)) && (lines || tiling.blocks[block].spare_rows > 0);
+        self.columns.get(&(block, Columns { lines, biased })).unwrap_or(&NONE)
+    }
+}
+
 /// Measures; what moves in time is as a trial run `measured` it. Without calibration data ranges come from weights alone.
 pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibration {
     let Given { network, tensors, .. } = given;
-    let blocks = tiling.blocks.len();
-    let mut found = Calibration {
-        block_ranges: vec![0.0; blocks],
-        sum_ranges: vec![0.0; blocks],
-        block_values: vec![Vec::new(); blocks],
-        sum_values: vec![Vec::new(); blocks],
-        ..Calibration::default()
-    };
+    let mut found = Calibration::default();
     let positive = sign::non_negative(given);
     let data: Vec<_> = given.plan.calibration.iter().filter_map(|id| tensors.get(id.index())).collect();
     let rows = |tensor: &&Tensor| tensor.shape.first().copied().unwrap_or(1);
@@ -100,9 +115,12 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
     }
     for (index, block) in tiling.blocks.iter().enumerate() {
         let whole = found.range(block.layer).full;
-        for ranges in [&mut found.block_ranges, &mut found.sum_ranges] {
-            if !(ranges[index] > 0.0 && ranges[index].is_finite()) {
-                ranges[index] = whole;
+        for lines in [false, true] {
+            for biased in [false, true] {
+                let sums = found.columns.entry((index, Columns { lines, biased })).or_default();
+                if !(sums.range > 0.0 && sums.range.is_finite()) {
+                    sums.range = whole;
+                }
             }
         }
     }
@@ -136,7 +154,7 @@ fn forward(given: Given, tiling: &Tiling, node: NodeId, found: &mut Calibration)
             };
             let input = from[0].clone();
             found.power.insert(node, mean_square(&input));
-            let sums = sums(given, tiling, node, &weights.data, &input, width(0), found);
+            let sums = sums(given, tiling, node, (&weights.data, bias.map(|bias| &bias.data)), &input, width(0), found);
             match bias {
                 Some(bias) => (0..samples * len).map(|i| sums[i] + bias.data.get(i % len) as f32).collect(),
                 None => sums,
@@ -174,7 +192,7 @@ fn sums(
     given: Given,
     tiling: &Tiling,
     layer: NodeId,
-    weights: &TensorData,
+    (weights, bias): (&TensorData, Option<&TensorData>),
     input: &[f32],
     width: usize,
     found: &mut Calibration,
@@ -185,9 +203,10 @@ fn sums(
     let mut total = vec![0.0; found.samples * len];
     let blocks: Vec<usize> = tiling.of(layer).map(|(index, _)| index).collect();
     let bits = lowest_bits(given, tiling, layer);
+    let samples = found.samples;
     let mut add = |inputs: (usize, usize), outputs: (usize, usize)| {
-        let mut partial = Vec::with_capacity(found.samples * (outputs.1 - outputs.0));
-        for sample in 0..found.samples {
+        let mut partial = Vec::with_capacity(samples * (outputs.1 - outputs.0));
+        for sample in 0..samples {
             let x = &input[sample * width + inputs.0..sample * width + inputs.1];
             for output in outputs.0..outputs.1 {
                 let sum = dot(&weights[output * width + inputs.0..output * width + inputs.1], x);
@@ -197,21 +216,28 @@ fn sums(
         }
         partial
     };
+    let keep = |index: usize, lines: bool, mut sums: Vec<f32>, found: &mut Calibration| {
+        let kept = |sums: &[f32]| Sums { range: clipping(sums, bits), values: some(sums) };
+        found.columns.insert((index, Columns { lines, biased: false }), kept(&sums));
+        if let Some(bias) = bias {
+            let (start, end) = tiling.blocks[index].outputs;
+            sums.iter_mut().enumerate().for_each(|(i, sum)| *sum += bias.get(start + i % (end - start)) as f32);
+            found.columns.insert((index, Columns { lines, biased: true }), kept(&sums));
+        }
+    };
     if blocks.is_empty() {
         add((0, width), (0, len));
     }
     for &index in &blocks {
         let block = &tiling.blocks[index];
         let partial = add(block.inputs, block.outputs);
-        found.block_ranges[index] = clipping(&partial, bits);
-        found.block_values[index] = some(&partial);
+        keep(index, false, partial, found);
     }
     for &index in &blocks {
         let outputs = tiling.blocks[index].outputs;
         let own: Vec<f32> =
             (0..found.samples).flat_map(|s| total[s * len + outputs.0..s * len + outputs.1].to_vec()).collect();
-        found.sum_ranges[index] = clipping(&own, bits);
-        found.sum_values[index] = some(&own);
+        keep(index, true, own, found);
     }
     total
 }

@@ -10,7 +10,7 @@ use super::problem::{Choices, Demand};
 use crate::cost;
 use crate::forms::chip::{Chip, Domain, Drive, Sense};
 use crate::forms::circuit::Circuit;
-use crate::forms::decisions::{Choice, Decisions, Implementation, OnTiles, Range, Summing, Wire};
+use crate::forms::decisions::{Choice, Decisions, Implementation, Range, Wire};
 use crate::forms::network::{NodeId, Operator};
 use crate::forms::plan::Pinned;
 use crate::forms::tiling::Tiling;
@@ -24,9 +24,12 @@ pub fn decisions(choices: &Choices, choice: &[usize], demand: &Demand) -> Decisi
     });
     let ranges = choices.nodes.iter().map(|&node| (node, range(choices, choice, node)));
     let block_ranges = choices.tiling.blocks.iter().enumerate().map(|(index, block)| {
-        let lines =
-            matches!(chosen(block.layer).implementation, Implementation::Tile(OnTiles { sum: Summing::Line(_), .. }));
-        if lines { choices.found.sum_ranges[index] } else { choices.found.block_ranges[index] }
+        match chosen(block.layer).implementation {
+            Implementation::Tile(how) => choices.found.sums(choices.tiling, index, how).range,
+            Implementation::Exact | Implementation::Unit(_) | Implementation::Core => {
+                choices.found.range(block.layer).full
+            }
+        }
     });
     Decisions {
         choices: each.collect(),

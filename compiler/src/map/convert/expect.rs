@@ -2,7 +2,7 @@
 
 use nmc_program::TensorData;
 
-use super::calibrate::{Calibration, floats, rounding};
+use super::calibrate::{Calibration, Sums, floats, rounding};
 use crate::analyse::evaluate::evaluate;
 use crate::analyse::quantiser::{Quantiser, variance};
 use crate::cost::{self, Event, Often};
@@ -146,7 +146,8 @@ impl Calibration {
         let Some(tensor) = given.tensors.get(bias.index()) else { return 1 };
         let largest = (0..tensor.data.len()).map(|i| tensor.data.get(i).abs()).fold(0.0, f64::max);
         let full = operands(given.network, layer).first().map_or(1.0, |source| self.range(*source).full);
-        let most = self.weight_maxima.get(&layer).copied().unwrap_or(0.0);
+        let most = weights(given, layer).map_or(0.0, |weights| weights.iter().fold(0f32, |most, w| most.max(w.abs())));
+        let most = f64::from(most);
         let rows = (largest / (full * most).max(f64::MIN_POSITIVE) - 1e-9).ceil();
         if rows.is_finite() { rows.clamp(1.0, 1e6) as usize } else { 1 }
     }
@@ -175,11 +176,8 @@ impl Calibration {
         let lines = matches!(how.sum, Summing::Line(_));
         let (mut sum, mut merged) = (0.0, 1.0);
         for (index, block) in tiling.of(layer) {
-            let (full, values) = match lines {
-                true => (self.sum_ranges[index], &self.sum_values[index]),
-                false => (self.block_ranges[index], &self.block_values[index]),
-            };
-            let range = Range { full, unsigned: false };
+            let Sums { range, values } = self.sums(tiling, index, how);
+            let range = Range { full: *range, unsigned: false };
             let noise = (Quantiser::new(bits, range).step * converter.noise).powi(2);
             let rounded =
                 if values.is_empty() { variance(converter, range) - noise } else { rounding(values, bits, range) };

@@ -146,6 +146,9 @@ impl<'a> Checker<'a> {
         let arrivals = mapped.timetable.transfers.iter().filter(|transfer| !self.per_tick(transfer)).map(|t| t.arrival);
         let ticks = crate::graph::ticks(&mapped.plan) * mapped.timetable.tick.unwrap_or(0.0);
         let latency = ends.chain(arrivals).fold(ticks, f64::max);
+        if mapped.timetable.interval < ticks - self.close {
+            self.fault(format!("a sample follows after {:e} s, its ticks take {ticks:e} s", mapped.timetable.interval));
+        }
         let told = mapped.timetable.latency;
         // With ticks, what comes after them ends later than they do.
         let wrong = if mapped.timetable.tick.is_some() {
@@ -294,6 +297,11 @@ impl<'a> Checker<'a> {
             End::Host => None,
         };
         let (made, used) = (span(from).map(|span| span.1), span(to).map(|span| span.0));
+        let joined = mapped.circuit.nets.iter().filter(|net| net.from == from && net.to.contains(&to));
+        let joined: usize = joined.map(|net| net.values).sum();
+        if from != to && joined < count {
+            self.fault(format!("{count} values of `{}` are needed by `{}`, nets bring {joined}", name(from), name(to)));
+        }
         let mut early = false;
         if core(from).is_some() && core(from) == core(to) {
             early = same_time && made.zip(used).is_some_and(|(made, used)| used < made - self.close);
@@ -382,6 +390,10 @@ impl<'a> Checker<'a> {
             let full = net.values as f64 * net.bits;
             if net.domain == Domain::Bits && (transfer.bits - full).abs() > 1e-9 * full {
                 self.fault(format!("{} bit of `{name}` are sent, it has {full}", transfer.bits));
+            }
+            let begins = transfer.links.iter().map(|link| link.2).chain(transfer.port.map(|port| port.0));
+            if begins.into_iter().any(|begin| begin < -self.close) {
+                self.fault(format!("`{name}` is sent before its sample begins"));
             }
             let time = (transfer.bits / mesh.flit_bits.max(1.0)).ceil().max(1.0) * mesh.hop_time;
             let source = cost::core_of(&mapped.placement.cores, net.from);
