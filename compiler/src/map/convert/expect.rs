@@ -143,11 +143,11 @@ impl Calibration {
     /// Rows driven at full range that a layer's bias needs, so that no cell holds more than the largest weight.
     pub fn bias_rows(&self, given: Given, layer: NodeId) -> usize {
         let Operator::Dense { bias: Some(bias), .. } = &given.network.graph[layer].operator else { return 1 };
-        let Some(tensor) = given.tensors.get(bias.index()) else { return 1 };
-        let largest = (0..tensor.data.len()).map(|i| tensor.data.get(i).abs()).fold(0.0, f64::max);
+        let Some(bias) = given.tensors.get(bias.index()) else { return 1 };
+        let largest_of = |data: &TensorData| (0..data.len()).map(|i| data.get(i).abs()).fold(0.0, f64::max);
+        let largest = largest_of(&bias.data);
         let full = operands(given.network, layer).first().map_or(1.0, |source| self.range(*source).full);
-        let most = weights(given, layer).map_or(0.0, |weights| weights.iter().fold(0f32, |most, w| most.max(w.abs())));
-        let most = f64::from(most);
+        let most = tensor(given, layer).map_or(0.0, largest_of);
         let rows = (largest / (full * most).max(f64::MIN_POSITIVE) - 1e-9).ceil();
         if rows.is_finite() { rows.clamp(1.0, 1e6) as usize } else { 1 }
     }
