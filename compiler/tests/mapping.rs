@@ -237,6 +237,7 @@ fn an_accuracy_limit_is_kept_or_said_to_be_out_of_reach() {
         phases: vec![nmc_compiler::forms::plan::Phase {
             kind: nmc_compiler::forms::plan::PhaseKind::Test,
             sequence: false,
+            restart: false,
             samples: 16,
             inputs: Vec::new(),
             duration: None,

@@ -92,6 +92,7 @@ codes! {
     E0416 "not-a-layer"
     E0417 "not-a-measure"
     E0418 "weights-or-fit"
+    E0419 "two-time-steps"
     E0420 "unknown-state"
     E0421 "second-output"
     W0422 "state-never-changes"
@@ -137,6 +138,9 @@ codes! {
     E0705 "features-depend"
     E0706 "not-a-number"
     E0707 "too-much-memory"
+    E0708 "kernel-not-compiled"
+    E0709 "another-checkpoint"
+    E0710 "damaged-checkpoint"
     // E09 files and the command line
     E0901 "file-not-found"
     E0902 "unreadable-data"

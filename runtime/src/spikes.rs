@@ -1,6 +1,7 @@
 //! Spikes of a lane: who fires, what is under way, and what arrives.
 
 use nmc_program::{Amount, Connection, Delay, Effect, Group, Program, Source};
+use serde::{Deserialize, Serialize};
 
 use crate::connect::Wiring;
 use crate::interpreter::Computable;
@@ -8,7 +9,7 @@ use crate::random::Key;
 use crate::state::{Buffer, Clock, Indices, Kernels, Synapses, per_byte};
 
 /// A group within a lane.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct GroupState<T> {
     /// Who spiked in each of the last ticks: `ring[tick % ring.len()]`, each ascending.
     ring: Vec<Vec<u32>>,
@@ -28,6 +29,14 @@ impl<T: Computable> GroupState<T> {
     pub fn reset(&mut self) {
         self.ring.iter_mut().for_each(Vec::clear);
         self.new_sample();
+    }
+
+    /// Whether a state read from a file is one of this group, as `fresh` is.
+    pub fn is_like(&self, fresh: &Self, len: usize) -> bool {
+        let lists = [self.next.len(), self.drawn.len(), self.rate.len()];
+        let all_below = |list: &Vec<u32>| list.iter().all(|&element| (element as usize) < len);
+        let drawn = lists == [len; 3] || self.rate.is_empty();
+        drawn && self.ring.len() == fresh.ring.len() && self.ring.iter().all(all_below)
     }
 
     /// Poisson processes are drawn afresh for each sample.
@@ -128,7 +137,7 @@ impl<T: Computable> GroupState<T> {
 }
 
 /// Synapses whose spikes are under way, by the tick they arrive in; for delays that differ between synapses.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct UnderWay {
     ring: Vec<Vec<u32>>,
 }
@@ -142,6 +151,12 @@ impl UnderWay {
     /// Forgets everything.
     pub fn reset(&mut self) {
         self.ring.iter_mut().for_each(Vec::clear);
+    }
+
+    /// Whether a state read from a file is one of a connection with `synapses`, as `fresh` is.
+    pub fn is_like(&self, fresh: &Self, synapses: usize) -> bool {
+        let all_below = |list: &Vec<u32>| list.iter().all(|&synapse| (synapse as usize) < synapses);
+        self.ring.len() == fresh.ring.len() && self.ring.iter().all(all_below)
     }
 
     /// Sends the spikes of this tick, and returns the synapses at which some arrive now, ascending.

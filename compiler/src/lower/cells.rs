@@ -1,6 +1,6 @@
 //! Cells of arrays: what programming leaves behind, in the order target, programming noise, faults, read noise, fold.
 
-use nmc_program::{Binary, Cells, Compare, Draw, Initial, Len, MatrixId, Op};
+use nmc_program::{ArrayId, Binary, Cells, Compare, Draw, Initial, Len, MatrixId, Op};
 
 use super::Lowering;
 use super::expression;
@@ -37,7 +37,8 @@ impl Lowering<'_> {
             read_time: kind.read_time,
         });
         self.program.programming.push(Op::Target { matrix });
-        if let Some(kernel) = programming(device, conductance) {
+        let luck = (device.stuck_on > 0.0 || device.stuck_off > 0.0).then(|| self.faults(&name, len));
+        if let Some(kernel) = programming(device, conductance, luck) {
             let kernel = self.kernel(format!("{name}: programming"), kernel);
             self.program.programming.push(Op::Kernel { kernel, len, spikes: None });
         }
@@ -54,6 +55,17 @@ impl Lowering<'_> {
         self.say_what_is_left_out(device, kind.wire_ohms, &kind.name);
     }
 
+    /// A uniform number for each cell, drawn once: which cells are stuck is the chip's, however often it is programmed.
+    fn faults(&mut self, name: &str, len: usize) -> ArrayId {
+        let array = self.array(format!("{name}.faults"), Len::Fixed(len), false, Initial::Fill(0.0));
+        let mut b = Builder::default();
+        let draw = b.random(Draw::Uniform);
+        b.store(array, OWN, draw);
+        let kernel = self.kernel(format!("{name}: faults"), b);
+        self.program.arrays[array.index()].initial = Initial::Kernel(kernel);
+        array
+    }
+
     fn say_what_is_left_out(&mut self, device: &Device, wire_ohms: f64, tile: &str) {
         if device.drift.is_some() {
             self.note(format!("{}: drift is left out: arrays are read right after programming", device.name));
@@ -64,10 +76,9 @@ impl Lowering<'_> {
     }
 }
 
-/// Programming error (never below zero) and stuck cells; none when neither happens.
-fn programming(device: &Device, conductance: nmc_program::ArrayId) -> Option<Builder> {
-    let faulty = device.stuck_on > 0.0 || device.stuck_off > 0.0;
-    if device.programming_sigma.is_none() && !faulty {
+/// Programming error (never below zero) and stuck cells, by their `luck`; none when neither happens.
+fn programming(device: &Device, conductance: ArrayId, luck: Option<ArrayId>) -> Option<Builder> {
+    if device.programming_sigma.is_none() && luck.is_none() {
         return None;
     }
     let mut b = Builder::default();
@@ -81,8 +92,8 @@ fn programming(device: &Device, conductance: nmc_program::ArrayId) -> Option<Bui
         let sum = b.add(asked, error);
         held = b.binary(Binary::Maximum, sum, zero);
     }
-    if faulty {
-        let draw = b.random(Draw::Uniform);
+    if let Some(luck) = luck {
+        let draw = b.load(luck, OWN);
         let (on, either) = (b.number(device.stuck_on), b.number(device.stuck_on + device.stuck_off));
         let (stuck_on, stuck) = (b.compare(Compare::Less, draw, on), b.compare(Compare::Less, draw, either));
         let (high, low) = (b.number(device.g_max), b.number(device.g_min));

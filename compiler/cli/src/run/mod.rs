@@ -1,5 +1,6 @@
 //! `nmc run`: runs a program's experiments and shows what came of them.
 
+mod checkpoint;
 mod entry;
 mod progress;
 mod save;
@@ -14,6 +15,7 @@ use nmc_program::Program;
 use nmc_runtime::{EngineKind, Results, RunError, RunOptions};
 use serde_json::{Value, json};
 
+use self::checkpoint::Checkpoints;
 use crate::disk::NewFolder;
 use crate::load::{Failure, Loaded, Settings, load};
 use crate::{Exit, disk, terminal};
@@ -40,10 +42,13 @@ pub struct Run {
     /// Prints one JSON object on standard output
     #[arg(long)]
     json: bool,
-    /// Writes the state now and then, to go on from
+    /// Writes the state into FILE now and then, to go on from with --resume when the run was stopped
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// Goes on from a checkpoint
+    /// Seconds between two checkpoints
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = checkpoint::seconds, requires = "checkpoint")]
+    checkpoint_every: f64,
+    /// Goes on from a checkpoint of the same program, data, seed and engine: the results are those of a run never stopped
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
 }
@@ -79,11 +84,6 @@ pub fn run(run: &Run) -> Exit {
 
 /// Everything that can fail before long work starts.
 fn begin(run: &Run) -> Result<(Loaded, Option<NewFolder>), Failure> {
-    if run.checkpoint.is_some() || run.resume.is_some() {
-        let message = "checkpoints are not supported yet: run without --checkpoint and --resume";
-        let failure = Failure::placeless(&Diagnostic::placeless(Code::E0402, message));
-        return Err(Failure { exit: Exit::Usage, ..failure });
-    }
     let loaded = load(&run.file, &run.settings)?;
     for program in &loaded.image.programs {
         let checked = nmc_runtime::check(program, &options(run));
@@ -100,8 +100,11 @@ fn finish(
     mut folder: Option<NewFolder>,
 ) -> Result<(Exit, Vec<Value>, Vec<Value>), Failure> {
     let (mut exit, mut entries, mut columns) = (Exit::Clean, Vec::new(), Vec::new());
-    for program in &loaded.image.programs {
-        let results = simulate(run, program)?;
+    let programs = &loaded.image.programs;
+    let told = |problem: Diagnostic| Failure::placeless(&problem);
+    let mut checkpoints = Checkpoints::begin(run, programs, &options(run)).map_err(told)?;
+    for (number, program) in programs.iter().enumerate() {
+        let results = simulate(run, &mut checkpoints, number, program).map_err(told)?;
         let mut outputs = Vec::new();
         if let Some(folder) = &mut folder {
             outputs = save::save(folder, program, &results).map_err(|problem| Failure::placeless(&problem))?;
@@ -130,25 +133,24 @@ fn options<'p>(run: &Run) -> RunOptions<'p> {
 }
 
 /// Runs one experiment, with a bar on a terminal.
-fn simulate(run: &Run, program: &Program) -> Result<Results, Failure> {
+fn simulate(run: &Run, from: &mut Checkpoints, number: usize, program: &Program) -> Result<Results, Diagnostic> {
     let bar = progress::bar(&program.name);
     let moved = |share: f64| progress::moved(bar.as_ref(), share);
     let progress = bar.is_some().then_some(&moved as &(dyn Fn(f64) + Sync));
-    let results = nmc_runtime::run(program, &RunOptions { progress, ..options(run) });
+    let results = from.results(number, program, &RunOptions { progress, ..options(run) });
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }
-    let results = results.map_err(|error| Failure::placeless(&diagnostic(run, program, &error)))?;
-    if !results.fallbacks.is_empty() {
-        eprintln!("{}: run by the interpreter: {}", program.name, results.fallbacks.join("; "));
-    }
-    Ok(results)
+    results
 }
 
 /// An error of a run in the form of all others.
 fn diagnostic(run: &Run, program: &Program, error: &RunError) -> Diagnostic {
+    coded(error, format!("{}: experiment `{}`: {}", run.file.display(), program.name, error.message))
+}
+
+fn coded(error: &RunError, message: String) -> Diagnostic {
     let code = Code::ALL.iter().copied().find(|code| code.number() == error.code).unwrap_or(Code::E0999);
-    let message = format!("{}: experiment `{}`: {}", run.file.display(), program.name, error.message);
     Diagnostic { help: error.help.clone(), ..Diagnostic::placeless(code, message) }
 }
 
