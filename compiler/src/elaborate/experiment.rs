@@ -88,9 +88,9 @@ impl Elaborator<'_> {
     /// that of `deploy`, or else the default.
     fn time_step(&mut self, deploy: &[Stmt], body: &[Stmt]) {
         let is_step = |field: &&Field| field.key[0].text == "step";
-        let of_deploy =
+        let mut of_deploy =
             deploy.iter().filter_map(|stmt| if let StmtKind::Field(field) = &stmt.kind { Some(field) } else { None });
-        let of_all = of_deploy.filter(|field| is_step(&field)).last();
+        let of_all = of_deploy.rfind(is_step);
         let mut known = of_all.and_then(|field| Some((self.step(&field.value)?, field.span)));
         for stmt in body {
             let fields = match &stmt.kind {
