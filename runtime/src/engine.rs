@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use nmc_program::{Effect, Op, Phase, PhaseKind, Program, WeightSource};
+use nmc_program::{ArrayId, Effect, Op, Phase, PhaseKind, Program, WeightSource};
 use rayon::prelude::*;
 
 use crate::energy::{self, Counts};
@@ -128,7 +128,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
             self.program_cells(refitted);
         }
         let State { main, results, recorded, .. } = &mut self.state;
-        let last = |array: nmc_program::ArrayId| main.buffers[array.index()].lane(0).iter().map(|v| v.wide()).collect();
+        let last = |array: ArrayId| main.buffers[array.index()].lane(0).iter().map(|v| v.wide()).collect();
         for metric in &phase.metrics {
             let value = metrics::compute(program, metric, &outputs, phase.samples, last);
             results.metrics.push((metric.name.clone(), value));
@@ -207,17 +207,14 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
 
     /// Independent samples in batches, on several threads; whether all are done.
     fn batches(&mut self, phase: &Phase, pause: Pause) -> bool {
-        // Conductances are needed for programming only: batches do without a copy.
+        // What is needed for programming only, such as conductances, batches do without.
+        let touched = self.shared.program.touched();
         let mut light = self.state.main.buffers.clone();
-        for (buffer, fresh) in light.iter_mut().zip(&self.initial) {
+        for (index, (buffer, fresh)) in light.iter_mut().zip(&self.initial).enumerate() {
             if buffer.per_lane {
                 buffer.data.clone_from(&fresh.data);
-            }
-        }
-        for cells in self.shared.program.matrices.iter().filter_map(|matrix| matrix.cells.as_ref()) {
-            light[cells.conductance.index()] = Buffer::default();
-            if let Some(sigma) = cells.read_sigma {
-                light[sigma.index()] = Buffer::default();
+            } else if !touched.contains(&ArrayId(index as u32)) {
+                *buffer = Buffer::default();
             }
         }
         let stop = AtomicBool::new(false);

@@ -11,14 +11,16 @@ impl Checker<'_> {
         let cells = program.matrices.iter().filter_map(|matrix| matrix.cells.as_ref());
         let held: BTreeSet<ArrayId> =
             cells.flat_map(|cells| std::iter::once(cells.conductance).chain(cells.read_sigma)).collect();
-        if let Some(array) = self.touched().into_iter().find(|array| held.contains(array)) {
+        if let Some(array) = program.touched().into_iter().find(|array| held.contains(array)) {
             self.say(format!("array {}: held by cells, and used outside programming", array.0));
         }
     }
+}
 
-    /// Every array that samples, phases and probes use.
-    fn touched(&self) -> Vec<ArrayId> {
-        let program = self.program;
+impl Program {
+    /// Every array that samples, phases and probes use; the others are for programming and building alone.
+    pub fn touched(&self) -> BTreeSet<ArrayId> {
+        let program = self;
         let mut arrays = Vec::new();
         let of_kernel = |kernel: KernelId| {
             let kernel = program.kernels.get(kernel.index());
@@ -26,8 +28,8 @@ impl Checker<'_> {
         };
         for array in &program.arrays {
             match array.initial {
-                Initial::Kernel(kernel) => arrays.extend(of_kernel(kernel)),
-                Initial::Fill(_) | Initial::Tensor { .. } => {}
+                Initial::Kernel(kernel) if array.per_lane => arrays.extend(of_kernel(kernel)),
+                Initial::Kernel(_) | Initial::Fill(_) | Initial::Tensor { .. } => {}
             }
         }
         for op in program.begin.iter().chain(&program.tick).chain(&program.end) {
@@ -48,7 +50,8 @@ impl Checker<'_> {
         for connection in &program.connections {
             match connection.on_pre {
                 Effect::Kernel(kernel) => arrays.extend(of_kernel(kernel)),
-                Effect::Add { array, .. } => arrays.push(array),
+                Effect::Add { array, amount: Amount::Array(amounts) } => arrays.extend([array, amounts]),
+                Effect::Add { array, amount: Amount::Constant(_) } => arrays.push(array),
             }
             arrays.extend(connection.on_post.into_iter().flat_map(of_kernel));
         }
@@ -76,6 +79,6 @@ impl Checker<'_> {
                 }
             }
         }
-        arrays
+        arrays.into_iter().collect()
     }
 }
