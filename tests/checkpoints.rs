@@ -14,8 +14,26 @@ const LEARNING: &str = "
 use std.neuron.{lif, poisson}
 use std.plasticity.stdp
 
+neuron noisy(tau: time = 10 ms) {
+    state v: voltage = 0 mV
+    state slow: voltage = 20 mV
+    v' = -v / tau + 1 mV * sqrt(2 / tau) * xi
+    slow' = -slow / 100 s
+    spike when v > 2 mV { v = 0 mV; hold v for 2 ms }
+}
+synapse depressing(tau: time = 100 ms) {
+    state r: real = uniform(0.2, 0.4)
+    r' = (1 - r) / tau
+    on pre { post.v += w * r; r -= 0.5 * r }
+}
 network net(s: spikes[3]) {
     population source: poisson[20](rate: 100 Hz)
+    population fast: poisson[4](rate: 20 kHz)
+    population noise: noisy[4]()
+    connect fast -> noise { pattern: all_to_all, weight: 0.05 mV, synapse: depressing(), delay: uniform(1 ms, 3 ms) }
+    probe noise.v every 1 ms
+    probe noise.slow every 1 ms
+    probe noise.spikes
     population target: lif[10](tau_m: normal(20 ms, 2 ms))
     connect learnt: source -> target {
         pattern: random(p: 50 %), weight: uniform(1 mV, 3 mV), delay: uniform(1 ms, 5 ms), plasticity: stdp(w_max: 5 mV)
@@ -153,7 +171,7 @@ fn a_crafted_state_does_no_harm() {
 fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
     let image = image(LEARNING, Precision::F32);
     let options = options(EngineKind::Jit, 1);
-    let origin = Origin::new(&image.programs, &options);
+    let origin = Origin::new(&image.programs, &options, vec![1]);
     let mut simulation = Simulation::new(&image.programs[0], &options).unwrap();
     simulation.advance(&|| true).unwrap();
     let checkpoint = Checkpoint { done: Vec::new(), state: Some(simulation.save()) };
@@ -161,14 +179,15 @@ fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
     assert_eq!(Checkpoint::decode(&bytes, &origin), Ok(checkpoint));
     let code = |bytes: &[u8], origin: &Origin| Checkpoint::decode(bytes, origin).map_err(|error| error.code);
     let others = [
-        Origin::new(&image.programs, &RunOptions { seed: 6, ..options }),
-        Origin::new(&image.programs, &RunOptions { engine: EngineKind::Interpreter, ..options }),
-        Origin::new(&[], &options),
+        Origin::new(&image.programs, &RunOptions { seed: 6, ..options }, vec![1]),
+        Origin::new(&image.programs, &RunOptions { engine: EngineKind::Interpreter, ..options }, vec![1]),
+        Origin::new(&[], &options, vec![1]),
+        Origin::new(&image.programs, &options, vec![2]),
     ];
     for other in &others {
         assert_eq!(code(&bytes, other), Err("E0709"));
     }
-    let threads = Origin::new(&image.programs, &RunOptions { threads: 7, ..options });
+    let threads = Origin::new(&image.programs, &RunOptions { threads: 7, ..options }, vec![1]);
     assert!(code(&bytes, &threads).is_ok());
     for at in (0..bytes.len()).step_by(7) {
         assert!(code(&bytes[..at], &origin).is_err(), "cut to {at}");

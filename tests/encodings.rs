@@ -4,7 +4,7 @@ use nmc_compiler::files::NoFiles;
 use nmc_runtime::Recorded;
 use nmc_tests::{ENGINES, recorded, run, values};
 
-/// Spikes at random, counted and summed. Oracle: the binomial distribution, five sigma.
+/// Spikes at random, counted and summed. Oracle: the Poisson distribution, five sigma.
 #[test]
 fn rates_are_encoded_and_counted() {
     let text = "
@@ -24,9 +24,9 @@ experiment e {
     for engine in ENGINES {
         let results = &run("rates.nmc", text, &NoFiles, engine)[0];
         let sums = values(results, "y");
-        let (often, seldom) = (1.0 - (-0.1f64).exp(), 1.0 - (-0.025f64).exp());
-        let mean = 1000.0 * (often + 2.0 * seldom);
-        let sigma = (1000.0 * (often * (1.0 - often) + 4.0 * seldom * (1.0 - seldom))).sqrt();
+        let (often, seldom) = (100.0, 25.0);
+        let mean = often + 2.0 * seldom;
+        let sigma = f64::sqrt(often + 4.0 * seldom);
         assert_eq!(sums.len(), 4);
         assert!(sums.iter().all(|sum| (sum - mean).abs() < 5.0 * sigma), "{sums:?} for {mean}, sigma {sigma}");
         assert!(sums[0] != sums[1]);

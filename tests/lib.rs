@@ -1,7 +1,8 @@
 //! What the tests of the whole share: a program's text in, its results out.
 
-use nmc_compiler::files::Files;
+use nmc_compiler::files::{Files, NoFiles};
 use nmc_compiler::{Options, compile};
+use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::Precision;
 use nmc_runtime::{EngineKind, Recorded, Results, RunOptions};
 
@@ -30,4 +31,20 @@ pub fn values<'a>(results: &'a Results, name: &str) -> &'a [f64] {
         Recorded::Values { data, .. } => data,
         Recorded::Spikes { .. } | Recorded::Synapses { .. } => panic!("{name} holds no values"),
     }
+}
+
+/// What the compiler says.
+pub fn told(text: &str) -> Vec<Diagnostic> {
+    compile("told.nmc", text, &NoFiles, &Options::default()).diagnostics
+}
+
+/// The codes of it.
+pub fn codes(text: &str) -> Vec<&'static str> {
+    told(text).iter().map(|diagnostic| diagnostic.code.number()).collect()
+}
+
+/// Neurons and steps of a recording of spikes.
+pub fn spikes<'r>(results: &'r Results, name: &str) -> (&'r [u32], &'r [u64]) {
+    let Recorded::Spikes { neuron, step, .. } = recorded(results, name) else { panic!("{name} holds no spikes") };
+    (neuron, step)
 }

@@ -28,7 +28,7 @@ impl Files for Weights {
                 let wide = array("wide", &[13, 20], 37);
                 let arrays =
                     vec![wide, array("bias", &[13], 29), array("narrow", &[7, 17], 43), array("x", &[6, 4, 5], 61)];
-                Ok(Arc::new(DataFile { arrays, metadata: Vec::new() }))
+                Ok(Arc::new(DataFile::of(arrays)))
             }
             _ => Err(FileProblem::NotFound(format!("there is no file {path}"))),
         }

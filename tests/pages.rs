@@ -54,7 +54,7 @@ impl Files for Memory {
         if arrays.is_empty() {
             return Err(FileProblem::NotFound(format!("there is no file {path}")));
         }
-        Ok(Arc::new(DataFile { arrays, metadata: Vec::new() }))
+        Ok(Arc::new(DataFile::of(arrays)))
     }
 }
 
@@ -147,7 +147,7 @@ fn every_page_has_its_code() {
 #[test]
 fn codes_of_commands_are_raised() {
     let options = |experiment: &str, set: &[(&str, &str)]| Options {
-        experiment: (!experiment.is_empty()).then(|| experiment.to_string()),
+        experiments: (!experiment.is_empty()).then(|| experiment.to_string()).into_iter().collect(),
         set: set.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())).collect(),
         ..Options::default()
     };

@@ -178,6 +178,48 @@ fn a_second_run_goes_on_where_the_first_ended() {
     }
 }
 
+const KEPT: &str = "
+use std.neuron.poisson
+
+neuron noisy(tau: time = 10 ms) {
+    state v: voltage = 0 mV
+    state slow: voltage = 20 mV
+    v' = -v / tau + 1 mV * sqrt(2 / tau) * xi
+    slow' = -slow / 100 s
+    spike when v > 2 mV { v = 0 mV; hold v for 2 ms }
+}
+synapse depressing(tau: time = 100 ms) {
+    state r: real = uniform(0.2, 0.4)
+    r' = (1 - r) / tau
+    on pre { post.v += w * r; r -= 0.5 * r }
+}
+network net() {
+    population fast: poisson[4](rate: 20 kHz)
+    population rare: poisson[4](rate: 50 Hz)
+    population cells: noisy[4]()
+    connect fast -> cells { pattern: all_to_all, weight: 0.05 mV, synapse: depressing(), delay: uniform(1 ms, 3 ms) }
+    connect rare -> cells { pattern: all_to_all, weight: 1 mV, synapse: depressing(), delay: uniform(1 ms, 3 ms) }
+    probe cells.v every 0.7 ms
+    probe cells.slow every 0.7 ms
+    probe fast.spikes, cells.spikes
+}
+experiment whole { deploy net; run for 100 ms }
+experiment twice { deploy net; run for 37.3 ms; run for 62.7 ms }
+";
+
+/// States that a spike holds, several spikes a step, white noise, the small parts of slow states, and states of synapses that are
+/// moved when a spike comes. Oracle: the one run.
+#[test]
+fn all_kinds_of_states_go_on_in_a_second_run() {
+    for engine in ENGINES {
+        let results = run("kept.nmc", KEPT, &NoFiles, engine);
+        let [once, twice] = &results[..] else { panic!() };
+        let Recorded::Spikes { neuron, .. } = recorded(once, "cells.spikes") else { panic!() };
+        assert!(neuron.len() > 10, "{neuron:?}");
+        assert_eq!(once.recordings, twice.recordings);
+    }
+}
+
 const COUNTER: &str = "
 neuron counter() {
     state v: real = 0

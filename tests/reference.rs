@@ -1,58 +1,26 @@
 //! Programs against results of trusted tools, in double precision and on both engines.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use nmc_compiler::files::{DataFile, FileProblem, Files};
-use nmc_program::{Tensor, TensorData};
+use nmc_host::disk::Folder;
 use nmc_runtime::{EngineKind, Recorded, Results};
 use nmc_tests::{ENGINES, recorded, values};
-
-/// Reads npz files below `tests/reference`.
-struct Folder(PathBuf);
-
-impl Files for Folder {
-    fn module(&self, _path: &[String]) -> Option<Result<String, String>> {
-        None
-    }
-
-    fn data(&self, path: &str) -> Result<Arc<DataFile>, FileProblem> {
-        let arrays = read(&self.0.join(path)).map_err(|problem| FileProblem::Unreadable(problem.to_string()))?;
-        Ok(Arc::new(DataFile { arrays, metadata: Vec::new() }))
-    }
-}
-
-fn read(path: &Path) -> std::io::Result<Vec<(String, Tensor)>> {
-    let mut archive = npyz::npz::NpzArchive::open(path)?;
-    let names: Vec<String> = archive.array_names().map(String::from).collect();
-    let mut arrays = Vec::new();
-    for name in names {
-        let Some(array) = archive.by_name(&name)? else { continue };
-        let shape = array.shape().iter().map(|&size| size as usize).collect();
-        let integers = array.dtype().descr().contains("i8");
-        let data = match integers {
-            true => TensorData::I64(array.into_vec()?),
-            false => TensorData::F64(array.into_vec()?),
-        };
-        arrays.push((name.clone(), Tensor { name, shape, data }));
-    }
-    Ok(arrays)
-}
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("reference")
 }
 
 fn expected(file: &str, name: &str) -> Vec<f64> {
-    let arrays = read(&folder().join("data").join(file)).unwrap();
-    let tensor = arrays.into_iter().find(|(other, _)| other == name).unwrap().1;
+    let file = nmc_host::data::read(&folder().join("data").join(file)).unwrap();
+    let tensor = file.arrays.iter().find(|stored| stored.name == name).unwrap().tensor().unwrap();
     (0..tensor.data.len()).map(|index| tensor.data.get(index)).collect()
 }
 
 /// Every experiment of a program on one engine.
 fn run(program: &str, engine: EngineKind) -> Vec<Results> {
-    let text = std::fs::read_to_string(folder().join(program)).unwrap();
-    nmc_tests::run(program, &text, &Folder(folder()), engine)
+    let file = folder().join(program);
+    let text = std::fs::read_to_string(&file).unwrap();
+    nmc_tests::run(program, &text, &Folder::of(&file), engine)
 }
 
 /// Brian2 2.9, exact integration: every spike in its step, voltages within 1e-9 mV.

@@ -6,14 +6,16 @@ use nmc_program::{Program, Tensor};
 
 use crate::files::Files;
 use crate::forms::chip::Chip;
+use crate::forms::mapped::{Given, Mapped};
 use crate::forms::network::Network;
 use crate::forms::plan::Plan;
-use crate::forms::scheduled::Scheduled;
-use crate::{Options, convert, elaborate, lower, place, report, schedule, tile, trial};
+use crate::map::convert::Converted;
+use crate::map::{convert, place, schedule, tile};
+use crate::{Options, cost, elaborate, lower, report, trial};
 
 /// What came of an experiment; the program is missing when lowering found an error.
 pub struct Built {
-    pub scheduled: Scheduled,
+    pub mapped: Mapped,
     pub program: Option<Program>,
 }
 
@@ -28,35 +30,46 @@ pub fn build(
     files: &dyn Files,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Built> {
-    let faults = |stage: &str, faults: Vec<String>, diagnostics: &mut Vec<Diagnostic>| {
-        diagnostics.extend(faults.into_iter().take(5).map(|fault| internal(stage, &fault)));
-    };
     faults("elaborate", elaborate::verify::verify(&network, tensors), diagnostics);
-    files.entering("tile");
-    let tiled = tile::tile(&network, &chip, &plan, diagnostics)?;
-    faults("tile", tile::verify(&tiled), diagnostics);
-    files.entering("convert");
-    let measured = trial::measure(&tiled, tensors, files);
-    let converted = convert::convert(tiled, tensors, &measured, diagnostics)?;
-    faults("convert", convert::verify(&converted), diagnostics);
-    files.entering("place");
-    let placed = place::place(converted, diagnostics)?;
-    faults("place", place::verify(&placed), diagnostics);
-    files.entering("schedule");
-    let scheduled = schedule::schedule(placed, diagnostics)?;
-    faults("schedule", schedule::verify(&scheduled), diagnostics);
+    let given = Given { network: &network, chip: &chip, plan: &plan, tensors };
+    let forms = map(given, files, diagnostics)?;
+    let mapped = Mapped { network, chip, plan, ..forms };
     files.entering("lower");
-    let layout = report::report(&scheduled);
-    let Some(lowered) = lower::lower(&scheduled, tensors, options.precision, layout, diagnostics) else {
-        return Some(Built { scheduled, program: None });
+    let layout = report::report(&mapped);
+    let Some(lowered) = lower::lower(&mapped, tensors, options.precision, layout, diagnostics) else {
+        return Some(Built { mapped, program: None });
     };
     faults("lower", lowered.problems, diagnostics);
     faults("lower", lowered.program.verify(), diagnostics);
-    Some(Built { scheduled, program: Some(lowered.program) })
+    Some(Built { mapped, program: Some(lowered.program) })
 }
 
-/// Our own mistake, as the user is told of it.
-fn internal(stage: &str, fault: &str) -> Diagnostic {
-    Diagnostic::placeless(Code::E0999, format!("{stage}: {fault}"))
-        .with_help("this is a mistake of nmc, not yours: please report it with the program")
+/// The mapping: every form from tiling to the timetable, and what it costs.
+pub fn map(given: Given, files: &dyn Files, diagnostics: &mut Vec<Diagnostic>) -> Option<Mapped> {
+    files.entering("tile");
+    let tiling = tile::tile(given, diagnostics)?;
+    faults("tile", tile::verify(given, &tiling), diagnostics);
+    files.entering("convert");
+    let measured = trial::measure(given, files, diagnostics);
+    let fit = |given: Given, decisions: &_, circuit: &_| place::place(given, &tiling, decisions, circuit);
+    let Converted { decisions, circuit, placement } = convert::convert(given, &tiling, &measured, &fit, diagnostics)?;
+    faults("convert", convert::verify(given, &tiling, &decisions, &circuit), diagnostics);
+    files.entering("place");
+    faults("place", place::verify(given, &tiling, &circuit, &placement), diagnostics);
+    files.entering("schedule");
+    let timetable = schedule::schedule(given, &tiling, &decisions, &circuit, &placement, diagnostics)?;
+    let (network, chip, plan) = (given.network.clone(), given.chip.clone(), given.plan.clone());
+    let mut mapped =
+        Mapped { network, chip, plan, tiling, decisions, circuit, placement, timetable, ..Mapped::default() };
+    faults("schedule", schedule::verify(&mapped), diagnostics);
+    mapped.costs = cost::table(&mapped);
+    Some(mapped)
+}
+
+/// Our own mistakes, as the user is told of them.
+fn faults(stage: &str, faults: Vec<String>, diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.extend(faults.into_iter().take(5).map(|fault| {
+        Diagnostic::placeless(Code::E0999, format!("{stage}: {fault}"))
+            .with_help("this is a mistake of nmc, not yours: please report it with the program")
+    }));
 }

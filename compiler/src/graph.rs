@@ -1,9 +1,9 @@
 //! Questions to the network's graph that several stages ask.
 
-use petgraph::Direction::Incoming;
+use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::visit::{EdgeRef, IntoEdgeReferences, NodeIndexable};
 
-use crate::forms::network::{Edge, Network, NodeId, Operator, PopulationKind};
+use crate::forms::network::{Connection, Edge, Network, NodeId, Operator, PopulationKind};
 use crate::forms::plan::Plan;
 
 /// Sources of a node's signal edges in the order of operands.
@@ -30,28 +30,84 @@ pub fn signals(network: &Network) -> Vec<(NodeId, NodeId, usize)> {
     signals
 }
 
-/// Nodes so that operands come first; populations, which may close cycles, count as having none.
+/// The connections that start or end at a node; one that does both comes twice.
+pub fn connections(network: &Network, node: NodeId) -> impl Iterator<Item = &Connection> {
+    let edges = [Incoming, Outgoing].map(|direction| network.graph.edges_directed(node, direction));
+    edges.into_iter().flatten().filter_map(|edge| match edge.weight() {
+        Edge::Synapses(index) => network.connections.get(*index),
+        Edge::Signal { .. } => None,
+    })
+}
+
+/// Nodes so that operands come first, those as far from the inputs in the order made; populations, which may close cycles,
+/// count as having no operands.
 pub fn order(network: &Network) -> Vec<NodeId> {
     let graph = &network.graph;
     let mut missing = vec![0_usize; graph.node_bound()];
     for (_, to, _) in signals(network) {
         missing[to.index()] += usize::from(!is_population(network, to));
     }
-    let mut order: Vec<NodeId> = graph.node_indices().filter(|node| missing[node.index()] == 0).collect();
-    let mut next = 0;
-    while let Some(&node) = order.get(next) {
-        next += 1;
-        for edge in graph.edges(node).filter(|edge| matches!(edge.weight(), Edge::Signal { .. })) {
-            let to = edge.target();
-            if !is_population(network, to) {
-                missing[to.index()] -= 1;
-                if missing[to.index()] == 0 {
-                    order.push(to);
+    let mut level: Vec<NodeId> = graph.node_indices().filter(|node| missing[node.index()] == 0).collect();
+    let mut order = Vec::new();
+    while !level.is_empty() {
+        let mut next = Vec::new();
+        for &node in &level {
+            for edge in graph.edges(node).filter(|edge| matches!(edge.weight(), Edge::Signal { .. })) {
+                let to = edge.target();
+                if !is_population(network, to) {
+                    missing[to.index()] -= 1;
+                    if missing[to.index()] == 0 {
+                        next.push(to);
+                    }
                 }
             }
         }
+        next.sort_unstable();
+        order.append(&mut level);
+        level = next;
     }
     order
+}
+
+/// How each node's values move, by its index.
+pub struct Moves {
+    /// With the ticks: it is a population, or depends on one.
+    pub in_time: Vec<bool>,
+    /// To a population, over operators alone.
+    pub to_population: Vec<bool>,
+    /// To an output, a dense layer or a probe, over operators alone; or it is such itself.
+    pub to_result: Vec<bool>,
+}
+
+/// Finds how values move in a network.
+pub fn moves(network: &Network) -> Moves {
+    let (graph, order) = (&network.graph, order(network));
+    let mut moves = {
+        let none = vec![false; graph.node_bound()];
+        Moves { in_time: none.clone(), to_population: none.clone(), to_result: none }
+    };
+    for &node in &order {
+        moves.in_time[node.index()] =
+            is_population(network, node) || operands(network, node).iter().any(|from| moves.in_time[from.index()]);
+    }
+    let mut ends = vec![false; graph.node_bound()];
+    network.probes.iter().for_each(|probe| ends[probe.node.index()] = true);
+    for &node in &order {
+        ends[node.index()] |= matches!(graph[node].operator, Operator::Output | Operator::Dense { .. });
+    }
+    for &node in order.iter().rev() {
+        moves.to_result[node.index()] = ends[node.index()];
+        for edge in graph.edges(node).filter(|edge| matches!(edge.weight(), Edge::Signal { .. })) {
+            let to = edge.target().index();
+            let (population, result) = match is_population(network, edge.target()) {
+                true => (true, ends[to]),
+                false => (moves.to_population[to], moves.to_result[to]),
+            };
+            moves.to_population[node.index()] |= population;
+            moves.to_result[node.index()] |= result;
+        }
+    }
+    moves
 }
 
 fn is_population(network: &Network, node: NodeId) -> bool {

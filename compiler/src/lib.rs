@@ -1,39 +1,42 @@
 //! Text to `Program`. Pure: no files, no clock, no randomness, no machine code; what it needs from outside comes through [`files::Files`].
 
+mod algebra;
+pub mod analyse;
 pub mod build;
 pub mod check;
-pub mod convert;
+pub mod cost;
 pub mod elaborate;
 pub mod files;
 pub mod forms;
 pub mod graph;
 pub mod lower;
-pub mod place;
+pub mod map;
 pub mod quantity;
 pub mod report;
 pub mod resolve;
-pub mod schedule;
-mod settings;
+pub mod settings;
 pub mod stages;
-pub mod tile;
 pub mod trial;
+pub mod typing;
 pub mod units;
+
+use std::collections::BTreeSet;
 
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Image, Precision};
 
 use elaborate::Elaborated;
 use files::Files;
+use forms::mapped::Mapped;
 use forms::model::Model;
-use forms::scheduled::Scheduled;
 
 /// What the caller wants.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Width of numbers.
     pub precision: Precision,
-    /// Only this experiment.
-    pub experiment: Option<String>,
+    /// Only these experiments; all if none is named.
+    pub experiments: Vec<String>,
     /// `--set name=value`: replaces the value of a `const` of the program; the text is an expression.
     pub set: Vec<(String, String)>,
     /// `--input name=FILE`: replaces the data fed to this input in `test` and `train`.
@@ -48,7 +51,7 @@ pub struct Compilation {
     /// Errors and warnings in the order found.
     pub diagnostics: Vec<Diagnostic>,
     /// One for each experiment that got so far, for `--emit`.
-    pub scheduled: Vec<Scheduled>,
+    pub mapped: Vec<Mapped>,
     /// Present when there were no errors.
     pub image: Option<Image>,
 }
@@ -62,7 +65,7 @@ pub fn compile(name: &str, text: &str, files: &dyn Files, options: &Options) -> 
         check::check(&model, &mut diagnostics);
     }
     let failed = |diagnostics: &[Diagnostic]| diagnostics.iter().any(Diagnostic::is_error);
-    let (mut programs, mut all_scheduled, mut fed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut programs, mut mapped, mut fed) = (Vec::new(), Vec::new(), Vec::new());
     let experiments =
         if failed(&diagnostics) { Vec::new() } else { settings::chosen(&model, options, &mut diagnostics) };
     for experiment in experiments {
@@ -75,11 +78,15 @@ pub fn compile(name: &str, text: &str, files: &dyn Files, options: &Options) -> 
         let built = build::build(network, chip, plan, &tensors, options, files, &mut diagnostics);
         let Some(built) = built else { continue };
         programs.extend(built.program);
-        all_scheduled.push(built.scheduled);
+        mapped.push(built.mapped);
     }
     if !failed(&diagnostics) {
         diagnostics.extend(settings::unknown_inputs(options, &fed));
     }
+    // What experiments share is told once.
+    let mut told = BTreeSet::new();
+    diagnostics
+        .retain(|d| told.insert((d.code.number(), d.message.clone(), d.primary.as_ref().map(|label| label.span))));
     let image = (!failed(&diagnostics)).then(|| lower::image(name, programs));
-    Compilation { model, diagnostics, scheduled: all_scheduled, image }
+    Compilation { model, diagnostics, mapped, image }
 }

@@ -68,16 +68,20 @@ pub fn unknown_inputs(options: &Options, known: &[String]) -> Vec<Diagnostic> {
     told.collect()
 }
 
-/// The experiments to compile: all of the program's, or the one asked for.
+/// The experiments to compile: all of the program's, or those asked for, in the program's order.
 pub fn chosen(model: &Model, options: &Options, diagnostics: &mut Vec<Diagnostic>) -> Vec<DefId> {
     let all: Vec<(DefId, &str)> =
         model.own(BlockKind::Experiment).map(|(id, block)| (id, block.name.text.as_str())).collect();
-    let Some(wanted) = &options.experiment else { return all.into_iter().map(|(id, _)| id).collect() };
-    let found: Vec<DefId> = all.iter().filter(|(_, name)| name == wanted).map(|(id, _)| *id).collect();
-    if found.is_empty() {
-        let mut unknown = Diagnostic::placeless(Code::E0904, format!("there is no experiment `{wanted}`"));
-        unknown.help = closest(wanted, all.iter().map(|(_, name)| *name)).map(|near| format!("did you mean `{near}`?"));
-        diagnostics.push(unknown);
-    }
-    found
+    let known: Vec<&str> = all.iter().map(|(_, name)| *name).collect();
+    diagnostics.extend(unknown_experiment(&options.experiments, &known));
+    let wanted = |name: &str| options.experiments.is_empty() || options.experiments.iter().any(|wanted| wanted == name);
+    all.into_iter().filter(|(_, name)| wanted(name)).map(|(id, _)| id).collect()
+}
+
+/// The first experiment asked for that is not known.
+pub fn unknown_experiment(asked: &[String], known: &[&str]) -> Option<Diagnostic> {
+    let wanted = asked.iter().find(|wanted| !known.contains(&wanted.as_str()))?;
+    let mut unknown = Diagnostic::placeless(Code::E0904, format!("there is no experiment `{wanted}`"));
+    unknown.help = closest(wanted, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+    Some(unknown)
 }

@@ -2,9 +2,10 @@
 
 use petgraph::visit::EdgeRef;
 
+use crate::Compilation;
+use crate::forms::mapped::Mapped;
 use crate::forms::network::{Edge, Network, Operator};
-use crate::forms::scheduled::Scheduled;
-use crate::{Compilation, convert, place, schedule, tile};
+use crate::map::{convert, place, schedule, tile};
 
 /// A stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,12 +57,12 @@ pub fn emitted() -> impl Iterator<Item = &'static str> {
 
 /// A form as text, experiment after experiment; none for a name that is no form.
 pub fn emit(compilation: &Compilation, form: &str) -> Option<String> {
-    let each = |print: &dyn Fn(&Scheduled) -> String| Some(compilation.scheduled.iter().map(print).collect());
+    let each = |print: &dyn Fn(&Mapped) -> String| Some(compilation.mapped.iter().map(print).collect());
     match form {
-        "network" => each(&|form| network(&form.placed.converted.tiled.network)),
-        "tiled" => each(&|form| tile::print(&form.placed.converted.tiled)),
-        "converted" => each(&|form| convert::print(&form.placed.converted)),
-        "placed" => each(&|form| place::print(&form.placed)),
+        "network" => each(&|form| network(&form.network)),
+        "tiled" => each(&|form| tile::print(form)),
+        "converted" => each(&|form| convert::print(form)),
+        "placed" => each(&|form| place::print(form)),
         "scheduled" => each(&|form| schedule::print(form)),
         "program" => {
             let programs = compilation.image.iter().flat_map(|image| &image.programs);

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use nmc_program::{ArrayId, Precision, Program, Tensor, TensorId};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_program::{ArrayId, Precision, Program, TensorId};
 
 use crate::files::Files;
 use crate::forms::chip::Chip;
+use crate::forms::mapped::Given;
 use crate::forms::network::{Logical, Network, NodeId, Operator, PopulationKind, Probe, Probed, Weights};
 use crate::forms::plan::{InputData, Phase, PhaseKind, Plan};
-use crate::forms::tiled::Tiled;
-use crate::{convert, lower, place, schedule, tile};
+use crate::{build, lower};
 
 /// What a trial run told.
 #[derive(Debug, Clone, Default)]
@@ -24,13 +26,23 @@ pub struct Measured {
 type Names = BTreeMap<String, (NodeId, bool)>;
 
 /// Runs the calibration samples through a network with neurons or devices; nothing where that is not needed or cannot be.
-pub fn measure(tiled: &Tiled, tensors: &[Tensor], files: &dyn Files) -> Measured {
-    let timed = tiled.network.graph.node_weights().any(|node| matches!(node.operator, Operator::Population { .. }));
-    if tiled.chip.ideal || !timed || tiled.plan.calibration.is_empty() {
+/// A run that fails is told: the ranges are bounds then.
+pub fn measure(given: Given, files: &dyn Files, diagnostics: &mut Vec<Diagnostic>) -> Measured {
+    let timed = given.network.graph.node_weights().any(|node| matches!(node.operator, Operator::Population { .. }));
+    if given.chip.ideal || !timed || given.plan.calibration.is_empty() {
         return Measured::default();
     }
-    let Some((program, probed)) = program(tiled, tensors) else { return Measured::default() };
-    let recorded = files.trial(&program).unwrap_or_default();
+    let Some((program, probed)) = program(given, files) else { return Measured::default() };
+    let recorded = match files.trial(&program) {
+        Some(Ok(recorded)) => recorded,
+        Some(Err(why)) => {
+            let message = format!("ranges of converters are bounds, not measured: the trial run failed: {why}");
+            diagnostics
+                .push(Diagnostic::placeless(Code::W0615, message).with_help("`nmc explain W0615` says what to do"));
+            return Measured::default();
+        }
+        None => return Measured::default(),
+    };
     let mut found = Measured::default();
     for (name, values) in recorded {
         let Some(&(node, is_bias)) = probed.get(&name) else { continue };
@@ -41,8 +53,9 @@ pub fn measure(tiled: &Tiled, tensors: &[Tensor], files: &dyn Files) -> Measured
 }
 
 /// The network on the ideal chip with every number probed, fitted as the experiment fits it, then shown the samples.
-fn program(tiled: &Tiled, tensors: &[Tensor]) -> Option<(Program, Names)> {
-    let mut network = tiled.network.clone();
+fn program(given: Given, files: &dyn Files) -> Option<(Program, Names)> {
+    let tensors = given.tensors;
+    let mut network = given.network.clone();
     network.probes.clear();
     let mut probed = Names::new();
     for node in network.graph.node_indices() {
@@ -54,14 +67,12 @@ fn program(tiled: &Tiled, tensors: &[Tensor]) -> Option<(Program, Names)> {
             probed.insert(name, (node, false));
         }
     }
-    let plan = Plan { step: tiled.plan.step, phases: phases(tiled, tensors)?, ..Plan::default() };
-    let ideal = Chip { name: String::from("ideal"), ideal: true, ..Chip::default() };
+    let plan = Plan { step: given.plan.step, phases: phases(given)?, ..Plan::default() };
+    let chip = Chip { name: String::from("ideal"), ideal: true, ..Chip::default() };
     // Whatever is wrong is told when the network itself is lowered.
     let mut ignored = Vec::new();
-    let tiled = tile::tile(&network, &ideal, &plan, &mut ignored)?;
-    let converted = convert::convert(tiled, tensors, &Measured::default(), &mut ignored)?;
-    let scheduled = schedule::schedule(place::place(converted, &mut ignored)?, &mut ignored)?;
-    let mut program = lower::lower(&scheduled, tensors, Precision::F32, Default::default(), &mut ignored)?.program;
+    let mapped = build::map(Given { network: &network, chip: &chip, plan: &plan, tensors }, files, &mut ignored)?;
+    let mut program = lower::lower(&mapped, tensors, Precision::F32, Default::default(), &mut ignored)?.program;
     for (node, array) in biases(&network, &program) {
         let name = format!("trial: bias of {}", network.graph[node].name);
         probed.insert(name.clone(), (node, true));
@@ -102,14 +113,14 @@ fn is_number(network: &Network, node: NodeId) -> bool {
 }
 
 /// The training of the experiment, then the calibration samples shown as its test or training shows them.
-fn phases(tiled: &Tiled, tensors: &[Tensor]) -> Option<Vec<Phase>> {
-    let plan = &tiled.plan;
+fn phases(given: Given) -> Option<Vec<Phase>> {
+    let (plan, tensors) = (given.plan, given.tensors);
     let trained = plan.phases.iter().filter(|phase| phase.kind == PhaseKind::Train);
     let mut phases: Vec<Phase> = trained.cloned().collect();
     let like = plan.phases.iter().rfind(|phase| phase.kind != PhaseKind::Run)?.clone();
     let samples = plan.calibration.iter().filter_map(|id| tensors.get(id.index())?.shape.first().copied()).min()?;
     let fed = |(node, id): (&NodeId, &TensorId)| (*node, InputData::Values(*id));
-    let inputs = tiled.network.inputs.iter().zip(&plan.calibration).map(fed).collect();
+    let inputs = given.network.inputs.iter().zip(&plan.calibration).map(fed).collect();
     phases.iter_mut().for_each(|phase| phase.metrics.clear());
     phases.push(Phase { kind: PhaseKind::Test, samples, inputs, target: None, metrics: Vec::new(), skip: 0, ..like });
     Some(phases)

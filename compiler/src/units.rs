@@ -5,19 +5,19 @@ use crate::quantity::{Dimension, Quantity};
 impl Dimension {
     /// The dimension of a product.
     pub fn times(self, other: Dimension) -> Dimension {
-        Dimension(std::array::from_fn(|i| self.0[i].saturating_add(other.0[i])))
+        Dimension::halved(std::array::from_fn(|i| self.doubled()[i].saturating_add(other.doubled()[i])))
     }
 
     /// The dimension of a quotient.
     pub fn over(self, other: Dimension) -> Dimension {
-        Dimension(std::array::from_fn(|i| self.0[i].saturating_sub(other.0[i])))
+        Dimension::halved(std::array::from_fn(|i| self.doubled()[i].saturating_sub(other.doubled()[i])))
     }
 
-    /// The dimension of a power; none if an exponent would not be whole.
+    /// The dimension of a power; none if an exponent would be neither whole nor half of a whole number.
     pub fn power(self, exponent: f64) -> Option<Dimension> {
-        let powers = self.0.map(|e| f64::from(e) * exponent);
+        let powers = self.doubled().map(|e| f64::from(e) * exponent);
         let whole = powers.iter().all(|p| p.fract() == 0.0 && p.abs() < 100.0);
-        whole.then(|| Dimension(powers.map(|p| p as i8)))
+        whole.then(|| Dimension::halved(powers.map(|p| p as i8)))
     }
 }
 
@@ -65,17 +65,18 @@ pub fn type_dimension(word: &str) -> Option<Dimension> {
     if matches!(word, "int" | "bool") {
         return Some(Dimension::NONE);
     }
-    DIMENSIONS.iter().find(|(name, _, _)| *name == word).map(|(_, powers, _)| Dimension(*powers))
+    DIMENSIONS.iter().find(|(name, _, _)| *name == word).map(|(_, powers, _)| Dimension::of(*powers))
 }
 
 /// `voltage`, or `V/s` where there is no word.
 pub fn dimension_name(dimension: Dimension) -> String {
-    if let Some((name, _, _)) = DIMENSIONS.iter().find(|(_, powers, _)| *powers == dimension.0) {
+    if let Some((name, _, _)) = DIMENSIONS.iter().find(|(_, powers, _)| Dimension::of(*powers) == dimension) {
         return if *name == "real" { String::from("a plain number") } else { (*name).to_string() };
     }
     // `V2` or `V/s` if two units do, told by people more often than base units.
-    let units =
-        || DIMENSIONS.iter().filter(|(name, ..)| *name != "real").map(|(_, powers, unit)| (Dimension(*powers), *unit));
+    let units = || {
+        DIMENSIONS.iter().filter(|(name, ..)| *name != "real").map(|(_, powers, unit)| (Dimension::of(*powers), *unit))
+    };
     let square = |of: Dimension| of.power(2.0).unwrap_or(of);
     if let Some((_, unit)) = units().find(|(of, _)| square(*of) == dimension) {
         return format!("{unit}2");
@@ -89,16 +90,21 @@ pub fn dimension_name(dimension: Dimension) -> String {
         }
     }
     let bases = ["kg", "m", "s", "A", "K"];
-    let parts = bases.iter().zip(dimension.0).filter(|(_, power)| *power != 0);
+    let parts = bases.iter().zip(dimension.doubled()).filter(|(_, doubled)| *doubled != 0);
     parts
-        .map(|(base, power)| if power == 1 { (*base).to_string() } else { format!("{base}{power}") })
+        .map(|(base, doubled)| match (doubled, doubled % 2) {
+            (2, _) => (*base).to_string(),
+            (_, 0) => format!("{base}{}", doubled / 2),
+            _ => format!("{base}{doubled}/2"),
+        })
         .collect::<Vec<_>>()
         .join(" ")
 }
 
 /// A quantity as a person writes it: `20 ms`.
 pub fn show(quantity: Quantity) -> String {
-    let unit = DIMENSIONS.iter().find(|(_, powers, _)| *powers == quantity.dimension.0).map(|(_, _, unit)| *unit);
+    let unit =
+        DIMENSIONS.iter().find(|(_, powers, _)| Dimension::of(*powers) == quantity.dimension).map(|(_, _, unit)| *unit);
     let prefixes = [
         (1e9, "G"),
         (1e6, "M"),
@@ -175,10 +181,10 @@ fn plain(name: &str) -> Option<(f64, Dimension)> {
         "B" => (8.0, none),
         "min" => (60.0, Dimension::TIME),
         "h" => (3600.0, Dimension::TIME),
-        "g" => (1e-3, Dimension([1, 0, 0, 0, 0])),
+        "g" => (1e-3, Dimension::of([1, 0, 0, 0, 0])),
         _ => {
             let (_, powers, _) = DIMENSIONS.iter().find(|(_, _, unit)| *unit == name && *unit != "m2")?;
-            (1.0, Dimension(*powers))
+            (1.0, Dimension::of(*powers))
         }
     })
 }
@@ -192,7 +198,7 @@ mod tests {
         let close = |text: &str, factor: f64, powers: [i8; 5]| {
             let (value, dimension) = parse_unit(text).unwrap();
             assert!((value / factor - 1.0).abs() < 1e-12, "{text}: {value}");
-            assert_eq!(dimension.0, powers, "{text}");
+            assert_eq!(dimension, Dimension::of(powers), "{text}");
         };
         close("ms", 1e-3, [0, 0, 1, 0, 0]);
         close("uA/cm2", 1e-2, [0, -2, 0, 1, 0]);

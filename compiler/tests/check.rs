@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nmc_compiler::files::{DataFile, FileProblem, Files};
-use nmc_compiler::{check, resolve};
+use nmc_compiler::{Options, check, compile, resolve};
 
 /// No files at all.
 struct Nothing;
@@ -26,6 +26,85 @@ fn found(text: &str) -> Vec<String> {
         check::check(&model, &mut diagnostics);
     }
     diagnostics.iter().map(|one| format!("{} {}", one.code.number(), one.message)).collect()
+}
+
+/// Codes of a whole compilation with their messages, places and help.
+fn told(text: &str) -> Vec<String> {
+    let compilation = compile("program.nmc", text, &Nothing, &Options::default());
+    let shown = compilation.diagnostics.iter().filter(|one| one.is_error()).map(|one| {
+        let span = one.primary.as_ref().unwrap().span;
+        assert_eq!(span.file.0, 0, "{}: not in the user's file", one.message);
+        let place = &text[span.start as usize..span.end as usize];
+        format!("{} at `{place}`: {} ({})", one.code.number(), one.message, one.help.as_deref().unwrap_or_default())
+    });
+    shown.collect()
+}
+
+const FRAMES: &str = "experiment e { deploy n; test { x: [[1, 2]] } measure m = mean(y) }";
+
+#[test]
+fn a_value_that_is_wrong_in_the_library_is_told_at_the_users_line() {
+    let network = "network n(x: real[2]) -> (y: real[2]) { x |> dense([[0.5, 0.1], [0.2, 0.3]]) -> y }\n";
+    let on = |chip: &str| FRAMES.replace("deploy n", &format!("deploy n on {chip} {{ calibrate: [[1, 2]] }}"));
+    // Through a chip, a core and a tile to a converter.
+    let deep = format!("use std.chip.neurram\n{network}{}", on("neurram(sharing: 4, sense_bits: 2.5)"));
+    assert_eq!(told(&deep), ["E0303 at `2.5`: in `sar`: 2.5 is not a possible number here ()"]);
+    let own = "use std.converter.{pulse_width, sar}\nuse std.device.hfox_1t1r\nuse std.unit.digital_alu\n\
+               tile mine { cells: hfox_1t1r[64, 64](); input: pulse_width(bits: 4); sense: sar(bits: 99); \
+               read_voltage: 0.2 V; read_time: 10 ns; wire: ideal }\n\
+               core c { tiles: mine[2](); units: digital_alu[2](); buffer: 64 kB }\n\
+               chip k { cores: grid(2, 2) of c; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit) }\n";
+    assert_eq!(told(&format!("{own}{network}{}", on("k"))), ["E0503 at `99`: in `sar`: 99 bits are too many ()"]);
+    let neuron = "use std.neuron.adex\nnetwork n() { population a: adex[3](tau_w: 9 ms, delta_t: 0 mV); probe a.spikes }\n\
+                  experiment e { deploy n; run for 10 ms }";
+    assert_eq!(told(neuron), ["E0306 at `0 mV`: in `adex`: nothing can be divided by 0 ()"]);
+}
+
+#[test]
+fn names_that_are_nearly_right_are_answered() {
+    let lif = "use std.neuron.lif\nnetwork n() { population a: lif[3](tau: 5 ms); probe a.spikes }\n";
+    assert_eq!(told(lif), ["E0206 at `tau`: `lif` has no parameter `tau` (did you mean `tau_m`?)"]);
+    let deploy = |chip: &str| format!("network n() {{ }}\nexperiment e {{ deploy n on {chip}; run for 1 ms }}");
+    let used = "use std.chip.neuram\n";
+    assert_eq!(told(used), ["E0201 at `neuram`: module `std.chip` has no `neuram` (did you mean `neurram`?)"]);
+    let bare = "did you mean `neurram`? bring it in with `use std.chip.neurram`";
+    assert_eq!(told(&deploy("neuram")), [format!("E0201 at `neuram`: there is no chip `neuram` ({bare})")]);
+    let path = "`use std.chip.neurram` at the top of the file, then its last name here";
+    let message = "E0305 at `std.chip.neuram`: the name of a chip is needed here";
+    assert_eq!(told(&deploy("std.chip.neuram")), [format!("{message} ({path})")]);
+}
+
+#[test]
+fn what_is_not_there_yet_says_so() {
+    let layer = |body: &str| format!("network n(x: real[2]) -> (y: real[2]) {{ {body} }}\n{FRAMES}");
+    let cases = [
+        (layer("x |> conv2d([[1]]) -> y"), "conv2d", "the layer `conv2d` is not supported yet"),
+        (layer("h = max_pool(x, 2); h -> y"), "max_pool", "the layer `max_pool` is not supported yet"),
+        (layer("x |> lstm(10) -> y"), "lstm", "the layer `lstm` is not supported yet"),
+        (layer("h = x + h; h -> y"), "h", "`h` gets its value further down: a recurrent loop is not supported yet"),
+        (
+            layer("h = x + g; g = h |> relu; g -> y"),
+            "g",
+            "`g` gets its value further down: a recurrent loop is not supported yet",
+        ),
+        (
+            layer("state h: real[2] = 0; x -> y"),
+            "state h: real[2] = 0",
+            "a state of a network, kept from sample to sample, is not supported yet",
+        ),
+        (
+            format!("network n(x: real[2]) {{ }}\n{}", FRAMES.replace("deploy n", "deploy n { after: 1 h }")),
+            "after",
+            "`after`, for chips that have aged, is not supported yet",
+        ),
+    ];
+    for (text, place, message) in cases {
+        let found = told(&text);
+        assert!(found.len() == 1 && found[0].starts_with(&format!("E0402 at `{place}`: {message} (")), "{found:?}");
+    }
+    // In order there is no loop, nor where rounds are written out.
+    assert_eq!(told(&layer("h = x + 1; g = h |> relu; g -> y")), [""; 0]);
+    assert_eq!(told(&layer("h[0] = x; for k in 0..5 { h[k + 1] = h[k] |> relu }; h[5] -> y")), [""; 0]);
 }
 
 #[test]

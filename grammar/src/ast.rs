@@ -101,7 +101,7 @@ pub struct Block {
     /// A network's outputs (`-> (scores: real[10])`).
     pub outputs: Vec<Param>,
     /// What a converter, unit, encoder or decoder joins (`: voltage -> bits(8)`).
-    pub joins: Option<(Type, Type)>,
+    pub joins: Option<(Box<Type>, Box<Type>)>,
     /// The statements between the braces.
     pub body: Vec<Stmt>,
     /// The whole item.
@@ -114,14 +114,14 @@ pub struct Param {
     /// The name.
     pub name: Ident,
     /// The type, if written.
-    pub ty: Option<Type>,
+    pub ty: Option<Box<Type>>,
     /// The default, if written.
     pub default: Option<Expr>,
     /// All of it.
     pub span: Span,
 }
 
-/// `real[28, 28]`, `bits(8)`, `time`.
+/// `real[28, 28]`, `bits(8)`, `time`. Boxed where it stands: the parser moves small statements about faster.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Type {
     /// The word.
@@ -159,11 +159,11 @@ pub enum StmtKind {
     Flow { value: Expr, target: Expr },
     // ---- in equations ------------------------------------------------------------------
     /// `input i: current`
-    Input { name: Ident, ty: Type },
+    Input { name: Ident, ty: Box<Type> },
     /// `state v: voltage = uniform(v_reset, v_thresh)`
-    State { name: Ident, ty: Type, initial: Option<Expr> },
+    State { name: Ident, ty: Box<Type>, initial: Option<Expr> },
     /// `trace x: real, tau_plus on pre { x += 1 }`: a state that decays with `tau`, and its rule.
-    Trace { name: Ident, ty: Type, tau: Expr, on: Option<(Ident, Vec<Stmt>)> },
+    Trace { name: Ident, ty: Box<Type>, tau: Expr, on: Option<(Ident, Vec<Stmt>)> },
     /// `v' = …`
     Derivative { name: Ident, value: Expr },
     /// `spike when v > v_thresh { v = v_reset; hold v for refractory }`
@@ -201,8 +201,9 @@ pub enum StmtKind {
     Run { duration: Expr, fields: Vec<Field> },
     /// `train { u: series.x } expect … ` / `test sequence { image: digits.x / 255 } expect argmax(scores) == digits.y`
     Present { phase: Phase, sequence: bool, inputs: Vec<Field>, clauses: Vec<Clause> },
-    /// `require accuracy >= 97 %`: the experiment fails (exit 1) when it does not hold.
-    Require { condition: Expr },
+    /// `require accuracy >= 97 %`: the experiment fails (exit 1) when it does not hold. `over`: the word in
+    /// `require mean accuracy >= 97 %`, which says of which number over several chips.
+    Require { over: Option<Ident>, condition: Expr },
     /// `report accuracy, energy`
     Report { names: Vec<Ident> },
 }

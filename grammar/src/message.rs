@@ -8,10 +8,17 @@ use crate::span::{FileId, Span};
 use crate::suggest::closest;
 use crate::token::{KINDS, Placed, STATEMENT_WORDS, Token};
 
+/// What to write where two statements stand on one line.
+const BETWEEN: &str = "separate statements with `;`";
+
+/// What stands for a loop in time today.
+const UNROLL: &str = "write out a fixed number of rounds: `h[0] = x`, then `for k in 0..20 { h[k + 1] = h[k] |> … }`";
+
 /// The message for token `at`, which could not stand where it does.
 pub fn unexpected(file: FileId, text: &str, tokens: &[Placed], at: usize, expected: &[String]) -> Diagnostic {
     let case = Case { file, text, tokens, at, expected };
     case.unknown_block()
+        .or_else(|| case.not_yet())
         .or_else(|| case.unfinished_line())
         .or_else(|| case.reserved_word())
         .or_else(|| case.chained_comparison())
@@ -142,6 +149,11 @@ impl Case<'_> {
     /// `=` for `==` and the other way round.
     fn equals(&self) -> Option<Diagnostic> {
         let (message, label, help) = match self.token(self.at)? {
+            Token::Equals if self.second_assignment() => {
+                let span = self.span(self.at.saturating_sub(1)).to(self.span(self.at));
+                let two = Diagnostic::new(Code::E0101, "two statements stand on one line", span, "the second one");
+                return Some(two.with_help(BETWEEN));
+            }
             Token::Equals if self.expects("==") => {
                 ("`=` gives a name a value, it does not compare", "compares nothing", "write `==`")
             }
@@ -151,6 +163,39 @@ impl Case<'_> {
             _ => return None,
         };
         Some(Diagnostic::new(Code::E0112, message, self.span(self.at), label).with_help(help))
+    }
+
+    /// `x = 3 y = 4`, where `3 y` has been read as a quantity: a number with a space in it before a second `=`.
+    fn second_assignment(&self) -> bool {
+        let given = (self.statement_start()..self.at).any(|at| self.token(at) == Some(Token::Equals));
+        given && self.before() == Some(Token::Number) && self.written(self.at - 1).contains(' ')
+    }
+
+    /// What the language will have, but has not yet.
+    fn not_yet(&self) -> Option<Diagnostic> {
+        let start = self.statement_start();
+        let (first, next) = (self.written(start), self.token(self.at + 1));
+        let (at, what, help) = match self.written(self.at) {
+            "after" if self.expects("SEPARATOR") && matches!(next, Some(Token::Number | Token::LeftBracket)) => {
+                (self.at, "`after`, for chips that have aged,", "results are those of a chip just programmed")
+            }
+            _ if self.token(start) != Some(Token::Name) || self.at > start + 2 => return None,
+            _ => match first {
+                "sweep" => {
+                    (start, "`sweep`", "run once for each value: `nmc run FILE --set name=value` sets a `const`")
+                }
+                "next" => (start, "a value kept from sample to sample (`next`)", UNROLL),
+                "repeat" => (start, "a recurrent loop (`repeat`)", UNROLL),
+                _ => return None,
+            },
+        };
+        // A name that a value is given to, or a field, may be called anything.
+        let follows = self.token(start + 1);
+        if at == start && !matches!(follows, Some(Token::Name | Token::Number | Token::LeftBrace)) {
+            return None;
+        }
+        let message = format!("{what} is not supported yet");
+        Some(Diagnostic::new(Code::E0402, message, self.span(at), "not in this version").with_help(help))
     }
 
     /// A statement that is only a value: `v == 3 mV`, `dense(x)`.
@@ -284,6 +329,14 @@ impl Case<'_> {
         }
     }
 
+    /// Whether the token would be the beginning of a statement: `population …`, `name = …`, `name: …`, `v' = …`.
+    fn starts_statement(&self) -> bool {
+        let gives = [Token::Equals, Token::Prime, Token::Colon, Token::PlusEquals, Token::MinusEquals];
+        STATEMENT_WORDS.contains(&self.written(self.at))
+            || (self.token(self.at) == Some(Token::Name)
+                && self.token(self.at + 1).is_some_and(|next| gives.contains(&next)))
+    }
+
     /// The way to mend it, for mistakes that are known.
     fn hint(&self) -> Option<String> {
         let found = self.token(self.at);
@@ -301,13 +354,21 @@ impl Case<'_> {
         if found == Some(Token::Times) && self.before() == Some(Token::Times) {
             return Some("a power is written `^`".to_string());
         }
+        if found.is_some_and(Token::is_word) && self.expects("SEPARATOR") && self.starts_statement() {
+            return Some(BETWEEN.to_string());
+        }
         if starts_value && ended_value && self.expects("+") {
             let help = if self.expects(",") {
-                "an operator or a `,` is missing"
+                "an operator or a `,` is missing".to_string()
+            } else if self.starts_statement() {
+                BETWEEN.to_string()
             } else {
-                "an operator is missing, or a `;` between two statements"
+                format!("an operator is missing; {BETWEEN}")
             };
-            return Some(help.to_string());
+            return Some(help);
+        }
+        if found == Some(Token::Name) && self.before() == Some(Token::RightBrace) && self.expects("SEPARATOR") {
+            return Some(BETWEEN.to_string());
         }
         if found == Some(Token::Comma) && self.expects("SEPARATOR") {
             return Some("between two statements stands a line end or `;`".to_string());
@@ -316,7 +377,7 @@ impl Case<'_> {
             return Some("`else` follows the `}` of an `if`".to_string());
         }
         if found.is_some_and(Token::is_word) && self.expects("SEPARATOR") {
-            return Some("start a new statement on a line of its own, or after `;`".to_string());
+            return Some(format!("start a new statement on a line of its own; {BETWEEN}"));
         }
         if self.expects("{") && !self.expects("NUMBER") {
             return Some("a body in braces follows: `{ … }`".to_string());

@@ -56,6 +56,13 @@ impl Build<'_> {
         self.expr(start, end, ExprKind::Tuple(std::iter::once(first).chain(rest).collect()))
     }
 
+    /// One value by itself, several as a list: `lines: voltage, current`.
+    pub fn listed(&self, first: Expr, rest: Vec<Expr>) -> Expr {
+        let Some(last) = rest.last() else { return first };
+        let span = first.span.to(last.span);
+        Expr { span, kind: ExprKind::List([vec![first], rest].concat()) }
+    }
+
     /// `(c, d)` as a side of `connect` is the list `c, d`.
     pub fn untuple(&self, mut list: Vec<Expr>) -> Vec<Expr> {
         if let [Expr { kind: ExprKind::Tuple(inner), .. }] = &mut list[..] {

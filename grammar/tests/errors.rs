@@ -71,6 +71,52 @@ fn each_mistake_has_its_words() {
     one("# hello\nneuron n {}", "E0102 at \"#\": `#` has no meaning here (comments start with `//`)");
 }
 
+/// Two statements on one line, wherever the parser stumbles over the second.
+#[test]
+fn statements_on_one_line_are_separated() {
+    let cases = [
+        ("network n() { population a: lif[3]() probe a.spikes }", "probe"),
+        ("network n() { x = 3 y = 4 }", "3 y = "),
+        ("network n() { x = f(1) y = 4 }", "y"),
+        ("neuron n { state v: voltage = 0 mV v' = -v / 5 ms }", "v"),
+        ("neuron n { spike when v > 3 mV { v = 0 mV } input i: current }", "input"),
+        ("network n() { for k in 0..3 { a = 1 } b = 2 }", "b"),
+        ("experiment e { deploy n run for 10 ms }", "run"),
+    ];
+    for (text, place) in cases {
+        let errors = read(text).1;
+        let [error] = &errors[..] else { panic!("{text}: {errors:?}") };
+        assert_eq!(error.help.as_deref(), Some("separate statements with `;`"), "{text}");
+        let span = error.primary.as_ref().unwrap().span;
+        assert!(text[span.start as usize..].starts_with(place.trim_end()), "{text}: {span:?}");
+        // Mended that way there is no mistake.
+        let at = if place.starts_with("3 y") { span.start as usize + 1 } else { span.start as usize };
+        let mended = format!("{}; {}", &text[..at], text[at..].trim_start());
+        assert!(read(&mended).1.is_empty(), "{mended}");
+    }
+}
+
+/// What will be in the language says so, and its words can still be names.
+#[test]
+fn what_is_not_there_yet_says_so() {
+    let cases = [
+        ("network n() { repeat 20 { a = 1 } }", "a recurrent loop (`repeat`) is not supported yet"),
+        ("network n() { next h = a |> relu }", "a value kept from sample to sample (`next`) is not supported yet"),
+        ("experiment e { sweep bits in [4, 5] }", "`sweep` is not supported yet"),
+        (
+            "experiment e { test { x: d } expect y == z after [1 s, 1 h] }",
+            "`after`, for chips that have aged, is not supported yet",
+        ),
+        ("experiment e { test { x: d } after 5 s }", "`after`, for chips that have aged, is not supported yet"),
+    ];
+    for (text, message) in cases {
+        let errors = read(text).1;
+        let [error] = &errors[..] else { panic!("{text}: {errors:?}") };
+        assert_eq!((error.code.number(), error.message.as_str()), ("E0402", message));
+    }
+    assert_eq!(shown("network n() { next = 1; repeat = next; sweep |> after -> y }"), [""; 0]);
+}
+
 #[test]
 fn delimiters_are_paired() {
     one("neuron n {\n    y = (1 + 2\n}\n", "E0103 at \"(\": this `(` is never closed (add the missing `)`)");

@@ -16,7 +16,7 @@ const HEAD: usize = 8 + 4 + 8;
 /// How far the experiments of a file have come.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Of the experiments that are done, in order.
+    /// Of the experiments that are done, in order, and in each of its chips.
     pub done: Vec<Results>,
     /// Of the next, what [`crate::Simulation::save`] gave; none before it has begun.
     pub state: Option<Vec<u8>>,
@@ -30,17 +30,20 @@ pub struct Origin {
     interpreter: bool,
     /// Hash of everything in the programs.
     programs: u64,
+    /// How many chips are asked for, by program.
+    chips: Vec<usize>,
 }
 
 impl Origin {
     /// Of these programs, run so. The number of threads is left out: it changes nothing.
-    pub fn new(programs: &[Program], options: &RunOptions) -> Self {
+    pub fn new(programs: &[Program], options: &RunOptions, chips: Vec<usize>) -> Self {
         let bytes = postcard::to_stdvec(&(Image::FORMAT, programs)).unwrap_or_default();
         Origin {
             version: String::from(env!("CARGO_PKG_VERSION")),
             seed: options.seed,
             interpreter: options.engine == EngineKind::Interpreter,
             programs: hash(&bytes),
+            chips,
         }
     }
 
@@ -55,6 +58,8 @@ impl Origin {
             Some(String::from("another program, or other data"))
         } else if self.seed != other.seed {
             pair("seed", &other.seed, &self.seed)
+        } else if self.chips != other.chips {
+            Some(String::from("another number of chips"))
         } else if self.interpreter != other.interpreter {
             pair("engine", &engine(other), &engine(self))
         } else {

@@ -45,6 +45,19 @@ impl Counts {
     }
 }
 
+/// Joules of one sample by kind, of what a whole run took; programming stays what it was, paid once.
+pub fn of_a_sample(program: &Program, run: &[(ComponentKind, f64)]) -> Vec<(ComponentKind, f64)> {
+    let samples = program.samples() as f64;
+    let share = |kind| if kind == ComponentKind::Programming { 1.0 } else { samples };
+    run.iter().map(|(kind, joules)| (*kind, joules / share(*kind))).collect()
+}
+
+/// The sum over all kinds but programming.
+pub fn total(list: &[(ComponentKind, f64)]) -> f64 {
+    // Not `sum`: an empty sum of floats is -0.
+    list.iter().filter(|(kind, _)| *kind != ComponentKind::Programming).fold(0.0, |all, (_, value)| all + value)
+}
+
 /// Joules by kind, in the order of kinds; kinds that cost nothing are left out.
 pub fn energy(program: &Program, counts: &Counts) -> Vec<(ComponentKind, f64)> {
     let (samples, ticks) = (counts.samples as f64, counts.ticks as f64);
@@ -55,12 +68,13 @@ pub fn energy(program: &Program, counts: &Counts) -> Vec<(ComponentKind, f64)> {
             Count::PerTick(number) => number * ticks,
             Count::Once(number) => number,
             Count::Spikes(group, factor) => counts.spikes[group.index()] as f64 * factor,
-            Count::SynapticEvents(connection) => counts.synaptic_events[connection.index()] as f64,
+            Count::SynapticEvents(connection, factor) => counts.synaptic_events[connection.index()] as f64 * factor,
             Count::ReadEnergy(matrix) => counts.read_energy[matrix.index()],
         };
         *sums.entry(cost.kind).or_insert(0.0) += events * cost.energy_j;
     }
-    let busy = if program.dt > 0.0 { ticks * program.dt } else { samples * program.costs.initiation_interval_s };
+    let busy =
+        if program.dt > 0.0 { ticks * program.costs.tick_s } else { samples * program.costs.initiation_interval_s };
     *sums.entry(ComponentKind::Static).or_insert(0.0) += program.costs.static_power_w * busy;
     sums.into_iter().filter(|(_, joules)| *joules != 0.0).collect()
 }

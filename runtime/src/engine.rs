@@ -11,11 +11,12 @@ use crate::fit::fit_readouts;
 use crate::interpreter::{Computable, Interpreter};
 use crate::jit::Jit;
 use crate::jit::product::Product;
-use crate::lanes::{Lanes, Moment, Place, Shared, prepare};
+use crate::lanes::{Lanes, Moment, Place, Shared};
 use crate::matrix::{self, Fitted};
 use crate::metrics;
-use crate::record::{self, SampleRecord};
+use crate::record::{self, Broken, SampleRecord};
 use crate::simulation::State;
+use crate::start::prepare;
 use crate::state::{Buffer, Kernels};
 use crate::{EngineKind, Results, RunError, RunOptions};
 
@@ -111,12 +112,14 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         let counts = std::mem::replace(&mut self.state.main.counts, Counts::new(program));
         self.state.counts.add(&counts);
         let records = std::mem::take(&mut self.state.records);
-        if let Some((sample, name)) = records.iter().enumerate().find_map(|(i, r)| Some((i, r.broken.as_ref()?))) {
-            return Err(RunError {
-                code: "E0706",
-                message: format!("{name} is no longer a number (NaN) after sample {sample}"),
-                help: Some(String::from("use a smaller time step, or check the equations for a division by zero")),
-            });
+        if let Some((sample, broken)) = records.iter().enumerate().find_map(|(i, r)| Some((i, r.broken.as_ref()?))) {
+            return Err(useless(broken, sample));
+        }
+        let shared = program.arrays.iter().zip(&self.state.main.buffers).filter(|(array, _)| !array.per_lane);
+        if let Some(broken) =
+            shared.filter_map(|(array, buffer)| record::fault(&array.name, &buffer.data, false)).next()
+        {
+            return Err(useless(&broken, phase.samples.saturating_sub(1)));
         }
         let outputs = record::outputs(&records);
         if !phase.fits.is_empty() {
@@ -275,11 +278,31 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
             }
         }
         results.energy_j = energy::energy(program, &counts);
-        let mut known = results.metrics.clone();
-        known.push((String::from("energy_j.total"), results.energy_j.iter().map(|(_, joules)| joules).sum()));
-        results.failures = program.requirements.iter().filter_map(|r| metrics::failure(r, &known)).collect();
+        results.failures = metrics::failures(program, &[results.known(program)]);
         results
     }
+}
+
+/// Why results cannot be used.
+fn useless(broken: &Broken, sample: usize) -> RunError {
+    let (code, message, help) = match broken {
+        Broken::NotANumber(name) => (
+            "E0706",
+            format!("{name} is no longer a number (NaN) after sample {sample}"),
+            "use a smaller time step, or check the equations for a division by zero",
+        ),
+        Broken::Infinite(name) => (
+            "E0706",
+            format!("{name} is infinite after sample {sample}"),
+            "use a smaller time step, or check the equations for a division by zero",
+        ),
+        Broken::Flooded(name) => (
+            "E0708",
+            format!("an element of {name} would spike more than 10,000 times in one step"),
+            "lower its rate, or use a smaller time step",
+        ),
+    };
+    RunError { code, message, help: Some(String::from(help)) }
 }
 
 /// The engine asked for.
@@ -288,7 +311,7 @@ fn kernels<'a, T: Computable>(program: &'a Program, kind: EngineKind) -> Result<
         EngineKind::Jit => match Jit::new(program) {
             Ok(jit) => Ok(Box::new(jit)),
             Err(reason) => Err(RunError {
-                code: "E0708",
+                code: "E0711",
                 message: format!("no machine code could be made: {reason}"),
                 help: Some(String::from("run it with `--engine interpreter`, and report this with the program")),
             }),

@@ -7,9 +7,10 @@ use crate::energy::Counts;
 use crate::interpreter::Computable;
 use crate::jit::product::Product;
 use crate::matrix::{self, Effective, Fitted, Ports};
-use crate::record::SampleRecord;
+use crate::record::{Broken, SampleRecord};
 use crate::spikes::{self, Carrier, GroupState, UnderWay};
-use crate::state::{Buffer, Clock, Kernels, Synapses, spike_bytes};
+use crate::start::synapses_of;
+use crate::state::{Buffer, Clock, Kernels, spike_bytes};
 
 /// What all batches share: the program, its kernels, connections and programmed matrices.
 pub struct Shared<'a, T> {
@@ -103,12 +104,13 @@ impl<T: Computable + Product> Lanes<T> {
         self.groups.iter_mut().flatten().for_each(GroupState::reset);
         self.under_way.iter_mut().flatten().for_each(UnderWay::reset);
         self.tick = 0;
-        for array in &shared.program.arrays {
+        for (index, array) in shared.program.arrays.iter().enumerate() {
             if let (nmc_program::Initial::Kernel(kernel), true) = (&array.initial, array.per_lane) {
-                let (len, synapses) = extent(array, &shared.carriers);
+                let synapses = || synapses_of(array, &shared.carriers);
                 for lane in 0..self.used {
+                    let len = self.buffers[index].stride;
                     let clock = Clock { seed: shared.seed, tick: 0, sample: sample + lane as u64, time: 0.0 };
-                    shared.kernels.dense(*kernel, &mut self.buffers, lane, len, clock, None, synapses);
+                    shared.kernels.dense(*kernel, &mut self.buffers, lane, len, clock, None, synapses());
                 }
             }
         }
@@ -153,6 +155,9 @@ impl<T: Computable + Product> Lanes<T> {
         self.counts.ticks += ticks * self.used as u64;
         for (lane, record) in records.iter_mut().enumerate().take(self.used) {
             record.end(program, phase, &self.buffers, lane);
+            if let Some(group) = self.groups[lane].iter().position(|group| group.flooded) {
+                record.broken = Some(Broken::Flooded(program.groups[group].name.clone()));
+            }
         }
     }
 
@@ -176,8 +181,8 @@ impl<T: Computable + Product> Lanes<T> {
 
     /// Runs operations in order.
     pub fn run(&mut self, shared: &Shared<T>, phase: &Phase, ops: &[Op], moment: Moment) {
-        for op in ops {
-            if let Op::Multiply { matrix, input, input_start, output, output_start } = op {
+        for ops in ops.chunk_by(|a, b| event(a).is_some() && event(a) == event(b)) {
+            if let [Op::Multiply { matrix, input, input_start, output, output_start }] = ops {
                 let ports = Ports { input: (input.index(), *input_start), output: (output.index(), *output_start) };
                 let clock = self.clock(shared, moment, 0);
                 let (index, matrix) = (matrix.index(), &shared.program.matrices[matrix.index()]);
@@ -186,8 +191,18 @@ impl<T: Computable + Product> Lanes<T> {
                     matrix::multiply(matrix, effective, &mut self.buffers, self.lanes, self.used, ports, clock);
                 continue;
             }
-            for lane in 0..self.used {
-                self.one(shared, phase, op, lane, moment);
+            // Where an element spiked more than once, its spikes come one after the other: all that follows from the
+            // first, then all that follows from the second.
+            for round in 0.. {
+                let mut more = false;
+                for op in ops {
+                    for lane in 0..self.used {
+                        more |= self.one(shared, phase, op, lane, moment, round);
+                    }
+                }
+                if !more {
+                    break;
+                }
             }
         }
     }
@@ -197,8 +212,8 @@ impl<T: Computable + Product> Lanes<T> {
         Clock { seed: shared.seed, tick: moment.tick, sample: moment.sample + lane as u64, time }
     }
 
-    /// One operation in one lane.
-    fn one(&mut self, shared: &Shared<T>, phase: &Phase, op: &Op, lane: usize, moment: Moment) {
+    /// One operation in one lane, for the spike number `round` of each element; whether there are more.
+    fn one(&mut self, shared: &Shared<T>, phase: &Phase, op: &Op, lane: usize, moment: Moment, round: usize) -> bool {
         let clock = self.clock(shared, moment, lane);
         let program = shared.program;
         let kernels = shared.kernels.as_ref();
@@ -206,7 +221,7 @@ impl<T: Computable + Product> Lanes<T> {
             Op::Kernel { kernel, len, spikes } => {
                 let Some(group) = spikes else {
                     kernels.dense(*kernel, &mut self.buffers, lane, *len, clock, None, None);
-                    return;
+                    return false;
                 };
                 self.bitmap.resize(spike_bytes::<T>(*len), 0);
                 kernels.dense(*kernel, &mut self.buffers, lane, *len, clock, Some(&mut self.bitmap), None);
@@ -214,10 +229,11 @@ impl<T: Computable + Product> Lanes<T> {
                 self.counts.spikes[group.index()] += count;
             }
             Op::OnSpikes { kernel, group } => {
-                let list = self.groups[lane][group.index()].spikes(self.tick, 0);
+                let (list, more) = self.groups[lane][group.index()].round(self.tick, 0, round);
                 if !list.is_empty() {
-                    kernels.list(*kernel, &mut self.buffers, lane, list, clock);
+                    kernels.list(*kernel, &mut self.buffers, lane, &list, clock);
                 }
+                return more;
             }
             Op::Emit { group } => {
                 let index = group.index();
@@ -232,7 +248,7 @@ impl<T: Computable + Product> Lanes<T> {
                         let times = self.buffers[at.index()].lane(lane);
                         state.emit(described, times, program.dt, clock, moment.within, self.tick)
                     }
-                    Source::Given => given(program, phase, index, moment.within, state.fresh(self.tick)),
+                    Source::Given => state.take(self.tick, given(program, phase, index, moment.within)),
                     Source::Kernel => 0,
                 };
             }
@@ -242,7 +258,7 @@ impl<T: Computable + Product> Lanes<T> {
                 let group = &self.groups[lane][connection.source.index()];
                 let under_way = &mut self.under_way[lane][index];
                 let carrier = &shared.carriers[index];
-                self.counts.synaptic_events[index] += spikes::deliver(
+                let (events, more) = spikes::deliver(
                     connection,
                     carrier,
                     group,
@@ -252,14 +268,19 @@ impl<T: Computable + Product> Lanes<T> {
                     lane,
                     clock,
                     self.tick,
+                    round,
                 );
+                self.counts.synaptic_events[index] += events;
+                return more;
             }
             Op::OnPost { connection } => {
                 let index = connection.index();
                 let connection = &program.connections[index];
                 if let Some(target) = connection.target {
-                    let list = self.groups[lane][target.index()].spikes(self.tick, 0);
-                    spikes::on_post(connection, &shared.carriers[index], list, kernels, &mut self.buffers, lane, clock);
+                    let (list, more) = self.groups[lane][target.index()].round(self.tick, 0, round);
+                    let carrier = &shared.carriers[index];
+                    spikes::on_post(connection, carrier, &list, kernels, &mut self.buffers, lane, clock);
+                    return more;
                 }
             }
             Op::Fill { array, value } => self.buffers[array.index()].lane_mut(lane).fill(T::of(*value)),
@@ -272,11 +293,29 @@ impl<T: Computable + Product> Lanes<T> {
             }
             Op::Multiply { .. } | Op::Fold { .. } | Op::Present { .. } => {} // done for whole batches, or by the engine itself
         }
+        false
     }
 }
 
-/// Puts in the given spikes of a tick; returns how many.
-fn given(program: &Program, phase: &Phase, group: usize, within: u64, list: &mut Vec<u32>) -> u64 {
+/// Which events an operation is part of: arrivals, or what a spike does at the neuron itself and on the synapses to it.
+fn event(op: &Op) -> Option<bool> {
+    match op {
+        Op::Deliver { .. } => Some(false),
+        Op::OnPost { .. } | Op::OnSpikes { .. } => Some(true),
+        Op::Kernel { .. }
+        | Op::Emit { .. }
+        | Op::Fill { .. }
+        | Op::Multiply { .. }
+        | Op::Copy { .. }
+        | Op::Target { .. }
+        | Op::Fold { .. }
+        | Op::Present { .. } => None,
+    }
+}
+
+/// The given spikes of a tick.
+fn given(program: &Program, phase: &Phase, group: usize, within: u64) -> Vec<u32> {
+    let mut list = Vec::new();
     for feed in &phase.inputs {
         if let InputFeed::Spikes { group: of, elements, steps } = feed
             && of.index() == group
@@ -293,81 +332,7 @@ fn given(program: &Program, phase: &Phase, group: usize, within: u64, list: &mut
             );
         }
     }
-    list.sort_unstable();
-    list.len() as u64
-}
-
-/// Initial values of all arrays, with one lane, and the connections.
-pub fn prepare<T: Computable>(
-    program: &Program,
-    kernels: &dyn Kernels<T>,
-    seed: u64,
-) -> Result<(Vec<Buffer<T>>, Vec<Carrier>), crate::RunError> {
-    let mut carriers = Vec::new();
-    for connection in &program.connections {
-        carriers.push(Carrier { wiring: crate::connect::build(program, connection, seed)?, delays: Vec::new() });
-    }
-    let mut buffers: Vec<Buffer<T>> = program.arrays.iter().map(|array| start(program, array, &carriers)).collect();
-    for array in &program.arrays {
-        if let nmc_program::Initial::Kernel(kernel) = array.initial {
-            let clock = Clock { seed, tick: 0, sample: 0, time: 0.0 };
-            let (len, synapses) = extent(array, &carriers);
-            kernels.dense(kernel, &mut buffers, 0, len, clock, None, synapses);
-        }
-    }
-    for (connection, carrier) in program.connections.iter().zip(&mut carriers) {
-        if let Delay::PerSynapse { seconds, max_ticks } = connection.delay {
-            let values = buffers[seconds.index()].lane(0);
-            let ticks = |seconds: &T| (seconds.wide() / program.dt).round().clamp(0.0, f64::from(max_ticks)) as u32;
-            carrier.delays = values.iter().map(ticks).collect();
-        }
-    }
-    Ok((buffers, carriers))
-}
-
-/// How many elements an array has, and of which synapses they are.
-fn extent<'c>(array: &nmc_program::Array, carriers: &'c [Carrier]) -> (usize, Option<Synapses<'c>>) {
-    match array.len {
-        nmc_program::Len::Fixed(len) => (len, None),
-        nmc_program::Len::Synapses(connection) => {
-            let wiring = &carriers[connection.index()].wiring;
-            let indices = crate::state::Indices::Range(0, wiring.len() as u32);
-            (wiring.len(), Some(Synapses { indices, sources: &wiring.sources, targets: &wiring.targets }))
-        }
-    }
-}
-
-fn start<T: Computable>(program: &Program, array: &nmc_program::Array, carriers: &[Carrier]) -> Buffer<T> {
-    let stride = match array.len {
-        nmc_program::Len::Fixed(len) => len,
-        nmc_program::Len::Synapses(connection) => carriers[connection.index()].wiring.len(),
-    };
-    let data = match array.initial {
-        nmc_program::Initial::Fill(value) => vec![T::of(value); stride],
-        nmc_program::Initial::Kernel(_) => vec![T::default(); stride],
-        nmc_program::Initial::Tensor { tensor, start } => {
-            let values = &program.tensors[tensor.index()].data;
-            let by_pair = match array.len {
-                nmc_program::Len::Fixed(_) => None,
-                nmc_program::Len::Synapses(id) => {
-                    let connection = &program.connections[id.index()];
-                    matches!(connection.pattern, nmc_program::Pattern::Matrix(_))
-                        .then_some((connection, &carriers[id.index()].wiring))
-                }
-            };
-            match by_pair {
-                None => (0..stride).map(|i| T::of(values.get(start + i))).collect(),
-                Some((connection, wiring)) => (0..stride)
-                    .map(|i| {
-                        let source = wiring.sources[i] as usize - connection.source_start;
-                        let target = wiring.targets[i] as usize - connection.target_start;
-                        T::of(values.get(source * connection.target_len + target))
-                    })
-                    .collect(),
-            }
-        }
-    };
-    Buffer { data, stride, per_lane: array.per_lane }
+    list
 }
 
 /// Arrays whose values are wanted at the end of each sample of a phase.

@@ -1,6 +1,7 @@
 //! `Program` to `Results`: the simulator of the mapped chip. Knows no syntax.
 
 pub mod checkpoint;
+pub mod chips;
 pub mod connect;
 pub mod energy;
 pub mod engine;
@@ -17,9 +18,10 @@ pub mod random;
 pub mod record;
 pub mod simulation;
 pub mod spikes;
+pub mod start;
 pub mod state;
 
-use nmc_program::ComponentKind;
+use nmc_program::{ComponentKind, Program};
 use serde::{Deserialize, Serialize};
 
 pub use checkpoint::Checkpoint;
@@ -68,6 +70,19 @@ pub struct Results {
     pub jit_seconds: f64,
     pub load_seconds: f64,
     pub run_seconds: f64,
+}
+
+impl Results {
+    /// All that can be required of a run: its metrics, and the energy of a sample.
+    pub fn known(&self, program: &Program) -> Vec<(String, f64)> {
+        let energy = energy::total(&energy::of_a_sample(program, &self.energy_j));
+        self.metrics.iter().cloned().chain([(String::from("energy_j.total"), energy)]).collect()
+    }
+
+    /// Whether both have the same metrics: results of two chips of one program do.
+    pub fn is_like(&self, other: &Results) -> bool {
+        self.metrics.iter().map(|(name, _)| name).eq(other.metrics.iter().map(|(name, _)| name))
+    }
 }
 
 /// A recorded signal.

@@ -1,6 +1,6 @@
 //! Matrices: weights into conductances and back, and products with read noise.
 
-use nmc_program::{Draw, Matrix, Program, WeightSource};
+use nmc_program::{Cells, Draw, Matrix, Program, Scheme, WeightSource};
 use serde::{Deserialize, Serialize};
 
 use crate::interpreter::Computable;
@@ -24,8 +24,11 @@ pub struct Effective<T> {
     pub weights: Vec<T>,
     /// Variance of one read, [rows, cols]; empty: noiseless.
     pub variance: Vec<T>,
-    /// Joules of reading a row with an input of 1, by row; empty: not counted.
+    /// Variance of one read of the cells that all columns share, by row; empty: there are none, or they are noiseless.
+    pub shared: Vec<f64>,
+    /// Joules of reading a row with an input of 1, by row; empty: not counted. Of pulses they grow with the input, else with its square.
     pub row_energy: Vec<f64>,
+    pub pulses: bool,
 }
 
 /// Weight of input `row` and output `col`.
@@ -78,21 +81,39 @@ pub fn target<T: Computable>(program: &Program, matrix: &Matrix, fitted: &[Fitte
         Some(levels) if levels > 1 => nearest(share * f64::from(levels - 1)) / f64::from(levels - 1),
         Some(_) | None => share,
     };
+    let width = cells.scheme.cells(1, matrix.cols);
     let out = buffers[cells.conductance.index()].lane_mut(0);
+    let held = |share: f64| T::of(cells.g_min + span * share);
     for row in 0..matrix.rows {
+        let out = &mut out[row * width..(row + 1) * width];
         for col in 0..matrix.cols {
             let w = weight(program, matrix, fitted, row, col);
             let share = if w_max > 0.0 { (w / w_max).clamp(-1.0, 1.0) } else { 0.0 };
-            let (plus, minus) = if cells.reference {
-                (cells.g_min + span * rounded(0.5 + 0.5 * share), cells.g_min + 0.5 * span)
-            } else {
-                (cells.g_min + span * rounded(share.max(0.0)), cells.g_min + span * rounded((-share).max(0.0)))
-            };
-            let at = 2 * (row * matrix.cols + col);
-            out[at] = T::of(plus);
-            out[at + 1] = T::of(minus);
+            match cells.scheme {
+                Scheme::Differential => {
+                    out[2 * col] = held(rounded(share.max(0.0)));
+                    out[2 * col + 1] = held(rounded((-share).max(0.0)));
+                }
+                Scheme::Reference => out[col] = held(rounded(0.5 + 0.5 * share)),
+                Scheme::Digit { digit, digits } => {
+                    let levels = digit_levels(cells);
+                    let code = nearest((0.5 + 0.5 * share) * (levels.powi(digits as i32) - 1.0));
+                    let value = (code / levels.powi(digit as i32)).floor() % levels;
+                    out[col] = held(value / (levels - 1.0));
+                }
+            }
+        }
+        match cells.scheme {
+            Scheme::Differential => {}
+            Scheme::Reference => out[matrix.cols] = held(0.5),
+            Scheme::Digit { .. } => out[matrix.cols] = held(0.0),
         }
     }
+}
+
+/// Values of a digit.
+fn digit_levels(cells: &Cells) -> f64 {
+    f64::from(cells.levels.unwrap_or(1 << 16).max(2))
 }
 
 /// Effective weights and read variances from the cells' conductances.
@@ -104,18 +125,38 @@ pub fn fold<T: Computable>(
 ) -> Effective<T> {
     let Some(cells) = &matrix.cells else { return exact(program, matrix, fitted) };
     let w_max = cells.w_max.unwrap_or_else(|| largest(program, matrix, fitted));
-    let scale = if cells.reference { 2.0 } else { 1.0 } * w_max / (cells.g_max - cells.g_min);
+    let scale = match cells.scheme {
+        Scheme::Differential => w_max,
+        Scheme::Reference => 2.0 * w_max,
+        Scheme::Digit { .. } => digit_levels(cells) - 1.0,
+    } / (cells.g_max - cells.g_min);
+    let width = cells.scheme.cells(1, matrix.cols).max(1);
     let conductance = buffers[cells.conductance.index()].lane(0);
-    let pairs = conductance.chunks_exact(2);
-    let weights = pairs.clone().map(|pair| T::of((pair[0].wide() - pair[1].wide()) * scale)).collect();
     let joules = cells.read_voltage * cells.read_voltage * cells.read_time;
-    let row_energy =
-        conductance.chunks(2 * matrix.cols.max(1)).map(|row| row.iter().map(|g| g.wide()).sum::<f64>() * joules);
-    let variance = cells.read_sigma.map_or_else(Vec::new, |sigma| {
-        let pairs = buffers[sigma.index()].lane(0).chunks_exact(2);
-        pairs.map(|pair| T::of((pair[0].wide().powi(2) + pair[1].wide().powi(2)) * scale * scale)).collect()
-    });
-    Effective { weights, variance, row_energy: row_energy.collect() }
+    let mut folded = Effective { pulses: cells.pulses, ..Effective::default() };
+    let sigma = cells.read_sigma.map(|sigma| buffers[sigma.index()].lane(0));
+    let square = |sigma: T| sigma.wide().powi(2) * scale * scale;
+    for (index, row) in conductance.chunks_exact(width).enumerate() {
+        folded.row_energy.push(row.iter().map(|g| g.wide()).sum::<f64>() * joules);
+        let sigma = sigma.map(|sigma| &sigma[index * width..(index + 1) * width]);
+        match cells.scheme {
+            Scheme::Differential => {
+                let pairs = row.chunks_exact(2);
+                folded.weights.extend(pairs.map(|pair| T::of((pair[0].wide() - pair[1].wide()) * scale)));
+                let pairs = sigma.unwrap_or_default().chunks_exact(2);
+                folded.variance.extend(pairs.map(|pair| T::of(square(pair[0]) + square(pair[1]))));
+            }
+            Scheme::Reference | Scheme::Digit { .. } => {
+                let last = row[matrix.cols].wide();
+                folded.weights.extend(row[..matrix.cols].iter().map(|g| T::of((g.wide() - last) * scale)));
+                if let Some(sigma) = sigma {
+                    folded.variance.extend(sigma[..matrix.cols].iter().map(|sigma| T::of(square(*sigma))));
+                    folded.shared.push(square(sigma[matrix.cols]));
+                }
+            }
+        }
+    }
+    folded
 }
 
 /// Where a product reads and writes: array and first element.
@@ -147,7 +188,10 @@ pub fn multiply<T: Computable + Product>(
     if !effective.row_energy.is_empty() {
         let mut squares = vec![0.0; rows];
         for lane in x.chunks_exact(rows).take(used) {
-            squares.iter_mut().zip(lane).for_each(|(sum, x)| *sum += x.wide() * x.wide());
+            match effective.pulses {
+                true => squares.iter_mut().zip(lane).for_each(|(sum, x)| *sum += x.wide().abs()),
+                false => squares.iter_mut().zip(lane).for_each(|(sum, x)| *sum += x.wide() * x.wide()),
+            }
         }
         energy = squares.iter().zip(&effective.row_energy).map(|(sum, joules)| sum * joules).sum();
     }
@@ -158,7 +202,8 @@ pub fn multiply<T: Computable + Product>(
         }
         let mut variance = vec![T::default(); lanes * cols];
         T::product(lanes, rows, cols, &x, &effective.variance, &mut variance);
-        let mut normals = vec![T::default(); cols];
+        // One more for the cells that all columns share.
+        let mut normals = vec![T::default(); cols + usize::from(!effective.shared.is_empty())];
         let lanes = y.chunks_exact_mut(cols).zip(variance.chunks_exact(cols)).take(used);
         for (lane, (values, variances)) in lanes.enumerate() {
             let (component, tick, sample) = (matrix.component, clock.tick as u32, clock.sample as u32 + lane as u32);
@@ -168,6 +213,12 @@ pub fn multiply<T: Computable + Product>(
                 let sigma = unit.square_root(*variance);
                 let noise = unit.multiply(sigma, *normal);
                 *value = unit.add(*value, noise);
+            }
+            if let (false, Some(normal)) = (effective.shared.is_empty(), normals.get(cols)) {
+                let squares = &x[lane * rows..(lane + 1) * rows];
+                let sum: f64 = squares.iter().zip(&effective.shared).map(|(x, shared)| x.wide() * shared).sum();
+                let noise = T::of(sum.sqrt() * normal.wide());
+                values.iter_mut().for_each(|value| *value = unit.add(*value, noise));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nmc_program::{Aggregate, ArrayId, Compare, Metric, MetricKind, Program, Requirement, TensorId};
+use nmc_program::{Aggregate, ArrayId, Compare, Metric, MetricKind, Over, Program, Requirement, TensorId};
 
 /// Outputs of a phase: for each array, [sample, element].
 pub type Outputs = BTreeMap<ArrayId, Vec<f64>>;
@@ -69,19 +69,48 @@ fn aggregated(values: &[f64], aggregate: Aggregate) -> f64 {
     }
 }
 
-/// In words, if the requirement does not hold.
-pub fn failure(requirement: &Requirement, metrics: &[(String, f64)]) -> Option<String> {
-    let Some((_, value)) = metrics.iter().find(|(name, _)| *name == requirement.metric) else {
-        return Some(format!("required {}, but there is no {}", requirement.text, requirement.metric));
+/// In words, what does not hold of chips with these metrics: one of them, or several.
+pub fn failures(program: &Program, chips: &[Vec<(String, f64)>]) -> Vec<String> {
+    program.requirements.iter().filter_map(|requirement| failure(requirement, chips)).collect()
+}
+
+fn failure(requirement: &Requirement, chips: &[Vec<(String, f64)>]) -> Option<String> {
+    let Requirement { over, metric, text, .. } = requirement;
+    let of = |known: &Vec<(String, f64)>| known.iter().find(|(name, _)| name == metric).map(|(_, value)| *value);
+    let Some(values) = chips.iter().map(of).collect::<Option<Vec<f64>>>() else {
+        return Some(format!("required {text}, but there is no {metric}"));
     };
+    let (aggregate, word) = match over {
+        Over::Every if values.len() > 1 => {
+            let failing: Vec<usize> = (0..values.len()).filter(|&chip| !holds(requirement, values[chip])).collect();
+            let (first, all, count) = (*failing.first()?, values.len(), failing.len());
+            return Some(format!(
+                "required {text}, but {count} of {all} chips fail: {metric} is {} on chip {first}",
+                shown(values[first])
+            ));
+        }
+        Over::Every => (Aggregate::Mean, ""),
+        Over::Mean => (Aggregate::Mean, "mean "),
+        Over::Minimum => (Aggregate::Minimum, "min "),
+        Over::Maximum => (Aggregate::Maximum, "max "),
+    };
+    let value = aggregated(&values, aggregate);
+    (!holds(requirement, value)).then(|| format!("required {text}, but {word}{metric} is {}", shown(value)))
+}
+
+/// Small numbers without their zeros.
+fn shown(value: f64) -> String {
+    if value != 0.0 && value.abs() < 1e-3 { format!("{value:e}") } else { value.to_string() }
+}
+
+fn holds(requirement: &Requirement, value: f64) -> bool {
     let limit = requirement.value;
-    let holds = match requirement.comparison {
-        Compare::Less => *value < limit,
-        Compare::LessEqual => *value <= limit,
-        Compare::Greater => *value > limit,
-        Compare::GreaterEqual => *value >= limit,
-        Compare::Equal => *value == limit,
-        Compare::NotEqual => *value != limit,
-    };
-    (!holds).then(|| format!("required {}, but {} is {value}", requirement.text, requirement.metric))
+    match requirement.comparison {
+        Compare::Less => value < limit,
+        Compare::LessEqual => value <= limit,
+        Compare::Greater => value > limit,
+        Compare::GreaterEqual => value >= limit,
+        Compare::Equal => value == limit,
+        Compare::NotEqual => value != limit,
+    }
 }

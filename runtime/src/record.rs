@@ -2,13 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use nmc_program::{ArrayId, Phase, PhaseKind, Probed, Program};
+use nmc_program::{ArrayId, Phase, PhaseKind, Probed, Program, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::Outputs;
 use crate::spikes::Carrier;
 use crate::state::{Buffer, Real};
 use crate::{Recorded, Recording};
+
+/// What makes a sample's results worthless.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Broken {
+    /// An array that holds something that is no number.
+    NotANumber(String),
+    /// An array that holds something infinite.
+    Infinite(String),
+    /// A group asked for more spikes a tick than can be.
+    Flooded(String),
+}
 
 /// What one sample left behind.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -21,8 +32,8 @@ pub struct SampleRecord {
     ends: BTreeMap<ArrayId, Vec<f64>>,
     /// Whether probes record in this phase at all.
     listens: bool,
-    /// The first array found to hold something that is no number.
-    pub broken: Option<String>,
+    /// The first fault found.
+    pub broken: Option<Broken>,
 }
 
 impl SampleRecord {
@@ -78,14 +89,27 @@ impl SampleRecord {
             let values = buffers[array.index()].lane(lane).iter().map(|v| v.wide()).collect();
             self.ends.insert(array, values);
         }
-        for (array, buffer) in program.arrays.iter().zip(buffers) {
-            // In runs without a branch in them: this looks at every number of every sample.
-            let is_broken = |run: &[T]| run.iter().fold(false, |broken, v| broken | v.wide().is_nan());
-            if array.per_lane && buffer.lane(lane).chunks(64).any(is_broken) {
-                self.broken = Some(array.name.clone());
-                return;
-            }
-        }
+        let own = program.arrays.iter().zip(buffers).enumerate().filter(|(_, (array, _))| array.per_lane);
+        self.broken = own
+            .filter_map(|(index, (array, buffer))| {
+                let never =
+                    program.groups.iter().any(|group| group.source == Source::Once { at: ArrayId(index as u32) });
+                fault(&array.name, buffer.lane(lane), never)
+            })
+            .next();
+    }
+}
+
+/// What is wrong with the numbers of an array; `never`: infinity has a meaning in it.
+pub fn fault<T: Real>(name: &str, values: &[T], never: bool) -> Option<Broken> {
+    // In runs without a branch in them: this looks at every number of every sample.
+    let broken = |run: &[T]| run.iter().fold(false, |broken, v| broken | !v.wide().is_finite());
+    if !values.chunks(64).any(broken) {
+        return None;
+    }
+    match values.iter().any(|v| v.wide().is_nan()) {
+        true => Some(Broken::NotANumber(name.to_string())),
+        false => (!never).then(|| Broken::Infinite(name.to_string())),
     }
 }
 

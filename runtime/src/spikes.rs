@@ -1,5 +1,7 @@
 //! Spikes of a lane: who fires, what is under way, and what arrives.
 
+use std::borrow::Cow;
+
 use nmc_program::{Amount, Connection, Delay, Effect, Group, Program, Source};
 use serde::{Deserialize, Serialize};
 
@@ -8,35 +10,55 @@ use crate::interpreter::Computable;
 use crate::random::Key;
 use crate::state::{Buffer, Clock, Indices, Kernels, Synapses, per_byte};
 
+/// The most spikes that an element may be expected to have in one tick.
+const MOST_SPIKES: f64 = 10_000.0;
+
+/// Who spiked in a tick.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Spikes {
+    /// Ascending; an element that spiked n times stands here n times.
+    list: Vec<u32>,
+    /// The largest such n; 1 as well when nothing spiked.
+    most: u32,
+}
+
 /// A group within a lane.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct GroupState<T> {
-    /// Who spiked in each of the last ticks: `ring[tick % ring.len()]`, each ascending.
-    ring: Vec<Vec<u32>>,
-    /// Poisson: the tick of the next spike, how many were drawn, and at what rate.
-    next: Vec<u64>,
+    /// The last ticks: `ring[tick % ring.len()]`.
+    ring: Vec<Spikes>,
+    /// Poisson: when the next spike comes, in ticks since the sample began, how many were drawn, and at what rate.
+    next: Vec<f64>,
     drawn: Vec<u32>,
     rate: Vec<T>,
+    /// Whether a rate was asked for that no list can hold.
+    pub flooded: bool,
 }
 
 impl<T: Computable> GroupState<T> {
     /// A silent group that remembers its spikes for `delay` ticks.
     pub fn new(delay: u32) -> Self {
-        GroupState { ring: vec![Vec::new(); delay as usize + 1], ..GroupState::default() }
+        GroupState { ring: vec![Spikes::default(); delay as usize + 1], ..GroupState::default() }
     }
 
     /// Forgets everything.
     pub fn reset(&mut self) {
-        self.ring.iter_mut().for_each(Vec::clear);
+        for spikes in &mut self.ring {
+            spikes.list.clear();
+            spikes.most = 1;
+        }
         self.new_sample();
     }
 
     /// Whether a state read from a file is one of this group, as `fresh` is.
     pub fn is_like(&self, fresh: &Self, len: usize) -> bool {
         let lists = [self.next.len(), self.drawn.len(), self.rate.len()];
-        let all_below = |list: &Vec<u32>| list.iter().all(|&element| (element as usize) < len);
-        let drawn = lists == [len; 3] || self.rate.is_empty();
-        drawn && self.ring.len() == fresh.ring.len() && self.ring.iter().all(all_below)
+        let whole = |spikes: &Spikes| {
+            let below = spikes.list.iter().all(|&element| (element as usize) < len);
+            below && spikes.list.is_sorted() && spikes.most <= most(&spikes.list)
+        };
+        let drawn = (lists == [len; 3] && self.next.iter().all(|&next| next >= 0.0)) || self.rate.is_empty();
+        drawn && self.ring.len() == fresh.ring.len() && self.ring.iter().all(whole)
     }
 
     /// Poisson processes are drawn afresh for each sample.
@@ -44,19 +66,47 @@ impl<T: Computable> GroupState<T> {
         self.rate.clear();
     }
 
-    /// Those that spiked `ago` ticks before `tick`.
+    fn at(&self, tick: u64, ago: u32) -> Option<&Spikes> {
+        let then = tick.checked_sub(u64::from(ago))?;
+        Some(&self.ring[(then % self.ring.len() as u64) as usize])
+    }
+
+    /// Those that spiked `ago` ticks before `tick`, each as often as it did.
     pub fn spikes(&self, tick: u64, ago: u32) -> &[u32] {
-        match tick.checked_sub(u64::from(ago)) {
-            Some(then) => &self.ring[(then % self.ring.len() as u64) as usize],
-            None => &[],
+        self.at(tick, ago).map_or(&[], |spikes| &spikes.list)
+    }
+
+    /// Those with a spike number `round` (from 0) in that tick, each once, and whether some have more.
+    pub fn round(&self, tick: u64, ago: u32, round: usize) -> (Cow<'_, [u32]>, bool) {
+        match self.at(tick, ago) {
+            Some(Spikes { list, most: 0 | 1 }) if round == 0 => (Cow::Borrowed(list), false),
+            Some(Spikes { list, most }) if *most as usize > round => {
+                let is_nth =
+                    |at: usize| list[at - round] == list[at] && (at == round || list[at - round - 1] != list[at]);
+                let nth = (round..list.len()).filter(|&at| is_nth(at)).map(|at| list[at]).collect();
+                (Cow::Owned(nth), *most as usize > round + 1)
+            }
+            Some(_) | None => (Cow::Borrowed(&[]), false),
         }
     }
 
-    /// The list of this tick, emptied, to be filled.
-    pub fn fresh(&mut self, tick: u64) -> &mut Vec<u32> {
+    /// The list of this tick, emptied, to be filled with different elements.
+    fn fresh(&mut self, tick: u64) -> &mut Vec<u32> {
         let slot = (tick % self.ring.len() as u64) as usize;
-        self.ring[slot].clear();
-        &mut self.ring[slot]
+        self.ring[slot].list.clear();
+        self.ring[slot].most = 1;
+        &mut self.ring[slot].list
+    }
+
+    /// Takes given spikes, in any order, as those of this tick; returns how many.
+    pub fn take(&mut self, tick: u64, given: Vec<u32>) -> u64 {
+        let list = self.fresh(tick);
+        *list = given;
+        list.sort_unstable();
+        let (most, count) = (most(list), list.len() as u64);
+        let slot = (tick % self.ring.len() as u64) as usize;
+        self.ring[slot].most = most;
+        count
     }
 
     /// Takes the marked bits as the spikes of this tick; returns how many.
@@ -90,62 +140,74 @@ impl<T: Computable> GroupState<T> {
         }
     }
 
-    /// Waiting times of a process with at most one spike a tick and probability 1 - exp(-rate dt) are geometric.
+    /// Waiting times of a Poisson process are exponential, and those of one whose rate changes begin anew.
     fn poisson(&mut self, group: &Group, rates: &[T], dt: f64, clock: Clock, within: u64, ring_tick: u64) -> u64 {
-        let mut state = std::mem::take(self);
-        if state.rate.is_empty() {
-            state.next = vec![0; group.len];
-            state.drawn = vec![0; group.len];
-            state.rate = vec![T::of(f64::NAN); group.len];
+        if self.rate.is_empty() {
+            self.next = vec![0.0; group.len];
+            self.drawn = vec![0; group.len];
+            self.rate = vec![T::of(f64::NAN); group.len];
         }
-        let list = state.fresh(ring_tick);
-        let mut spiking = std::mem::take(list);
-        for (element, &rate) in rates.iter().enumerate().take(group.len) {
-            let mut first = within;
-            if state.rate[element] != rate {
-                state.rate[element] = rate;
-            } else if state.next[element] == within {
-                spiking.push(element as u32);
-                first = within + 1;
-            } else {
+        let mut spiking = std::mem::take(self.fresh(ring_tick));
+        let (begin, end) = (within as f64, (within + 1) as f64);
+        let mut most = 1;
+        let elements = self.next.iter_mut().zip(&mut self.rate).zip(&mut self.drawn).zip(rates);
+        for (element, (((next, known), drawn), &rate)) in elements.enumerate() {
+            // Nearly always.
+            if *known == rate && *next >= end {
                 continue;
             }
-            loop {
-                let wait = state.draw_wait(group, element, rate.wide() * dt, clock);
-                state.next[element] = first.saturating_add(wait);
-                if state.next[element] != within {
-                    break;
-                }
-                spiking.push(element as u32);
-                first = within + 1;
+            let mean = rate.wide() * dt;
+            let mut wait = || draw_wait(group, element as u32, drawn, mean, clock);
+            if *known != rate {
+                self.flooded |= mean > MOST_SPIKES;
+                *known = rate;
+                *next = begin + wait();
             }
+            let before = spiking.len();
+            while *next < end {
+                spiking.push(element as u32);
+                *next += wait();
+            }
+            most = most.max(spiking.len() - before);
         }
         let count = spiking.len() as u64;
-        *state.fresh(ring_tick) = spiking;
-        *self = state;
+        *self.fresh(ring_tick) = spiking;
+        let slot = (ring_tick % self.ring.len() as u64) as usize;
+        self.ring[slot].most = most as u32;
         count
     }
+}
 
-    fn draw_wait(&mut self, group: &Group, element: usize, mean: f64, clock: Clock) -> u64 {
-        let number = self.drawn[element];
-        self.drawn[element] += 1;
-        let (seed, sample) = (clock.seed, clock.sample as u32);
-        let key = Key { seed, component: group.component, element: element as u32, number, tick: 0, sample };
-        let wait = (-(1.0 - key.uniform_f64()).ln() / mean).floor();
-        if wait.is_finite() && wait < 1e18 { wait as u64 } else { u64::MAX }
+/// How often the most frequent element stands in an ascending list, which is 1 as well for none.
+fn most(list: &[u32]) -> u32 {
+    list.chunk_by(|a, b| a == b).map(<[u32]>::len).max().unwrap_or(1) as u32
+}
+
+/// Ticks to the next spike of a process with so many a tick; those of impossible rates never come.
+fn draw_wait(group: &Group, element: u32, drawn: &mut u32, mean: f64, clock: Clock) -> f64 {
+    if !(mean > 0.0 && mean <= MOST_SPIKES) {
+        return f64::INFINITY;
     }
+    let number = *drawn;
+    *drawn += 1;
+    let (seed, sample) = (clock.seed, clock.sample as u32);
+    let key = Key { seed, component: group.component, element, number, tick: 0, sample };
+    -(1.0 - key.uniform_f64()).ln() / mean
 }
 
 /// Synapses whose spikes are under way, by the tick they arrive in; for delays that differ between synapses.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct UnderWay {
     ring: Vec<Vec<u32>>,
+    /// Synapses at which more spikes arrive in this tick than were taken so far; none between ticks.
+    #[serde(skip)]
+    rest: Vec<u32>,
 }
 
 impl UnderWay {
     /// For delays of at most `ticks`.
     pub fn new(ticks: u32) -> Self {
-        UnderWay { ring: vec![Vec::new(); ticks as usize + 1] }
+        UnderWay { ring: vec![Vec::new(); ticks as usize + 1], rest: Vec::new() }
     }
 
     /// Forgets everything.
@@ -159,14 +221,27 @@ impl UnderWay {
         self.ring.len() == fresh.ring.len() && self.ring.iter().all(all_below)
     }
 
-    /// Sends the spikes of this tick, and returns the synapses at which some arrive now, ascending.
-    fn exchange(&mut self, tick: u64, sent: impl Iterator<Item = (u32, u32)>) -> Vec<u32> {
+    /// Sends the spikes of this tick, and finds the synapses at which some arrive now.
+    fn exchange(&mut self, tick: u64, sent: impl Iterator<Item = (u32, u32)>) {
         let size = self.ring.len() as u64;
         for (synapse, delay) in sent {
             self.ring[((tick + u64::from(delay)) % size) as usize].push(synapse);
         }
-        let mut due = std::mem::take(&mut self.ring[(tick % size) as usize]);
-        due.sort_unstable();
+        self.rest = std::mem::take(&mut self.ring[(tick % size) as usize]);
+        self.rest.sort_unstable();
+    }
+
+    /// Synapses at which a spike arrives, ascending, each once; further spikes of a synapse are left for the next round.
+    fn round(&mut self) -> Vec<u32> {
+        let mut due = std::mem::take(&mut self.rest);
+        let mut last = None;
+        due.retain(|&synapse| {
+            let again = last.replace(synapse) == Some(synapse);
+            if again {
+                self.rest.push(synapse);
+            }
+            !again
+        });
         due
     }
 }
@@ -191,7 +266,8 @@ pub fn longest_delays(program: &Program) -> Vec<u32> {
     longest
 }
 
-/// Takes the spikes due now through a connection; returns how many synapses they reached.
+/// Takes the spikes due now through a connection, of each source its spike number `round`; returns how many synapses they
+/// reached, and whether there are more.
 #[allow(clippy::too_many_arguments)] // the parts of a lane, each borrowed apart
 pub fn deliver<T: Computable>(
     connection: &Connection,
@@ -203,7 +279,8 @@ pub fn deliver<T: Computable>(
     lane: usize,
     clock: Clock,
     tick: u64,
-) -> u64 {
+    round: usize,
+) -> (u64, bool) {
     let wiring = &carrier.wiring;
     let range = |source: u32| {
         let index = (source as usize).checked_sub(connection.source_start)?;
@@ -211,21 +288,23 @@ pub fn deliver<T: Computable>(
     };
     match connection.delay {
         Delay::Ticks(ticks) => {
-            let spikes = group.spikes(tick, ticks);
+            let (spikes, more) = group.round(tick, ticks, round);
             let mut events = 0;
             for (start, end) in spikes.iter().filter_map(|&source| range(source)) {
                 events += u64::from(end - start);
                 apply(&connection.on_pre, wiring, Indices::Range(start, end), kernels, buffers, lane, clock);
             }
-            events
+            (events, more)
         }
         Delay::PerSynapse { .. } => {
-            let ranges = group.spikes(tick, 0).iter().filter_map(|&source| range(source));
-            let sent =
-                ranges.flat_map(|(start, end)| (start..end).map(|synapse| (synapse, carrier.delays[synapse as usize])));
-            let due = under_way.exchange(tick, sent);
+            if round == 0 {
+                let ranges = group.spikes(tick, 0).iter().filter_map(|&source| range(source));
+                let synapses = ranges.flat_map(|(start, end)| start..end);
+                under_way.exchange(tick, synapses.map(|synapse| (synapse, carrier.delays[synapse as usize])));
+            }
+            let due = under_way.round();
             apply(&connection.on_pre, wiring, Indices::List(&due), kernels, buffers, lane, clock);
-            due.len() as u64
+            (due.len() as u64, !under_way.rest.is_empty())
         }
     }
 }
@@ -263,7 +342,27 @@ fn apply<T: Computable>(
             let synapses = Synapses { indices, sources: &wiring.sources, targets: &wiring.targets };
             kernels.synapses(*kernel, buffers, lane, synapses, clock);
         }
-        Effect::Add { array, amount } => {
+        Effect::Add { array, amount, held: Some(held) } => {
+            let mut target = std::mem::take(&mut buffers[array.index()]);
+            let (into, held) = (target.lane_mut(lane), buffers[held.index()].lane(lane));
+            let amounts = match amount {
+                Amount::Constant(_) => None,
+                Amount::Array(amounts) => Some(buffers[amounts.index()].lane(lane)),
+            };
+            let constant = if let Amount::Constant(value) = amount { T::of(*value) } else { T::default() };
+            let mut one = |synapse: usize| {
+                let target = wiring.targets[synapse];
+                if held[target as usize].wide() <= 0.0 {
+                    add(into, target, amounts.map_or(constant, |amounts| amounts[synapse]));
+                }
+            };
+            match indices {
+                Indices::Range(start, end) => (start as usize..end as usize).for_each(&mut one),
+                Indices::List(list) => list.iter().for_each(|&synapse| one(synapse as usize)),
+            }
+            buffers[array.index()] = target;
+        }
+        Effect::Add { array, amount, held: None } => {
             let mut target = std::mem::take(&mut buffers[array.index()]);
             let into = target.lane_mut(lane);
             match (amount, indices) {

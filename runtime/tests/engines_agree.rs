@@ -153,6 +153,8 @@ fn program(kernel: Kernel, form: Form, precision: Precision) -> Program {
         end: vec![],
         phases: vec![],
         probes: vec![],
+        chips: 1,
+        left_out: vec![],
         requirements: vec![],
         report: vec![],
         costs: Costs::default(),

@@ -6,10 +6,12 @@ use clap::Args;
 use nmc_compiler::stages;
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
+use nmc_host::image;
+use nmc_host::load::compiled;
 use nmc_program::Image;
 
-use crate::load::{Settings, compiled};
-use crate::{Exit, image, render, terminal};
+use crate::settings::Settings;
+use crate::{Exit, render, terminal};
 
 /// What `nmc build` takes.
 #[derive(Args)]
@@ -28,10 +30,11 @@ pub struct Build {
 
 /// Compiles, and writes or prints.
 pub fn build(build: &Build) -> Exit {
-    let compilation = match compiled(&build.file, &build.settings) {
+    let compilation = match compiled(&build.file, &build.settings.settings()) {
         Ok((compilation, _)) => compilation,
-        Err(failure) => return failure.exit,
+        Err(failure) => return render::failure(&build.file, &failure),
     };
+    render::diagnostics(&build.file, &compilation.model, &compilation.diagnostics);
     let text = match build.emit.as_deref() {
         Some("clif") => match compilation.image.as_ref().map(clif) {
             Some(Err(problem)) => return render::placeless(&Diagnostic::placeless(Code::E0999, problem)),

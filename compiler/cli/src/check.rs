@@ -2,10 +2,17 @@
 
 use std::path::Path;
 
-use crate::Exit;
-use crate::load::{Settings, compiled};
+use nmc_host::load::{Settings, compiled};
+
+use crate::{Exit, render};
 
 /// Checks one program.
 pub fn check(file: &Path) -> Exit {
-    compiled(file, &Settings::default()).map_or_else(|failure| failure.exit, |_| Exit::Clean)
+    match compiled(file, &Settings::default()) {
+        Ok((compilation, _)) => {
+            render::diagnostics(file, &compilation.model, &compilation.diagnostics);
+            Exit::Clean
+        }
+        Err(failure) => render::failure(file, &failure),
+    }
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
+use nmc_host::disk;
 
-use crate::disk;
 use crate::{Exit, render};
 
 /// Lays one program out, or only tells whether it is.

@@ -1,18 +1,15 @@
-//! The `nmc` command: the only place with files, a terminal and exit codes.
+//! The `nmc` command: arguments, terminal, pages and exit codes around `nmc_host`.
 
 mod build;
 mod check;
-mod data;
-mod disk;
 mod explain;
 mod fmt;
-mod image;
 mod list;
-mod load;
 mod new;
 mod render;
 mod report;
 mod run;
+mod settings;
 mod terminal;
 
 use std::path::PathBuf;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
+use nmc_host::disk::NewFolder;
 
-use crate::disk::NewFolder;
 use crate::{Exit, render};
 
 /// What `nmc new` takes.

@@ -5,30 +5,32 @@ use std::path::Path;
 
 use ariadne::{Cache, CharSet, Color, Config, Fmt, IndexType, Label, Report, ReportKind, sources};
 use nmc_compiler::forms::model::Model;
+use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::{Diagnostic, Severity};
 use nmc_grammar::span::{FileId, Span};
-use serde_json::{Value, json};
+use nmc_host::diagnostics::{MOST_TOLD, module_name, place, severity};
+use nmc_host::load::Failure;
 
 use crate::Exit;
-
-/// At most so many are shown.
-const MOST_SHOWN: usize = 20;
 
 /// A line of more bytes is not shown.
 const LONGEST_LINE: usize = 300;
 
 /// Shows diagnostics on standard error, with a count at the end when there are several.
 pub fn diagnostics(file: &Path, model: &Model, diagnostics: &[Diagnostic]) {
+    if diagnostics.is_empty() {
+        return;
+    }
     let texts =
         model.modules.iter().enumerate().map(|(index, module)| {
             (module_name(file, model, Span::new(FileId(index as u32), 0, 0)), module.text.as_str())
         });
     let mut texts = sources(texts.collect::<Vec<_>>());
-    for diagnostic in diagnostics.iter().take(MOST_SHOWN) {
+    for diagnostic in diagnostics.iter().take(MOST_TOLD) {
         one(file, model, &mut texts, diagnostic);
     }
-    if diagnostics.len() > MOST_SHOWN {
-        eprintln!("... and {} more", diagnostics.len() - MOST_SHOWN);
+    if diagnostics.len() > MOST_TOLD {
+        eprintln!("... and {} more", diagnostics.len() - MOST_TOLD);
     }
     let count = |severity| diagnostics.iter().filter(|d| d.code.severity() == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
@@ -41,30 +43,27 @@ pub fn diagnostics(file: &Path, model: &Model, diagnostics: &[Diagnostic]) {
 /// Shows one that has no place in a program.
 pub fn placeless(diagnostic: &Diagnostic) -> Exit {
     head(diagnostic);
-    crate::load::exit(diagnostic)
+    exit(diagnostic)
 }
 
-/// The same, and no more of them, for programs: `code`, `name`, `severity`, `message`, `help`, and `file`, `line`, `column` where there is a place.
-pub fn json(file: &Path, model: &Model, diagnostics: &[Diagnostic]) -> Vec<Value> {
-    let each = diagnostics.iter().take(MOST_SHOWN).map(|diagnostic| {
-        let place = diagnostic.primary.as_ref().and_then(|label| place(file, model, label.span));
-        json!({
-            "code": diagnostic.code.number(), "name": diagnostic.code.name(), "severity": word(diagnostic),
-            "message": diagnostic.message, "help": diagnostic.help,
-            "file": place.as_ref().map(|place| &place.0),
-            "line": place.as_ref().map(|place| place.1),
-            "column": place.as_ref().map(|place| place.2),
-        })
-    });
-    each.collect()
+/// Shows why there is nothing to run.
+pub fn failure(file: &Path, failure: &Failure) -> Exit {
+    diagnostics(file, &failure.model, &failure.diagnostics);
+    failure.diagnostics.iter().map(exit).max().unwrap_or(Exit::Bug)
 }
 
-/// File, line and column of the beginning of a span, both from 1.
-fn place(file: &Path, model: &Model, span: Span) -> Option<(String, usize, usize)> {
-    let text = &model.modules.get(span.file.0 as usize)?.text;
-    let before = text.get(..span.start as usize)?;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    Some((module_name(file, model, span), before.matches('\n').count() + 1, column))
+/// What an error means for the exit code: files and our own mistakes are not the program's.
+fn exit(diagnostic: &Diagnostic) -> Exit {
+    let code = diagnostic.code;
+    if code == Code::E0999 {
+        Exit::Bug
+    } else if matches!(code, Code::E0702 | Code::E0709 | Code::E0710) || code.number().starts_with("E09") {
+        Exit::Usage
+    } else if diagnostic.is_error() {
+        Exit::Diagnostics
+    } else {
+        Exit::Clean
+    }
 }
 
 /// Whether a line of the span is too long to be shown.
@@ -76,13 +75,9 @@ fn is_long(model: &Model, span: Span) -> bool {
     text[begin..rest].split(|&byte| byte == b'\n').any(|line| line.len() > LONGEST_LINE)
 }
 
-fn word(diagnostic: &Diagnostic) -> &'static str {
-    if diagnostic.is_error() { "error" } else { "warning" }
-}
-
 /// `error[E0302 dimension-mismatch]`
 fn title(diagnostic: &Diagnostic) -> String {
-    format!("{}[{} {}]", word(diagnostic), diagnostic.code.number(), diagnostic.code.name())
+    format!("{}[{} {}]", severity(diagnostic), diagnostic.code.number(), diagnostic.code.name())
 }
 
 fn head(diagnostic: &Diagnostic) {
@@ -133,11 +128,4 @@ fn one(file: &Path, model: &Model, texts: &mut impl Cache<String>, diagnostic: &
     eprintln!("{title}: {}", diagnostic.message);
     // The first line is the report's own title.
     text.lines().skip(1).for_each(|line| eprintln!("{}", line.trim_end()));
-}
-
-fn module_name(file: &Path, model: &Model, span: Span) -> String {
-    match model.modules.get(span.file.0 as usize) {
-        Some(module) if span.file.0 > 0 => module.name.clone(),
-        Some(_) | None => file.display().to_string(),
-    }
 }

@@ -19,6 +19,11 @@ pub fn print(text: &str) -> Exit {
 
 /// `1.23 nJ`: three digits and the prefix that brings the number between 1 and 1000.
 pub fn si(value: f64, unit: &str) -> String {
+    si_spread(value, 0.0, unit)
+}
+
+/// `1.23 ± 0.05 nJ`; without a deviation as [`si`].
+pub fn si_spread(value: f64, deviation: f64, unit: &str) -> String {
     const PREFIXES: [(f64, &str); 10] = [
         (1e12, "T"),
         (1e9, "G"),
@@ -38,7 +43,17 @@ pub fn si(value: f64, unit: &str) -> String {
     // 999.6 n is 1.00 u: choose the prefix for the rounded number.
     let magnitude = value.abs() * 1.0005;
     let (scale, prefix) = PREFIXES.into_iter().find(|(scale, _)| magnitude >= *scale).unwrap_or((1e-15, "f"));
-    format!("{} {prefix}{unit}", digits(value / scale))
+    format!("{} {prefix}{unit}", spread(value / scale, deviation / scale))
+}
+
+/// `12.34 ± 0.56`: two digits of the deviation, four of the value at most; without a deviation as [`digits`].
+pub fn spread(value: f64, deviation: f64) -> String {
+    if deviation == 0.0 || !deviation.is_finite() || !(1e-4..1e6).contains(&value.abs()) {
+        return if deviation == 0.0 { digits(value) } else { format!("{} ± {}", digits(value), digits(deviation)) };
+    }
+    let place = |value: f64| value.abs().log10().floor() as i32;
+    let decimals = (1 - place(deviation)).min(3 - place(value)).clamp(0, 7) as usize;
+    format!("{value:.decimals$} ± {deviation:.decimals$}")
 }
 
 /// Three significant digits; whole numbers as they are.
@@ -86,6 +101,12 @@ mod tests {
         assert_eq!(si(-0.0, "J"), "0 J");
         assert_eq!(si(-1500.0, "Hz"), "-1.50 kHz");
         assert_eq!(si(2e-18, "J"), "0.00200 fJ");
+        assert_eq!(si_spread(1.2345e-9, 1.2e-11, "J"), "1.234 ± 0.012 nJ");
+        assert_eq!(si_spread(90.54321e-9, 1e-13, "J"), "90.54 ± 0.00 nJ");
+        assert_eq!(
+            (spread(256.0, 12.3), spread(0.0, 1.5), spread(2.0, 0.0)),
+            ("256 ± 12".into(), "0 ± 1.50".into(), "2".into())
+        );
         assert_eq!((digits(256.0), digits(0.97051), digits(123.4)), ("256".into(), "0.971".into(), "123".into()));
     }
 

@@ -5,16 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nmc_grammar::ast::{AssignOp, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Item, Stmt, StmtKind};
+use nmc_grammar::ast::{AssignOp, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 
 use super::{Checker, a, declared, has_equations, unknown, walk};
-use crate::elaborate::equations::{Closing, OUTPUTS};
-use crate::elaborate::population::named;
-use crate::elaborate::term::{Closer, Scope, Term};
 use crate::forms::equations::Symbol;
 use crate::quantity::Dimension;
+use crate::typing::closing::{Closing, OUTPUTS, named};
+use crate::typing::term::{Closer, Scope, Term};
 use crate::units::type_dimension;
 
 /// At most so many choices are tried.
@@ -137,7 +136,8 @@ fn choices(checker: &Checker, block: &Block) -> Vec<Choice> {
     let mut all: Vec<Choice> =
         weights.into_iter().map(|weight| Choice { weight: Some(weight), members: Vec::new() }).collect();
     for member in members(block) {
-        let mut dimensions = known_states(checker, &member.1);
+        let known = checker.elsewhere.states.get(member.1.as_str());
+        let mut dimensions: Vec<Dimension> = known.into_iter().flatten().copied().collect();
         dimensions
             .extend(usual.iter().copied().filter(|dimension| !dimensions.contains(dimension)).collect::<Vec<_>>());
         all = dimensions
@@ -168,25 +168,6 @@ fn members(block: &Block) -> BTreeSet<(String, String)> {
     walk::statements(&block.body, &mut |stmt| {
         walk::expressions(stmt).into_iter().for_each(|expr| walk::within(expr, &mut look));
     });
-    found
-}
-
-/// Dimensions of the states of this name in the neurons and devices of every file that was read.
-fn known_states(checker: &Checker, state: &str) -> Vec<Dimension> {
-    let items = checker.model.modules.iter().flat_map(|module| &module.tree.items);
-    let bodies = items.filter_map(|item| match item {
-        Item::Block(block) if matches!(block.kind, BlockKind::Neuron | BlockKind::Device) => Some(&block.body),
-        Item::Block(_) | Item::Constant(_) | Item::Use(_) => None,
-    });
-    let mut found: Vec<Dimension> = bodies
-        .flatten()
-        .filter_map(|stmt| match &stmt.kind {
-            StmtKind::State { name, ty, .. } if name.text == state => type_dimension(&ty.name.text),
-            _ => None,
-        })
-        .collect();
-    found.sort_unstable();
-    found.dedup();
     found
 }
 

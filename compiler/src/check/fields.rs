@@ -81,6 +81,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("noise", Quantity("real")),
                     may("gain_error", Quantity("real")),
                     may("offset", Quantity("real")),
+                    may("droop", Quantity("frequency")),
                     may("static_power", Quantity("power")),
                 ]
             }
@@ -93,6 +94,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("area", Quantity("area")),
                     may("time", Quantity("time")),
                     may("noise", Quantity("real")),
+                    may("static_power", Quantity("power")),
                 ]
             }
         }
@@ -100,7 +102,11 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
             const {
                 &[
                     must("cells", Blocks(&[BlockKind::Device], &[])),
-                    may("weights", Word(&["differential", "reference"])),
+                    may("weights", Word(&["differential", "reference", "offset"])),
+                    may("slices", Quantity("real")),
+                    may("hold", Blocks(&[BlockKind::Converter], &[])),
+                    may("row_energy", Quantity("energy")),
+                    may("normalises", Quantity("bool")),
                     must("input", Blocks(&[BlockKind::Converter], DOMAINS)),
                     must("sense", Blocks(&[BlockKind::Converter], DOMAINS)),
                     may("sharing", Quantity("real")),
@@ -118,11 +124,17 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("tiles", Blocks(&[BlockKind::Tile], &[])),
                     may("cells", Blocks(&[BlockKind::Device], &[])),
                     may("units", Blocks(&[BlockKind::Unit], &[])),
+                    may("lines", Other),
                     may("buffer", Quantity("real")),
+                    may("buffer_energy", Quantity("energy")),
+                    may("static_power", Quantity("power")),
                     may("area", Quantity("area")),
                     may("neurons", Quantity("real")),
                     may("synapses", Quantity("real")),
                     may("neuron_energy", Quantity("energy")),
+                    may("idle_neuron_energy", Quantity("energy")),
+                    may("neuron_time", Quantity("time")),
+                    may("synapse_time", Quantity("time")),
                     may("synapse_energy", Quantity("energy")),
                     may("spike_energy", Quantity("energy")),
                 ]
@@ -136,11 +148,20 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                         "network",
                         Calls(&[(
                             "mesh",
-                            &[("flit", "real"), ("hop", "time"), ("energy", "energy"), ("area", "area")],
+                            &[
+                                ("flit", "real"),
+                                ("hop", "time"),
+                                ("energy", "energy"),
+                                ("area", "area"),
+                                ("power", "power"),
+                            ],
                         )]),
                     ),
                     may("host", Other),
                     may("static_power", Quantity("power")),
+                    may("area", Quantity("area")),
+                    may("links", Other),
+                    may("ticks", Word(&["fixed", "lengthen"])),
                     may("converters", Blocks(&[BlockKind::Converter], &[])),
                     may("ideal", Quantity("bool")),
                 ]
@@ -160,6 +181,7 @@ pub const OPTIONS: &[Property] = &[
     may("accuracy_loss", Quantity("real")),
     may("convert", Word(&["best", "everywhere"])),
     may("calibrate", Other),
+    may("chips", Quantity("int")),
 ];
 
 pub fn check(checker: &mut Checker, block: &Block) {
@@ -217,7 +239,11 @@ fn key_span(field: &Field) -> Span {
 fn each_known(checker: &mut Checker, fields: &[&Field], known: &[&str], place: &str) {
     for field in fields {
         let key = field_key(field);
-        if !known.contains(&key.as_str()) {
+        if key == "after" && place == "`deploy`" {
+            let later = "`after`, for chips that have aged, is not supported yet";
+            let later = Diagnostic::new(Code::E0402, later, key_span(field), "not in this version");
+            checker.diagnostics.push(later.with_help("results are those of a chip just programmed"));
+        } else if !known.contains(&key.as_str()) {
             let message = format!("{place} has no property `{key}`");
             let unknown = Diagnostic::new(Code::E0501, message, key_span(field), "unknown property");
             checker.diagnostics.push(unknown.with_help(suggestion(&key, known.iter().copied())));

@@ -9,25 +9,27 @@ mod fields;
 mod header;
 mod names;
 mod outcome;
+mod pairs;
 mod placement;
 mod reference;
 mod structure;
 mod types;
 mod unused;
 mod values;
-pub(crate) mod walk;
 
-use nmc_grammar::ast::{Block, BlockKind, Expr as Ast, Item, Param};
+use std::collections::{BTreeMap, BTreeSet};
+
+use nmc_grammar::ast::{Block, BlockKind, Expr as Ast, ExprKind, Item, Param, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::{FileId, Span};
 use nmc_grammar::suggest::closest;
 
-use crate::elaborate::population::built_in;
-use crate::elaborate::term::{Closer, Scope, Term};
 use crate::forms::equations::{Expr, Symbol};
 use crate::forms::model::Model;
 use crate::quantity::Dimension;
+use crate::typing::term::{Closer, Scope, Term, built_in};
+use crate::typing::{a, walk};
 use crate::units::type_dimension;
 
 /// The rules in order. A block that breaks one is not held to the next: they would only say the same again.
@@ -36,6 +38,7 @@ const RULES: &[fn(&mut Checker, &Block)] = &[
     placement::check,
     types::check,
     names::check,
+    pairs::check,
     fields::check,
     condition::check,
     equations::check,
@@ -46,12 +49,13 @@ const RULES: &[fn(&mut Checker, &Block)] = &[
 
 /// Checks the program and the modules of its user; the standard library is checked by a test.
 pub fn check(model: &Model, diagnostics: &mut Vec<Diagnostic>) {
+    let elsewhere = Elsewhere::new(model);
     for (index, module) in model.modules.iter().enumerate() {
         if index > 0 && module.name.starts_with("std.") {
             continue;
         }
         let file = FileId(index as u32);
-        let mut checker = Checker { model, file, diagnostics };
+        let mut checker = Checker { model, elsewhere: &elsewhere, file, diagnostics };
         for item in &module.tree.items {
             match item {
                 Item::Block(block) => checker.block(block),
@@ -68,8 +72,37 @@ pub fn check(model: &Model, diagnostics: &mut Vec<Diagnostic>) {
 /// One file being checked.
 struct Checker<'a> {
     model: &'a Model,
+    elsewhere: &'a Elsewhere<'a>,
     file: FileId,
     diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+/// What blocks need to know of the others in the files that were read.
+struct Elsewhere<'a> {
+    /// Dimensions of the states of neurons and devices, by name.
+    states: BTreeMap<&'a str, BTreeSet<Dimension>>,
+    /// States that synapses and rules change in the neurons they join.
+    changed: BTreeSet<&'a str>,
+}
+
+impl<'a> Elsewhere<'a> {
+    fn new(model: &'a Model) -> Self {
+        let mut elsewhere = Elsewhere { states: BTreeMap::new(), changed: BTreeSet::new() };
+        for item in model.modules.iter().flat_map(|module| &module.tree.items) {
+            let Item::Block(block) = item else { continue };
+            let joins = matches!(block.kind, BlockKind::Synapse | BlockKind::Plasticity);
+            walk::statements(&block.body, &mut |stmt| match &stmt.kind {
+                StmtKind::State { name, ty, .. } if matches!(block.kind, BlockKind::Neuron | BlockKind::Device) => {
+                    elsewhere.states.entry(&name.text).or_default().extend(type_dimension(&ty.name.text));
+                }
+                StmtKind::Assign { target: Ast { kind: ExprKind::Member(_, member), .. }, .. } if joins => {
+                    elsewhere.changed.insert(&member.text);
+                }
+                _ => {}
+            });
+        }
+        elsewhere
+    }
 }
 
 impl Checker<'_> {
@@ -152,24 +185,5 @@ fn has_equations(kind: BlockKind) -> bool {
         | BlockKind::Core
         | BlockKind::Chip
         | BlockKind::Experiment => false,
-    }
-}
-
-/// The kind of block with its article.
-fn a(kind: BlockKind) -> &'static str {
-    match kind {
-        BlockKind::Network => "a network",
-        BlockKind::Neuron => "a neuron",
-        BlockKind::Synapse => "a synapse",
-        BlockKind::Plasticity => "a plasticity rule",
-        BlockKind::Encoder => "an encoder",
-        BlockKind::Decoder => "a decoder",
-        BlockKind::Device => "a device",
-        BlockKind::Converter => "a converter",
-        BlockKind::Unit => "a unit",
-        BlockKind::Tile => "a tile",
-        BlockKind::Core => "a core",
-        BlockKind::Chip => "a chip",
-        BlockKind::Experiment => "an experiment",
     }
 }

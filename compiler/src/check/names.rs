@@ -28,26 +28,38 @@ pub fn check(checker: &mut Checker, block: &Block) {
 }
 
 /// Names of a network or an experiment. Those of `for` and `if` stand for themselves: only one branch is taken.
-fn level<'t>(checker: &mut Checker, body: &'t [Stmt], known: &mut BTreeMap<&'t str, Span>) {
+/// Gives back what it added.
+fn level<'t>(checker: &mut Checker, body: &'t [Stmt], known: &mut BTreeMap<&'t str, Span>) -> Vec<&'t str> {
+    let mut added = Vec::new();
     for stmt in body {
         match &stmt.kind {
-            StmtKind::Population { name, indices, .. } if indices.is_empty() => declare(checker, known, name),
-            StmtKind::Connect { name: Some(name), .. } | StmtKind::Data { name, .. } => declare(checker, known, name),
+            StmtKind::Population { name, indices, .. } if indices.is_empty() => {
+                added.extend(declare(checker, known, name));
+            }
+            StmtKind::Connect { name: Some(name), .. } | StmtKind::Data { name, .. } => {
+                added.extend(declare(checker, known, name));
+            }
             StmtKind::If { then, otherwise, .. } => {
-                level(checker, then, &mut known.clone());
-                level(checker, otherwise, &mut known.clone());
+                for branch in [then, otherwise] {
+                    for name in level(checker, branch, known) {
+                        known.remove(name);
+                    }
+                }
             }
             _ => {}
         }
     }
+    added
 }
 
-fn declare<'t>(checker: &mut Checker, known: &mut BTreeMap<&'t str, Span>, name: &'t Ident) {
+/// The name, if it is new.
+fn declare<'t>(checker: &mut Checker, known: &mut BTreeMap<&'t str, Span>, name: &'t Ident) -> Option<&'t str> {
     if let Some(first) = known.get(name.text.as_str()) {
         let message = format!("`{}` is defined twice", name.text);
         let twice = Diagnostic::new(Code::E0202, message, name.span, "defined again here");
         checker.diagnostics.push(twice.with_label(*first, "first defined here"));
-        return;
+        return None;
     }
     known.insert(&name.text, name.span);
+    Some(&name.text)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use nmc_grammar::ast::{Block, BlockKind, Expr, ExprKind, Item, Stmt, StmtKind};
+use nmc_grammar::ast::{Block, BlockKind, Expr, ExprKind, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 
@@ -62,10 +62,12 @@ fn still(checker: &mut Checker, block: &Block) {
         }
         _ => changed.extend(assigned(stmt)),
     });
+    // `v` by the synapse of the standard library, others by one that was read.
+    let by_spikes = |state: &str| state == "v" || checker.elsewhere.changed.contains(state);
     for stmt in &block.body {
         let StmtKind::State { name, .. } = &stmt.kind else { continue };
         let silent = name.text.starts_with('_') || changed.contains(name.text.as_str());
-        if silent || (block.kind == BlockKind::Neuron && changed_by_synapses(checker, &name.text)) {
+        if silent || (block.kind == BlockKind::Neuron && by_spikes(&name.text)) {
             continue;
         }
         let message = format!("the state `{}` never changes", name.text);
@@ -81,20 +83,4 @@ fn assigned(stmt: &Stmt) -> Option<&str> {
         StmtKind::Assign { target: Expr { kind: ExprKind::Name(name), .. }, .. } => Some(name),
         _ => None,
     }
-}
-
-/// Whether spikes that arrive change a state of this name: `v` by the synapse of the standard library, others by one that was read.
-fn changed_by_synapses(checker: &Checker, state: &str) -> bool {
-    let items = checker.model.modules.iter().flat_map(|module| &module.tree.items);
-    state == "v"
-        || items.into_iter().any(|item| match item {
-            Item::Block(block) if matches!(block.kind, BlockKind::Synapse | BlockKind::Plasticity) => {
-                let mut found = false;
-                walk::statements(&block.body, &mut |stmt| {
-                    found |= matches!(&stmt.kind, StmtKind::Assign { target: Expr { kind: ExprKind::Member(_, member), .. }, .. } if member.text == state);
-                });
-                found
-            }
-            Item::Block(_) | Item::Constant(_) | Item::Use(_) => false,
-        })
 }

@@ -58,6 +58,12 @@ fn level(checker: &mut Checker, stmt: &Stmt, may: &[&str], place: &str) {
 }
 
 fn misplaced(checker: &mut Checker, stmt: &Stmt, word: &str, may: &[&str], place: &str) {
+    if let (StmtKind::State { name, .. }, "a network") = (&stmt.kind, place) {
+        let message = "a state of a network, kept from sample to sample, is not supported yet";
+        let later = Diagnostic::new(Code::E0402, message, stmt.span, "not in this version");
+        let help = format!("a neuron may have states: `{}` can be one of a population", name.text);
+        return checker.diagnostics.push(later.with_help(help));
+    }
     let (what, home) = spoken(word);
     let message = format!("{what} has no place in {place}");
     let holds: Vec<&str> = may.iter().map(|word| spoken(word).0).collect();

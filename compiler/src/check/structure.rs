@@ -9,8 +9,9 @@ use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 
 use super::{Checker, unknown, walk};
-use crate::elaborate::term::Scope;
 use crate::quantity::Dimension;
+use crate::typing::functions::loop_later;
+use crate::typing::term::Scope;
 
 const POPULATIONS: &[BlockKind] = &[BlockKind::Neuron, BlockKind::Device, BlockKind::Encoder, BlockKind::Decoder];
 
@@ -40,6 +41,57 @@ pub fn check(checker: &mut Checker, block: &Block) {
         _ => {}
     });
     level(checker, &block.body, &scope, &names);
+    let mut order = Order { given: BTreeSet::new(), later: BTreeSet::new() };
+    walk::statements(&block.body, &mut |stmt| {
+        if let StmtKind::Assign { target, .. } = &stmt.kind {
+            order.later.extend(base(target));
+        }
+    });
+    order.later.retain(|name| !scope.names.contains_key(*name) && checker.model.lookup(checker.file, name).is_none());
+    order.later.retain(|name| !block.params.iter().any(|param| param.name.text == *name));
+    order.body(checker, &block.body);
+}
+
+/// The values of a network in the order of its statements.
+struct Order<'t> {
+    given: BTreeSet<&'t str>,
+    /// Names that some statement gives a value, and nothing else does.
+    later: BTreeSet<&'t str>,
+}
+
+impl<'t> Order<'t> {
+    /// Values are used after they are given; else there is a loop.
+    fn body(&mut self, checker: &mut Checker, body: &'t [Stmt]) {
+        for stmt in body {
+            let used = if let StmtKind::Assign { value, .. } | StmtKind::Flow { value, .. } = &stmt.kind {
+                self.early(value)
+            } else {
+                None
+            };
+            if let Some((name, span)) = used {
+                checker.diagnostics.push(loop_later(name, span));
+                return;
+            }
+            if let StmtKind::Assign { target, .. } = &stmt.kind {
+                self.given.extend(base(target));
+            }
+            walk::bodies(stmt).into_iter().for_each(|inner| self.body(checker, inner));
+        }
+    }
+
+    /// A name that is used and not yet given.
+    fn early(&self, value: &'t Ast) -> Option<(&'t str, Span)> {
+        let mut found = None;
+        walk::within(value, &mut |expr| {
+            if let ExprKind::Name(name) = &expr.kind
+                && self.later.contains(name.as_str())
+                && !self.given.contains(name.as_str())
+            {
+                found.get_or_insert((name.as_str(), expr.span));
+            }
+        });
+        found
+    }
 }
 
 /// The name an expression starts with: `exc` of `exc[0..5].v`.

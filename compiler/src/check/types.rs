@@ -5,8 +5,9 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 
 use super::{Checker, a, declared, suggestion};
-use crate::elaborate::term::Scope;
 use crate::quantity::Dimension;
+use crate::typing::blocks;
+use crate::typing::term::Scope;
 use crate::units::{QUANTITIES, type_dimension};
 
 pub fn check(checker: &mut Checker, block: &Block) {
@@ -85,11 +86,8 @@ fn defaults(checker: &mut Checker, params: &[Param]) {
                 Some(dimension) => checker.close_as(&scope, default, dimension),
                 None => checker.close(&scope, default),
             };
-            let tau = param.name.text.starts_with("tau");
-            if tau && term.and_then(|term| term.value()).is_some_and(|value| value <= 0.0) {
-                let message = format!("the time constant `{}` must be above 0", param.name.text);
-                checker.report(Code::E0306, message, default.span, "not above 0");
-            }
+            let found = term.and_then(|term| blocks::impossible(param, &term, default.span));
+            checker.diagnostics.extend(found);
         }
         scope.names.insert(param.name.text.clone(), super::unknown(dimension.unwrap_or_default()));
     }

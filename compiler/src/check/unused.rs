@@ -19,7 +19,9 @@ pub fn check(model: &Model, diagnostics: &mut Vec<Diagnostic>) {
         })
     };
     let mut everywhere = Reads::default();
-    blocks().for_each(|block| everywhere.block(block));
+    let of_blocks: Vec<Reads> = blocks().map(Reads::of_block).collect();
+    of_blocks.iter().for_each(|reads| everywhere.all_of(reads));
+    let mut of_blocks = of_blocks.into_iter();
     let program = blocks().any(|block| block.kind == BlockKind::Experiment);
     for item in &module.tree.items {
         if let Item::Constant(constant) = item {
@@ -43,7 +45,10 @@ pub fn check(model: &Model, diagnostics: &mut Vec<Diagnostic>) {
                 report(&constant.name, "the constant", rename(&constant.name));
             }
             Item::Constant(_) => {}
-            Item::Block(block) => within_block(block, &everywhere, program, &mut report),
+            Item::Block(block) => {
+                let reads = of_blocks.next().unwrap_or_default();
+                within_block(block, &reads, &everywhere, program, &mut report);
+            }
         }
     }
 }
@@ -52,9 +57,14 @@ fn rename(name: &Ident) -> String {
     format!("remove it, or call it `_{}`", name.text)
 }
 
-fn within_block(block: &Block, everywhere: &Reads, program: bool, report: &mut dyn FnMut(&Ident, &str, String)) {
-    let mut reads = Reads::default();
-    reads.block(block);
+fn within_block(
+    block: &Block,
+    reads: &Reads,
+    everywhere: &Reads,
+    program: bool,
+    report: &mut dyn FnMut(&Ident, &str, String),
+) {
+    let beside = if has_equations(block.kind) { read_beside_equations(block) } else { HashSet::new() };
     for param in block.params.iter().filter(|param| !reads.names.contains(param.name.text.as_str())) {
         report(&param.name, "the parameter", rename(&param.name));
     }
@@ -64,7 +74,7 @@ fn within_block(block: &Block, everywhere: &Reads, program: bool, report: &mut d
                 // Others may record a neuron's state, or read it in their equations.
                 let open = block.kind == BlockKind::Neuron
                     && (!program || everywhere.members.contains(name.text.as_str()) || name.text == "v");
-                if open || read_beside_itself(block, &name.text) {
+                if open || beside.contains(name.text.as_str()) {
                     continue;
                 }
                 (name, "the state")
@@ -72,10 +82,10 @@ fn within_block(block: &Block, everywhere: &Reads, program: bool, report: &mut d
             StmtKind::Input { name, .. } if !reads.names.contains(name.text.as_str()) => (name, "the input"),
             StmtKind::Data { name, .. } if !reads.names.contains(name.text.as_str()) => (name, "the data"),
             StmtKind::Assign { target: Expr { kind: ExprKind::Name(text), span }, .. } => {
-                let output = has_equations(block.kind) && crate::elaborate::equations::OUTPUTS.contains(&text.as_str());
+                let output = has_equations(block.kind) && crate::typing::closing::OUTPUTS.contains(&text.as_str());
                 // A layer's name serves pins and records, too.
                 let named = block.kind == BlockKind::Network && everywhere.pinned.contains(text.as_str());
-                if !output && !named && !read_after(block, text) {
+                if !output && !named && !reads.names.contains(text.as_str()) {
                     let name = Ident { text: text.clone(), span: *span };
                     report(&name, "the name", rename(&name));
                 }
@@ -87,24 +97,21 @@ fn within_block(block: &Block, everywhere: &Reads, program: bool, report: &mut d
     }
 }
 
-/// Whether a state is read anywhere but in its own equation.
-fn read_beside_itself(block: &Block, state: &str) -> bool {
-    let mut reads = Reads::default();
-    reads.params(&block.params);
+/// The names that are read anywhere but in their own equations.
+fn read_beside_equations(block: &Block) -> HashSet<&str> {
+    let mut beside = Reads::default();
+    beside.params(&block.params);
     for stmt in &block.body {
-        match &stmt.kind {
-            StmtKind::Derivative { name, .. } if name.text == state => {}
-            _ => reads.stmt(stmt),
+        if let StmtKind::Derivative { name, .. } = &stmt.kind {
+            let mut own = Reads::default();
+            own.stmt(stmt);
+            own.names.remove(name.text.as_str());
+            beside.names.extend(own.names);
+        } else {
+            beside.stmt(stmt);
         }
     }
-    reads.names.contains(state)
-}
-
-/// Whether a name is read in a block; where it is given its value does not count.
-fn read_after(block: &Block, name: &str) -> bool {
-    let mut reads = Reads::default();
-    reads.block(block);
-    reads.names.contains(name)
+    beside.names
 }
 
 /// The names that something reads.
@@ -118,14 +125,22 @@ struct Reads<'t> {
 }
 
 impl<'t> Reads<'t> {
-    fn block(&mut self, block: &'t Block) {
-        self.params(&block.params);
-        self.params(&block.outputs);
+    fn of_block(block: &'t Block) -> Self {
+        let mut reads = Reads::default();
+        reads.params(&block.params);
+        reads.params(&block.outputs);
         if let Some((from, to)) = &block.joins {
-            self.ty(from);
-            self.ty(to);
+            reads.ty(from);
+            reads.ty(to);
         }
-        block.body.iter().for_each(|stmt| self.stmt(stmt));
+        block.body.iter().for_each(|stmt| reads.stmt(stmt));
+        reads
+    }
+
+    fn all_of(&mut self, other: &Reads<'t>) {
+        self.names.extend(&other.names);
+        self.members.extend(&other.members);
+        self.pinned.extend(&other.pinned);
     }
 
     fn params(&mut self, params: &'t [Param]) {

@@ -1,15 +1,15 @@
 //! Values of properties: quantities of the right kind, words out of the known ones, blocks that exist.
 
-use nmc_grammar::ast::{Arg, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, StmtKind};
+use nmc_grammar::ast::{Arg, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, Ident, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::suggest::closest;
 
 use super::fields::{Holds, OPTIONS, field_key, fields, properties};
 use super::{Checker, suggestion, unknown};
-use crate::elaborate::functions::FUNCTIONS;
-use crate::elaborate::term::Scope;
 use crate::quantity::Dimension;
+use crate::typing::functions::FUNCTIONS;
+use crate::typing::term::Scope;
 use crate::units::type_dimension;
 
 /// What units compute besides functions of single elements.
@@ -32,10 +32,19 @@ pub fn check(checker: &mut Checker, block: &Block) {
     }
 }
 
-/// The options of `deploy`.
+/// The network, the chip and the options of `deploy`.
 fn deploy(checker: &mut Checker, block: &Block) {
     for stmt in &block.body {
-        let StmtKind::Deploy { body, .. } = &stmt.kind else { continue };
+        let StmtKind::Deploy { network, chip, body } = &stmt.kind else { continue };
+        let callee = if let ExprKind::Call(callee, _) = &network.kind { callee } else { network };
+        if let ExprKind::Name(name) = &callee.kind {
+            checker.named_block(&Ident { text: name.clone(), span: callee.span }, &[BlockKind::Network]);
+        }
+        // `ideal` needs no `use`.
+        let is_ideal = |chip: &&Ast| matches!(&chip.kind, ExprKind::Name(name) if name == "ideal");
+        if let Some(chip) = chip.as_ref().filter(|chip| !is_ideal(chip)) {
+            checker.reference(&Scope::default(), chip, &[BlockKind::Chip]);
+        }
         for field in fields(body) {
             let key = field_key(field);
             if let Some(option) =
@@ -183,6 +192,17 @@ impl Checker<'_> {
             ExprKind::Name(name) if words.contains(&name.as_str()) => {}
             ExprKind::Call(callee, _)
                 if words.contains(&"bits") && matches!(&callee.kind, ExprKind::Name(name) if name == "bits") => {}
+            // `bit_serial(dac(bits: 1), bits: 8)`
+            ExprKind::Call(callee, args)
+                if words.contains(&"bits") && matches!(&callee.kind, ExprKind::Name(name) if name == "bit_serial") =>
+            {
+                for arg in args {
+                    match arg.name {
+                        None => self.references(scope, &arg.value, kinds, words),
+                        Some(_) => drop(self.close_as(scope, &arg.value, Dimension::NONE)),
+                    }
+                }
+            }
             _ => self.reference(scope, value, kinds),
         }
     }

@@ -10,8 +10,7 @@ use nmc_grammar::suggest::closest;
 
 use super::Elaborator;
 use super::equations::Closing;
-use super::population::built_in;
-use super::term::Term;
+use super::term::{Term, built_in};
 use crate::forms::equations::{Dynamics, Expr, Symbol};
 use crate::forms::network::{Connection, Edge, NodeId, Operator, Pattern};
 use crate::quantity::Dimension;
@@ -69,10 +68,6 @@ impl Elaborator<'_> {
             Some(ast) => self.pattern(ast, sizes)?,
             None => Waiting::Known(Pattern::AllToAll { itself: true }),
         };
-        let mut pairs = self.names.clone();
-        for (name, symbol) in [("i", Symbol::SourceIndex), ("j", Symbol::TargetIndex)] {
-            pairs.names.insert(name.to_string(), Term { expr: Expr::Symbol(symbol), dimension: Dimension::NONE });
-        }
         let Some(weight) = field("weight") else {
             self.error(Code::E0207, "a connection needs a weight", span, "`weight` is missing");
             return None;
@@ -82,7 +77,7 @@ impl Elaborator<'_> {
         let (pattern, weight) = if given {
             self.given_weights(weight, pattern, sizes, field("plasticity").is_some())?
         } else {
-            let term = self.closer.close(&pairs, self.file, weight)?;
+            let term = self.of_pairs(|this| this.closer.close(&this.names, this.file, weight))?;
             if pattern == Waiting::Matrix {
                 self.error(Code::E0409, "`matrix` takes its weights from data", weight.span, "not data");
                 return None;
@@ -92,7 +87,7 @@ impl Elaborator<'_> {
         let Waiting::Known(pattern) = pattern else { return None };
         let delay = match field("delay") {
             Some(ast) => {
-                let delay = self.closer.close_as(&pairs, self.file, ast, Dimension::TIME)?;
+                let delay = self.of_pairs(|this| this.closer.close_as(&this.names, this.file, ast, Dimension::TIME))?;
                 if delay.value().is_some_and(|seconds| seconds < 0.0) {
                     self.error(Code::E0306, "a delay cannot be negative", ast.span, "below 0");
                     return None;
@@ -120,6 +115,16 @@ impl Elaborator<'_> {
         })
     }
 
+    /// Closes an expression of which every synapse has its own value.
+    fn of_pairs(&mut self, close: impl FnOnce(&mut Self) -> Option<Term>) -> Option<Term> {
+        let index = |symbol| Term { expr: Expr::Symbol(symbol), dimension: Dimension::NONE };
+        let indices = [("i", Symbol::SourceIndex), ("j", Symbol::TargetIndex)];
+        self.names.local = indices.into_iter().map(|(name, symbol)| (name.to_string(), index(symbol))).collect();
+        let term = close(self);
+        self.names.local.clear();
+        term
+    }
+
     fn pattern(&mut self, ast: &Ast, (sources, targets): (usize, usize)) -> Option<Waiting> {
         let (name, args): (&str, &[Arg]) = match &ast.kind {
             ExprKind::Name(name) => (name, &[]),
@@ -144,8 +149,7 @@ impl Elaborator<'_> {
                 known(Pattern::OneToOne)
             }
             ("random", Some(p)) => {
-                let names = self.names.clone();
-                let value = self.closer.value(&names, self.file, p, Dimension::NONE)?;
+                let value = self.closer.value(&self.names, self.file, p, Dimension::NONE)?;
                 if !(0.0..=1.0).contains(&value) {
                     self.error(Code::E0405, format!("{value} is not a probability"), p.span, "must lie within 0 and 1");
                     return None;
@@ -185,9 +189,15 @@ impl Elaborator<'_> {
             self.error(Code::E0207, "`list` takes sources and targets", span, "`list(sources: s, targets: t)`");
             return None;
         };
+        let (first, second) = (self.array(&from.value)?, self.array(&to.value)?);
+        if first.len() != second.len() {
+            let message = format!("{} sources but {} targets", first.len(), second.len());
+            self.error(Code::E0404, message, span, "the numbers differ");
+            return None;
+        }
         let mut ends = Vec::new();
-        for (arg, len) in [(from, sources), (to, targets)] {
-            let (tensor, _) = self.numbers(&arg.value)?;
+        for (arg, array, len) in [(from, first, sources), (to, second, targets)] {
+            let tensor = self.loaded(&array, arg.value.span)?;
             let values = (0..tensor.data.len()).map(|index| tensor.data.get(index));
             let bad = values.into_iter().find(|value| !(value.fract() == 0.0 && *value >= 0.0 && *value < len as f64));
             if let Some(value) = bad {
@@ -195,15 +205,9 @@ impl Elaborator<'_> {
                 self.error(Code::E0309, message, arg.value.span, "no such element");
                 return None;
             }
-            ends.push((tensor, arg.value.span));
+            ends.push(self.keep(tensor, arg.value.span)?);
         }
-        if ends[0].0.data.len() != ends[1].0.data.len() {
-            let message = format!("{} sources but {} targets", ends[0].0.data.len(), ends[1].0.data.len());
-            self.error(Code::E0404, message, span, "the numbers differ");
-            return None;
-        }
-        let sources = self.keep(ends[0].0.clone(), ends[0].1)?;
-        let targets = self.keep(ends[1].0.clone(), ends[1].1)?;
+        let (sources, targets) = (ends[0], ends[1]);
         Some(Waiting::Known(Pattern::List { sources, targets }))
     }
 
@@ -215,18 +219,19 @@ impl Elaborator<'_> {
         (sources, targets): (usize, usize),
         plastic: bool,
     ) -> Option<(Waiting, Term)> {
-        let (tensor, dimension) = self.numbers(ast)?;
+        let array = self.array(ast)?;
         let all = pattern == Waiting::Known(Pattern::AllToAll { itself: true });
         if !all && pattern != Waiting::Matrix {
             let wrong = Diagnostic::new(Code::E0409, "weights from data say who is joined", ast.span, "these are data");
             self.closer.diagnostics.push(wrong.with_help("use `pattern: matrix`, or a weight that is no array"));
             return None;
         }
-        if tensor.shape != [sources, targets] {
-            let message = format!("`{}` is {:?}, [{sources}, {targets}] is needed", tensor.name, tensor.shape);
+        if array.shape != [sources, targets] {
+            let message = format!("`{}` is {:?}, [{sources}, {targets}] is needed", array.name, array.shape);
             self.error(Code::E0308, message, ast.span, "weights are [sources, targets]");
             return None;
         }
+        let tensor = self.loaded(&array, ast.span)?;
         if all && plastic && (0..tensor.data.len()).any(|index| tensor.data.get(index) == 0.0) {
             let wrong =
                 Diagnostic::new(Code::E0409, "a plastic weight of 0 would be no synapse", ast.span, "holds zeros");
@@ -234,7 +239,7 @@ impl Elaborator<'_> {
             return None;
         }
         let id = self.keep(tensor, ast.span)?;
-        let weight = Term { expr: Expr::Number(0.0), dimension };
+        let weight = Term { expr: Expr::Number(0.0), dimension: array.dimension };
         Some((Waiting::Known(Pattern::Matrix(id)), weight))
     }
 

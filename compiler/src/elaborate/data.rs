@@ -10,12 +10,12 @@ use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 use nmc_program::{Tensor, TensorData, TensorId};
 
+use super::array::Array;
 use super::signal::{Kind, Value};
 use super::term::is_random;
 use super::{Elaborator, operand};
 use crate::files::{DataFile, FileProblem};
 use crate::forms::equations::{Expr, Symbol};
-use crate::quantity::Dimension;
 
 /// The longest series `iterate` makes.
 const LONGEST_SERIES: f64 = 1e8;
@@ -25,8 +25,8 @@ const LONGEST_SERIES: f64 = 1e8;
 pub enum Data {
     /// A file with its path.
     File(Arc<DataFile>, String),
-    /// Numbers in SI units, and their dimension.
-    Array(Arc<Tensor>, Dimension),
+    /// One array.
+    Array(Array),
     /// Series by name.
     Table(BTreeMap<String, Data>),
 }
@@ -57,8 +57,8 @@ impl Elaborator<'_> {
                 {
                     return self.entry(&data, name, index.span);
                 }
-                let (tensor, dimension) = self.only_array(data, object.span)?;
-                self.cut(&tensor, indices).map(|tensor| Data::Array(Arc::new(tensor), dimension))
+                let array = self.only_array(data, object.span)?;
+                self.cut(array, indices).map(Data::Array)
             }
             ExprKind::Call(callee, args) if matches!(&callee.kind, ExprKind::Name(name) if name == "load") => {
                 self.load(args, ast.span)
@@ -72,20 +72,34 @@ impl Elaborator<'_> {
         }
     }
 
-    /// One array.
-    pub fn numbers(&mut self, ast: &Ast) -> Option<(Arc<Tensor>, Dimension)> {
+    /// The numbers of an array.
+    pub fn loaded(&mut self, array: &Array, span: Span) -> Option<Tensor> {
+        array.tensor().map_err(|problem| self.unreadable(problem, span, "cannot be loaded")).ok()
+    }
+
+    /// Tells what is wrong with a file.
+    pub fn unreadable(&mut self, problem: FileProblem, span: Span, label: &str) {
+        let (code, message) = match problem {
+            FileProblem::NotFound(message) => (Code::E0901, message),
+            FileProblem::Unreadable(message) => (Code::E0902, message),
+        };
+        self.error(code, message, span, label);
+    }
+
+    /// One array, whose numbers are not read yet.
+    pub fn array(&mut self, ast: &Ast) -> Option<Array> {
         let data = self.data(ast)?;
         self.only_array(data, ast.span)
     }
 
-    fn only_array(&mut self, data: Data, span: Span) -> Option<(Arc<Tensor>, Dimension)> {
+    fn only_array(&mut self, data: Data, span: Span) -> Option<Array> {
         let names: Vec<String> = match data {
-            Data::Array(tensor, dimension) => return Some((tensor, dimension)),
+            Data::Array(array) => return Some(array),
             Data::File(file, path) => {
-                if let [(_, tensor)] = &file.arrays[..] {
-                    return Some((Arc::new(named(tensor, &path)), Dimension::NONE));
+                if file.arrays.len() == 1 {
+                    return self.stored(&file, 0, path, span);
                 }
-                file.arrays.iter().map(|(name, _)| format!("`{name}`")).collect()
+                file.arrays.iter().map(|array| format!("`{}`", array.name)).collect()
             }
             Data::Table(table) => table.into_keys().map(|name| format!("`{name}`")).collect(),
         };
@@ -94,20 +108,25 @@ impl Elaborator<'_> {
         None
     }
 
+    /// An array of a file by its number.
+    pub fn stored(&mut self, file: &Arc<DataFile>, index: usize, name: String, span: Span) -> Option<Array> {
+        let array = Array::stored(file, index, name);
+        array.map_err(|problem| self.unreadable(problem, span, "cannot be loaded")).ok()
+    }
+
     fn entry(&mut self, data: &Data, name: &str, span: Span) -> Option<Data> {
         let known: Vec<&str> = match data {
             Data::File(file, path) => {
-                if let Some((_, tensor)) = file.arrays.iter().find(|(other, _)| other == name) {
-                    let label = format!("{path}: {name}");
-                    return Some(Data::Array(Arc::new(named(tensor, &label)), Dimension::NONE));
+                if let Some(index) = file.arrays.iter().position(|array| array.name == name) {
+                    return self.stored(file, index, format!("{path}: {name}"), span).map(Data::Array);
                 }
-                file.arrays.iter().map(|(name, _)| name.as_str()).collect()
+                file.arrays.iter().map(|array| array.name.as_str()).collect()
             }
             Data::Table(table) => match table.get(name) {
                 Some(series) => return Some(series.clone()),
                 None => table.keys().map(String::as_str).collect(),
             },
-            Data::Array(..) => Vec::new(),
+            Data::Array(_) => Vec::new(),
         };
         let message = format!("there is no array `{name}` in it");
         let mut unknown = Diagnostic::new(Code::E0209, message, span, "unknown array");
@@ -126,11 +145,7 @@ impl Elaborator<'_> {
         match self.files.data(path) {
             Ok(file) => Some(Data::File(file, path.clone())),
             Err(problem) => {
-                let (code, message) = match problem {
-                    FileProblem::NotFound(message) => (Code::E0901, message),
-                    FileProblem::Unreadable(message) => (Code::E0902, message),
-                };
-                self.error(code, message, *place, "cannot be loaded");
+                self.unreadable(problem, *place, "cannot be loaded");
                 None
             }
         }
@@ -142,25 +157,22 @@ impl Elaborator<'_> {
             self.error(Code::E0224, "`transpose` takes one matrix", span, "wrong number of arguments");
             return None;
         };
-        let (tensor, dimension) = self.numbers(value)?;
-        let &[rows, columns] = &tensor.shape[..] else {
-            let message = format!("`transpose` takes a matrix, `{}` is {:?}", tensor.name, tensor.shape);
+        let array = self.array(value)?;
+        if array.shape.len() != 2 {
+            let message = format!("`transpose` takes a matrix, `{}` is {:?}", array.name, array.shape);
             self.error(Code::E0303, message, value.span, "not a matrix");
             return None;
-        };
-        let places: Vec<usize> = (0..rows * columns).map(|at| at % rows * columns + at / rows).collect();
-        let data = gather(&tensor.data, &places, 1);
-        let tensor = Tensor { name: tensor.name.clone(), shape: vec![columns, rows], data };
-        Some(Data::Array(Arc::new(tensor), dimension))
+        }
+        Some(Data::Array(array.transposed()))
     }
 
     /// `x[0..50]`, `x[3]`, `x[0..10, 2]`: ranges keep their axis, single indices drop it.
-    fn cut(&mut self, tensor: &Tensor, indices: &[Ast]) -> Option<Tensor> {
+    fn cut(&mut self, array: Array, indices: &[Ast]) -> Option<Array> {
         let mut ranges = Vec::new();
         let mut shape = Vec::new();
         for (axis, index) in indices.iter().enumerate() {
-            let Some(&size) = tensor.shape.get(axis) else {
-                let message = format!("`{}` has {} axes", tensor.name, tensor.shape.len());
+            let Some(&size) = array.shape.get(axis) else {
+                let message = format!("`{}` has {} axes", array.name, array.shape.len());
                 self.error(Code::E0309, message, index.span, "one index too many");
                 return None;
             };
@@ -176,20 +188,14 @@ impl Elaborator<'_> {
                 }
             };
             if low >= high || high > size {
-                let message = format!("`{}` has {size} entries along this axis", tensor.name);
+                let message = format!("`{}` has {size} entries along this axis", array.name);
                 self.error(Code::E0309, message, index.span, format!("{low}..{high} does not lie within 0..{size}"));
                 return None;
             }
             ranges.push((low, high));
         }
-        shape.extend(&tensor.shape[indices.len()..]);
-        let mut places = vec![0];
-        let mut block: usize = tensor.shape.iter().product();
-        for (&(low, high), &size) in ranges.iter().zip(&tensor.shape) {
-            block /= size.max(1);
-            places = places.iter().flat_map(|start| (low..high).map(move |at| start + at * block)).collect();
-        }
-        Some(Tensor { name: tensor.name.clone(), shape, data: gather(&tensor.data, &places, block) })
+        shape.extend(&array.shape[indices.len()..]);
+        Some(array.cut(ranges, shape))
     }
 
     /// Arithmetic over arrays of one shape and numbers.
@@ -202,35 +208,27 @@ impl Elaborator<'_> {
             self.error(Code::E0305, "data are needed here", ast.span, "these are no data");
             return None;
         }
-        let arrays: Vec<(Arc<Tensor>, Dimension)> =
-            parts.iter().map(|part| self.numbers(part)).collect::<Option<_>>()?;
+        let arrays: Vec<Array> = parts.iter().map(|part| self.array(part)).collect::<Option<_>>()?;
         let mut shape: &[usize] = &[];
-        for ((tensor, _), part) in arrays.iter().zip(&parts) {
+        for (array, part) in arrays.iter().zip(&parts) {
             if shape.is_empty() {
-                shape = &tensor.shape;
-            } else if !tensor.shape.is_empty() && tensor.shape != shape {
-                let message = format!("arrays of {shape:?} and {:?} cannot be combined", tensor.shape);
+                shape = &array.shape;
+            } else if !array.shape.is_empty() && array.shape != shape {
+                let message = format!("arrays of {shape:?} and {:?} cannot be combined", array.shape);
                 self.error(Code::E0303, message, part.span, "another shape");
                 return None;
             }
         }
-        let mut scope = self.names.clone();
-        operand::lifted_names(&mut scope, &arrays.iter().map(|(_, dimension)| *dimension).collect::<Vec<_>>());
-        let term = self.closer.close(&scope, self.file, &lifted)?;
+        self.names.local = operand::lifted_names(&arrays.iter().map(|array| array.dimension).collect::<Vec<_>>());
+        let term = self.closer.close(&self.names, self.file, &lifted);
+        self.names.local.clear();
+        let term = term?;
         if is_random(&term.expr) {
             self.error(Code::E0305, "data cannot be random", ast.span, "drawn anew in every run");
             return None;
         }
-        let len: usize = shape.iter().product();
-        let values = match column(&term.expr, &arrays) {
-            Column::Values(values) => values,
-            Column::Scalar(value) => vec![value; len],
-        };
-        let name = arrays[0].0.name.clone();
-        Some(Data::Array(
-            Arc::new(Tensor { name, shape: shape.to_vec(), data: TensorData::F64(values) }),
-            term.dimension,
-        ))
+        let shape = shape.to_vec();
+        Some(Data::Array(Array::computed(term.expr, arrays, shape, term.dimension)))
     }
 
     /// A series by recurrence; the first values are its first entries.
@@ -276,17 +274,42 @@ impl Elaborator<'_> {
                 return None;
             }
             series.iter_mut().zip(&now).for_each(|(series, value)| series.push(*value));
-            now = nexts.iter().map(|next| crate::convert::evaluate::evaluate(next, &now, &[])).collect();
+            now = nexts.iter().map(|next| crate::analyse::evaluate::evaluate(next, &now, &[])).collect();
         }
         let arrays = start.iter().zip(series).zip(firsts).map(|(((name, _), values), first)| {
             let tensor = Tensor { name: name.text.clone(), shape: vec![steps], data: TensorData::F64(values) };
-            (name.text.clone(), Data::Array(Arc::new(tensor), first.dimension))
+            (name.text.clone(), Data::Array(Array::known(tensor, first.dimension)))
         });
         Some(Data::Table(arrays.collect()))
     }
 
+    /// Gives an array to the program that is read by [`Elaborator::read_kept`], when all shapes have been compared.
+    pub fn keep_later(&mut self, array: Array, span: Span) -> TensorId {
+        let id = TensorId(self.tensors.len() as u32);
+        let (name, shape) = (array.name.clone(), array.shape.clone());
+        self.tensors.push(Tensor { name, shape, data: TensorData::U8(Vec::new()) });
+        self.unread.push((id, array, span));
+        id
+    }
+
+    /// Reads what was kept for later.
+    pub fn read_kept(&mut self) {
+        for (id, array, span) in std::mem::take(&mut self.unread) {
+            if let Some(tensor) = self.loaded(&array, span).and_then(|tensor| self.finite(tensor, span)) {
+                self.tensors[id.index()] = tensor;
+            }
+        }
+    }
+
     /// Gives a tensor to the program; every number of it must be one.
-    pub fn keep(&mut self, tensor: Arc<Tensor>, span: Span) -> Option<TensorId> {
+    pub fn keep(&mut self, tensor: Tensor, span: Span) -> Option<TensorId> {
+        let tensor = self.finite(tensor, span)?;
+        self.tensors.push(tensor);
+        Some(TensorId(self.tensors.len() as u32 - 1))
+    }
+
+    /// A tensor whose every number is one.
+    fn finite(&mut self, tensor: Tensor, span: Span) -> Option<Tensor> {
         let bad = match &tensor.data {
             TensorData::U8(_) | TensorData::I64(_) => None,
             TensorData::F32(values) => values.iter().position(|value| !value.is_finite()),
@@ -303,72 +326,6 @@ impl Elaborator<'_> {
             self.error(Code::E0307, message, span, "every number of it must be finite");
             return None;
         }
-        self.tensors.push(Arc::unwrap_or_clone(tensor));
-        Some(TensorId(self.tensors.len() as u32 - 1))
-    }
-}
-
-fn named(tensor: &Tensor, name: &str) -> Tensor {
-    Tensor { name: name.to_string(), ..tensor.clone() }
-}
-
-/// `block` values from each place.
-fn gather(data: &TensorData, places: &[usize], block: usize) -> TensorData {
-    fn picked<T: Copy>(values: &[T], places: &[usize], block: usize) -> Vec<T> {
-        places.iter().flat_map(|&place| values[place..place + block].iter().copied()).collect()
-    }
-    match data {
-        TensorData::U8(values) => TensorData::U8(picked(values, places, block)),
-        TensorData::I64(values) => TensorData::I64(picked(values, places, block)),
-        TensorData::F32(values) => TensorData::F32(picked(values, places, block)),
-        TensorData::F64(values) => TensorData::F64(picked(values, places, block)),
-    }
-}
-
-/// A number, or one for each element.
-enum Column {
-    Scalar(f64),
-    Values(Vec<f64>),
-}
-
-/// An expression over whole arrays.
-fn column(expr: &Expr, arrays: &[(Arc<Tensor>, Dimension)]) -> Column {
-    match expr {
-        Expr::Number(value) => Column::Scalar(*value),
-        Expr::Symbol(Symbol::Input(index)) => {
-            let data = &arrays[*index].0.data;
-            match arrays[*index].0.shape.is_empty() {
-                true => Column::Scalar(data.get(0)),
-                false => Column::Values((0..data.len()).map(|at| data.get(at)).collect()),
-            }
-        }
-        // Data know no other names.
-        Expr::Symbol(_) => Column::Scalar(f64::NAN),
-        Expr::Call(function, args) => {
-            let mut columns: Vec<Column> = args.iter().map(|arg| column(arg, arrays)).collect();
-            let mut x = [0.0; 3];
-            for (x, column) in x.iter_mut().zip(&columns) {
-                if let Column::Scalar(value) = column {
-                    *x = *value;
-                }
-            }
-            let Some(first) = columns.iter().position(|column| matches!(column, Column::Values(_))) else {
-                return Column::Scalar(function.value(&x));
-            };
-            // The result takes the place of the first array.
-            let Column::Values(mut values) = std::mem::replace(&mut columns[first], Column::Scalar(0.0)) else {
-                return Column::Scalar(f64::NAN);
-            };
-            for (index, value) in values.iter_mut().enumerate() {
-                x[first] = *value;
-                for (x, column) in x.iter_mut().zip(&columns) {
-                    if let Column::Values(others) = column {
-                        *x = others[index];
-                    }
-                }
-                *value = function.value(&x);
-            }
-            Column::Values(values)
-        }
+        Some(tensor)
     }
 }

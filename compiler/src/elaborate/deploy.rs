@@ -10,6 +10,10 @@ use super::hardware::domain;
 use crate::forms::network::NodeId;
 use crate::forms::plan::{Objective, Pin, Pinned};
 use crate::quantity::Dimension;
+use crate::typing::walk::path;
+
+/// The most chips that can be drawn.
+const MOST_CHIPS: usize = 100_000;
 
 impl Elaborator<'_> {
     /// Takes the options; what `calibrate` asks for is given back, for when the data are known.
@@ -40,6 +44,14 @@ impl Elaborator<'_> {
             ("convert", "everywhere") => self.plan.convert_everywhere = true,
             ("convert", "best") => self.plan.convert_everywhere = false,
             ("convert", _) => self.error(Code::E0503, "not a way to convert", field.value.span, "everywhere or best"),
+            ("chips", _) => {
+                let Some(chips) = self.count(&field.value, 1.0) else { return };
+                if chips > MOST_CHIPS {
+                    let label = "at most 100,000";
+                    return self.error(Code::E0306, "these are too many chips", field.value.span, label);
+                }
+                self.plan.chips = Some(chips);
+            }
             ("accuracy_loss", _) => {
                 let names = self.names.clone();
                 let Some(loss) = self.closer.value(&names, self.file, &field.value, Dimension::NONE) else { return };
@@ -91,20 +103,5 @@ impl Elaborator<'_> {
             .or_else(|| Some(String::from("`nmc build --emit network` shows the names")));
         self.closer.diagnostics.push(unknown);
         None
-    }
-}
-
-/// `rate_hz.exc`, `column[2]`
-pub fn path(ast: &Ast) -> Option<String> {
-    match &ast.kind {
-        ExprKind::Name(name) => Some(name.clone()),
-        ExprKind::Member(object, member) => Some(format!("{}.{}", path(object)?, member.text)),
-        ExprKind::Index(object, indices) => match &indices[..] {
-            [nmc_grammar::ast::Expr { kind: ExprKind::Number { value, .. }, .. }] => {
-                Some(format!("{}[{value}]", path(object)?))
-            }
-            _ => None,
-        },
-        _ => None,
     }
 }

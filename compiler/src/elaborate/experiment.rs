@@ -1,15 +1,15 @@
 //! Experiments: what is deployed, for how long it runs, what is required.
 
-use nmc_grammar::ast::{self, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, Stmt, StmtKind};
+use nmc_grammar::ast::{self, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, Ident, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::suggest::closest;
-use nmc_program::{Compare, Requirement};
+use nmc_program::{Compare, Over, Requirement};
 
 use super::Elaborator;
-use super::deploy::path;
 use crate::forms::plan::{Phase, PhaseKind};
 use crate::quantity::Dimension;
+use crate::typing::walk::path;
 
 /// The time step when none is given.
 pub const DEFAULT_STEP: f64 = 1e-4;
@@ -48,7 +48,7 @@ impl Elaborator<'_> {
                 StmtKind::Run { duration, fields } => this.run(duration, fields, stmt),
                 // What metrics there are is known when all is sound that is shown.
                 StmtKind::Require { .. } if this.errors() > errors => {}
-                StmtKind::Require { condition } => this.require(condition),
+                StmtKind::Require { over, condition } => this.require(over.as_ref(), condition),
                 StmtKind::Report { names } => this.plan.report.extend(names.iter().map(|name| name.text.clone())),
                 StmtKind::Present { phase, sequence, inputs, clauses } => {
                     let kind = match phase {
@@ -60,8 +60,12 @@ impl Elaborator<'_> {
                 _ => this.error(Code::E0401, "this statement has no meaning in an experiment", stmt.span, "misplaced"),
             });
         }
+        if self.errors() == errors {
+            self.read_kept();
+        }
         if self.errors() == errors && !self.chip.ideal {
             self.calibration(calibrate);
+            self.read_kept();
         }
         if self.has_time() {
             self.plan.step.get_or_insert(DEFAULT_STEP);
@@ -162,7 +166,17 @@ impl Elaborator<'_> {
         self.plan.phases.push(phase);
     }
 
-    fn require(&mut self, condition: &Ast) {
+    fn require(&mut self, word: Option<&Ident>, condition: &Ast) {
+        let over = match word.map(|word| (word.text.as_str(), word.span)) {
+            None => Over::Every,
+            Some(("mean", _)) => Over::Mean,
+            Some(("min", _)) => Over::Minimum,
+            Some(("max", _)) => Over::Maximum,
+            Some((_, span)) => {
+                let message = "over several chips, a requirement is of every one, or of their mean, min or max";
+                return self.error(Code::E0408, message, span, "none of `mean`, `min`, `max`");
+            }
+        };
         let wrong = |this: &mut Self| {
             let message = "a requirement compares a metric with a number";
             this.error(Code::E0408, message, condition.span, "such as `accuracy >= 97 %`");
@@ -170,8 +184,8 @@ impl Elaborator<'_> {
         let ExprKind::Binary(op, a, b) = &condition.kind else { return wrong(self) };
         let comparison = match op {
             BinaryOp::And => {
-                self.require(a);
-                return self.require(b);
+                self.require(word, a);
+                return self.require(word, b);
             }
             BinaryOp::Less => Compare::Less,
             BinaryOp::LessEqual => Compare::LessEqual,
@@ -198,9 +212,10 @@ impl Elaborator<'_> {
         let Some(term) = self.closer.close(&names, self.file, b) else { return };
         let Some(value) = term.value() else { return };
         let text = self.closer.model.modules.get(condition.span.file.0 as usize).map_or_else(String::new, |module| {
-            module.text.get(condition.span.start as usize..condition.span.end as usize).unwrap_or("").to_string()
+            let start = word.map_or(condition.span.start, |word| word.span.start);
+            module.text.get(start as usize..condition.span.end as usize).unwrap_or("").to_string()
         });
-        self.plan.requirements.push(Requirement { metric, comparison, value, text });
+        self.plan.requirements.push(Requirement { over, metric, comparison, value, text });
     }
 
     /// Every metric a run of the experiment has.

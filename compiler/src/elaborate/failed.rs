@@ -3,7 +3,7 @@
 use nmc_grammar::ast::{Expr, ExprKind, Stmt, StmtKind};
 
 use super::Elaborator;
-use crate::check::walk;
+use crate::typing::walk;
 
 impl Elaborator<'_> {
     /// Elaborates a statement by `work`, unless it builds on one that failed.
@@ -16,11 +16,12 @@ impl Elaborator<'_> {
                 });
             }
         }
-        let errors = self.errors();
+        let (errors, first) = (self.errors(), self.closer.diagnostics.len());
         if !builds_on_failed {
             work(self);
         }
         if builds_on_failed || self.errors() > errors {
+            self.tell_uses(first);
             self.failed.extend(given(stmt).map(str::to_string));
         }
     }

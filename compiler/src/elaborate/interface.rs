@@ -5,9 +5,8 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::span::{FileId, Span};
 
 use super::Elaborator;
-use super::equations::Closing;
-use super::population::{built_in, named};
-use super::term::Term;
+use super::equations::{Closing, named};
+use super::term::{Term, built_in};
 use crate::forms::equations::{Expr, Input, Symbol};
 use crate::forms::network::{Edge, Logical, Node, NodeId, Operator, PopulationKind};
 use crate::quantity::Dimension;

@@ -6,7 +6,7 @@ use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 
-use super::functions::FUNCTIONS;
+use super::functions::{FUNCTIONS, later};
 use super::signal::{Kind, Value};
 use super::{Elaborator, operand};
 use crate::forms::network::{Logical, NodeId, Operator, Weights};
@@ -63,10 +63,14 @@ impl Elaborator<'_> {
         span: Span,
     ) -> Option<NodeId> {
         if self.closer.model.lookup(self.file, name).is_none() {
+            if let Some(later) = later(name, place) {
+                self.closer.diagnostics.push(later);
+                return None;
+            }
             let mut unknown =
                 Diagnostic::new(Code::E0416, format!("there is no layer `{name}`"), place, "unknown layer");
             let known = LAYERS.iter().copied().chain(FUNCTIONS.iter().map(|(_, name)| *name));
-            let library = || super::library(name);
+            let library = || crate::resolve::library::library(name);
             let near = || closest(name, known).map(|near| format!("did you mean `{near}`?"));
             let all = || format!("the layers are {}, functions such as `relu`, and networks", LAYERS.join(", "));
             unknown.help = library().or_else(near).or_else(|| Some(all()));
@@ -227,14 +231,14 @@ impl Elaborator<'_> {
         span: Span,
     ) -> Option<NodeId> {
         let inputs = self.network.graph[from].len();
-        let (tensor, dimension) = self.numbers(weights)?;
-        let &[outputs, width] = &tensor.shape[..] else {
-            let message = format!("weights are [outputs, inputs], `{}` is {:?}", tensor.name, tensor.shape);
+        let array = self.array(weights)?;
+        let &[outputs, width] = &array.shape[..] else {
+            let message = format!("weights are [outputs, inputs], `{}` is {:?}", array.name, array.shape);
             self.error(Code::E0308, message, weights.span, "not a matrix");
             return None;
         };
         if width != inputs {
-            let message = format!("`{}` is {:?}: it takes {width} inputs, not {inputs}", tensor.name, tensor.shape);
+            let message = format!("`{}` is {:?}: it takes {width} inputs, not {inputs}", array.name, array.shape);
             let wrong = Diagnostic::new(Code::E0308, message, weights.span, "weights are [outputs, inputs]");
             let node = &self.network.graph[from];
             let mut wrong = wrong.with_label(node.span, format!("`{}` has {inputs} elements", node.name));
@@ -244,12 +248,12 @@ impl Elaborator<'_> {
             self.closer.diagnostics.push(wrong);
             return None;
         }
-        let dimension = dimension.times(self.dimension(from));
+        let dimension = array.dimension.times(self.dimension(from));
         let bias = match bias {
             Some(ast) => Some(self.bias(ast, outputs, dimension)?),
             None => None,
         };
-        let weights = Weights::Given(self.keep(tensor, weights.span)?);
+        let weights = Weights::Given(self.keep_later(array, weights.span));
         let node =
             self.add(Operator::Dense { weights, bias }, vec![outputs], Logical::Real, span, user, "dense", &[from])?;
         self.dimensions.insert(node, dimension);
@@ -257,17 +261,17 @@ impl Elaborator<'_> {
     }
 
     fn bias(&mut self, ast: &Ast, outputs: usize, wanted: Dimension) -> Option<nmc_program::TensorId> {
-        let (tensor, dimension) = self.numbers(ast)?;
-        if tensor.shape != [outputs] {
-            let message = format!("`{}` is {:?}, the layer has {outputs} outputs", tensor.name, tensor.shape);
+        let array = self.array(ast)?;
+        if array.shape != [outputs] {
+            let message = format!("`{}` is {:?}, the layer has {outputs} outputs", array.name, array.shape);
             self.error(Code::E0308, message, ast.span, "the bias is one number an output");
             return None;
         }
-        if dimension != wanted {
+        if array.dimension != wanted {
             self.error(Code::E0302, "bias and product are of different dimensions", ast.span, "cannot be added");
             return None;
         }
-        self.keep(tensor, ast.span)
+        Some(self.keep_later(array, ast.span))
     }
 
     fn dense_fitted(
@@ -290,14 +294,13 @@ impl Elaborator<'_> {
             self.error(Code::E0418, "this is not a way to fit", fit.span, "such as `fit: ridge(1e-6)`");
             return None;
         };
-        let names = self.names.clone();
-        let value = self.closer.value(&names, self.file, &penalty.value, Dimension::NONE)?;
+        let value = self.closer.value(&self.names, self.file, &penalty.value, Dimension::NONE)?;
         if value < 0.0 {
             self.error(Code::E0306, "a penalty cannot be negative", penalty.value.span, "below 0");
             return None;
         }
         let bias = match bias {
-            Some(ast) => self.closer.value(&names, self.file, ast, Dimension::NONE)? != 0.0,
+            Some(ast) => self.closer.value(&self.names, self.file, ast, Dimension::NONE)? != 0.0,
             None => false,
         };
         let weights = Weights::Ridge { penalty: value, bias };

@@ -1,13 +1,12 @@
 //! Arrays written out: `[[0.5, 0.1], [0.2, 0.3]]`.
 
-use std::sync::Arc;
-
 use nmc_grammar::ast::{Expr as Ast, ExprKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Tensor, TensorData};
 
 use super::Elaborator;
+use super::array::Array;
 use super::data::Data;
 use crate::quantity::Dimension;
 use crate::units::dimension_name;
@@ -25,7 +24,7 @@ impl Elaborator<'_> {
         let mut written = Written::default();
         let shape = self.rows(ast, &mut written)?;
         let tensor = Tensor { name: String::from("[…]"), shape, data: TensorData::F64(written.values) };
-        Some(Data::Array(Arc::new(tensor), written.dimension.unwrap_or_default()))
+        Some(Data::Array(Array::known(tensor, written.dimension.unwrap_or_default())))
     }
 
     /// Adds the numbers of a list; its shape.
@@ -52,8 +51,7 @@ impl Elaborator<'_> {
     }
 
     fn entry_written(&mut self, ast: &Ast, written: &mut Written) -> Option<()> {
-        let names = self.names.clone();
-        let term = self.closer.close(&names, self.file, ast)?;
+        let term = self.closer.close(&self.names, self.file, ast)?;
         let Some(value) = term.value() else {
             self.error(Code::E0305, "an array holds fixed numbers", ast.span, "not known before the run");
             return None;

@@ -102,8 +102,9 @@ impl Elaborator<'_> {
     }
 
     pub fn labels(&mut self, data: &Ast, output: NodeId, phase: &Phase) -> Option<TensorId> {
-        let (tensor, _) = self.numbers(data)?;
-        self.samples_of(&tensor, &[1], phase, data.span, "one label a sample is needed")?;
+        let array = self.array(data)?;
+        self.samples_of(&array, &[1], phase, data.span, "one label a sample is needed")?;
+        let tensor = self.loaded(&array, data.span)?;
         let classes = self.network.graph[output].len() as f64;
         let bad = (0..tensor.data.len())
             .map(|index| tensor.data.get(index))
@@ -117,10 +118,11 @@ impl Elaborator<'_> {
     }
 
     pub fn target(&mut self, data: &Ast, output: NodeId, phase: &Phase) -> Option<TensorId> {
-        let (tensor, _) = self.numbers(data)?;
+        let array = self.array(data)?;
         let shape = self.network.graph[output].shape.clone();
         let what = format!("`{}` is {shape:?}", self.network.graph[output].name);
-        self.samples_of(&tensor, &shape, phase, data.span, &what)?;
+        self.samples_of(&array, &shape, phase, data.span, &what)?;
+        let tensor = self.loaded(&array, data.span)?;
         self.keep(tensor, data.span)
     }
 

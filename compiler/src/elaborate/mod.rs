@@ -3,27 +3,27 @@
 // Statements and expressions are many; each place takes the few it has a meaning for.
 #![allow(clippy::wildcard_enum_match_arm)]
 
+mod arguments;
+mod array;
 mod calibration;
 mod connection;
 mod data;
-pub mod deploy;
-pub(crate) mod equations;
+mod deploy;
 mod experiment;
 mod failed;
 mod flow;
-pub mod functions;
 mod hardware;
 mod interface;
 mod layer;
 mod literal;
 mod measure;
 mod operand;
-pub(crate) mod population;
+mod population;
 mod present;
 mod probe;
 mod signal;
 mod structure;
-pub mod term;
+mod uses;
 pub mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +33,7 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::{FileId, Span};
 use nmc_grammar::suggest::closest;
-use nmc_program::Tensor;
+use nmc_program::{Tensor, TensorId};
 
 use crate::Options;
 use crate::files::Files;
@@ -42,9 +42,11 @@ use crate::forms::model::{DefId, Definition, Model};
 use crate::forms::network::{Network, NodeId, Operator};
 use crate::forms::plan::Plan;
 use crate::quantity::Dimension;
+use crate::typing::{blocks, closing as equations, functions, term, word};
 use signal::Value;
 use structure::Port;
 use term::{Closer, Scope, Term};
+use uses::Uses;
 
 /// An experiment without parameters.
 #[derive(Debug, Clone)]
@@ -64,7 +66,7 @@ pub fn elaborate(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Elaborated> {
     let Some(Definition::Block(block)) = model.definition(experiment) else { return None };
-    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
+    let (first, errors) = (diagnostics.len(), diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count());
     let mut elaborator = Elaborator {
         closer: Closer::new(model, diagnostics),
         files,
@@ -74,6 +76,7 @@ pub fn elaborate(
         chip: Chip { name: String::from("ideal"), ideal: true, ..Chip::default() },
         plan: Plan { name: block.name.text.clone(), ..Plan::default() },
         tensors: Vec::new(),
+        unread: Vec::new(),
         nodes: BTreeMap::new(),
         values: BTreeMap::new(),
         connections: BTreeMap::new(),
@@ -83,12 +86,15 @@ pub fn elaborate(
         prefix: String::new(),
         inside: Vec::new(),
         used: BTreeSet::new(),
+        made: BTreeMap::new(),
         dimensions: BTreeMap::new(),
         reads: BTreeMap::new(),
         inserted: BTreeMap::new(),
         failed: BTreeSet::new(),
+        uses: Uses::new(),
     };
     elaborator.experiment(block);
+    elaborator.tell_uses(first);
     let failed = elaborator.errors() > errors;
     let Elaborator { network, chip, plan, tensors, .. } = elaborator;
     (!failed).then_some(Elaborated { network, chip, plan, tensors })
@@ -105,6 +111,8 @@ struct Elaborator<'a> {
     chip: Chip,
     plan: Plan,
     tensors: Vec<Tensor>,
+    /// Tensors whose numbers are read when all shapes have been compared.
+    unread: Vec<(TensorId, array::Array, Span)>,
     /// Populations of the network at hand, by the names they have in it.
     nodes: BTreeMap<String, NodeId>,
     /// Its signals and data.
@@ -122,6 +130,8 @@ struct Elaborator<'a> {
     inside: Vec<DefId>,
     /// Names of nodes.
     used: BTreeSet<String>,
+    /// How many names were made from each base.
+    made: BTreeMap<String, usize>,
     /// Dimensions of signals that are no plain numbers.
     dimensions: BTreeMap<NodeId, Dimension>,
     /// Values read from populations.
@@ -130,6 +140,8 @@ struct Elaborator<'a> {
     inserted: BTreeMap<NodeId, NodeId>,
     /// Names whose statement failed.
     failed: BTreeSet<String>,
+    /// Uses of blocks of the library.
+    uses: Uses,
 }
 
 /// The names of a network, while another is elaborated within it.
@@ -150,26 +162,32 @@ impl<'a> Elaborator<'a> {
         self.closer.diagnostics.push(Diagnostic::new(code, message, span, label));
     }
 
+    /// Brings what was found wrong within the library, from this diagnostic on, to the lines of its user.
+    fn tell_uses(&mut self, first: usize) {
+        uses::tell(&self.uses, self.closer.model, &mut self.closer.diagnostics[first..]);
+    }
+
     /// How many errors there are so far.
     fn errors(&self) -> usize {
         self.closer.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count()
     }
 
-    fn clone_scope(&self) -> Outer {
+    /// Goes into another network, where nothing has a name yet; what was known is given back for [`Self::leave`].
+    fn enter(&mut self, file: FileId, prefix: String) -> Outer {
         Outer {
-            file: self.file,
-            nodes: self.nodes.clone(),
-            values: self.values.clone(),
-            connections: self.connections.clone(),
-            ports: self.ports.clone(),
-            driven: self.driven.clone(),
-            names: self.names.clone(),
-            prefix: self.prefix.clone(),
-            failed: self.failed.clone(),
+            file: std::mem::replace(&mut self.file, file),
+            nodes: std::mem::take(&mut self.nodes),
+            values: std::mem::take(&mut self.values),
+            connections: std::mem::take(&mut self.connections),
+            ports: std::mem::take(&mut self.ports),
+            driven: std::mem::take(&mut self.driven),
+            names: std::mem::take(&mut self.names),
+            prefix: std::mem::replace(&mut self.prefix, prefix),
+            failed: std::mem::take(&mut self.failed),
         }
     }
 
-    fn restore_scope(&mut self, outer: Outer) {
+    fn leave(&mut self, outer: Outer) {
         let Outer { file, nodes, values, connections, ports, driven, names, prefix, failed } = outer;
         (self.file, self.nodes, self.values, self.connections) = (file, nodes, values, connections);
         (self.ports, self.driven, self.names, self.prefix) = (ports, driven, names, prefix);
@@ -184,31 +202,13 @@ impl<'a> Elaborator<'a> {
         span: Span,
         kinds: &[BlockKind],
     ) -> Option<(DefId, &'a nmc_grammar::ast::Block)> {
-        let model = self.closer.model;
-        let found = model.lookup(file, name);
-        if let Some(id) = found
-            && let Some(Definition::Block(block)) = model.definition(id)
-        {
-            if kinds.contains(&block.kind) {
-                return Some((id, block));
-            }
-            let message = format!("`{name}` is a {}, not a {}", word(block.kind), word(kinds[0]));
-            self.error(Code::E0205, message, span, format!("a {} is needed here", word(kinds[0])));
-            return None;
-        }
-        let mut unknown =
-            Diagnostic::new(Code::E0201, format!("there is no {} `{name}`", word(kinds[0])), span, "unknown name");
-        let scope = model.modules.get(file.0 as usize).map(|module| &module.scope);
-        let known = scope.into_iter().flat_map(|scope| scope.keys().map(String::as_str));
-        unknown.help = closest(name, known).map(|near| format!("did you mean `{near}`?")).or_else(|| library(name));
-        self.closer.diagnostics.push(unknown);
-        None
+        let found = blocks::block(self.closer.model, file, name, span, kinds);
+        found.map_err(|wrong| self.closer.diagnostics.push(wrong)).ok()
     }
 
     /// A whole number that is known now, at least `least`.
     fn count(&mut self, ast: &Ast, least: f64) -> Option<usize> {
-        let names = self.names.clone();
-        let value = self.closer.value(&names, self.file, ast, crate::quantity::Dimension::NONE)?;
+        let value = self.closer.value(&self.names, self.file, ast, crate::quantity::Dimension::NONE)?;
         if value.fract() == 0.0 && value >= least && value <= 1e9 {
             return Some(value as usize);
         }
@@ -307,34 +307,4 @@ fn standard(module: &str, name: &str) -> Option<nmc_grammar::ast::Block> {
         nmc_grammar::ast::Item::Block(block) if block.name.text == name => Some(block),
         _ => None,
     })
-}
-
-/// Where the standard library has a name that was not brought in.
-pub(crate) fn library(name: &str) -> Option<String> {
-    let defines = |module: &&nmc_stdlib::Module| {
-        module.text.lines().any(|line| {
-            line.split(|c: char| !(c.is_alphanumeric() || c == '_')).nth(1) == Some(name)
-                && !line.starts_with(['/', ' '])
-        })
-    };
-    nmc_stdlib::modules().iter().find(defines).map(|module| format!("bring it in with `use {}.{name}`", module.path))
-}
-
-/// The word a kind of block is written with.
-fn word(kind: BlockKind) -> &'static str {
-    match kind {
-        BlockKind::Network => "network",
-        BlockKind::Neuron => "neuron",
-        BlockKind::Synapse => "synapse",
-        BlockKind::Plasticity => "plasticity rule",
-        BlockKind::Encoder => "encoder",
-        BlockKind::Decoder => "decoder",
-        BlockKind::Device => "device",
-        BlockKind::Converter => "converter",
-        BlockKind::Unit => "unit",
-        BlockKind::Tile => "tile",
-        BlockKind::Core => "core",
-        BlockKind::Chip => "chip",
-        BlockKind::Experiment => "experiment",
-    }
 }

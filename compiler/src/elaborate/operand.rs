@@ -1,8 +1,10 @@
 //! Arithmetic over signals or arrays: parts that are such are lifted out, so that what is left closes like any expression.
 
+use std::collections::BTreeMap;
+
 use nmc_grammar::ast::{Arg, Expr as Ast, ExprKind};
 
-use super::term::{Scope, Term};
+use super::term::Term;
 use crate::forms::equations::{Expr, Symbol};
 use crate::quantity::Dimension;
 
@@ -14,10 +16,9 @@ pub fn lift(ast: &Ast, is: &dyn Fn(&Ast) -> bool) -> (Ast, Vec<Ast>) {
 }
 
 /// The names of lifted parts, with the dimensions of what they stand for.
-pub fn lifted_names(scope: &mut Scope, dimensions: &[Dimension]) {
-    for (index, &dimension) in dimensions.iter().enumerate() {
-        scope.names.insert(name(index), Term { expr: Expr::Symbol(Symbol::Input(index)), dimension });
-    }
+pub fn lifted_names(dimensions: &[Dimension]) -> BTreeMap<String, Term> {
+    let term = |index, dimension| Term { expr: Expr::Symbol(Symbol::Input(index)), dimension };
+    dimensions.iter().enumerate().map(|(index, &dimension)| (name(index), term(index, dimension))).collect()
 }
 
 /// The name of the part with this index.

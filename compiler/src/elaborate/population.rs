@@ -1,30 +1,17 @@
 //! Populations and the structure around them: statements of a network.
 
-use nmc_grammar::ast::{Arg, Block, BlockKind, Expr as Ast, Ident};
+use nmc_grammar::ast::{Arg, BlockKind, Expr as Ast, Ident};
 use nmc_grammar::codes::Code;
 use nmc_grammar::span::Span;
 
 use super::Elaborator;
-use super::equations::Closing;
-use super::term::{Scope, Term};
-use crate::forms::equations::{Dynamics, Expr, Symbol};
+use super::equations::{Closing, named};
+use super::term::built_in;
+use crate::forms::equations::Dynamics;
 use crate::forms::network::{Logical, Node, NodeId, Operator, PopulationKind};
-use crate::quantity::Dimension;
 
 /// The most elements a population may have.
 pub const MOST_ELEMENTS: usize = 100_000_000;
-
-/// Names that every equation knows.
-pub fn built_in() -> Scope {
-    let mut scope = Scope::default();
-    let mut set = |name: &str, symbol, dimension| {
-        scope.names.insert(name.to_string(), Term { expr: Expr::Symbol(symbol), dimension })
-    };
-    set("t", Symbol::Time, Dimension::TIME);
-    set("dt", Symbol::TimeStep, Dimension::TIME);
-    set("index", Symbol::Index, Dimension::NONE);
-    scope
-}
 
 impl Elaborator<'_> {
     pub fn population(
@@ -90,9 +77,4 @@ impl Elaborator<'_> {
         let operator = Operator::Population { dynamics, kind };
         self.network.graph.add_node(Node { name, operator, shape, logical, span, inserted: None })
     }
-}
-
-/// Empty dynamics with the block's name.
-pub fn named(block: &Block) -> Dynamics {
-    Dynamics { name: block.name.text.clone(), ..Dynamics::default() }
 }

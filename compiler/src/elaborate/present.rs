@@ -10,11 +10,13 @@ use nmc_grammar::suggest::closest;
 use nmc_program::Tensor;
 
 use super::Elaborator;
+use super::array::Array;
 use super::data::Data;
-use crate::files::{DataFile, FileProblem};
+use crate::files::DataFile;
 use crate::forms::network::{Logical, NodeId, Operator};
 use crate::forms::plan::{InputData, Phase, PhaseKind};
-use crate::quantity::Dimension;
+use crate::quantity::{Dimension, Quantity};
+use crate::units::show;
 
 /// A file named on the command line.
 struct Given {
@@ -162,51 +164,47 @@ impl Elaborator<'_> {
         match self.files.data(&path) {
             Ok(file) => Some(Some(Given { file, path, array })),
             Err(problem) => {
-                let (code, message) = match problem {
-                    FileProblem::NotFound(message) => (Code::E0901, message),
-                    FileProblem::Unreadable(message) => (Code::E0902, message),
-                };
-                self.error(code, message, span, "replaced by `--input`");
+                self.unreadable(problem, span, "replaced by `--input`");
                 None
             }
         }
     }
 
     /// What an input is fed from the command line in place of the program's data.
-    fn replaced(&mut self, name: &str, span: Span) -> Option<Option<(Arc<Tensor>, Dimension)>> {
+    fn replaced(&mut self, name: &str, span: Span) -> Option<Option<Array>> {
         let Some(Given { file, path, array }) = self.given(name, span)? else { return Some(None) };
         let wanted = array.as_deref().unwrap_or(name);
         let only = array.is_none() && file.arrays.len() == 1;
-        let Some((_, tensor)) = file.arrays.iter().find(|(known, _)| known == wanted || only) else {
-            let known: Vec<&str> = file.arrays.iter().map(|(known, _)| known.as_str()).collect();
+        let Some(index) = file.arrays.iter().position(|array| array.name == wanted || only) else {
+            let known: Vec<&str> = file.arrays.iter().map(|array| array.name.as_str()).collect();
             let message = format!("{path} has no array `{wanted}`");
             let unknown = Diagnostic::new(Code::E0209, message, span, "replaced by `--input`");
             self.closer.diagnostics.push(unknown.with_help(format!("it holds {}", known.join(", "))));
             return None;
         };
-        Some(Some((Arc::new(Tensor { name: path, ..tensor.clone() }), Dimension::NONE)))
+        self.stored(&file, index, path, span).map(Some)
     }
 
     pub fn value_data(&mut self, node: NodeId, name: &str, value: &Ast, phase: &mut Phase) -> Option<InputData> {
-        let (tensor, dimension) = match self.replaced(name, value.span)? {
+        let array = match self.replaced(name, value.span)? {
             Some(given) => given,
             None => self.presented(value)?,
         };
-        if dimension != Dimension::NONE {
+        if array.dimension != Dimension::NONE {
             self.error(Code::E0302, format!("`{name}` takes plain numbers"), value.span, "these have a dimension");
             return None;
         }
         let port = self.network.graph[node].clone();
         let samples =
-            self.samples_of(&tensor, &port.shape, phase, value.span, &format!("`{name}` is {:?}", port.shape))?;
+            self.samples_of(&array, &port.shape, phase, value.span, &format!("`{name}` is {:?}", port.shape))?;
         phase.samples = samples;
-        Some(InputData::Values(self.keep(tensor, value.span)?))
+        Some(InputData::Values(self.keep_later(array, value.span)))
     }
 
     /// Data, or one number for a run.
-    fn presented(&mut self, value: &Ast) -> Option<(Arc<Tensor>, Dimension)> {
+    fn presented(&mut self, value: &Ast) -> Option<Array> {
         if self.kind(value) == super::signal::Kind::Data {
-            return self.numbers(value);
+            return self.array(value);
         }
         let names = self.names.clone();
         let term = self.closer.close(&names, self.file, value)?;
@@ -215,26 +213,23 @@ impl Elaborator<'_> {
             return None;
         };
         let data = nmc_program::TensorData::F64(vec![number]);
-        Some((Arc::new(Tensor { name: String::from("number"), shape: vec![1], data }), term.dimension))
+        Some(Array::known(Tensor { name: String::from("number"), shape: vec![1], data }, term.dimension))
     }
 
-    /// The number of samples in a tensor [samples, …shape], the same for all of a phase.
+    /// The number of samples in an array [samples, …shape], the same for all of a phase.
     pub fn samples_of(
         &mut self,
-        tensor: &Tensor,
+        array: &Array,
         shape: &[usize],
         phase: &Phase,
         span: Span,
         what: &str,
     ) -> Option<usize> {
         let len: usize = shape.iter().product();
-        let first = tensor.shape.first().copied().unwrap_or(1);
-        let each: usize = tensor.shape.iter().skip(1).product();
-        if phase.kind == PhaseKind::Run && tensor.data.len() == len {
-            return Some(1);
-        }
+        let first = array.shape.first().copied().unwrap_or(1);
+        let each: usize = array.shape.iter().skip(1).product();
         if each != len || first == 0 {
-            let message = format!("`{}` is {:?}, but {what}", tensor.name, tensor.shape);
+            let message = format!("`{}` is {:?}, but {what}", array.name, array.shape);
             let wrong = Diagnostic::new(Code::E0308, message, span, "does not fit");
             self.closer
                 .diagnostics
@@ -243,7 +238,7 @@ impl Elaborator<'_> {
         }
         let before = if phase.kind == PhaseKind::Run { 1 } else { phase.samples };
         if before > 0 && before != first {
-            let message = format!("`{}` has {first} samples, the others have {before}", tensor.name);
+            let message = format!("`{}` has {first} samples, the others have {before}", array.name);
             self.error(Code::E0310, message, span, "another number of samples");
             return None;
         }
@@ -268,15 +263,14 @@ impl Elaborator<'_> {
             self.error(Code::E0402, "spikes can be given in `run` only", value.span, "not supported in this version");
             return None;
         }
-        let (neurons, _) = self.numbers(&elements.value)?;
-        let (times, dimension) = self.numbers(&moments.value)?;
-        if neurons.data.len() != times.data.len() {
-            let message = format!("{} neurons but {} steps", neurons.data.len(), times.data.len());
+        let (neurons, times) = (self.array(&elements.value)?, self.array(&moments.value)?);
+        if neurons.len() != times.len() {
+            let message = format!("{} neurons but {} steps", neurons.len(), times.len());
             self.error(Code::E0310, message, value.span, "one step for each spike is needed");
             return None;
         }
         let step = self.plan.step.unwrap_or(super::experiment::DEFAULT_STEP);
-        let in_steps = match dimension {
+        let in_steps = match times.dimension {
             Dimension::NONE => 1.0,
             Dimension::TIME => 1.0 / step,
             _ => {
@@ -284,18 +278,33 @@ impl Elaborator<'_> {
                 return None;
             }
         };
+        let dimension = times.dimension;
+        let (neurons, times) = (self.loaded(&neurons, elements.value.span)?, self.loaded(&times, moments.value.span)?);
         let len = self.network.graph[node].len() as f64;
         let mut spikes = Vec::with_capacity(times.data.len());
         for index in 0..times.data.len() {
-            let (neuron, tick) = (neurons.data.get(index), (times.data.get(index) * in_steps).round());
-            if !(neuron >= 0.0 && neuron < len && neuron.fract() == 0.0 && (0.0..4e9).contains(&tick)) {
-                let message = format!("spike {index} comes from neuron {neuron} at step {tick}");
-                self.error(
-                    Code::E0309,
-                    message,
-                    value.span,
-                    format!("neurons 0 to {} and steps from 0 exist", len - 1.0),
-                );
+            let (neuron, moment) = (neurons.data.get(index), times.data.get(index) * in_steps);
+            if !(neuron >= 0.0 && neuron < len && neuron.fract() == 0.0) {
+                let message = format!("spike {index} comes from neuron {neuron}");
+                let label = format!("neurons 0 to {} exist", len - 1.0);
+                self.error(Code::E0309, message, elements.value.span, label);
+                return None;
+            }
+            let tick = moment.round();
+            // Times told in seconds, or kept in single precision, are whole steps but for rounding.
+            let whole = (moment - tick).abs() <= 1e-3_f64.max(1e-7 * tick);
+            let whole = if dimension == Dimension::TIME { whole } else { moment == tick };
+            if !((0.0..4e9).contains(&tick) && whole) {
+                let shown = match dimension {
+                    Dimension::NONE => format!("step {moment}"),
+                    _ => show(Quantity { si: times.data.get(index), dimension }),
+                };
+                let message = format!("spike {index} comes at {shown}, which is no step of the run");
+                let label =
+                    format!("steps are 0, 1, 2, …, {} long", show(Quantity { si: step, dimension: Dimension::TIME }));
+                let wrong = Diagnostic::new(Code::E0458, message, moments.value.span, label);
+                let help = "round the times to whole steps, or set a `step` of which they are multiples";
+                self.closer.diagnostics.push(wrong.with_help(help));
                 return None;
             }
             spikes.push((tick as i64, neuron as i64));
@@ -305,7 +314,7 @@ impl Elaborator<'_> {
         let mut kept = |name: &str, values: Vec<i64>| {
             let data = nmc_program::TensorData::I64(values);
             let shape = vec![data.len()];
-            self.keep(Arc::new(Tensor { name: name.to_string(), shape, data }), value.span)
+            self.keep(Tensor { name: name.to_string(), shape, data }, value.span)
         };
         let elements = kept("spikes: neuron", spikes.iter().map(|(_, neuron)| *neuron).collect())?;
         let steps = kept("spikes: step", spikes.iter().map(|(step, _)| *step).collect())?;

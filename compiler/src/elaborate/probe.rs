@@ -3,9 +3,10 @@
 use nmc_grammar::ast::{Expr as Ast, ExprKind, Ident};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 
-use super::{Elaborator, deploy};
+use super::Elaborator;
 use crate::forms::network::{Logical, Operator, PopulationKind, Probe, Probed};
 use crate::quantity::Dimension;
 
@@ -14,7 +15,7 @@ impl Elaborator<'_> {
         let names = self.names.clone();
         let every = match every {
             Some(ast) => match self.closer.value(&names, self.file, ast, Dimension::TIME) {
-                Some(seconds) if seconds > 0.0 => Some(seconds),
+                Some(seconds) if seconds > 0.0 => Some((seconds, ast.span)),
                 Some(_) => return self.error(Code::E0306, "an interval must be above 0", ast.span, "not above 0"),
                 None => return,
             },
@@ -27,7 +28,7 @@ impl Elaborator<'_> {
             };
             if let Some(index) = self.weights_of(signal) {
                 let node = self.network.connections[index].target;
-                let name = deploy::path(signal).unwrap_or_default();
+                let name = crate::typing::walk::path(signal).unwrap_or_default();
                 let probe = Probe { name, node, what: Probed::Weights(index), range: (0, 0), every };
                 self.network.probes.push(probe);
                 continue;
@@ -52,7 +53,7 @@ impl Elaborator<'_> {
     }
 
     /// `probe syn.x`: a trace of a plasticity rule or a state of a synapse.
-    fn probe_state(&mut self, called: &str, index: usize, member: &Ident, every: Option<f64>) {
+    fn probe_state(&mut self, called: &str, index: usize, member: &Ident, every: Option<(f64, Span)>) {
         let connection = &self.network.connections[index];
         let known = || connection.dynamics.states.iter().map(|state| state.name.as_str());
         if let Some(state) = known().position(|name| name == member.text) {
@@ -69,7 +70,7 @@ impl Elaborator<'_> {
     }
 
     /// `probe fc1`: an operator's output, once a sample.
-    fn probe_output(&mut self, signal: &Ast, every: Option<f64>) {
+    fn probe_output(&mut self, signal: &Ast, every: Option<(f64, Span)>) {
         let Some(node) = self.signal(signal, None) else { return };
         let data = &self.network.graph[node];
         let (name, range) = (data.name.clone(), (0, data.len()));

@@ -67,9 +67,11 @@ impl Elaborator<'_> {
 
     /// Whether `name[0]`, `name[1]`, … are populations or signals.
     pub fn is_family(&self, name: &str) -> bool {
+        fn has<T>(known: &BTreeMap<String, T>, prefix: &str) -> bool {
+            known.range(prefix.to_string()..).next().is_some_and(|(name, _)| name.starts_with(prefix))
+        }
         let prefix = format!("{name}[");
-        let starts = |known: &String| known.starts_with(&prefix);
-        self.nodes.keys().any(starts) || self.values.keys().any(starts)
+        has(&self.nodes, &prefix) || has(&self.values, &prefix)
     }
 
     /// Whether calling it gives a node of its own: a layer, a network, an encoder or a decoder.
@@ -305,10 +307,11 @@ impl Elaborator<'_> {
                 return None;
             }
         }
-        let mut scope = self.names.clone();
         let dimensions: Vec<Dimension> = operands.iter().map(|(node, _)| self.dimension(*node)).collect();
-        operand::lifted_names(&mut scope, &dimensions);
-        let term = self.closer.close(&scope, self.file, lifted)?;
+        self.names.local = operand::lifted_names(&dimensions);
+        let term = self.closer.close(&self.names, self.file, lifted);
+        self.names.local.clear();
+        let term = term?;
         let nodes: Vec<NodeId> = operands.iter().map(|(node, _)| *node).collect();
         let operator = Operator::Elementwise { function: function.to_string(), body: term.expr };
         let node = self.add(operator, shape, Logical::Real, lifted.span, user, function, &nodes)?;
@@ -356,16 +359,18 @@ impl Elaborator<'_> {
 
     /// A name made from what a node does: `relu_1`.
     pub fn fresh(&mut self, base: &str) -> String {
-        for count in 1.. {
+        let full = format!("{}{base}", self.prefix);
+        let made = self.made.entry(full.clone()).or_default();
+        loop {
+            *made += 1;
             // What is read from a population has its name already.
-            let name = match count == 1 && base.contains('.') {
+            let name = match *made == 1 && base.contains('.') {
                 true => base.to_string(),
-                false => format!("{}{base}_{count}", self.prefix),
+                false => format!("{full}_{made}"),
             };
             if self.used.insert(name.clone()) {
                 return name;
             }
         }
-        String::new()
     }
 }

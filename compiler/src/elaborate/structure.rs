@@ -34,7 +34,7 @@ impl Port {
 /// Whether an entry of a network's head is an input port.
 fn is_port(param: &Param) -> bool {
     let signal = |ty: &Type| matches!(ty.name.text.as_str(), "real" | "spikes" | "bits");
-    param.default.is_none() && param.ty.as_ref().is_some_and(signal)
+    param.default.is_none() && param.ty.as_deref().is_some_and(signal)
 }
 
 impl Elaborator<'_> {
@@ -159,14 +159,8 @@ impl Elaborator<'_> {
         }
         let (fed, rest) = self.fed_ports(block, from, args, span)?;
         let parameters = self.parameters(id, block, &rest, span)?;
-        let outer = self.clone_scope();
-        self.file = id.file;
-        self.prefix = format!("{}{name}.", self.prefix);
-        self.names = super::Scope { names: parameters.into_iter().collect(), ..super::Scope::default() };
-        self.values.clear();
-        self.nodes.clear();
-        self.connections.clear();
-        self.failed.clear();
+        let outer = self.enter(id.file, format!("{}{name}.", self.prefix));
+        self.names.names.extend(parameters);
         self.inside.push(id);
         let mut sound = true;
         for (param, (node, place)) in block.params.iter().filter(|param| is_port(param)).zip(fed) {
@@ -183,7 +177,7 @@ impl Elaborator<'_> {
             }
         }
         self.inside.pop();
-        self.restore_scope(outer);
+        self.leave(outer);
         (outputs.len() == block.outputs.len() && !outputs.is_empty()).then_some(outputs)
     }
 
@@ -258,14 +252,14 @@ impl Elaborator<'_> {
             StmtKind::Probe { signals, every } => self.probe(signals, every.as_ref()),
             StmtKind::For { variable, range, body } => self.repeat(variable, range, body),
             StmtKind::If { condition, then, otherwise } => {
-                let names = self.names.clone();
-                if let Some(truth) = self.closer.value(&names, self.file, condition, Dimension::NONE) {
+                if let Some(truth) = self.closer.value(&self.names, self.file, condition, Dimension::NONE) {
                     self.network_body(if truth != 0.0 { then } else { otherwise });
                 }
             }
             StmtKind::Flow { value, target } => self.flow(value, target),
             StmtKind::Assign { target, op: nmc_grammar::ast::AssignOp::Set, value } => self.name_it(target, value),
-            _ => self.error(Code::E0401, "this statement has no meaning in a network", stmt.span, "misplaced"),
+            // The check has told of statements out of place.
+            _ => {}
         }
     }
 
@@ -300,8 +294,7 @@ impl Elaborator<'_> {
                 }
             }
             Kind::Number => {
-                let names = self.names.clone();
-                if let Some(term) = self.closer.close(&names, self.file, value) {
+                if let Some(term) = self.closer.close(&self.names, self.file, value) {
                     self.set(&name, term);
                 }
             }

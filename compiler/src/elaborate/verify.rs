@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use nmc_program::{Tensor, TensorId};
 use petgraph::Direction::Incoming;
-use petgraph::algo::is_cyclic_directed;
+use petgraph::algo::toposort;
 use petgraph::visit::{EdgeFiltered, EdgeRef};
 
 use crate::forms::network::{Connection, Edge, Network, Node, NodeId, Operator, Pattern, Probed, Weights};
@@ -45,7 +45,7 @@ pub fn verify(network: &Network, tensors: &[Tensor]) -> Vec<String> {
     let forward = EdgeFiltered::from_fn(&network.graph, |edge| {
         matches!(edge.weight(), Edge::Signal { .. }) && !is_population(network.graph.node_weight(edge.target()))
     });
-    if is_cyclic_directed(&forward) {
+    if toposort(&forward, None).is_err() {
         faults.push(String::from("signals form a cycle without a population"));
     }
     faults

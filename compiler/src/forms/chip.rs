@@ -40,12 +40,22 @@ pub struct Chip {
     pub tile_kinds: Vec<TileKind>,
     /// Kinds of unit.
     pub unit_kinds: Vec<UnitKind>,
-    /// Converters available anywhere on the chip, at every resolution they are offered with.
+    /// Converters: those of tiles, and those listed by the chip, which may stand on any wire.
     pub converters: Vec<Converter>,
+    /// Indices into `converters` of those that may stand on any wire.
+    pub on_wires: Vec<usize>,
     /// Kinds of cell.
     pub devices: Vec<Device>,
-    /// Watts of everything that burns all the time, per core.
+    /// Analog wires between neighbouring cores.
+    pub links: Vec<Link>,
+    /// What the host's port is and costs.
+    pub host: Host,
+    /// Watts that burn all the time beside those of cores, units and converters.
     pub static_power: f64,
+    /// Area in m2 beside those of cores, routers and the host's port.
+    pub area: f64,
+    /// Whether a tick that is too short for its spikes is an error (`ticks: fixed`) or lasts longer.
+    pub fixed_ticks: bool,
     /// Where the chip was written.
     pub span: Option<Span>,
 }
@@ -64,12 +74,23 @@ pub struct CoreKind {
     pub neurons: Option<usize>,
     /// Synapses a core can hold; none: no limit.
     pub synapses: Option<usize>,
-    /// Buffer in bits.
+    /// Analog lines that join its tiles and units; none: between them only bits move.
+    pub lines: Vec<Domain>,
+    /// Buffer in bits; 0: not limited.
     pub buffer_bits: f64,
-    /// Joules of one neuron update, one synaptic event, one spike sent (digital spiking cores).
+    /// Joules of writing or reading one bit of the buffer.
+    pub buffer_energy: f64,
+    /// Joules of one update of a neuron that fires, of one that does not, of one synaptic event, of one spike sent (digital
+    /// spiking cores).
     pub neuron_energy: f64,
+    pub idle_neuron_energy: f64,
     pub synapse_energy: f64,
     pub spike_energy: f64,
+    /// Seconds of one neuron update and of one synaptic event.
+    pub neuron_time: f64,
+    pub synapse_time: f64,
+    /// Watts that burn all the time.
+    pub static_power: f64,
     /// Area in m2 of what is not tiles, units or converters.
     pub area: f64,
 }
@@ -82,10 +103,32 @@ pub struct Mesh {
     pub hop_time: f64,
     /// Joules a bit a hop.
     pub energy_per_bit: f64,
-    /// Area of a router in m2.
+    /// Area of a router in m2, and watts it burns all the time.
     pub router_area: f64,
-    /// Joules a bit into and out of the chip.
-    pub host_energy_per_bit: f64,
+    pub router_power: f64,
+}
+
+/// The port through which values come from and go to what is not the chip; it enters the mesh at core 0.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Host {
+    /// Joules a bit.
+    pub energy_per_bit: f64,
+    /// Seconds a bit; 0: no limit.
+    pub time_per_bit: f64,
+    /// Watts that burn all the time, and m2.
+    pub power: f64,
+    pub area: f64,
+}
+
+/// Wires that carry one analog domain between neighbouring cores.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    pub carries: Domain,
+    /// Joules and seconds a value.
+    pub energy: f64,
+    pub time: f64,
+    /// Noise, rms, as a fraction of full range.
+    pub noise: f64,
 }
 
 /// A crossbar array with its drivers and sense circuits.
@@ -98,6 +141,8 @@ pub struct TileKind {
     pub rows: usize,
     pub cols: usize,
     pub weights: WeightScheme,
+    /// Arrays that hold the digits of a weight together, each cell one digit; 1: a cell (or pair) holds a weight.
+    pub slices: usize,
     /// Ways its rows can be driven.
     pub inputs: Vec<Drive>,
     /// Ways its columns can be read (each an implementation to choose from): a converter for digital outputs;
@@ -107,6 +152,11 @@ pub struct TileKind {
     pub read_voltage: f64,
     /// Seconds of one read (amplitude) or of a full-width pulse.
     pub read_time: f64,
+    /// Joules of selecting a row for a read, a row.
+    pub row_energy: f64,
+    /// The converter (a sample-and-hold, index into `Chip::converters`) at each column that keeps what was read while columns
+    /// take turns on a converter; none: rows are driven until all have had their turn.
+    pub hold: Option<usize>,
     /// Ohms of a wire segment between cells; 0: `ideal`.
     pub wire_ohms: f64,
     /// Area in m2 of array and drivers without converters.
@@ -121,6 +171,9 @@ pub enum WeightScheme {
     Differential,
     /// One column a weight plus one shared reference column at mid range.
     Reference,
+    /// One cell a digit: what is added to make every weight positive is subtracted digitally. One column a weight plus one whose
+    /// cells are all alike, which gives the sum of the inputs.
+    Offset,
 }
 
 /// A way to drive rows.
@@ -130,6 +183,8 @@ pub enum Drive {
     Converter(usize),
     /// An analog value straight onto the rows.
     Direct(Domain),
+    /// Bit by bit through the converter with this index (one bit each), so many bits: as many reads a sample.
+    BitSerial { converter: usize, bits: u32 },
 }
 
 /// A way to read columns.
@@ -156,16 +211,23 @@ pub struct Converter {
     pub area: f64,
     /// Seconds a conversion.
     pub time: f64,
-    /// Thermal noise, rms, in steps (LSB).
-    pub noise_lsb: f64,
+    /// Noise, rms: in steps (LSB) where bits come or go, else as a fraction of full range.
+    pub noise: f64,
     /// Gain error as a fraction and offset in LSB.
     pub gain_error: f64,
     pub offset_lsb: f64,
+    /// Share of the value that is lost a second while it is held (a sample-and-hold, an integrator).
+    pub droop: f64,
     /// Watts an instance burns all the time.
     pub static_power: f64,
 }
 
 impl Converter {
+    /// Whether it keeps a value: a sample-and-hold.
+    pub fn holds(&self) -> bool {
+        self.from == self.to && !matches!(self.from, Domain::Bits | Domain::Spikes)
+    }
+
     /// Whether it stands for `input: ideal` or `sense: ideal`: it changes and costs nothing, so nobody counts it.
     pub fn is_ideal(&self) -> bool {
         self.bits.is_none() && self.energy == 0.0 && self.time == 0.0 && self.area == 0.0
@@ -180,6 +242,8 @@ pub struct UnitKind {
     pub implements: Vec<String>,
     pub from: Domain,
     pub to: Domain,
+    /// Width of the words a digital unit gives.
+    pub bits: Option<u32>,
     /// What it really computes, over `Symbol::Input(0)` in full ranges (1 = full range); none: exactly the function.
     pub transfer: Option<Expr>,
     /// Joules an element.
@@ -190,6 +254,8 @@ pub struct UnitKind {
     pub time: f64,
     /// Noise, rms, as a fraction of full range.
     pub noise: f64,
+    /// Watts an instance burns all the time.
+    pub static_power: f64,
 }
 
 /// A memory cell with fixed conductance between programmings. Expressions are over `Symbol::Input(0)`, the conductance

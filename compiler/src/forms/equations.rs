@@ -28,6 +28,8 @@ pub enum Symbol {
     Time,
     /// The time step in seconds (`dt`).
     TimeStep,
+    /// White noise (`xi`); only while an equation is read, then its factor is [`State::noise`].
+    Noise,
 }
 
 /// A closed expression; every number is in SI units.
@@ -87,8 +89,10 @@ impl Function {
             Function::Divide => x[0] / x[1],
             Function::Negate => -x[0],
             Function::Power => x[0].powf(x[1]),
-            Function::Minimum => x[0].min(x[1]),
-            Function::Maximum => x[0].max(x[1]),
+            // As kernels do: the second of two that are equal, or not numbers.
+            Function::Minimum if x[0] < x[1] => x[0],
+            Function::Maximum if x[0] > x[1] => x[0],
+            Function::Minimum | Function::Maximum => x[1],
             Function::Absolute => x[0].abs(),
             Function::SquareRoot => x[0].sqrt(),
             Function::Exp => x[0].exp(),
@@ -128,6 +132,8 @@ pub struct State {
     pub initial: Expr,
     /// Its time derivative (per second); none for a state that only rules change, or a per-element parameter.
     pub derivative: Option<Expr>,
+    /// What white noise (per root of a second) is multiplied by in the derivative; taken at the start of a step (Itô).
+    pub noise: Option<Expr>,
     /// Closed interval it is kept in.
     pub bounds: Option<(Expr, Expr)>,
 }
@@ -153,7 +159,7 @@ pub struct Change {
 /// How spikes arise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Emission {
-    /// When the condition holds: `resets` run, and states are held (their derivative off) for a duration in seconds.
+    /// When the condition holds: `resets` run, and states are held (nothing moves them) for a duration in seconds.
     /// While a state is held the condition is not tested.
     /// `edge`: only in the tick in which the condition becomes true.
     When { condition: Expr, edge: bool, resets: Vec<Change>, holds: Vec<(usize, Expr)> },

@@ -1,11 +1,14 @@
-//! The named forms a program passes through, one file each; stages turn one into the next.
+//! The named forms a program passes through, one file each; stages make one from those before it.
 
 pub mod chip;
-pub mod converted;
+pub mod circuit;
+pub mod costs;
+pub mod decisions;
 pub mod equations;
+pub mod mapped;
 pub mod model;
 pub mod network;
-pub mod placed;
+pub mod placement;
 pub mod plan;
-pub mod scheduled;
-pub mod tiled;
+pub mod tiling;
+pub mod timetable;

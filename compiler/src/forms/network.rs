@@ -161,8 +161,8 @@ pub struct Probe {
     pub what: Probed,
     /// First and past-last element.
     pub range: (usize, usize),
-    /// Interval in seconds; none: every tick.
-    pub every: Option<f64>,
+    /// Interval in seconds, and where it is asked for; none: every tick.
+    pub every: Option<(f64, Span)>,
 }
 
 /// What a probe records.

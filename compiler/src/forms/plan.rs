@@ -14,6 +14,8 @@ pub struct Plan {
     pub step: Option<f64>,
     /// What to do, in order.
     pub phases: Vec<Phase>,
+    /// How many chips are drawn; one unless said.
+    pub chips: Option<usize>,
     /// Conditions on metrics that make the experiment fail.
     pub requirements: Vec<Requirement>,
     /// Names after `report`.

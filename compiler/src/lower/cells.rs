@@ -1,40 +1,79 @@
 //! Cells of arrays: what programming leaves behind, in the order target, programming noise, faults, read noise, fold.
 
-use nmc_program::{ArrayId, Binary, Cells, Compare, Draw, Initial, Len, MatrixId, Op};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_program::{ArrayId, Cells, Compare, Draw, Initial, Len, MatrixId, Op, Scheme};
 
 use super::Lowering;
+use super::dense::Layer;
 use super::expression;
 use super::kernel::{Builder, OWN};
+use crate::cost;
 use crate::forms::chip::{Device, WeightScheme};
 use crate::forms::equations::Symbol;
-use crate::forms::network::NodeId;
+use crate::forms::network::Weights;
 
 impl Lowering<'_> {
-    /// Puts a matrix on cells of a tile kind.
-    pub fn cells(&mut self, matrix: MatrixId, node: NodeId, tile_kind: usize) {
-        let chip = self.chip;
-        let Some(kind) = chip.tile_kinds.get(tile_kind) else { return };
-        let Some(device) = chip.devices.get(kind.device) else { return };
+    /// Puts a matrix on the cells of a block.
+    pub(super) fn cells(&mut self, matrix: MatrixId, layer: &Layer, block: usize) {
+        let scheme = match layer.tile.weights {
+            WeightScheme::Differential => Scheme::Differential,
+            WeightScheme::Reference => Scheme::Reference,
+            WeightScheme::Offset => Scheme::Digit { digit: 0, digits: 1 },
+        };
+        self.program_cells(matrix, layer, block, scheme, false);
+    }
+
+    /// The same for one digit of the weights (or whole ones), with inputs of 0 and 1 where they come bit by bit.
+    pub(super) fn digit_cells(
+        &mut self,
+        matrix: MatrixId,
+        layer: &Layer,
+        block: usize,
+        digit: Option<(usize, usize)>,
+        bits: bool,
+    ) {
+        let scheme = match (digit, layer.tile.weights) {
+            (Some((digit, digits)), _) => Scheme::Digit { digit: digit as u32, digits: digits as u32 },
+            (None, WeightScheme::Reference) => Scheme::Reference,
+            (None, WeightScheme::Differential | WeightScheme::Offset) => Scheme::Differential,
+        };
+        self.program_cells(matrix, layer, block, scheme, bits || digit.is_some());
+    }
+
+    /// `shares`: the matrix is fed shares of full range instead of values.
+    fn program_cells(&mut self, matrix: MatrixId, layer: &Layer, block: usize, scheme: Scheme, shares: bool) {
+        let (chip, tile) = (self.chip, layer.tile);
+        let device = &chip.devices[tile.device];
         let (name, len) = {
             let matrix = &self.program.matrices[matrix.index()];
-            (matrix.name.clone(), 2 * matrix.rows * matrix.cols)
+            (matrix.name.clone(), scheme.cells(matrix.rows, matrix.cols))
         };
         let shared = |lowering: &mut Self, what: &str| {
             lowering.array(format!("{name}.{what}"), Len::Fixed(len), false, Initial::Fill(0.0))
         };
         let conductance = shared(self, "g");
         let read_sigma = device.read_sigma.as_ref().map(|_| shared(self, "read_sigma"));
-        let range = self.operand(node, 0).map_or(1.0, |operand| self.range(operand));
+        let full = self.operand(layer.node, 0).map_or(1.0, |operand| self.range(operand).full);
+        let pulses = cost::pulses(chip, tile, layer.how);
+        // Pulses are all of one height; a full range lasts the whole time.
+        let (volts, seconds) = (tile.read_voltage, self.driven.get(&block).copied().unwrap_or(tile.read_time));
+        let one = if shares { 1.0 } else { full };
+        let (read_voltage, read_time) = match pulses {
+            true => (volts, seconds / one),
+            false => (volts / one, seconds),
+        };
         self.program.matrices[matrix.index()].cells = Some(Cells {
             g_min: device.g_min,
             g_max: device.g_max,
             levels: device.levels,
-            reference: kind.weights == WeightScheme::Reference,
-            w_max: None,
+            scheme,
+            w_max: self.given_maximum(layer),
             conductance,
             read_sigma,
-            read_voltage: kind.read_voltage / range,
-            read_time: kind.read_time,
+            read_voltage,
+            read_time,
+            pulses,
         });
         self.program.programming.push(Op::Target { matrix });
         let luck = (device.stuck_on > 0.0 || device.stuck_off > 0.0).then(|| self.faults(&name, len));
@@ -52,7 +91,18 @@ impl Lowering<'_> {
             self.program.programming.push(Op::Kernel { kernel, len, spikes: None });
         }
         self.program.programming.push(Op::Fold { matrix });
-        self.say_what_is_left_out(device, kind.wire_ohms, &kind.name);
+        self.say_what_is_left_out(device, tile.wire_ohms, &tile.name);
+    }
+
+    /// The largest weight of a layer, which takes the whole range of its cells; none before it is fitted.
+    fn given_maximum(&self, layer: &Layer) -> Option<f64> {
+        match layer.weights {
+            Weights::Given(tensor) => {
+                let data = &self.program.tensors[tensor.index()].data;
+                Some((0..data.len()).map(|index| data.get(index).abs()).fold(0.0, f64::max))
+            }
+            Weights::Ridge { .. } => None,
+        }
     }
 
     /// A uniform number for each cell, drawn once: which cells are stuck is the chip's, however often it is programmed.
@@ -68,15 +118,26 @@ impl Lowering<'_> {
 
     fn say_what_is_left_out(&mut self, device: &Device, wire_ohms: f64, tile: &str) {
         if device.drift.is_some() {
-            self.note(format!("{}: drift is left out: arrays are read right after programming", device.name));
+            self.left_out(format!("{}: drift is left out: arrays are read right after programming", device.name));
         }
         if wire_ohms > 0.0 {
-            self.note(format!("{tile}: wire resistance of {wire_ohms} ohm a segment is left out of the simulation"));
+            self.left_out(format!(
+                "{tile}: wire resistance of {wire_ohms} ohm a segment is left out of the simulation"
+            ));
         }
+    }
+
+    /// A note in every report, and a warning.
+    fn left_out(&mut self, note: String) {
+        if !self.program.left_out.contains(&note) {
+            self.diagnostics.push(Diagnostic::placeless(Code::W0616, note.clone()));
+            self.program.left_out.push(note.clone());
+        }
+        self.note(note);
     }
 }
 
-/// Programming error (never below zero) and stuck cells, by their `luck`; none when neither happens.
+/// Programming error, within the range of the cell, and stuck cells, by their `luck`; none when neither happens.
 fn programming(device: &Device, conductance: ArrayId, luck: Option<ArrayId>) -> Option<Builder> {
     if device.programming_sigma.is_none() && luck.is_none() {
         return None;
@@ -88,9 +149,10 @@ fn programming(device: &Device, conductance: ArrayId, luck: Option<ArrayId>) -> 
         let mut names = |_: &mut Builder, symbol: Symbol| (symbol == Symbol::Input(0)).then_some(asked);
         let sigma = expression::number(&mut b, &mut names, sigma);
         let draw = b.random(Draw::Normal);
-        let (error, zero) = (b.multiply(draw, sigma), b.number(0.0));
+        let error = b.multiply(draw, sigma);
         let sum = b.add(asked, error);
-        held = b.binary(Binary::Maximum, sum, zero);
+        let (low, high) = (b.number(device.g_min), b.number(device.g_max));
+        held = b.clamp(sum, low, high);
     }
     if let Some(luck) = luck {
         let draw = b.load(luck, OWN);

@@ -84,11 +84,11 @@ impl Lowering<'_> {
             return joint;
         }
         let network = self.network;
-        let shared = (0..index).find(|&other| {
+        let firsts = self.summed.get(&connection.target).map_or(&[][..], Vec::as_slice);
+        let shared = firsts.iter().copied().find(|&other| {
             let earlier = &network.connections[other];
             let same = |state: usize| dynamics.states[state].derivative.as_ref();
-            earlier.target == connection.target
-                && earlier.port == connection.port
+            earlier.port == connection.port
                 && self.connections[other].roles == roles
                 && self.connections[other].dynamics.outputs == dynamics.outputs
                 && summed
@@ -101,6 +101,7 @@ impl Lowering<'_> {
         let Some(first) = self.populations.get(&connection.target).map(|target| target.states.len()) else {
             return joint;
         };
+        self.summed.entry(connection.target).or_default().push(index);
         for (position, &state) in summed.iter().enumerate() {
             joint[state] = Some(first + position);
         }
@@ -117,7 +118,8 @@ impl Lowering<'_> {
                 | Symbol::TargetIndex
                 | Symbol::Index
                 | Symbol::Time
-                | Symbol::TimeStep => None,
+                | Symbol::TimeStep
+                | Symbol::Noise => None,
             })
         };
         for &state in &summed {
@@ -280,6 +282,10 @@ impl Lowering<'_> {
                 Role::Synapse => {
                     lazy |= declared.derivative.is_some();
                     let array = self.synapse_values(name, id, &declared.initial, lowered.weights);
+                    let mut changes = lowered.dynamics.on_pre.iter().chain(&lowered.dynamics.on_post);
+                    // Every sample has its own, as it has of states of neurons; what nothing changes is drawn once.
+                    self.program.arrays[array.index()].per_lane =
+                        declared.derivative.is_some() || changes.any(|change| change.target == Symbol::State(state));
                     self.connections[index].states[state] = Some(array);
                     continue;
                 }
@@ -290,7 +296,9 @@ impl Lowering<'_> {
         }
         if lazy {
             let name = format!("{}.last", connection.name);
-            self.connections[index].last = Some(self.array(name, Len::Synapses(id), false, Initial::Fill(0.0)));
+            // States of neurons have moved for a step when the first events come, and so have these.
+            let start = Initial::Fill(-self.program.dt);
+            self.connections[index].last = Some(self.array(name, Len::Synapses(id), true, start));
         }
     }
 }
@@ -306,7 +314,8 @@ pub(crate) fn role_of(lowered: &Lowered, change: &Change) -> Option<Role> {
         | Symbol::TargetIndex
         | Symbol::Index
         | Symbol::Time
-        | Symbol::TimeStep => None,
+        | Symbol::TimeStep
+        | Symbol::Noise => None,
     }
 }
 

@@ -43,6 +43,7 @@ impl Lowering<'_> {
                     amount.map(|amount| Effect::Add {
                         array: population.states[*state],
                         amount: Amount::Constant(amount),
+                        held: None,
                     })
                 }
                 _ => None,

@@ -1,132 +1,242 @@
-//! Dense layers: exact, or block by block on arrays with their drivers and sense circuits; partial sums and bias are added digitally.
+//! Dense layers: exact, or block by block on arrays with their drivers and sense circuits. Partial sums are added on lines or digitally;
+//! the bias is rows of an array or a digital addition, as decided.
 
 use nmc_program::{
-    Access, ArrayId, Binary, Initial, Len, Matrix, MatrixId, Op, SenseRange, TensorId, Value, WeightSource,
+    Access, ArrayId, Binary, Initial, Len, Matrix, MatrixId, Op, SenseRange, Tensor, TensorData, TensorId, Value,
+    WeightSource,
 };
 
-use super::kernel::Builder;
+use super::digits::Digits;
+use super::kernel::{Builder, OWN};
 use super::{Lowering, Signal, chain};
+use crate::forms::chip::{Drive, Sense, TileKind};
+use crate::forms::decisions::{Bias, OnTiles, Range, Summing};
 use crate::forms::network::{NodeId, Weights};
-use crate::forms::tiled::Block;
+use crate::forms::tiling::Block;
+
+/// A layer on arrays, and what its columns are made from.
+pub(super) struct Layer<'a> {
+    pub node: NodeId,
+    pub weights: &'a Weights,
+    pub how: OnTiles,
+    pub tile: &'a TileKind,
+}
+
+/// A sum of products on its way to the layer's output, with the range it is sensed in.
+struct Partial {
+    value: Value,
+    full: f64,
+    inputs: (usize, usize),
+}
 
 impl Lowering<'_> {
     pub fn dense(&mut self, node: NodeId, weights: &Weights, bias: Option<TensorId>, to: Signal) -> Vec<Op> {
         let mut ops = Vec::new();
         let Some(from) = self.arriving(node, 0, &mut ops) else { return ops };
-        let bias = self.bias(node, weights, bias, to.len);
-        let tiled = &self.scheduled.placed.converted.tiled;
-        let blocks: Vec<(usize, Block)> = tiled
-            .blocks
-            .iter()
-            .enumerate()
-            .filter(|(_, block)| block.layer == node)
-            .map(|(i, b)| (i, b.clone()))
-            .collect();
-        if blocks.is_empty() {
-            let name = self.name(node);
-            let matrix = self.matrix(name.clone(), from.len, to.len, self.block_weights(node, weights, 0, 0));
-            ops.push(multiply(matrix, from, to.array, to.start));
-            if let Some(bias) = bias {
-                let mut b = Builder::default();
-                let place = Access::Element { offset: to.start };
-                let (product, bias) = (b.load(to.array, place), b.load(bias, Access::Element { offset: 0 }));
-                let sum = b.add(product, bias);
-                b.store(to.array, place, sum);
-                let kernel = self.kernel(format!("{name}: bias"), b);
-                ops.push(Op::Kernel { kernel, len: to.len, spikes: None });
-            }
+        let added = self.bias(node, weights, bias, to.len);
+        let mapped = self.mapped;
+        let blocks: Vec<(usize, &Block)> = mapped.tiling.of(node).collect();
+        let (Some((_, first)), Some(how)) = (blocks.first(), mapped.decisions.on_tiles(node)) else {
+            self.exact(node, weights, added, from, to, &mut ops);
             return ops;
-        }
-        let driven = self.drive(node, from, &mut ops);
+        };
+        let tile = &mapped.chip.tile_kinds[first.tile_kind];
+        let layer = Layer { node, weights, how, tile };
         let mut columns: Vec<(usize, usize)> = blocks.iter().map(|(_, block)| block.outputs).collect();
         columns.sort_unstable();
         columns.dedup();
+        let digits = Digits::of(self, &layer);
+        let driven = match &digits {
+            Some(digits) => self.bits_of(&layer, digits, from, &mut ops),
+            None => vec![self.drive(&layer, from, "rows", &mut ops)],
+        };
         for outputs in columns {
-            let of_column: Vec<&(usize, Block)> = blocks.iter().filter(|(_, block)| block.outputs == outputs).collect();
-            self.column(node, weights, bias, driven, to, outputs, &of_column, &mut ops);
+            let of_column: Vec<(usize, &Block)> =
+                blocks.iter().copied().filter(|(_, block)| block.outputs == outputs).collect();
+            match &digits {
+                Some(digits) => self.digit_column(&layer, digits, added, &driven, to, outputs, &of_column, &mut ops),
+                None => self.column(&layer, bias, added, driven[0], to, outputs, &of_column, &mut ops),
+            }
         }
         ops
     }
 
-    /// The layer's input as its tiles' row drivers give it.
-    fn drive(&mut self, node: NodeId, from: Signal, ops: &mut Vec<Op>) -> Signal {
-        let converter = self.tile_ends(node).and_then(|(drive, _)| drive);
-        let Some(converter) = converter.and_then(|id| self.chip.converters.get(id)).filter(|c| c.bits.is_some()) else {
-            return from;
-        };
-        let Some(source) = self.operand(node, 0) else { return from };
-        let (range, unsigned, name) =
-            (self.range(source), self.non_negative(source), format!("{}: rows", self.name(node)));
+    /// The product as the network says it.
+    fn exact(
+        &mut self,
+        node: NodeId,
+        weights: &Weights,
+        bias: Option<ArrayId>,
+        from: Signal,
+        to: Signal,
+        ops: &mut Vec<Op>,
+    ) {
+        let name = self.name(node);
+        let source = self.block_weights(node, weights, 0, 0);
+        let matrix = self.matrix(name.clone(), from.len, to.len, source);
+        ops.push(multiply(matrix, from, to.array, to.start));
+        if let Some(bias) = bias {
+            let mut b = Builder::default();
+            let place = Access::Element { offset: to.start };
+            let (product, bias) = (b.load(to.array, place), b.load(bias, OWN));
+            let sum = b.add(product, bias);
+            b.store(to.array, place, sum);
+            let kernel = self.kernel(format!("{name}: bias"), b);
+            ops.push(Op::Kernel { kernel, len: to.len, spikes: None });
+        }
+    }
+
+    /// A signal as row drivers give it.
+    fn drive(&mut self, layer: &Layer, from: Signal, what: &str, ops: &mut Vec<Op>) -> Signal {
+        let Some(Drive::Converter(id)) = layer.tile.inputs.get(layer.how.drive) else { return from };
+        let converter = &self.chip.converters[*id];
+        let Some(source) = self.operand(layer.node, 0).filter(|_| chain::acts(converter)) else { return from };
+        let (range, name) = (self.range(source), format!("{}: {what}", self.name(layer.node)));
         let mut b = Builder::default();
         let value = b.load(from.array, Access::Element { offset: from.start });
-        let value = chain::convert(&mut b, value, converter, range, unsigned);
+        let value = chain::convert(&mut b, value, converter, range);
         let driven = Signal { array: self.zeros(name.clone(), from.len), start: 0, len: from.len };
-        b.store(driven.array, Access::Element { offset: 0 }, value);
+        b.store(driven.array, OWN, value);
         let kernel = self.kernel(name, b);
         ops.push(Op::Kernel { kernel, len: from.len, spikes: None });
         driven
     }
 
-    /// The blocks that share outputs: their products, sensed each by itself, then added.
+    /// The blocks that share outputs: their products, sensed each by itself and added digitally, or added on a line and sensed once.
     #[allow(clippy::too_many_arguments)]
     fn column(
         &mut self,
-        node: NodeId,
-        weights: &Weights,
-        bias: Option<nmc_program::ArrayId>,
+        layer: &Layer,
+        given: Option<TensorId>,
+        added: Option<ArrayId>,
         from: Signal,
         to: Signal,
         outputs: (usize, usize),
-        blocks: &[&(usize, Block)],
+        blocks: &[(usize, &Block)],
         ops: &mut Vec<Op>,
     ) {
+        let (node, how) = (layer.node, layer.how);
         let len = outputs.1 - outputs.0;
-        let chip = self.chip;
-        let sense = self.tile_ends(node).and_then(|(_, sense)| sense).and_then(|id| chip.converters.get(id));
         let (mut b, mut partials) = (Builder::default(), Vec::new());
-        for (index, block) in blocks {
+        for &(index, block) in blocks {
             let (start, end) = block.inputs;
             let name = format!("{}[{}..{}, {start}..{end}]", self.name(node), outputs.0, outputs.1);
-            let source = self.block_weights(node, weights, outputs.0, start);
+            let source = self.block_weights(node, layer.weights, outputs.0, start);
             let matrix = self.matrix(name.clone(), end - start, len, source);
-            self.cells(matrix, node, block.tile_kind);
+            self.cells(matrix, layer, index);
+            self.reads.entry((index, false)).or_default().push(matrix);
             let partial = self.zeros(name, len);
             ops.push(multiply(matrix, Signal { start: from.start + start, ..from }, partial, 0));
-            let value = b.load(partial, Access::Element { offset: 0 });
-            partials.push((value, self.block_range(*index), block.inputs));
+            let mut value = b.load(partial, OWN);
+            if let (Bias::Rows(rows), Some(tensor)) = (how.bias, given)
+                && block.spare_rows > 0
+            {
+                let rows = self.bias_rows(layer, tensor, rows.min(block.spare_rows), index, outputs, ops);
+                let rows = b.load(rows, OWN);
+                value = b.add(value, rows);
+            }
+            partials.push(Partial { value, full: self.block_range(index), inputs: block.inputs });
         }
-        let merged = self.merge_unit(node, outputs);
-        if merged.is_some() {
-            // Added before they are sensed, once.
-            let range = partials.first().map_or(1.0, |(_, range, _)| *range);
-            let values: Vec<Value> = partials.iter().map(|(value, ..)| *value).collect();
-            partials = vec![(chain::sum(&mut b, &values), range, (0, from.len))];
+        let mut noise = 0.0;
+        if let Summing::Line(unit) = how.sum {
+            // Added before they are sensed, once. The unit's noise is a share of the sum's range.
+            noise = self.chip.unit_kinds[unit].noise;
+            let full = partials.first().map_or(1.0, |partial| partial.full);
+            let values: Vec<Value> = partials.iter().map(|partial| partial.value).collect();
+            partials = vec![Partial { value: chain::sum(&mut b, &values), full, inputs: (0, from.len) }];
         }
-        // The unit's noise is a share of the sum's range.
-        let noise = merged.filter(|noise| *noise > 0.0);
-        let sensed = |b: &mut Builder, value: Value, range: f64| {
-            let value = noise.map_or(value, |noise| chain::noisy(b, value, noise * range));
-            sense.map_or(value, |sense| chain::convert(b, value, sense, range, false))
+        let chip = self.chip;
+        let sense = match layer.tile.senses.get(how.sense) {
+            Some(Sense::Converter { converter, .. }) => Some(&chip.converters[*converter]),
+            Some(Sense::Analog(_)) | None => how.gather.map(|id| &chip.converters[id]),
         };
-        let in_ranges = noise.is_some() || sense.is_some_and(|sense| sense.bits.is_some());
-        let mut partials: Vec<Value> = partials
-            .into_iter()
-            .map(|(value, range, inputs)| match weights {
+        let held = self.turns(layer, len, &mut b);
+        let sensed = |b: &mut Builder, value: Value, full: f64| {
+            let mut value = if noise > 0.0 { chain::noisy(b, value, noise * full) } else { value };
+            if let Some(held) = held {
+                value = b.multiply(value, held);
+            }
+            let range = Range { full, unsigned: false };
+            sense.map_or(value, |sense| chain::convert(b, value, sense, range))
+        };
+        let in_ranges = noise > 0.0 || sense.is_some_and(chain::acts);
+        let mut sums = Vec::new();
+        for partial in partials {
+            sums.push(match layer.weights {
                 Weights::Ridge { .. } if in_ranges => {
-                    let array = self.fitted_range(node, inputs, outputs);
+                    let array = self.fitted_range(node, partial.inputs, outputs);
                     let range = b.load(array, Access::Broadcast { offset: 0 });
-                    let share = b.binary(Binary::Divide, value, range);
+                    let share = b.binary(Binary::Divide, partial.value, range);
                     let share = sensed(&mut b, share, 1.0);
                     b.multiply(share, range)
                 }
-                Weights::Ridge { .. } | Weights::Given(_) => sensed(&mut b, value, range),
-            })
-            .collect();
-        partials.extend(bias.map(|bias| b.load(bias, Access::Element { offset: outputs.0 })));
-        let sum = chain::sum(&mut b, &partials);
+                Weights::Ridge { .. } | Weights::Given(_) => sensed(&mut b, partial.value, partial.full),
+            });
+        }
+        if matches!(how.bias, Bias::Digital(_)) {
+            sums.extend(added.map(|bias| b.load(bias, Access::Element { offset: outputs.0 })));
+        }
+        let sum = chain::sum(&mut b, &sums);
         b.store(to.array, Access::Element { offset: to.start + outputs.0 }, sum);
         let kernel = self.kernel(format!("{}[{}..{}]: sense", self.name(node), outputs.0, outputs.1), b);
         ops.push(Op::Kernel { kernel, len, spikes: None });
+    }
+
+    /// What is left of a column's value when its turn on a shared converter comes, where a sample-and-hold keeps it.
+    pub(super) fn turns(&mut self, layer: &Layer, len: usize, b: &mut Builder) -> Option<Value> {
+        let hold = &self.chip.converters[layer.tile.hold?];
+        let Some(Sense::Converter { converter, sharing }) = layer.tile.senses.get(layer.how.sense) else { return None };
+        let time = self.chip.converters[*converter].time;
+        if hold.droop <= 0.0 || time <= 0.0 {
+            return None;
+        }
+        let turns = (*sharing).max(1);
+        let left = (0..len).map(|column| (-hold.droop * time * (column % turns + 1) as f64).exp());
+        let tensor = self.tensor(format!("{}: held", self.name(layer.node)), vec![len], left.collect());
+        let array = self.array(
+            format!("{}: held", self.name(layer.node)),
+            Len::Fixed(len),
+            false,
+            Initial::Tensor { tensor, start: 0 },
+        );
+        Some(b.load(array, OWN))
+    }
+
+    /// Rows that hold a layer's bias, driven at full range: the array of what they add to the columns.
+    fn bias_rows(
+        &mut self,
+        layer: &Layer,
+        bias: TensorId,
+        rows: usize,
+        block: usize,
+        outputs: (usize, usize),
+        ops: &mut Vec<Op>,
+    ) -> ArrayId {
+        let (node, len) = (layer.node, outputs.1 - outputs.0);
+        let full = self.operand(node, 0).map_or(1.0, |source| self.range(source).full);
+        let name = format!("{}[{}..{}]: bias rows", self.name(node), outputs.0, outputs.1);
+        let values: Vec<f64> = {
+            let tensor = &self.program.tensors[bias.index()];
+            (outputs.0..outputs.1)
+                .flat_map(|output| std::iter::repeat_n(tensor.data.get(output) / (full * rows as f64), rows))
+                .collect()
+        };
+        let tensor = self.tensor(name.clone(), vec![len, rows], values);
+        let source = WeightSource::Tensor { tensor, output_start: 0, input_start: 0 };
+        let matrix = self.matrix(name.clone(), rows, len, source);
+        self.cells(matrix, layer, block);
+        self.reads.entry((block, true)).or_default().push(matrix);
+        let constant = self.array(format!("{name}, driven"), Len::Fixed(rows), true, Initial::Fill(full));
+        let driven = self.drive(layer, Signal { array: constant, start: 0, len: rows }, "bias rows", ops);
+        let partial = self.zeros(name, len);
+        ops.push(multiply(matrix, driven, partial, 0));
+        partial
+    }
+
+    /// A tensor of numbers that the compiler made.
+    pub(super) fn tensor(&mut self, name: String, shape: Vec<usize>, values: Vec<f64>) -> TensorId {
+        self.program.tensors.push(Tensor { name, shape, data: TensorData::F64(values) });
+        TensorId(self.program.tensors.len() as u32 - 1)
     }
 
     /// The array of the full range of a part of a fitted layer: known when its weights are.
@@ -138,26 +248,24 @@ impl Lowering<'_> {
     }
 
     /// Full range of what a block's columns are converted with.
-    fn block_range(&self, block: usize) -> f64 {
-        let range = self.scheduled.placed.converted.block_ranges.get(block).copied();
+    pub(super) fn block_range(&self, block: usize) -> f64 {
+        let range = self.mapped.decisions.block_ranges.get(block).copied();
         range.filter(|range| range.is_finite() && *range > 0.0).unwrap_or(1.0)
     }
 
-    /// The noise (a share of full range) of the unit that adds a layer's partial sums in analog; none: they are added digitally.
-    fn merge_unit(&self, node: NodeId, outputs: (usize, usize)) -> Option<f64> {
-        let converted = &self.scheduled.placed.converted;
-        let merge = converted.tiled.merges.iter().position(|merge| merge.layer == node && merge.outputs == outputs)?;
-        let unit = converted.merge_units.get(merge).copied().flatten()?;
-        self.chip.unit_kinds.get(unit).map(|unit| unit.noise)
-    }
-
-    fn matrix(&mut self, name: String, rows: usize, cols: usize, weights: WeightSource) -> MatrixId {
+    pub(super) fn matrix(&mut self, name: String, rows: usize, cols: usize, weights: WeightSource) -> MatrixId {
         let component = self.component();
         self.program.matrices.push(Matrix { name, rows, cols, weights, cells: None, component });
         MatrixId(self.program.matrices.len() as u32 - 1)
     }
 
-    fn block_weights(&self, node: NodeId, weights: &Weights, output_start: usize, input_start: usize) -> WeightSource {
+    pub(super) fn block_weights(
+        &self,
+        node: NodeId,
+        weights: &Weights,
+        output_start: usize,
+        input_start: usize,
+    ) -> WeightSource {
         match weights {
             Weights::Given(tensor) => WeightSource::Tensor { tensor: *tensor, output_start, input_start },
             Weights::Ridge { .. } => {
@@ -168,13 +276,7 @@ impl Lowering<'_> {
     }
 
     /// The array of a layer's bias, given or to be fitted.
-    fn bias(
-        &mut self,
-        node: NodeId,
-        weights: &Weights,
-        bias: Option<TensorId>,
-        len: usize,
-    ) -> Option<nmc_program::ArrayId> {
+    fn bias(&mut self, node: NodeId, weights: &Weights, bias: Option<TensorId>, len: usize) -> Option<ArrayId> {
         let name = bias_name(&self.name(node));
         let fitted = matches!(weights, Weights::Ridge { bias: true, .. });
         match (bias, fitted) {
@@ -194,6 +296,6 @@ pub fn bias_name(layer: &str) -> String {
     format!("{layer}.bias")
 }
 
-fn multiply(matrix: MatrixId, from: Signal, output: nmc_program::ArrayId, output_start: usize) -> Op {
+pub(super) fn multiply(matrix: MatrixId, from: Signal, output: ArrayId, output_start: usize) -> Op {
     Op::Multiply { matrix, input: from.array, input_start: from.start, output, output_start }
 }

@@ -1,6 +1,6 @@
 //! What one event does at a synapse or a neuron: kernels that run a rule's changes in order.
 
-use nmc_program::{Access, Amount, ArrayId, Binary, Effect, Inst, KernelId, Value};
+use nmc_program::{Access, Amount, ArrayId, Binary, Compare, Effect, Inst, KernelId, Value};
 
 use super::Lowering;
 use super::algebra::{self, mentions};
@@ -34,9 +34,15 @@ impl Lowering<'_> {
             && let Some(amount) = added(change)
             && let Some(amount) = self.amount(lowered, connection, &amount)
         {
-            return Effect::Add { array, amount };
+            return Effect::Add { array, amount, held: self.held(connection, change.target) };
         }
         Effect::Kernel(self.event(lowered, connection, changes, "on pre", Side::Synapse))
+    }
+
+    /// Where the ticks are counted for which the target holds what is changed.
+    fn held(&self, connection: &network::Connection, target: Symbol) -> Option<ArrayId> {
+        let Symbol::Post(state) = target else { return None };
+        self.populations.get(&connection.target)?.held(state)
     }
 
     /// An amount that is a constant or one number a synapse, known before the run (or the weight itself).
@@ -81,7 +87,8 @@ impl Lowering<'_> {
             | Symbol::TargetIndex
             | Symbol::Index
             | Symbol::Time
-            | Symbol::TimeStep => None,
+            | Symbol::TimeStep
+            | Symbol::Noise => None,
         }
     }
 
@@ -111,6 +118,13 @@ impl Lowering<'_> {
                 let low = expression::number(&mut b, &mut names, &low);
                 let high = expression::number(&mut b, &mut names, &high);
                 value = b.clamp(value, low, high);
+            }
+            if let Some(held) = self.held(connection, change.target) {
+                let (left, zero) = (b.load(held, place.1), b.number(0.0));
+                let before = now.iter().find(|(other, _)| *other == place).map(|(_, value)| *value);
+                let before = before.unwrap_or_else(|| b.load(place.0, place.1));
+                let free = b.compare(Compare::LessEqual, left, zero);
+                value = b.select(free, value, before);
             }
             now.retain(|(other, _)| *other != place);
             now.push((place, value));
@@ -156,7 +170,8 @@ impl Lowering<'_> {
             | Symbol::TargetIndex
             | Symbol::Index
             | Symbol::Time
-            | Symbol::TimeStep => None,
+            | Symbol::TimeStep
+            | Symbol::Noise => None,
         }
     }
 
@@ -196,6 +211,6 @@ pub(crate) fn pair(b: &mut Builder, symbol: Symbol, dt: f64) -> Option<Value> {
         Symbol::Index => Some(b.nullary(Inst::Index)),
         Symbol::Time => Some(b.nullary(Inst::Time)),
         Symbol::TimeStep => Some(b.number(dt)),
-        Symbol::State(_) | Symbol::Input(_) | Symbol::Weight | Symbol::Pre(_) | Symbol::Post(_) => None,
+        Symbol::State(_) | Symbol::Input(_) | Symbol::Weight | Symbol::Pre(_) | Symbol::Post(_) | Symbol::Noise => None,
     }
 }

@@ -3,100 +3,34 @@
 //! What depends on no population is evaluated once, before the ticks. What depends on one and feeds one is evaluated in
 //! every tick, from the values of the tick before. What depends on one and leads to outputs is evaluated after the ticks.
 
-use std::collections::BTreeSet;
-
 use nmc_program::{Access, GroupId, Op, Value};
-use petgraph::Direction::{Incoming, Outgoing};
-use petgraph::visit::EdgeRef;
 
 use super::expression;
 use super::kernel::Builder;
 use super::population::outside;
 use super::{Lowering, Signal};
-use crate::forms::converted::Implementation;
+use crate::forms::decisions::{Implementation, Range};
 use crate::forms::equations::{Expr, Symbol};
-use crate::forms::network::{Edge, Logical, NodeId, Operator};
+use crate::forms::network::{Logical, NodeId, Operator};
 
 impl Lowering<'_> {
     /// The operands of a node in order.
     pub fn operands(&self, node: NodeId) -> Vec<NodeId> {
-        let mut found: Vec<(usize, NodeId)> = self
-            .network
-            .graph
-            .edges_directed(node, Incoming)
-            .filter_map(|edge| match edge.weight() {
-                Edge::Signal { operand } => Some((*operand, edge.source())),
-                Edge::Synapses(_) => None,
-            })
-            .collect();
-        found.sort_unstable();
-        found.into_iter().map(|(_, node)| node).collect()
+        crate::graph::operands(self.network, node)
     }
 
     pub fn operand(&self, node: NodeId, index: usize) -> Option<NodeId> {
         self.operands(node).get(index).copied()
     }
 
-    fn is_population(&self, node: NodeId) -> bool {
-        matches!(self.network.graph[node].operator, Operator::Population { .. })
-    }
-
-    /// Nodes reached from `node` over signals, `node` excluded; not past populations.
-    fn reach(&self, node: NodeId, direction: petgraph::Direction) -> BTreeSet<NodeId> {
-        let (mut found, mut open) = (BTreeSet::new(), vec![node]);
-        while let Some(at) = open.pop() {
-            if at != node && self.is_population(at) {
-                continue;
-            }
-            for edge in self.network.graph.edges_directed(at, direction) {
-                let next = if direction == Outgoing { edge.target() } else { edge.source() };
-                if matches!(edge.weight(), Edge::Signal { .. }) && found.insert(next) {
-                    open.push(next);
-                }
-            }
-        }
-        found
-    }
-
     /// Whether a node's value moves with the ticks.
     pub fn in_time(&self, node: NodeId) -> bool {
-        self.is_population(node) || self.reach(node, Incoming).into_iter().any(|node| self.is_population(node))
-    }
-
-    /// Whether a population (not merely a decoder of spikes) reads the node's value in every tick.
-    fn feeds_population(&self, node: NodeId) -> bool {
-        self.reach(node, Outgoing).into_iter().any(|node| self.is_population(node))
-    }
-
-    fn feeds_result(&self, node: NodeId) -> bool {
-        let ends = |node: &NodeId| {
-            let probed = self.network.probes.iter().any(|probe| probe.node == *node);
-            probed || matches!(self.network.graph[*node].operator, Operator::Output | Operator::Dense { .. })
-        };
-        ends(&node) || self.reach(node, Outgoing).iter().any(ends)
-    }
-
-    /// Nodes with operands before users; populations cut cycles.
-    fn topological(&self) -> Vec<NodeId> {
-        let mut order = Vec::new();
-        let mut waiting: Vec<NodeId> = self.network.graph.node_indices().collect();
-        while !waiting.is_empty() {
-            let ready = |node: &NodeId| {
-                self.is_population(*node) || self.operands(*node).iter().all(|operand| order.contains(operand))
-            };
-            let (now, later): (Vec<NodeId>, Vec<NodeId>) = waiting.iter().partition(|node| ready(node));
-            if now.is_empty() {
-                break;
-            }
-            order.extend(now);
-            waiting = later;
-        }
-        order
+        self.moves.in_time[node.index()]
     }
 
     /// Where the value of every node is kept.
     pub fn declare_signals(&mut self) {
-        for node in self.topological() {
+        for node in crate::graph::order(self.network) {
             let (data, operands) = (&self.network.graph[node], self.operands(node));
             let (name, len) = (data.name.clone(), data.len());
             let first = operands.first().and_then(|operand| self.signals.get(operand).copied());
@@ -122,13 +56,13 @@ impl Lowering<'_> {
 
     /// The operations of every operator, each in its place.
     pub fn operators(&mut self) {
-        for node in self.topological() {
+        for node in crate::graph::order(self.network) {
             let ops = self.operator(node);
             if !self.in_time(node) {
                 self.program.begin.extend(ops);
                 continue;
             }
-            let (tick, end) = (self.feeds_population(node), self.feeds_result(node));
+            let (tick, end) = (self.moves.to_population[node.index()], self.moves.to_result[node.index()]);
             if tick {
                 self.tick.signals.extend(ops.clone());
             }
@@ -193,7 +127,7 @@ impl Lowering<'_> {
         let mut names = outside(inputs, to.len, dt);
         let value = match self.implementation(node) {
             Some(Implementation::Unit(unit)) => self.unit_value(&mut b, &mut names, node, unit, body),
-            Some(Implementation::Exact | Implementation::Tile { .. } | Implementation::Core) | None => {
+            Some(Implementation::Exact | Implementation::Tile(_) | Implementation::Core) | None => {
                 expression::number(&mut b, &mut names, body)
             }
         };
@@ -212,9 +146,9 @@ impl Lowering<'_> {
         body: &Expr,
     ) -> Value {
         let Some(unit) = self.chip.unit_kinds.get(unit) else { return expression::number(b, names, body) };
-        let input_range = self.operand(node, 0).map_or(1.0, |operand| self.range(operand));
+        let input_range = self.operand(node, 0).map_or(1.0, |operand| self.range(operand).full);
         let (value, range) = match &unit.transfer {
-            None => (expression::number(b, names, body), self.range(node)),
+            None => (expression::number(b, names, body), self.range(node).full),
             // The transfer is stated in full ranges: what comes in is divided by its range, what goes out multiplied.
             Some(transfer) => {
                 let operand = expression::number(b, names, &Expr::Symbol(Symbol::Input(0)));
@@ -234,15 +168,13 @@ impl Lowering<'_> {
 
     /// The implementation chosen for a node.
     pub fn implementation(&self, node: NodeId) -> Option<Implementation> {
-        let choices = &self.scheduled.placed.converted.choices;
-        choices.iter().find(|choice| choice.node == node).map(|choice| choice.implementation.clone())
+        self.mapped.decisions.choice(node).map(|choice| choice.implementation.clone())
     }
 
     /// Full range of a node's output.
-    pub fn range(&self, node: NodeId) -> f64 {
-        let ranges = &self.scheduled.placed.converted.ranges;
-        let found = ranges.iter().find(|(other, _)| *other == node).map(|(_, range)| *range);
-        found.filter(|range| range.is_finite() && *range > 0.0).unwrap_or(1.0)
+    pub fn range(&self, node: NodeId) -> Range {
+        let range = self.mapped.decisions.range(node);
+        if range.full.is_finite() && range.full > 0.0 { range } else { Range { full: 1.0, ..range } }
     }
 
     /// The spikes a node passes on: their group and the first element.

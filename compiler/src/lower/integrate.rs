@@ -1,4 +1,4 @@
-//! The equation engine: one time step of a system of differential equations.
+//! The equation engine: how each part of a system of differential equations is stepped; `step` makes the instructions.
 //!
 //! The largest part that is linear with constant coefficients and depends on nothing else that moves is solved exactly
 //! (inputs held over the step). What remains is stepped by exponential Euler when each equation is linear in its own
@@ -6,7 +6,7 @@
 
 use nmc_program::{Unary, Value};
 
-use super::algebra::{self, linear, mentions};
+use super::algebra::{linear, mentions};
 use super::expression;
 use super::kernel::Builder;
 use super::polynomial::Polynomial;
@@ -18,11 +18,12 @@ use crate::forms::equations::{Expr, Method, Symbol};
 pub struct System {
     /// Derivative of each state; none: it does not move by itself.
     pub derivatives: Vec<Option<Expr>>,
+    /// What white noise of its own is multiplied by in the derivative of a state, taken at the start of a step; the states
+    /// behind the last have none.
+    pub noise: Vec<Option<Expr>>,
     /// A pinned method for the states below `own`; the states of synapses behind them are always exact if they can be.
     pub method: Option<Method>,
     pub own: usize,
-    /// States whose derivative is off while the element is held.
-    pub held: Vec<usize>,
 }
 
 /// Which states are stepped how.
@@ -35,7 +36,7 @@ pub struct Scheme {
     pub method: Method,
 }
 
-fn state(index: usize) -> Symbol {
+pub(super) fn state(index: usize) -> Symbol {
     Symbol::State(index)
 }
 
@@ -80,17 +81,9 @@ impl System {
         (!mentions(&remainder, &moving)).then_some((coefficients, remainder))
     }
 
-    /// The exact states after `h` seconds, each as a sum over old values and what drives them.
-    /// `frozen`: with the held states standing still.
-    fn solution(&self, exact: &[usize], h: f64, frozen: bool) -> Vec<Polynomial> {
-        let still = |index: &usize| frozen && self.held.contains(index);
-        let rows: Vec<(Vec<f64>, Expr)> = exact
-            .iter()
-            .map(|&index| match self.row(index, exact) {
-                Some(row) if !still(&index) => row,
-                Some(_) | None => (vec![0.0; exact.len()], Expr::Number(0.0)),
-            })
-            .collect();
+    /// The exact states after `h` seconds, each as a sum over old values and what drives them, with some standing still.
+    pub(super) fn solution(&self, exact: &[usize], h: f64, still: &[usize]) -> Vec<Polynomial> {
+        let rows = self.rows(exact, still);
         let matrix: Vec<Vec<f64>> = rows.iter().map(|(row, _)| row.clone()).collect();
         let drives: Vec<Polynomial> = rows.iter().map(|(_, drive)| Polynomial::of(drive)).collect();
         let (old, driven) = propagator(&matrix, h);
@@ -104,132 +97,27 @@ impl System {
         (0..exact.len()).map(one).collect()
     }
 
-    /// New values of all states. `names` gives everything but the states; `held` is true where held states stand still.
-    pub fn step(
-        &self,
-        b: &mut Builder,
-        scheme: &Scheme,
-        old: &[Value],
-        outside: &mut expression::Names,
-        dt: f64,
-        held: Option<Value>,
-    ) -> Vec<Value> {
-        let mut new = old.to_vec();
-        let (free, frozen) = (self.solution(&scheme.exact, dt, false), self.solution(&scheme.exact, dt, true));
-        for (position, &index) in scheme.exact.iter().enumerate() {
-            let moved = free[position].emit(b, &mut with_states(old, outside));
-            new[index] = match held {
-                Some(held) if free[position] != frozen[position] => {
-                    let kept = frozen[position].emit(b, &mut with_states(old, outside));
-                    b.select(held, kept, moved)
-                }
-                Some(_) | None => moved,
-            };
-        }
-        match scheme.method {
-            Method::Exact => {}
-            Method::ExponentialEuler => self.exponential_euler(b, scheme, old, &mut new, outside, dt),
-            Method::Euler => {
-                for &index in &scheme.rest {
-                    let slope = self.slope(b, index, old, outside, None);
-                    new[index] = advance(b, old[index], slope, dt);
-                }
-            }
-            Method::RungeKutta4 => self.runge_kutta(b, scheme, old, &mut new, outside, dt, held),
-        }
-        for &index in scheme.rest.iter().filter(|index| self.held.contains(index)) {
-            if let Some(held) = held {
-                new[index] = b.select(held, old[index], new[index]);
-            }
-        }
-        new
+    pub(super) fn rows(&self, exact: &[usize], still: &[usize]) -> Vec<(Vec<f64>, Expr)> {
+        let row = |&index: &usize| match self.row(index, exact) {
+            Some(row) if !still.contains(&index) => row,
+            Some(_) | None => (vec![0.0; exact.len()], Expr::Number(0.0)),
+        };
+        exact.iter().map(row).collect()
     }
 
-    /// `x += dt f(x) phi1(dt df/dx)`; with a constant slope `x = x exp(a dt) + b dt phi1(a dt)`.
-    fn exponential_euler(
-        &self,
-        b: &mut Builder,
-        scheme: &Scheme,
-        old: &[Value],
-        new: &mut [Value],
-        outside: &mut expression::Names,
-        dt: f64,
-    ) {
-        for &index in &scheme.rest {
-            let derivative = self.derivatives[index].as_ref();
-            let Some((slope, offset)) = derivative.and_then(|d| linear(d, state(index))) else { continue };
-            let (z, drive) = (Polynomial::of(&slope).times(dt), Polynomial::of(&offset).times(dt));
-            let names = &mut with_states(old, outside);
-            new[index] = match z.constant() {
-                Some(z) => {
-                    let own = Polynomial::of(&Expr::Symbol(state(index))).times(z.exp());
-                    own.plus(&drive, algebra::phi1(z)).emit(b, names)
-                }
-                None => {
-                    let (z, drive) = (z.emit(b, names), drive.emit(b, names));
-                    let product = b.multiply(z, old[index]);
-                    let (change, phi) = (b.add(product, drive), b.unary(Unary::Phi1, z));
-                    let change = b.multiply(change, phi);
-                    b.add(old[index], change)
-                }
-            };
-        }
+    pub(super) fn noise_of(&self, index: usize) -> Option<&Expr> {
+        self.noise.get(index)?.as_ref()
     }
 
-    fn slope(
-        &self,
-        b: &mut Builder,
-        index: usize,
-        at: &[Value],
-        outside: &mut expression::Names,
-        held: Option<Value>,
-    ) -> Value {
-        let zero = Expr::Number(0.0);
-        let slope = self.derivatives[index].as_ref().unwrap_or(&zero);
-        let slope = expression::number(b, &mut with_states(at, outside), slope);
-        match held {
-            Some(held) if self.held.contains(&index) => {
-                let zero = b.number(0.0);
-                b.select(held, zero, slope)
-            }
-            Some(_) | None => slope,
-        }
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn runge_kutta(
-        &self,
-        b: &mut Builder,
-        scheme: &Scheme,
-        old: &[Value],
-        new: &mut [Value],
-        outside: &mut expression::Names,
-        dt: f64,
-        held: Option<Value>,
-    ) {
-        let mut half = old.to_vec();
-        for (position, solution) in self.solution(&scheme.exact, dt / 2.0, false).iter().enumerate() {
-            half[scheme.exact[position]] = solution.emit(b, &mut with_states(old, outside));
-        }
-        // Slopes at the start, twice in the middle, at the end.
-        let mut slopes: Vec<Vec<Value>> = Vec::new();
-        for (fraction, exact) in [(0.0, old.to_vec()), (0.5, half.clone()), (0.5, half), (1.0, new.to_vec())] {
-            let mut at = exact;
-            for (position, &index) in scheme.rest.iter().enumerate() {
-                at[index] = match slopes.last() {
-                    Some(last) => advance(b, old[index], last[position], fraction * dt),
-                    None => old[index],
-                };
-            }
-            slopes.push(scheme.rest.iter().map(|&index| self.slope(b, index, &at, outside, held)).collect());
-        }
-        for (position, &index) in scheme.rest.iter().enumerate() {
-            let two = b.number(2.0);
-            let middle = b.add(slopes[1][position], slopes[2][position]);
-            let (ends, middle) = (b.add(slopes[0][position], slopes[3][position]), b.multiply(middle, two));
-            let sum = b.add(ends, middle);
-            new[index] = advance(b, old[index], sum, dt / 6.0);
-        }
+    /// Whether a step may move a state by so little of it that single precision loses the change: unless it decays by at
+    /// least a ten thousandth. Such a state is kept as the sum of two numbers, the second of which gathers what the first
+    /// is too coarse for.
+    pub fn is_slow(&self, index: usize, dt: f64) -> bool {
+        let derivative = self.derivatives.get(index).and_then(Option::as_ref);
+        derivative.is_some_and(|derivative| match linear(derivative, state(index)) {
+            Some((slope, _)) => (Polynomial::of(&slope).free_term() * dt).abs() < 1e-4,
+            None => true,
+        })
     }
 
     /// `exact`, `exponential Euler`, … for the notes, with the states of each.
@@ -255,12 +143,6 @@ impl System {
     }
 }
 
-fn advance(b: &mut Builder, from: Value, slope: Value, h: f64) -> Value {
-    let h = b.number(h);
-    let change = b.multiply(slope, h);
-    b.add(from, change)
-}
-
 /// Names in which states have these values.
 pub fn with_states<'a>(
     values: &'a [Value],
@@ -276,7 +158,8 @@ pub fn with_states<'a>(
         | Symbol::TargetIndex
         | Symbol::Index
         | Symbol::Time
-        | Symbol::TimeStep => outside(b, symbol),
+        | Symbol::TimeStep
+        | Symbol::Noise => outside(b, symbol),
     }
 }
 

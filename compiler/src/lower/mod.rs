@@ -1,16 +1,16 @@
-//! `Scheduled` to `Program`: flat arrays, kernels, matrices, events and their order.
+//! `Mapped` to `Program`: flat arrays, kernels, matrices, events and their order.
 //!
-//! Populations and their equations: `population`, `integrate` · connections: `synapses` (where each state lives),
+//! Populations and their equations: `population`, `integrate`, `step` · connections: `synapses` (where each state lives),
 //! `connection`, `event`, `trace`, `decoder` · operators between presentations: `frame`, `dense`, `chain` · cells of arrays: `cells` · what an
 //! experiment does and measures: `phases` · what it costs: `costs`.
 
-mod algebra;
 mod cells;
 mod chain;
 mod connection;
 mod costs;
 mod decoder;
 mod dense;
+mod digits;
 mod event;
 mod expression;
 mod frame;
@@ -20,24 +20,27 @@ mod phases;
 mod polynomial;
 mod population;
 mod propagator;
+mod step;
 mod synapses;
 #[cfg(test)]
 mod tests;
 mod trace;
 mod update;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{
-    Access, Array, ArrayId, GroupId, Image, Initial, KernelId, LayoutReport, Len, Op, Precision, Program, SenseRange,
-    Tensor,
+    Access, Array, ArrayId, GroupId, Image, Initial, KernelId, LayoutReport, Len, MatrixId, Op, Precision, Program,
+    SenseRange, Tensor,
 };
 
+use crate::algebra;
 use crate::forms::chip::Chip;
+use crate::forms::mapped::Mapped;
 use crate::forms::network::{Network, NodeId};
 use crate::forms::plan::Plan;
-use crate::forms::scheduled::Scheduled;
+use crate::graph::Moves;
 use connection::Lowered;
 pub use dense::bias_name;
 use kernel::Builder;
@@ -75,8 +78,9 @@ pub(crate) struct Tick {
 
 /// A program in the making.
 pub(crate) struct Lowering<'a> {
-    pub scheduled: &'a Scheduled,
+    pub mapped: &'a Mapped,
     pub network: &'a Network,
+    pub moves: Moves,
     pub chip: &'a Chip,
     pub plan: &'a Plan,
     pub program: Program,
@@ -92,10 +96,18 @@ pub(crate) struct Lowering<'a> {
     pub biases: BTreeMap<NodeId, ArrayId>,
     /// Where the ranges of their sense circuits go.
     pub ranges: BTreeMap<NodeId, Vec<SenseRange>>,
+    /// Seconds the cells of each block conduct in a read, and seconds each node's output is held.
+    pub driven: BTreeMap<usize, f64>,
+    pub held: BTreeMap<NodeId, f64>,
+    /// The matrices on the cells of each block; with `true`, of its rows that hold the bias.
+    pub reads: BTreeMap<(usize, bool), Vec<MatrixId>>,
     pub diagnostics: &'a mut Vec<Diagnostic>,
     /// Mistakes of our own.
     pub problems: Vec<String>,
     components: u32,
+    /// Of each population, the connections whose states were the first of their kind to be summed on it.
+    summed: BTreeMap<NodeId, Vec<usize>>,
+    noted: BTreeSet<String>,
 }
 
 /// What lowering gave: the program, and what is wrong with it through our own fault.
@@ -106,20 +118,20 @@ pub struct Outcome {
 
 /// Lowers one experiment; none when there was an error of the user's.
 pub fn lower(
-    scheduled: &Scheduled,
+    mapped: &Mapped,
     tensors: &[Tensor],
     precision: Precision,
     layout: LayoutReport,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Outcome> {
-    let tiled = &scheduled.placed.converted.tiled;
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
     let mut lowering = Lowering {
-        scheduled,
-        network: &tiled.network,
-        chip: &tiled.chip,
-        plan: &tiled.plan,
-        program: empty(&tiled.plan, precision, tensors),
+        mapped,
+        network: &mapped.network,
+        moves: crate::graph::moves(&mapped.network),
+        chip: &mapped.chip,
+        plan: &mapped.plan,
+        program: empty(&mapped.plan, precision, tensors),
         tick: Tick::default(),
         signals: BTreeMap::new(),
         groups: BTreeMap::new(),
@@ -128,12 +140,18 @@ pub fn lower(
         fitted: Vec::new(),
         biases: BTreeMap::new(),
         ranges: BTreeMap::new(),
+        driven: BTreeMap::new(),
+        held: BTreeMap::new(),
+        reads: BTreeMap::new(),
         diagnostics,
         problems: Vec::new(),
         components: 0,
+        summed: BTreeMap::new(),
+        noted: BTreeSet::new(),
     };
     lowering.program.costs.layout = layout;
-    lowering.program.costs.conversions = scheduled.placed.converted.conversions.clone();
+    lowering.program.costs.conversions = mapped.decisions.conversions.clone();
+    lowering.read_timetable();
     lowering.declare_populations();
     lowering.declare_connections();
     lowering.declare_signals();
@@ -174,6 +192,8 @@ fn empty(plan: &Plan, precision: Precision, tensors: &[Tensor]) -> Program {
         end: Vec::new(),
         phases: Vec::new(),
         probes: Vec::new(),
+        chips: plan.chips.unwrap_or(1),
+        left_out: Vec::new(),
         requirements: plan.requirements.clone(),
         report: plan.report.clone(),
         costs: Default::default(),
@@ -218,7 +238,7 @@ impl Lowering<'_> {
     }
 
     pub fn note(&mut self, note: String) {
-        if !self.program.costs.layout.notes.contains(&note) {
+        if self.noted.insert(note.clone()) {
             self.program.costs.layout.notes.push(note);
         }
     }

@@ -64,6 +64,11 @@ impl Polynomial {
         }
     }
 
+    /// What stands in it without a factor.
+    pub fn free_term(&self) -> f64 {
+        self.terms.iter().filter(|term| term.factors.is_empty()).map(|term| term.coefficient).sum()
+    }
+
     fn gather(&mut self, term: Term) {
         if term.coefficient == 0.0 {
             return;

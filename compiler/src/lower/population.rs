@@ -1,5 +1,7 @@
 //! Populations: arrays of their states, the kernel that advances them and raises spikes, and their resets.
 
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{ArrayId, Group, GroupId, Initial, Inst, Len, Source, Value};
 use petgraph::Direction::Incoming;
 use petgraph::visit::EdgeRef;
@@ -9,7 +11,7 @@ use super::expression::{self};
 use super::integrate::System;
 use super::kernel::{Builder, OWN};
 use super::{Lowering, Signal};
-use crate::forms::equations::{Dynamics, Emission, Expr, Symbol};
+use crate::forms::equations::{Change, Dynamics, Emission, Expr, Symbol};
 use crate::forms::network::{Edge, NodeId, Operator, PopulationKind};
 
 /// A population's place in the program.
@@ -31,9 +33,22 @@ pub(crate) struct Population {
     pub fed: Vec<Option<NodeId>>,
     /// The reset touches nothing that events touch, so the update does it.
     pub merged: bool,
-    /// Ticks left of each hold: array, and what it is set to.
-    pub holds: Vec<(ArrayId, Expr)>,
+    /// At most [`MOST_HOLDS`].
+    pub holds: Vec<Hold>,
 }
+
+/// States that a spike holds for a time.
+#[derive(Debug, Clone)]
+pub(crate) struct Hold {
+    pub states: Vec<usize>,
+    /// Ticks left; above 0 the states stand still.
+    pub left: ArrayId,
+    /// Seconds.
+    pub duration: Expr,
+}
+
+/// Times that a spike may hold states for; each way in which they may stand still together is worked out.
+const MOST_HOLDS: usize = 4;
 
 impl Population {
     /// The expression with inputs replaced by signal plus synaptic currents.
@@ -55,22 +70,25 @@ impl Population {
             | Symbol::TargetIndex
             | Symbol::Index
             | Symbol::Time
-            | Symbol::TimeStep => None,
+            | Symbol::TimeStep
+            | Symbol::Noise => None,
         })
+    }
+
+    /// Where the ticks are counted for which a state stands still.
+    pub fn held(&self, state: usize) -> Option<ArrayId> {
+        self.holds.iter().find(|hold| hold.states.contains(&state)).map(|hold| hold.left)
     }
 
     /// Its own states and those summed on it, as a system.
     pub fn system(&self) -> System {
-        let own = self.dynamics.states.iter().map(|state| state.derivative.as_ref().map(|d| self.closed(d)));
-        let held = match &self.dynamics.emission {
-            Some(Emission::When { holds, .. }) => holds.iter().map(|(index, _)| *index).collect(),
-            Some(Emission::Poisson { .. } | Emission::Once { .. } | Emission::Given) | None => Vec::new(),
-        };
+        let states = &self.dynamics.states;
+        let own = states.iter().map(|state| state.derivative.as_ref().map(|d| self.closed(d)));
         System {
             derivatives: own.chain(self.summed.iter().cloned()).collect(),
+            noise: states.iter().map(|state| state.noise.as_ref().map(|factor| self.closed(factor))).collect(),
             method: self.dynamics.method,
-            own: self.dynamics.states.len(),
-            held,
+            own: states.len(),
         }
     }
 }
@@ -94,7 +112,8 @@ pub(crate) fn outside(
         | Symbol::Pre(_)
         | Symbol::Post(_)
         | Symbol::SourceIndex
-        | Symbol::TargetIndex => None,
+        | Symbol::TargetIndex
+        | Symbol::Noise => None,
     }
 }
 
@@ -148,7 +167,26 @@ impl Lowering<'_> {
             let name = format!("{}.{}", population.name, states[index].name);
             population.states[index] = self.zeros(name, population.len);
             self.start(population.states[index], &states[index].initial, population);
+            // What nothing changes, such as a random parameter, is drawn once and not for each sample.
+            self.program.arrays[population.states[index].index()].per_lane = self.changes(population, index);
         }
+    }
+
+    /// Whether anything changes a state after the start.
+    fn changes(&self, population: &Population, index: usize) -> bool {
+        let state = &population.dynamics.states[index];
+        let own = |change: &Change| change.target == Symbol::State(index);
+        let resets = match &population.dynamics.emission {
+            Some(Emission::When { resets, .. }) => resets.iter().any(own),
+            Some(Emission::Poisson { .. } | Emission::Once { .. } | Emission::Given) | None => false,
+        };
+        let mut rules = self.network.connections.iter().filter(|connection| connection.target == population.node);
+        let by_rule = rules.any(|connection| {
+            let mut changes = connection.dynamics.on_pre.iter().chain(&connection.dynamics.on_post);
+            changes.any(|change| change.target == Symbol::Post(index))
+        });
+        let moves = state.derivative.is_some() || state.bounds.is_some();
+        moves || resets || by_rule || population.dynamics.on_pre.iter().any(own)
     }
 
     /// Sets how a state of a population starts.
@@ -181,11 +219,24 @@ impl Lowering<'_> {
             Some(Emission::Poisson { .. }) => Source::Poisson { rate: self.zeros(format!("{name}.rate"), len) },
             Some(Emission::Once { .. }) => Source::Once { at: self.zeros(format!("{name}.at"), len) },
             Some(Emission::When { holds, .. }) => {
-                for (_, duration) in holds {
-                    if !population.holds.iter().any(|(_, other)| *other == duration) {
-                        let array = self.zeros(format!("{name}.hold"), len);
-                        population.holds.push((array, duration));
+                for (state, duration) in holds {
+                    // Of two holds of one state the last one counts.
+                    population.holds.iter_mut().for_each(|hold| hold.states.retain(|other| *other != state));
+                    if let Some(hold) = population.holds.iter_mut().find(|hold| hold.duration == duration) {
+                        hold.states.push(state);
+                    } else {
+                        let left = self.zeros(format!("{name}.hold"), len);
+                        population.holds.push(Hold { states: vec![state], left, duration });
                     }
+                }
+                population.holds.retain(|hold| !hold.states.is_empty());
+                if population.holds.len() > MOST_HOLDS {
+                    let message =
+                        format!("a spike of `{name}` holds states for more than {MOST_HOLDS} different times");
+                    let span = self.network.graph[population.node].span;
+                    let label = "hold more states for the same time";
+                    self.diagnostics.push(Diagnostic::new(Code::E0402, message, span, label));
+                    population.holds.truncate(MOST_HOLDS);
                 }
                 Source::Kernel
             }

@@ -18,6 +18,71 @@ pub fn propagator(matrix: &[Vec<f64>], h: f64) -> (Vec<Vec<f64>>, Vec<Vec<f64>>)
     (part(0), part(n))
 }
 
+/// The states that one state moves, directly or through others, with itself first.
+pub fn reached(matrix: &[Vec<f64>], source: usize) -> Vec<usize> {
+    let mut found = vec![source];
+    while let Some(next) =
+        (0..matrix.len()).find(|row| !found.contains(row) && found.iter().any(|&column| matrix[*row][column] != 0.0))
+    {
+        found.push(next);
+    }
+    found
+}
+
+/// What white noise of strength 1 in one state does to all in a time `h`: for each state, the weights of independent
+/// normal numbers, one for each state [`reached`]. It is a root of the covariance, the integral of `exp(M s) e e' exp(M s)'`.
+pub fn spread(matrix: &[Vec<f64>], source: usize, h: f64) -> Vec<Vec<f64>> {
+    let n = matrix.len();
+    // Over a short time by Gauss's rule, then by doubling: what was there, carried on, and as much again.
+    let scale = balance(matrix, h);
+    let norm = (0..n).map(|i| (0..n).map(|j| (matrix[i][j] * scale[j] / scale[i]).abs()).sum::<f64>() * h);
+    let norm = norm.fold(0.0, f64::max);
+    if !norm.is_finite() {
+        return vec![vec![f64::NAN; n]; n];
+    }
+    let doublings = if norm > 0.5 { (norm / 0.5).log2().ceil() as i32 } else { 0 };
+    let mut time = h * 2f64.powi(-doublings);
+    let (inner, outer) = (0.339_981_043_584_856_3, 0.861_136_311_594_052_6);
+    let (heavy, light) = (0.652_145_154_862_546_1, 0.347_854_845_137_453_9);
+    let mut covariance = vec![vec![0.0; n]; n];
+    for (node, weight) in [(-outer, light), (-inner, heavy), (inner, heavy), (outer, light)] {
+        let (moved, _) = propagator(matrix, time * (1.0 + node) / 2.0);
+        for (i, row) in covariance.iter_mut().enumerate() {
+            for (j, entry) in row.iter_mut().enumerate() {
+                *entry += weight * time / 2.0 * moved[i][source] * moved[j][source];
+            }
+        }
+    }
+    for _ in 0..doublings {
+        let (moved, _) = propagator(matrix, time);
+        let transposed: Vec<Vec<f64>> = (0..n).map(|i| (0..n).map(|j| moved[j][i]).collect()).collect();
+        let carried = product(&product(&moved, &covariance), &transposed);
+        for (row, carried) in covariance.iter_mut().zip(carried) {
+            row.iter_mut().zip(carried).for_each(|(entry, more)| *entry += more);
+        }
+        time *= 2.0;
+    }
+    root(&covariance, &reached(matrix, source))
+}
+
+/// Lower triangular root (Cholesky) of a covariance, rows and columns taken in this order; a column for each of them.
+fn root(covariance: &[Vec<f64>], order: &[usize]) -> Vec<Vec<f64>> {
+    let mut root = vec![vec![0.0; order.len()]; covariance.len()];
+    for (column, &pivot) in order.iter().enumerate() {
+        let explained: f64 = root[pivot][..column].iter().map(|x| x * x).sum();
+        let left = covariance[pivot][pivot] - explained;
+        // What the others explain but for rounding has no number of its own.
+        if left <= 1e-12 * covariance[pivot][pivot] {
+            continue;
+        }
+        for &row in &order[column..] {
+            let explained: f64 = (0..column).map(|k| root[row][k] * root[pivot][k]).sum();
+            root[row][column] = (covariance[row][pivot] - explained) / left.sqrt();
+        }
+    }
+    root
+}
+
 /// Units (powers of two) for each state in which rows and columns are about equally large. States in volts and amperes
 /// otherwise make a matrix of such a norm that squaring it over and over costs half the digits.
 fn balance(matrix: &[Vec<f64>], h: f64) -> Vec<f64> {
@@ -93,6 +158,22 @@ mod tests {
         let (e, _) = propagator(&[vec![-1.0 / tau, ohms / tau], vec![0.0, -1.0 / synapse]], h);
         let exact = ohms * synapse / (synapse - tau) * ((-h / synapse).exp() - (-h / tau).exp());
         assert!((e[0][1] / exact - 1.0).abs() < 1e-13, "{} {exact}", e[0][1]);
+    }
+
+    #[test]
+    fn noise_has_the_covariance_of_its_integral() {
+        // x' = -x / a + xi, y' = (x - y) / b: closed forms of the stationary covariance, reached after a long step.
+        let (a, b) = (20e-3, 5e-3);
+        let matrix = [vec![-1.0 / a, 0.0], vec![1.0 / b, -1.0 / b]];
+        let root = spread(&matrix, 0, 2.0);
+        let covariance = |i: usize, j: usize| root[i].iter().zip(&root[j]).map(|(x, y)| x * y).sum::<f64>();
+        let wanted = [(0, 0, a / 2.0), (0, 1, a * a / (2.0 * (a + b))), (1, 1, a * a / (2.0 * (a + b)))];
+        for (i, j, wanted) in wanted {
+            assert!((covariance(i, j) / wanted - 1.0).abs() < 1e-9, "{i} {j}: {}", covariance(i, j));
+        }
+        let alone = spread(&[vec![-1.0 / a]], 0, 1e-4);
+        let wanted = (a / 2.0 * -(-2e-4f64 / a).exp_m1()).sqrt();
+        assert!((alone[0][0] / wanted - 1.0).abs() < 1e-12);
     }
 
     #[test]

@@ -161,6 +161,7 @@ fn one_sided(dynamics: &Dynamics, roles: &mut [Role], changes: &[Change], others
             Symbol::Post(_) => source,
             Symbol::TimeStep | Symbol::Time => false,
             Symbol::Input(_) | Symbol::Weight | Symbol::SourceIndex | Symbol::TargetIndex | Symbol::Index => true,
+            Symbol::Noise => true,
         };
         let derivative = dynamics.states[index].derivative.as_ref();
         let own = changes.iter().filter(|change| change.target == Symbol::State(index));

@@ -5,13 +5,10 @@ use nmc_program::{Amount, Delay, Effect, Inst, Op, Precision, Program, Unary};
 
 use super::{algebra, lower};
 use crate::forms::chip::Chip;
-use crate::forms::converted::{Converted, Outcome};
 use crate::forms::equations::{Change, Dynamics, Emission, Expr, Function, Input, State, Symbol};
+use crate::forms::mapped::Mapped;
 use crate::forms::network::{Connection, Edge, Logical, Network, Node, NodeId, Operator, Pattern, PopulationKind};
-use crate::forms::placed::Placed;
 use crate::forms::plan::Plan;
-use crate::forms::scheduled::Scheduled;
-use crate::forms::tiled::Tiled;
 use crate::quantity::Dimension;
 
 fn n(value: f64) -> Expr {
@@ -27,7 +24,7 @@ fn call(function: Function, args: &[Expr]) -> Expr {
 }
 
 fn state(name: &str, initial: f64, derivative: Option<Expr>) -> State {
-    State { name: name.into(), dimension: Dimension::NONE, initial: n(initial), derivative, bounds: None }
+    State { name: name.into(), dimension: Dimension::NONE, initial: n(initial), derivative, noise: None, bounds: None }
 }
 
 fn decay(index: usize, tau: f64) -> Option<Expr> {
@@ -107,38 +104,9 @@ fn connect(network: &mut Network, source: NodeId, target: NodeId, dynamics: Dyna
 fn program(network: Network) -> Program {
     let plan = Plan { name: "test".into(), step: Some(1e-4), ..Plan::default() };
     let chip = Chip { ideal: true, ..Chip::default() };
-    let firings = crate::graph::firings(&network, &plan);
-    let tiled = Tiled { network, chip, plan, blocks: vec![], merges: vec![], firings };
-    let converted = Converted {
-        tiled,
-        choices: vec![],
-        wires: vec![],
-        objective: Outcome::default(),
-        ranges: vec![],
-        block_ranges: vec![],
-        pin_costs: vec![],
-        merge_units: vec![],
-        conversions: Default::default(),
-    };
-    let placed = Placed {
-        converted,
-        block_cores: vec![],
-        block_tiles: vec![],
-        node_cores: vec![],
-        cost: 0.0,
-        lower_bound: 0.0,
-        random_cost: 0.0,
-    };
-    let scheduled = Scheduled {
-        placed,
-        tasks: vec![],
-        transfers: vec![],
-        initiation_interval: 0.0,
-        latency: 0.0,
-        bottleneck: String::new(),
-    };
+    let mapped = Mapped { network, chip, plan, ..Mapped::default() };
     let mut diagnostics = Vec::new();
-    let lowered = lower(&scheduled, &[], Precision::F64, Default::default(), &mut diagnostics);
+    let lowered = lower(&mapped, &[], Precision::F64, Default::default(), &mut diagnostics);
     let lowered = lowered.unwrap_or_else(|| panic!("{diagnostics:?}"));
     assert_eq!(lowered.problems, Vec::<String>::new());
     assert_eq!(lowered.program.verify(), Vec::<String>::new(), "{}", lowered.program);

@@ -8,6 +8,7 @@ use super::connection::{Lowered, role_of};
 use super::event::Side;
 use super::integrate::System;
 use super::kernel::Builder;
+use super::step::{End, Start};
 use super::synapses::{Role, added};
 use crate::forms::equations::{Change, Expr, Symbol};
 use crate::forms::network;
@@ -56,7 +57,7 @@ impl Lowering<'_> {
                 .collect();
             let Some(len) = self.populations.get(&node).map(|population| population.len) else { continue };
             let own = derivatives.len();
-            let system = System { derivatives, method: lowered.dynamics.method, own, held: Vec::new() };
+            let system = System { derivatives, noise: Vec::new(), method: lowered.dynamics.method, own };
             let Ok(scheme) = system.scheme() else { continue };
             if scheme.exact.is_empty() && scheme.rest.is_empty() {
                 continue;
@@ -67,9 +68,22 @@ impl Lowering<'_> {
             let arrays: Vec<Option<ArrayId>> =
                 (0..lowered.states.len()).map(|state| lowered.states[state].filter(|_| on_side(state))).collect();
             let old: Vec<Value> = arrays.iter().map(|array| array.map_or(zero, |array| b.load(array, own))).collect();
+            let low: Vec<Option<ArrayId>> = arrays
+                .iter()
+                .enumerate()
+                .map(|(state, array)| array.and_then(|array| self.small_part(&system, state, array)))
+                .collect();
+            let low_before: Vec<Option<Value>> =
+                low.iter().map(|array| array.map(|array| b.load(array, own))).collect();
             let mut names =
                 |b: &mut Builder, symbol: Symbol| self.value(b, lowered, connection, symbol, Side::Neuron, &[], dt);
-            let new = system.step(&mut b, &scheme, &old, &mut names, dt, None);
+            let start = Start { old: &old, low: &low_before, still: &[], dt };
+            let End { new, low: low_after } = system.step(&mut b, &scheme, &start, &mut names);
+            for (array, value) in low.iter().zip(low_after) {
+                if let (Some(array), Some(value)) = (array, value) {
+                    b.store(*array, own, value);
+                }
+            }
             for (state, array) in arrays.iter().enumerate() {
                 if let (Some(array), true) = (array, new[state] != old[state]) {
                     b.store(*array, own, new[state]);
@@ -94,7 +108,7 @@ impl Lowering<'_> {
             && let (Some(array), Some(amount)) = (lowered.states[state], algebra::constant(&amount))
             && lowered.dynamics.states[state].bounds.is_none()
         {
-            effect = Some(Effect::Add { array, amount: Amount::Constant(amount) });
+            effect = Some(Effect::Add { array, amount: Amount::Constant(amount), held: None });
         }
         let effect = match effect {
             Some(effect) => effect,

@@ -1,13 +1,14 @@
 //! The kernel that advances a population, raises its spikes and resets it.
 
-use nmc_program::{Binary, Compare, Initial, Op, Source, Value};
+use nmc_program::{Array, ArrayId, Binary, Compare, Initial, Op, Precision, Source, Value};
 
 use super::Lowering;
 use super::algebra::{self, mentions};
 use super::expression::{self, Names};
-use super::integrate::with_states;
+use super::integrate::{System, with_states};
 use super::kernel::{Builder, OWN};
 use super::population::{Population, outside};
+use super::step::{End, Start, Still};
 use crate::forms::equations::{Change, Emission, Expr, Symbol};
 use crate::forms::network::{NodeId, PopulationKind};
 
@@ -20,9 +21,11 @@ impl Lowering<'_> {
             population.merged = !self.reset_meets_events(&population);
             self.populations.insert(node, population.clone());
             self.emit(&population);
-            self.update(&population);
+            let low = self.update(&population);
             if population.kind == PopulationKind::Decoder {
                 self.start_afresh(&population);
+                let afresh = low.into_iter().flatten().map(|array| Op::Fill { array, value: 0.0 });
+                self.program.begin.extend(afresh);
             }
         }
     }
@@ -58,18 +61,22 @@ impl Lowering<'_> {
         expression::number(b, &mut with_states(&values, &mut rest), &population.closed(expr))
     }
 
-    pub fn update(&mut self, population: &Population) {
+    /// Returns where the small parts of slow states are kept.
+    pub fn update(&mut self, population: &Population) -> Vec<Option<ArrayId>> {
         let system = population.system();
         let scheme = match system.scheme() {
             Ok(scheme) => scheme,
-            Err(states) => return self.method_does_not_fit(population, &states),
+            Err(states) => {
+                self.method_does_not_fit(population, &states);
+                return Vec::new();
+            }
         };
         let condition = match &population.dynamics.emission {
             Some(Emission::When { condition, edge, resets, .. }) => Some((population.closed(condition), *edge, resets)),
             Some(Emission::Poisson { .. } | Emission::Once { .. } | Emission::Given) | None => None,
         };
         if scheme.exact.is_empty() && scheme.rest.is_empty() && condition.is_none() {
-            return;
+            return Vec::new();
         }
         let described = system.describe(&scheme, &population.names);
         if !described.is_empty() {
@@ -79,17 +86,33 @@ impl Lowering<'_> {
         let dt = self.program.dt;
         let mut rest = outside(self.input_signals(population), population.len, dt);
         let old: Vec<Value> = population.states.iter().map(|array| b.load(*array, OWN)).collect();
-        let counters: Vec<Value> = population.holds.iter().map(|(array, _)| b.load(*array, OWN)).collect();
+        let states = population.states.iter().enumerate();
+        let low: Vec<Option<ArrayId>> = states.map(|(index, state)| self.small_part(&system, index, *state)).collect();
+        let low_before: Vec<Option<Value>> = low.iter().map(|array| array.map(|array| b.load(array, OWN))).collect();
+        let counters: Vec<Value> = population.holds.iter().map(|hold| b.load(hold.left, OWN)).collect();
         // A hold of n ticks is set by the spike and counts down once a tick: the state stands still while ticks are left.
         // It goes on below zero, where it means nothing.
         let left: Vec<Value> = counters.iter().map(|&counter| count_down(&mut b, counter)).collect();
-        let held = left.iter().fold(None, |held, &left| {
+        let mut still = Vec::new();
+        for (hold, &left) in population.holds.iter().zip(&left) {
             let zero = b.number(0.0);
-            let this = b.compare(Compare::Greater, left, zero);
-            Some(held.map_or(this, |held| b.or(held, this)))
-        });
-        let mut new = system.step(&mut b, &scheme, &old, &mut rest, dt, held);
+            still.push(Still { states: hold.states.clone(), holds: b.compare(Compare::Greater, left, zero) });
+        }
+        let held = still.iter().map(|still| still.holds).reduce(|a, other| b.or(a, other));
+        let start = Start { old: &old, low: &low_before, still: &still, dt };
+        let End { mut new, low: low_after } = system.step(&mut b, &scheme, &start, &mut rest);
+        for (array, value) in low.iter().zip(low_after) {
+            if let (Some(array), Some(value)) = (array, value) {
+                b.store(*array, OWN, value);
+            }
+        }
+        let moved = new.clone();
         bound(&mut b, population, &mut new, &mut rest);
+        for (new, (index, moved)) in new.iter_mut().zip(moved.into_iter().enumerate()) {
+            if let Some(still) = start.stands_still(&mut b, index) {
+                *new = b.select(still, moved, *new);
+            }
+        }
         let mut spikes = None;
         if let Some((condition, edge, resets)) = condition {
             let mut fires = expression::truth(&mut b, &mut with_states(&new, &mut rest), &condition);
@@ -104,10 +127,10 @@ impl Lowering<'_> {
                 let values = run_changes(&mut b, resets, new.clone(), &mut rest, population);
                 new = new.iter().zip(values).map(|(&kept, reset)| b.select(fires, reset, kept)).collect();
             }
-            for (index, (array, duration)) in population.holds.iter().enumerate() {
-                let ticks = hold_ticks(&mut b, population, duration, &new, &mut rest, dt);
+            for (index, hold) in population.holds.iter().enumerate() {
+                let ticks = hold_ticks(&mut b, population, &hold.duration, &new, &mut rest, dt);
                 let value = b.select(fires, ticks, left[index]);
-                b.store(*array, OWN, value);
+                b.store(hold.left, OWN, value);
             }
             b.spike(fires);
             spikes = self.groups.get(&population.node).copied();
@@ -117,6 +140,14 @@ impl Lowering<'_> {
         }
         let kernel = self.kernel(format!("{}.update", population.name), b);
         self.tick.update.push(Op::Kernel { kernel, len: population.len, spikes });
+        low
+    }
+
+    /// An array for the small part of a state that is slow, which single precision needs.
+    pub fn small_part(&mut self, system: &System, index: usize, state: ArrayId) -> Option<ArrayId> {
+        let needed = self.program.precision == Precision::F32 && system.is_slow(index, self.program.dt);
+        let Array { name, len, .. } = self.program.arrays[state.index()].clone();
+        needed.then(|| self.array(format!("{name}.low"), len, true, Initial::Fill(0.0)))
     }
 
     /// True only in the tick in which the condition becomes true.
@@ -136,7 +167,7 @@ impl Lowering<'_> {
             let symbol = Symbol::State(state);
             resets.iter().any(|change| change.target == symbol || mentions(&change.value, &|other| other == symbol))
         };
-        self.network.connections.iter().any(|connection| {
+        crate::graph::connections(self.network, population.node).any(|connection| {
             let (into, out) = (connection.target == population.node, connection.source == population.node);
             let changes = connection.dynamics.on_pre.iter().chain(&connection.dynamics.on_post);
             let touches = |symbol: Symbol| match symbol {
@@ -149,7 +180,8 @@ impl Lowering<'_> {
                 | Symbol::TargetIndex
                 | Symbol::Index
                 | Symbol::Time
-                | Symbol::TimeStep => false,
+                | Symbol::TimeStep
+                | Symbol::Noise => false,
             };
             changes.into_iter().any(|change| touches(change.target) || mentions(&change.value, &touches))
         })

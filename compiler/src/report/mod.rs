@@ -1,111 +1,134 @@
-//! A `Scheduled` as the static report: tiles, cores, wires, objective, schedule, and energy, area and power by kind of component.
-
-mod costs;
+//! A `Mapped` as the static report: tiles, cores, wires, objective, schedule, area and power by kind of component. What energy is spent is
+//! told by running the program.
 
 use std::collections::BTreeMap;
 
-use nmc_program::LayoutReport;
 use nmc_program::cost::{
     CoreReport, LinkReport, ObjectiveReport, PlacementReport, ScheduleReport, TaskReport, TileReport, WireReport,
 };
+use nmc_program::{ComponentKind, LayoutReport};
 
-use crate::convert::domains::{title, word};
+use crate::cost::title;
+use crate::forms::circuit::Role;
+use crate::forms::mapped::Mapped;
 use crate::forms::plan::{Objective, Pinned};
-use crate::forms::scheduled::{Resource, Scheduled};
+use crate::map::convert::domains::word;
 
-/// Everything the mapping says before any run. Conversions are in `Converted::conversions`.
-pub fn report(scheduled: &Scheduled) -> LayoutReport {
-    let placed = &scheduled.placed;
-    let (energy, area, power) = costs::estimate(scheduled);
+/// Everything the mapping says before any run. Conversions are in `Decisions::conversions`.
+pub fn report(mapped: &Mapped) -> LayoutReport {
+    let timetable = &mapped.timetable;
+    let mm2 = |areas: &BTreeMap<ComponentKind, f64>| areas.iter().map(|(kind, m2)| (*kind, 1e6 * m2)).collect();
     LayoutReport {
-        chip: placed.converted.tiled.chip.name.clone(),
-        tiles: tiles(scheduled),
-        cores: cores(scheduled),
-        wires: wires(scheduled),
-        objective: objective(scheduled),
+        chip: mapped.chip.name.clone(),
+        tiles: tiles(mapped),
+        cores: cores(mapped),
+        wires: wires(mapped),
+        objective: objective(mapped),
         placement: PlacementReport {
-            cost: placed.cost,
-            lower_bound: placed.lower_bound,
-            random_cost: placed.random_cost,
+            cost: mapped.placement.cost,
+            lower_bound: mapped.placement.lower_bound,
+            snake_cost: mapped.placement.snake_cost,
+            random_cost: mapped.placement.random_cost,
         },
         schedule: ScheduleReport {
-            initiation_interval_s: scheduled.initiation_interval,
-            latency_s: scheduled.latency,
-            bottleneck: scheduled.bottleneck.clone(),
-            links: links(scheduled),
-            tasks: tasks(scheduled),
+            initiation_interval_s: timetable.interval,
+            latency_s: timetable.latency,
+            bottleneck: timetable.bottleneck.clone(),
+            links: links(mapped),
+            tasks: tasks(mapped),
         },
-        energy_j: energy.into_iter().collect(),
-        area_mm2: area.into_iter().map(|(kind, m2)| (kind, 1e6 * m2)).collect(),
-        power_w: power.into_iter().collect(),
-        notes: Vec::new(),
+        energy_j: Vec::new(),
+        area_mm2: mm2(&mapped.costs.area),
+        area_used_mm2: mm2(&mapped.costs.area_used),
+        power_w: Vec::new(),
+        notes: notes(mapped),
     }
 }
 
-fn tiles(scheduled: &Scheduled) -> Vec<TileReport> {
-    let tiled = &scheduled.placed.converted.tiled;
-    let each = tiled.blocks.iter().enumerate().map(|(id, block)| {
-        let kind = &tiled.chip.tile_kinds[block.tile_kind];
-        TileReport {
-            id,
-            layer: tiled.network.graph[block.layer].name.clone(),
+/// What the mapping assumes or put in by itself.
+fn notes(mapped: &Mapped) -> Vec<String> {
+    let mut notes = Vec::new();
+    for node in mapped.network.graph.node_weights() {
+        if let Some(why) = &node.inserted {
+            notes.push(format!("{}: put in by the compiler, {why}", node.name));
+        }
+    }
+    if let Some(tick) = mapped.timetable.tick {
+        let step = mapped.plan.step.unwrap_or(tick);
+        if tick > step * (1.0 + 1e-9) {
+            notes.push(format!(
+                "a tick of {step:.2e} s lasts {tick:.2e} s on the chip: its work and spikes take longer"
+            ));
+        }
+        let share = 100.0 * crate::cost::SPIKE_SHARE;
+        if mapped.timetable.transfers.iter().any(|transfer| !transfer.links.is_empty()) {
+            notes.push(format!("the timetable has room for spikes of {share} % of a population in a tick"));
+        }
+    }
+    notes
+}
+
+fn tiles(mapped: &Mapped) -> Vec<TileReport> {
+    let arrays = mapped.circuit.parts.iter().enumerate();
+    let each = arrays.filter_map(|(id, part)| {
+        let Role::Array { block, bias_rows, .. } = part.role else { return None };
+        let block = &mapped.tiling.blocks[block];
+        let kind = &mapped.chip.tile_kinds[block.tile_kind];
+        Some(TileReport {
+            id: 0,
+            layer: mapped.network.graph[part.node].name.clone(),
             rows: kind.rows,
             cols: kind.cols,
-            rows_used: block.inputs.1 - block.inputs.0,
-            cols_used: (block.outputs.1 - block.outputs.0) * block.columns_per_output + block.extra_columns,
-            core: scheduled.placed.block_cores[id],
-        }
+            rows_used: block.rows() + bias_rows,
+            cols_used: block.columns(),
+            core: mapped.placement.cores[id],
+        })
     });
-    each.collect()
+    each.enumerate().map(|(id, tile)| TileReport { id, ..tile }).collect()
 }
 
 /// Utilisation: of a core's cells, or of its neurons where it has no tiles.
-fn cores(scheduled: &Scheduled) -> Vec<CoreReport> {
-    let placed = &scheduled.placed;
-    let tiled = &placed.converted.tiled;
-    let width = tiled.chip.grid.0.max(1);
-    let each = tiled.chip.cores.iter().enumerate().map(|(id, &kind)| {
-        let kind = &tiled.chip.core_kinds[kind];
-        let offered: usize = kind
-            .tiles
-            .iter()
-            .map(|&(tile, count)| tiled.chip.tile_kinds[tile].rows * tiled.chip.tile_kinds[tile].cols * count)
-            .sum();
-        let here = || tiled.blocks.iter().zip(&placed.block_cores).filter(|(_, core)| **core == id);
-        let cells: usize = here()
-            .map(|(block, _)| {
-                let columns = (block.outputs.1 - block.outputs.0) * block.columns_per_output + block.extra_columns;
-                (block.inputs.1 - block.inputs.0) * columns
-            })
-            .sum();
-        let elements: usize = placed
-            .node_cores
-            .iter()
-            .filter(|place| place.core == id)
-            .map(|place| place.elements.1 - place.elements.0)
-            .sum();
+fn cores(mapped: &Mapped) -> Vec<CoreReport> {
+    let chip = &mapped.chip;
+    let width = chip.grid.0.max(1);
+    // Arrays, cells and neurons of each core.
+    let mut used = vec![(0_usize, 0_usize, 0_usize); chip.cores.len()];
+    for (part, &core) in mapped.circuit.parts.iter().zip(&mapped.placement.cores) {
+        match part.role {
+            Role::Array { block, bias_rows, .. } => {
+                let block = &mapped.tiling.blocks[block];
+                used[core].0 += 1;
+                used[core].1 += (block.rows() + bias_rows) * block.columns();
+            }
+            Role::Neurons => used[core].2 += part.len(),
+            Role::Line { .. } | Role::Adder { .. } | Role::Unit { .. } | Role::Coder | Role::Devices => {}
+        }
+    }
+    let each = chip.cores.iter().zip(used).enumerate().map(|(id, (&kind, (tiles, cells, elements)))| {
+        let kind = &chip.core_kinds[kind];
+        let size = |tile: usize| chip.tile_kinds[tile].rows * chip.tile_kinds[tile].cols;
+        let offered: usize = kind.tiles.iter().map(|&(tile, count)| size(tile) * count).sum();
         let utilisation = match (offered, kind.neurons) {
             (0, Some(neurons)) => elements as f64 / neurons.max(1) as f64,
             (0, None) => 0.0,
             (offered, _) => cells as f64 / offered as f64,
         };
-        CoreReport { id, kind: kind.name.clone(), x: id % width, y: id / width, tiles: here().count(), utilisation }
+        CoreReport { id, kind: kind.name.clone(), x: id % width, y: id / width, tiles, utilisation }
     });
     each.collect()
 }
 
-fn wires(scheduled: &Scheduled) -> Vec<WireReport> {
-    let converted = &scheduled.placed.converted;
-    let graph = &converted.tiled.network.graph;
-    let each = converted.wires.iter().map(|wire| {
-        let names: Vec<String> =
-            wire.converters.iter().map(|&id| title(&converted.tiled.chip.converters[id])).collect();
+fn wires(mapped: &Mapped) -> Vec<WireReport> {
+    let graph = &mapped.network.graph;
+    let each = mapped.decisions.wires.iter().map(|wire| {
+        let names: Vec<String> = wire.converters.iter().map(|&id| title(&mapped.chip.converters[id])).collect();
         WireReport {
             from: graph[wire.from].name.clone(),
             to: graph[wire.to].name.clone(),
             domain: word(wire.domain).to_string(),
             converter: (!names.is_empty()).then(|| names.join(", ")),
             reason: wire.reason.clone(),
+            remedy: wire.remedy.clone(),
             count_per_sample: wire.count_per_sample,
             energy_j: wire.energy,
         }
@@ -113,18 +136,17 @@ fn wires(scheduled: &Scheduled) -> Vec<WireReport> {
     each.collect()
 }
 
-fn objective(scheduled: &Scheduled) -> ObjectiveReport {
-    let converted = &scheduled.placed.converted;
-    let plan = &converted.tiled.plan;
-    let pins = plan.pins.iter().zip(&converted.pin_costs).map(|(pin, cost)| {
-        let name = &converted.tiled.network.graph[pin.node].name;
+fn objective(mapped: &Mapped) -> ObjectiveReport {
+    let (decisions, plan) = (&mapped.decisions, &mapped.plan);
+    let pins = plan.pins.iter().zip(&decisions.pin_costs).map(|(pin, cost)| {
+        let name = &mapped.network.graph[pin.node].name;
         let what = match pin.value {
             Pinned::Domain(domain) => word(domain).to_string(),
             Pinned::Core(x, y) => format!("core ({x}, {y})"),
         };
         (format!("{name}: {what}"), *cost)
     });
-    let reached = &converted.objective;
+    let reached = &decisions.objective;
     let unit = match plan.objective {
         Objective::Energy => "energy_j",
         Objective::Time => "time_s",
@@ -143,30 +165,41 @@ fn objective(scheduled: &Scheduled) -> ObjectiveReport {
     }
 }
 
-/// Share of the interval each link is busy.
-fn links(scheduled: &Scheduled) -> Vec<LinkReport> {
+/// Share of the interval (or of the tick, for what happens in each) that each link is busy.
+fn links(mapped: &Mapped) -> Vec<LinkReport> {
+    let table = &mapped.timetable;
     let mut busy: BTreeMap<(usize, usize), f64> = BTreeMap::new();
-    for transfer in &scheduled.transfers {
-        for (hop, slot) in transfer.route.windows(2).zip(&transfer.slots) {
-            *busy.entry((hop[0], hop[1])).or_default() += slot.1 - slot.0;
+    for transfer in &table.transfers {
+        let spikes = mapped.circuit.nets[transfer.net].domain == crate::forms::chip::Domain::Spikes;
+        let period = table.tick.filter(|_| spikes).unwrap_or(table.interval).max(f64::MIN_POSITIVE);
+        for &(from, to, start, end) in &transfer.links {
+            *busy.entry((from, to)).or_default() += (end - start) / period;
         }
     }
-    let interval = scheduled.initiation_interval.max(f64::MIN_POSITIVE);
-    busy.into_iter().map(|((from, to), time)| LinkReport { from, to, utilisation: time / interval }).collect()
+    busy.into_iter().map(|((from, to), utilisation)| LinkReport { from, to, utilisation }).collect()
 }
 
-fn tasks(scheduled: &Scheduled) -> Vec<TaskReport> {
-    let tiled = &scheduled.placed.converted.tiled;
-    let each = scheduled.tasks.iter().map(|task| TaskReport {
-        name: tiled.network.graph[task.node].name.clone(),
-        core: task.core,
-        resource: match task.resource {
-            Resource::Tile(tile) => format!("tile {tile}"),
-            Resource::Unit(unit) => tiled.chip.unit_kinds[unit].name.clone(),
-            Resource::Neurons => String::from("neurons"),
-        },
-        start_s: task.start,
-        end_s: task.end,
-    });
-    each.collect()
+fn tasks(mapped: &Mapped) -> Vec<TaskReport> {
+    let chip = &mapped.chip;
+    let mut all = Vec::new();
+    for work in &mapped.timetable.works {
+        for (id, span) in work.parts.iter().zip(&work.spans) {
+            let part = &mapped.circuit.parts[id.0];
+            let resource = match part.role {
+                Role::Array { .. } => format!("tile {}", mapped.placement.tiles[id.0].unwrap_or(0)),
+                Role::Line { unit, .. } | Role::Adder { unit, .. } | Role::Unit { unit } => {
+                    chip.unit_kinds[unit].name.clone()
+                }
+                Role::Neurons => String::from("neurons"),
+                Role::Coder => String::from("encoder"),
+                Role::Devices => String::from("devices"),
+            };
+            let name = mapped.network.graph[part.node].name.clone();
+            let (start_s, end_s) = (work.start + span.0, work.start + span.1);
+            if end_s > start_s {
+                all.push(TaskReport { name, core: work.core, resource, start_s, end_s });
+            }
+        }
+    }
+    all
 }

@@ -1,5 +1,7 @@
 //! Text to `Model`: reads the program and every module it uses, and finds what each name at the top level means.
 
+pub mod library;
+
 use std::collections::BTreeMap;
 
 use nmc_grammar::ast::{Ident, Item, Use};

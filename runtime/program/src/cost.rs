@@ -14,6 +14,8 @@ pub struct Costs {
     /// Seconds from a sample's input to its output, and between two samples.
     pub latency_s: f64,
     pub initiation_interval_s: f64,
+    /// Seconds a tick lasts on the chip; 0 without ticks.
+    pub tick_s: f64,
     /// Conversions a sample, each list in the order of names.
     pub conversions: Conversions,
     /// The mapping as `nmc report` shows it.
@@ -36,6 +38,8 @@ pub struct Cost {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ComponentKind {
     Cells,
+    /// Word lines and what else drives and surrounds cells.
+    Driver,
     Programming,
     Adc,
     Dac,
@@ -61,8 +65,8 @@ pub enum Count {
     Once(f64),
     /// Each spike of the group, times this.
     Spikes(GroupId, f64),
-    /// Each delivery over a synapse of the connection.
-    SynapticEvents(ConnectionId),
+    /// Each delivery over a synapse of the connection, times this.
+    SynapticEvents(ConnectionId, f64),
     /// Joules dissipated in the cells of a matrix during its reads: sum over rows of v^2 * row conductance * time.
     ReadEnergy(MatrixId),
 }
@@ -85,9 +89,11 @@ pub struct LayoutReport {
     pub objective: ObjectiveReport,
     pub placement: PlacementReport,
     pub schedule: ScheduleReport,
-    /// By component kind, a sample; an estimate from the mapping, before any run.
+    /// By component kind, a sample: what running the program gives.
     pub energy_j: Vec<(ComponentKind, f64)>,
+    /// Of the whole chip, and of the part of it in use.
     pub area_mm2: Vec<(ComponentKind, f64)>,
+    pub area_used_mm2: Vec<(ComponentKind, f64)>,
     /// Energy over initiation interval, plus static power.
     pub power_w: Vec<(ComponentKind, f64)>,
     /// Integrators chosen and things approximated, in words.
@@ -123,6 +129,8 @@ pub struct WireReport {
     pub domain: String,
     pub converter: Option<String>,
     pub reason: String,
+    /// Where it is converted: what would have to be true for that to go.
+    pub remedy: Option<String>,
     pub count_per_sample: f64,
     pub energy_j: f64,
 }
@@ -146,6 +154,7 @@ pub struct ObjectiveReport {
 pub struct PlacementReport {
     pub cost: f64,
     pub lower_bound: f64,
+    pub snake_cost: f64,
     pub random_cost: f64,
 }
 

@@ -21,9 +21,9 @@ use serde::{Deserialize, Serialize};
 
 pub use cost::{ComponentKind, Conversions, Cost, Costs, Count, LayoutReport};
 pub use kernel::{Access, Binary, Compare, Draw, Inst, Kernel, Slot, Unary, Value};
-pub use matrix::{Cells, FitSpec, Matrix, SenseRange, WeightSource};
+pub use matrix::{Cells, FitSpec, Matrix, Scheme, SenseRange, WeightSource};
 pub use op::Op;
-pub use phase::{Aggregate, InputFeed, Metric, MetricKind, Phase, PhaseKind, Probe, Probed, Requirement};
+pub use phase::{Aggregate, InputFeed, Metric, MetricKind, Over, Phase, PhaseKind, Probe, Probed, Requirement};
 pub use spikes::{Amount, Connection, Delay, Effect, Group, Pattern, Source};
 
 macro_rules! ids {
@@ -68,7 +68,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 3;
+    pub const FORMAT: u32 = 5;
 }
 
 /// Width of numbers.
@@ -186,9 +186,31 @@ pub struct Program {
     pub end: Vec<Op>,
     pub phases: Vec<Phase>,
     pub probes: Vec<Probe>,
+    /// How many chips are drawn: each its own programming, faults and noise.
+    pub chips: usize,
     pub requirements: Vec<Requirement>,
     /// Names after `report`.
     pub report: Vec<String>,
+    /// What the program describes and no run simulates, in words.
+    pub left_out: Vec<String>,
     /// How a run's events become energy, and what the mapping says of time, area and conversions.
     pub costs: Costs,
+}
+
+impl Program {
+    /// Whether anything is drawn: without, every seed gives the same results.
+    pub fn draws(&self) -> bool {
+        let kernels = self.kernels.iter().flat_map(|kernel| &kernel.body);
+        let patterns = self.connections.iter().map(|connection| &connection.pattern);
+        let mut cells = self.matrices.iter().filter_map(|matrix| matrix.cells.as_ref());
+        kernels.into_iter().any(|inst| matches!(inst, Inst::Random { .. }))
+            || patterns.into_iter().any(|p| matches!(p, Pattern::Random { .. } | Pattern::FixedInDegree { .. }))
+            || self.groups.iter().any(|group| matches!(group.source, Source::Poisson { .. }))
+            || cells.any(|cells| cells.read_sigma.is_some())
+    }
+
+    /// Samples of all phases together; at least one.
+    pub fn samples(&self) -> usize {
+        self.phases.iter().map(|phase| phase.samples).sum::<usize>().max(1)
+    }
 }

@@ -27,28 +27,49 @@ pub enum WeightSource {
     Fitted { fit: usize, output_start: usize, input_start: usize },
 }
 
-/// Cells that hold the weights. Each weight has a plus and a minus cell: arrays of conductances have
-/// `2 * rows * cols` elements, [row][col][plus, minus].
-///
-/// A weight w maps to g+ - g- = w / w_max * (g_max - g_min), the other cell of the pair at g_min, rounded to the
-/// nearest of `levels` equally spaced conductances; with a `reference`, g- is (g_min + g_max) / 2 exactly and g+ moves around it
-/// (then only half the range serves one sign). The effective weight is (g+ - g-) * w_max / (g_max - g_min), twice that with a reference.
+/// Cells that hold the weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cells {
     pub g_min: f64,
     pub g_max: f64,
     /// Levels of one cell; none: continuous.
     pub levels: Option<u32>,
-    pub reference: bool,
+    pub scheme: Scheme,
     /// |w| that takes the whole range; none: the largest |w| of the whole layer's tensor (or fit).
     pub w_max: Option<f64>,
     /// Conductances asked for, written by `Op::Target`; then changed in place by kernels (programming noise, faults, drift).
     pub conductance: ArrayId,
     /// Standard deviation of one read of each cell, written by a kernel; none: noiseless reads.
     pub read_sigma: Option<ArrayId>,
-    /// Volts for an input of 1, and seconds it lasts: energy of a read is sum v^2 G t, both cells.
+    /// Volts for an input of 1 and seconds cells conduct in a read: its energy is (v x)^2 G t over all cells. With `pulses`, an input is
+    /// the width of a pulse: volts of every pulse and seconds for an input of 1, so v^2 G t x.
     pub read_voltage: f64,
     pub read_time: f64,
+    pub pulses: bool,
+}
+
+/// How cells stand for weights. A cell holds `g_min + (g_max - g_min) s`, `s` a share in 0..=1 rounded to the nearest of its levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scheme {
+    /// Two cells a weight, [row][col][plus, minus]: the plus cell holds w / w_max where that is positive, the minus cell -w / w_max
+    /// where that is. The effective weight is (g+ - g-) w_max / (g_max - g_min).
+    Differential,
+    /// One cell a weight, s = (1 + w / w_max) / 2, and at the end of each row one at s = 1/2 for all, [row][cols + 1]. The effective
+    /// weight is 2 (g - g of the row's end) w_max / (g_max - g_min): all columns share the errors of the last.
+    Reference,
+    /// One digit of the code of a weight, which is (1 + w / w_max) / 2 times the largest code, `levels ^ digits - 1`; digit 0 is the lowest.
+    /// At the end of each row one cell at s = 0, [row][cols + 1]. The effective weight is the digit.
+    Digit { digit: u32, digits: u32 },
+}
+
+impl Scheme {
+    /// Cells of a matrix.
+    pub fn cells(self, rows: usize, cols: usize) -> usize {
+        match self {
+            Scheme::Differential => rows * cols * 2,
+            Scheme::Reference | Scheme::Digit { .. } => rows * (cols + 1),
+        }
+    }
 }
 
 /// A fit of a layer's weights by ridge regression over the samples of a training phase: minimises

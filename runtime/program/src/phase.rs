@@ -76,11 +76,22 @@ pub enum Aggregate {
 /// (`spikes.exc`, `rate_hz.exc`, `energy_j.total`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Requirement {
+    pub over: Over,
     pub metric: String,
     pub comparison: crate::Compare,
     pub value: f64,
     /// As written, for messages.
     pub text: String,
+}
+
+/// Of which number over several chips a requirement is; of one chip they are all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Over {
+    /// It must hold on each.
+    Every,
+    Mean,
+    Minimum,
+    Maximum,
 }
 
 /// A recorded signal.

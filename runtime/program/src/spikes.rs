@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ArrayId, KernelId, TensorId};
 
-/// A set of elements that spike; each tick has a sorted list of those that did.
+/// A set of elements that spike; each tick has a sorted list of those that did. An element that spiked n times stands in it
+/// n times, and what a spike does is then done n times, one spike after the other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Group {
     /// `exc`
@@ -20,8 +21,8 @@ pub struct Group {
 pub enum Source {
     /// `Op::Kernel` with `spikes` names this group.
     Kernel,
-    /// Independent Poisson processes, rate in hertz of each element in `rate` (which may change between samples);
-    /// at most one spike a tick and element: probability 1 - exp(-rate dt).
+    /// Independent Poisson processes, rate in hertz of each element in `rate` (which may change between ticks). A tick
+    /// holds as many spikes of an element as fall into it: rate x dt on average.
     Poisson { rate: ArrayId },
     /// Each element once a sample, in the tick that holds this time in seconds; beyond the sample's end: never.
     Once { at: ArrayId },
@@ -95,8 +96,8 @@ pub enum Delay {
 /// What an arriving spike does to each synapse of its source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Effect {
-    /// array[target] += amount: the common case, done by a plain loop.
-    Add { array: ArrayId, amount: Amount },
+    /// array[target] += amount, except where held[target] > 0: the common case, done by a plain loop.
+    Add { array: ArrayId, amount: Amount, held: Option<ArrayId> },
     /// Runs a synapse kernel.
     Kernel(KernelId),
 }

@@ -3,8 +3,9 @@
 use nmc_program::Program;
 
 use super::drawing;
-use super::json::{key, peripheral_share, total};
 use crate::terminal::{digits, si};
+use nmc_host::report::{key, peripheral_share};
+use nmc_runtime::energy::total;
 
 const STYLE: &str = "\
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
@@ -38,12 +39,14 @@ fn experiment(program: &Program) -> String {
     let layout = &program.costs.layout;
     let mut html = format!("<h2>{} on {}</h2>\n", escape(&program.name), escape(&layout.chip));
     if layout.cores.is_empty() {
-        return html + "<p>The ideal chip computes everything exactly: there is nothing to map.</p>\n";
+        return html
+            + "<p>The ideal chip computes everything exactly: there is nothing to map.</p>\n"
+            + &notes(program);
     }
     let used = layout.cores.iter().filter(|core| core.utilisation > 0.0).count();
     let objective = &layout.objective;
     let figures = [
-        ("energy a sample (estimate)", si(total(&layout.energy_j), "J")),
+        ("energy a sample", si(total(&layout.energy_j), "J")),
         ("latency", si(layout.schedule.latency_s, "s")),
         ("a sample every", si(layout.schedule.initiation_interval_s, "s")),
         ("limited by", escape(&layout.schedule.bottleneck)),
@@ -64,7 +67,17 @@ fn experiment(program: &Program) -> String {
     if !layout.schedule.tasks.is_empty() {
         html += &format!("<h3>One sample in time</h3>\n{}\n", drawing::timetable(layout).svg());
     }
-    html + &wires(program)
+    html + &wires(program) + &notes(program)
+}
+
+/// What the simulation approximates or leaves out.
+fn notes(program: &Program) -> String {
+    let notes = &program.costs.layout.notes;
+    if notes.is_empty() {
+        return String::new();
+    }
+    let items: String = notes.iter().map(|note| format!("<li>{}</li>", escape(note))).collect();
+    format!("<h3>Notes</h3>\n<ul>{items}</ul>\n")
 }
 
 fn named(list: &[(nmc_program::ComponentKind, f64)]) -> Vec<(&'static str, f64)> {
@@ -83,7 +96,10 @@ fn wires(program: &Program) -> String {
             escape(&wire.to),
             escape(&wire.domain),
             escape(wire.converter.as_deref().unwrap_or("no converter")),
-            escape(&wire.reason),
+            escape(&match &wire.remedy {
+                Some(remedy) => format!("{}; would change that: {remedy}", wire.reason),
+                None => wire.reason.clone(),
+            }),
             digits(wire.count_per_sample),
             si(wire.energy_j, "J"),
         );

@@ -2,16 +2,16 @@
 
 mod drawing;
 mod html;
-pub mod json;
 mod text;
 
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use nmc_host::load::load;
+use nmc_host::{activity, diagnostics, disk, report as host};
 
-use crate::load::{Settings, load};
-use crate::{Exit, disk, render, terminal};
+use crate::settings::Settings;
+use crate::{Exit, render, terminal};
 
 /// What `nmc report` takes.
 #[derive(Args)]
@@ -36,15 +36,20 @@ pub struct Report {
 
 /// Reports every experiment.
 pub fn report(report: &Report) -> Exit {
-    let loaded = match load(&report.file, &report.settings) {
+    let mut loaded = match load(&report.file, &report.settings.settings()) {
         Ok(loaded) => loaded,
         Err(failure) => {
+            let exit = render::failure(&report.file, &failure);
             if report.json {
-                terminal::print(&format!("{}\n", frame(report, &[], &failure.diagnostics)));
+                let told = diagnostics::json(&report.file, &failure.model, &failure.diagnostics);
+                terminal::print(&format!("{}\n", host::frame(&report.file, &[], &told)));
             }
-            return failure.exit;
+            return exit;
         }
     };
+    render::diagnostics(&report.file, &loaded.model, &loaded.diagnostics);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    loaded.image.programs.iter_mut().for_each(|program| activity::measure(program, threads));
     let programs = &loaded.image.programs;
     let page = || html::page(&report.file.display().to_string(), programs);
     let picture = || {
@@ -61,23 +66,14 @@ pub fn report(report: &Report) -> Exit {
         }
     }
     if report.json {
-        let each = programs.iter().zip(&loaded.stages).map(|(program, stages)| json::mapping(program, *stages));
+        let each = programs.iter().zip(&loaded.stages).map(|(program, stages)| host::mapping(program, *stages));
         let each: Vec<serde_json::Value> = each.collect();
-        return terminal::print(&format!("{}\n", frame(report, &each, &loaded.diagnostics)));
+        let told = diagnostics::json(&report.file, &loaded.model, &loaded.diagnostics);
+        return terminal::print(&format!("{}\n", host::frame(&report.file, &each, &told)));
     }
     if report.html.is_some() || report.svg.is_some() {
         return Exit::Clean;
     }
     let texts: Vec<String> = programs.iter().map(|program| text::text(program, &report.section)).collect();
     terminal::print(&texts.join("\n"))
-}
-
-/// The one object: the first experiment's keys at the top, for the many programs that have one, and all in `experiments`.
-fn frame(report: &Report, experiments: &[serde_json::Value], diagnostics: &[serde_json::Value]) -> serde_json::Value {
-    let mut whole = experiments.first().cloned().unwrap_or_else(|| json!({}));
-    whole["nmc"] = json!(env!("CARGO_PKG_VERSION"));
-    whole["program"] = json!(report.file.display().to_string());
-    whole["experiments"] = json!(experiments);
-    whole["diagnostics"] = json!(diagnostics);
-    whole
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use nmc_program::{ComponentKind, LayoutReport, Program};
 
-use super::json::{key, peripheral_share, total};
 use crate::terminal::{columns, digits, si};
+use nmc_host::report::{key, peripheral_share};
+use nmc_runtime::energy::total;
 
 type Section = fn(&Program) -> String;
 
@@ -117,7 +118,11 @@ fn wires(program: &Program) -> String {
     }));
     let left_out = layout.wires.len().saturating_sub(MOST_ROWS);
     let lines = columns(&rows, &[false, false, false, false, true, true]);
-    let reasons = std::iter::once("").chain(layout.wires.iter().map(|wire| wire.reason.as_str()));
+    let why = |wire: &nmc_program::cost::WireReport| match &wire.remedy {
+        Some(remedy) => format!("{}\n    would change that: {remedy}", wire.reason),
+        None => wire.reason.clone(),
+    };
+    let reasons = std::iter::once(String::new()).chain(layout.wires.iter().map(why));
     let mut text = String::from("Wires\n");
     for (line, reason) in lines.lines().zip(reasons).take(MOST_ROWS + 1) {
         text += &format!("{line}\n");
@@ -266,14 +271,15 @@ fn energy(program: &Program) -> String {
             shown(power, &|v| si(v, "W")),
         ]
     };
-    let mut rows = vec![row(["estimate", "energy a sample", "share", "area", "power"])];
+    let mut rows = vec![row(["kind", "energy a sample", "share", "area", "power"])];
     for &kind in kinds.keys() {
         rows.push(cells(key(kind), of(&layout.energy_j, kind), of(&layout.area_mm2, kind), of(&layout.power_w, kind)));
     }
     let sums = lists.map(|list| Some(total(list)));
     rows.push(cells("total", sums[0], sums[1], sums[2]));
+    let used = digits(total(&layout.area_used_mm2));
     format!(
-        "Energy, area and power\n{}  what is not cells and neurons: {} of the area, {} of the power\n",
+        "Energy, area and power\n{}  in use: {used} mm2; what is not cells and neurons: {} of the area, {} of the power\n",
         columns(&rows, &[false, true, true, true, true]),
         percent(peripheral_share(&layout.area_mm2)),
         percent(peripheral_share(&layout.power_w)),

@@ -1,24 +1,24 @@
 //! `nmc run`: runs a program's experiments and shows what came of them.
 
-mod checkpoint;
-mod entry;
 mod progress;
-mod save;
 mod table;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
+use nmc_host::diagnostics;
+use nmc_host::disk::NewFolder;
+use nmc_host::load::{Failure, Loaded, load};
+use nmc_host::run::checkpoint::{self, Checkpoints};
+use nmc_host::run::{self as host, Outcome, entry, save};
 use nmc_program::Program;
-use nmc_runtime::{EngineKind, Results, RunError, RunOptions};
-use serde_json::{Value, json};
+use nmc_runtime::EngineKind;
+use serde_json::Value;
 
-use self::checkpoint::Checkpoints;
-use crate::disk::NewFolder;
-use crate::load::{Failure, Loaded, Settings, load};
-use crate::{Exit, disk, terminal};
+use crate::settings::Settings;
+use crate::{Exit, render, terminal};
 
 /// What `nmc run` takes.
 #[derive(Args)]
@@ -33,9 +33,12 @@ pub struct Run {
     /// What runs the kernels
     #[arg(long, value_enum, default_value = "jit")]
     engine: Engine,
-    /// Threads; results do not depend on it
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: u16,
+    /// Threads, all cores unless said otherwise; results do not depend on it
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Draws so many chips, as `chips:` in `deploy` does: mean and spread of what comes of them
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    chips: Option<u32>,
     /// Writes recordings (npz) and run.json into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -46,8 +49,8 @@ pub struct Run {
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
     /// Seconds between two checkpoints
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = checkpoint::seconds, requires = "checkpoint")]
-    checkpoint_every: f64,
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds, requires = "checkpoint")]
+    checkpoint_every: Duration,
     /// Goes on from a checkpoint of the same program, data, seed and engine: the results are those of a run never stopped
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
@@ -72,25 +75,51 @@ impl Engine {
 
 /// Compiles and runs.
 pub fn run(run: &Run) -> Exit {
-    let (exit, entries, diagnostics) = match begin(run).and_then(|(loaded, folder)| finish(run, &loaded, folder)) {
+    let (exit, entries, told) = match begin(run).and_then(|(loaded, folder)| finish(run, &loaded, folder)) {
         Ok(done) => done,
-        Err(failure) => (failure.exit, Vec::new(), failure.diagnostics),
+        Err(failure) => {
+            let told = diagnostics::json(&run.file, &failure.model, &failure.diagnostics);
+            (render::failure(&run.file, &failure), Vec::new(), told)
+        }
     };
     if run.json {
-        return exit.max(terminal::print(&format!("{}\n", whole(run, &entries, &diagnostics))));
+        return exit.max(terminal::print(&format!("{}\n", host::whole(&run.file, &entries, &told))));
     }
     exit
 }
 
+impl Run {
+    fn how(&self) -> host::Settings {
+        host::Settings {
+            seed: self.seed,
+            chips: self.chips.map(|chips| chips as usize),
+            engine: self.engine.kind(),
+            threads: self.threads.map_or_else(host::all_cores, usize::from),
+        }
+    }
+
+    fn files(&self) -> checkpoint::Files {
+        checkpoint::Files { into: self.checkpoint.clone(), every: self.checkpoint_every, resume: self.resume.clone() }
+    }
+}
+
+/// Seconds, 0 and above.
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=1e9).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        Ok(_) | Err(_) => Err(String::from("a number of seconds is needed, 0 or more")),
+    }
+}
+
 /// Everything that can fail before long work starts.
 fn begin(run: &Run) -> Result<(Loaded, Option<NewFolder>), Failure> {
-    let loaded = load(&run.file, &run.settings)?;
+    let loaded = load(&run.file, &run.settings.settings())?;
+    render::diagnostics(&run.file, &loaded.model, &loaded.diagnostics);
     for program in &loaded.image.programs {
-        let checked = nmc_runtime::check(program, &options(run));
-        checked.map_err(|error| Failure::placeless(&diagnostic(run, program, &error)))?;
+        host::check(&run.file, program, &run.how())?;
     }
-    let folder = run.out.as_deref().map(NewFolder::begin).transpose();
-    Ok((loaded, folder.map_err(|problem| Failure::placeless(&problem))?))
+    let folder = run.out.as_deref().map(NewFolder::begin).transpose()?;
+    Ok((loaded, folder))
 }
 
 /// Runs every experiment, shows the results and writes them.
@@ -101,65 +130,40 @@ fn finish(
 ) -> Result<(Exit, Vec<Value>, Vec<Value>), Failure> {
     let (mut exit, mut entries, mut columns) = (Exit::Clean, Vec::new(), Vec::new());
     let programs = &loaded.image.programs;
-    let told = |problem: Diagnostic| Failure::placeless(&problem);
-    let mut checkpoints = Checkpoints::begin(run, programs, &options(run)).map_err(told)?;
-    for (number, program) in programs.iter().enumerate() {
-        let results = simulate(run, &mut checkpoints, number, program).map_err(told)?;
+    let mut checkpoints = Checkpoints::begin(programs, &run.how(), run.files())?;
+    for program in programs {
+        let outcome = simulate(run, program, checkpoints.as_mut())?;
         let mut outputs = Vec::new();
         if let Some(folder) = &mut folder {
-            outputs = save::save(folder, program, &results).map_err(|problem| Failure::placeless(&problem))?;
+            outputs = save::save(folder, program, outcome.first())?;
         }
-        for failure in &results.failures {
+        for failure in &outcome.failures {
             eprintln!("{}: {failure}", program.name);
             exit = Exit::Diagnostics;
         }
-        entries.push(entry::entry(run, program, &results, loaded.seconds, &outputs));
-        columns.push(table::column(program, &results));
+        entries.push(entry::entry(&run.how(), program, &outcome, loaded.seconds, &outputs));
+        columns.push(table::column(program, &outcome));
     }
     if !run.json {
         exit = exit.max(terminal::print(&table::table(&columns)));
     }
+    let told = diagnostics::json(&run.file, &loaded.model, &loaded.diagnostics);
     if let Some(mut folder) = folder {
-        let text = format!("{:#}\n", whole(run, &entries, &loaded.diagnostics));
-        let done = folder.add("run.json", text.as_bytes()).and_then(|()| folder.finish());
-        done.map_err(|problem| Failure::placeless(&problem))?;
+        let text = format!("{:#}\n", host::whole(&run.file, &entries, &told));
+        folder.add("run.json", text.as_bytes())?;
+        folder.finish()?;
     }
-    Ok((exit, entries, loaded.diagnostics.clone()))
-}
-
-fn options<'p>(run: &Run) -> RunOptions<'p> {
-    let (engine, threads) = (run.engine.kind(), usize::from(run.threads));
-    RunOptions { seed: run.seed, engine, threads, memory: disk::memory(), progress: None }
+    Ok((exit, entries, told))
 }
 
 /// Runs one experiment, with a bar on a terminal.
-fn simulate(run: &Run, from: &mut Checkpoints, number: usize, program: &Program) -> Result<Results, Diagnostic> {
+fn simulate(run: &Run, program: &Program, checkpoints: Option<&mut Checkpoints>) -> Result<Outcome, Diagnostic> {
     let bar = progress::bar(&program.name);
     let moved = |share: f64| progress::moved(bar.as_ref(), share);
     let progress = bar.is_some().then_some(&moved as &(dyn Fn(f64) + Sync));
-    let results = from.results(number, program, &RunOptions { progress, ..options(run) });
+    let outcome = host::simulate(&run.file, program, &run.how(), checkpoints, progress);
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }
-    results
-}
-
-/// An error of a run in the form of all others.
-fn diagnostic(run: &Run, program: &Program, error: &RunError) -> Diagnostic {
-    coded(error, format!("{}: experiment `{}`: {}", run.file.display(), program.name, error.message))
-}
-
-fn coded(error: &RunError, message: String) -> Diagnostic {
-    let code = Code::ALL.iter().copied().find(|code| code.number() == error.code).unwrap_or(Code::E0999);
-    Diagnostic { help: error.help.clone(), ..Diagnostic::placeless(code, message) }
-}
-
-/// The one object of `--json` and `run.json`.
-fn whole(run: &Run, entries: &[Value], diagnostics: &[Value]) -> Value {
-    json!({
-        "nmc": env!("CARGO_PKG_VERSION"),
-        "program": run.file.display().to_string(),
-        "experiments": entries,
-        "diagnostics": diagnostics,
-    })
+    outcome
 }

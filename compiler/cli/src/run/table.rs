@@ -1,10 +1,11 @@
 //! Results for people: experiments side by side, one row a figure, with units.
 
+use nmc_host::report::key;
+use nmc_host::run::{self as host, Outcome, entry};
 use nmc_program::{ComponentKind, Count, Program};
 use nmc_runtime::Results;
 
-use crate::report::json::key;
-use crate::terminal::{columns, digits, si};
+use crate::terminal::{columns, digits, si, si_spread, spread};
 
 /// The figures of one experiment: names and values, in the order to be shown.
 pub struct Column {
@@ -12,47 +13,68 @@ pub struct Column {
     figures: Vec<(String, String)>,
 }
 
-/// Gathers the figures of an experiment.
-pub fn column(program: &Program, results: &Results) -> Column {
+/// Gathers the figures of an experiment; those that differ from chip to chip with mean and standard deviation.
+pub fn column(program: &Program, outcome: &Outcome) -> Column {
     let mut figures = Vec::new();
     let mut add = |name: &str, value: String| figures.push((name.to_string(), value));
     let activity = |name: &str| name.starts_with("spikes.") || name.starts_with("rate_hz.");
-    for (name, value) in results.metrics.iter().filter(|(name, _)| !activity(name)) {
+    let first = outcome.first();
+    let metrics = first.metrics.iter().enumerate();
+    let metrics = metrics.map(|(at, (name, _))| (name, host::spread(outcome.each(move |chip| chip.metrics[at].1))));
+    for (name, (mean, deviation)) in metrics.clone().filter(|(name, _)| !activity(name)) {
         let percent = name == "accuracy" || name.starts_with("accuracy.");
-        add(name, if percent { format!("{:.2} %", 100.0 * value) } else { digits(*value) });
+        add(name, if percent { self::percent(mean, deviation) } else { spread(mean, deviation) });
     }
-    let shown: usize = program.phases.iter().map(|phase| phase.samples).sum();
-    if shown > 1 {
-        add("samples", results.samples.to_string());
+    if outcome.chips.len() > 1 {
+        add("chips", outcome.chips.len().to_string());
+    }
+    if program.samples() > 1 {
+        add("samples", first.samples.to_string());
     }
     if !program.costs.layout.cores.is_empty() {
-        hardware(program, results, shown.max(1) as f64, &mut add);
+        hardware(program, outcome, &mut add);
     }
-    for (name, value) in results.metrics.iter().filter(|(name, _)| activity(name)) {
+    for (name, (mean, deviation)) in metrics.filter(|(name, _)| activity(name)) {
         match name.split_once('.') {
-            Some(("rate_hz", population)) => add(&format!("rate of {population}"), format!("{value:.1} Hz")),
-            Some((_, population)) => add(&format!("spikes of {population}"), value.to_string()),
+            Some(("rate_hz", population)) if deviation == 0.0 => {
+                add(&format!("rate of {population}"), format!("{mean:.1} Hz"));
+            }
+            Some(("rate_hz", population)) => {
+                add(&format!("rate of {population}"), format!("{} Hz", spread(mean, deviation)));
+            }
+            Some((_, population)) => add(&format!("spikes of {population}"), spread(mean, deviation)),
             None => {}
         }
     }
-    let seconds = results.jit_seconds + results.load_seconds + results.run_seconds;
-    add("time to simulate", si(seconds, "s"));
+    let all = if outcome.chips.len() > 1 { format!(", all {} chips", outcome.chips.len()) } else { String::new() };
+    add("time to simulate", si(outcome.seconds, "s") + &all);
     Column { name: program.name.clone(), figures }
 }
 
-/// What the chip does and costs; `shown`: samples of all phases.
-fn hardware(program: &Program, results: &Results, shown: f64, add: &mut impl FnMut(&str, String)) {
+fn percent(mean: f64, deviation: f64) -> String {
+    match deviation {
+        0.0 => format!("{:.2} %", 100.0 * mean),
+        _ => format!("{:.2} ± {:.2} %", 100.0 * mean, 100.0 * deviation),
+    }
+}
+
+/// What the chip does and costs.
+fn hardware(program: &Program, outcome: &Outcome, add: &mut impl FnMut(&str, String)) {
     let costs = &program.costs;
     let asked = |name: &str| program.report.iter().any(|wanted| wanted == name);
     let once = |kind: ComponentKind| kind == ComponentKind::Programming;
-    let total: f64 = results.energy_j.iter().filter(|(kind, _)| !once(*kind)).map(|(_, joules)| joules).sum();
-    let each = if shown > 1.0 { "energy a sample" } else { "energy" };
-    add(each, si(total / shown, "J"));
-    for (kind, joules) in results.energy_j.iter().filter(|(kind, _)| asked("energy") && !once(*kind)) {
-        add(&format!("  {}", key(*kind)), si(joules / shown, "J"));
+    let each = if program.samples() > 1 { "energy a sample" } else { "energy" };
+    let joules = |of: &dyn Fn(&Results) -> f64| {
+        let (mean, deviation) = host::spread(outcome.each(of));
+        si_spread(mean, deviation, "J")
+    };
+    add(each, joules(&|chip| entry::of_all_kinds(program, chip)));
+    let kinds: Vec<ComponentKind> = outcome.first().energy_j.iter().map(|(kind, _)| *kind).collect();
+    for &kind in kinds.iter().filter(|kind| asked("energy") && !once(**kind)) {
+        add(&format!("  {}", key(kind)), joules(&|chip| entry::of_kind(program, chip, kind)));
     }
-    if let Some((_, joules)) = results.energy_j.iter().find(|(kind, _)| once(*kind)) {
-        add("energy to program, once", si(*joules, "J"));
+    if let Some(&kind) = kinds.iter().find(|kind| once(**kind)) {
+        add("energy to program, once", joules(&|chip| entry::of_kind(program, chip, kind)));
     }
     let converts = !costs.layout.wires.is_empty();
     for (kind, word) in [(ComponentKind::Adc, "ADC"), (ComponentKind::Dac, "DAC")].into_iter().filter(|_| converts) {
@@ -61,7 +83,7 @@ fn hardware(program: &Program, results: &Results, shown: f64, add: &mut impl FnM
             Count::PerTick(_)
             | Count::Once(_)
             | Count::Spikes(..)
-            | Count::SynapticEvents(_)
+            | Count::SynapticEvents(..)
             | Count::ReadEnergy(_) => 0.0,
         });
         // Not `sum`: an empty sum of floats is -0.

@@ -67,6 +67,27 @@ fn damaged_files_are_refused() {
     refused("flipped", &flipped, &program(DENSE, ""), 2, "E0902");
 }
 
+/// Only what is used is read: a broken array beside it is nobody's business, and shapes are compared before numbers are.
+#[test]
+fn only_arrays_that_are_used_are_read() {
+    let mut bytes = data(None);
+    let number = bytes.windows(4).rposition(|bytes| bytes == 1.0_f32.to_le_bytes()).unwrap();
+    bytes[number] ^= 1;
+    refused("labels_used", &bytes, &program(DENSE, ""), 2, "E0902");
+    let folder = folder("labels_unused");
+    fs::write(folder.join("data.npz"), &bytes).unwrap();
+    let file = folder.join("program.nmc");
+    fs::write(&file, program(DENSE, "").replace("expect argmax(scores) == d.y", "measure m = mean(scores)")).unwrap();
+    crate::clean(&["run", &file.display().to_string()]);
+    // The broken numbers of an array of the wrong shape are never looked at.
+    let mut wide = npz(&[("w", &[2, 5], &[0.5; 10]), ("x", &[3, 4], &[0.25; 12]), ("y", &[3], &[0.0; 3])]);
+    let number = wide.windows(4).position(|bytes| bytes == 0.5_f32.to_le_bytes()).unwrap();
+    wide[number] ^= 1;
+    refused("wide_and_broken", &wide, &program(DENSE, ""), 1, "E0308");
+    let many = format!("{DENSE} |> dense(d[\"w\"] / 2)");
+    refused("wide_and_computed", &data(None), &program(&many, ""), 1, "E0308");
+}
+
 #[test]
 fn weights_that_are_no_numbers_are_refused() {
     refused("nan", &data(Some(f32::NAN)), &program(DENSE, ""), 1, "E0307");
@@ -102,6 +123,23 @@ fn a_chip_too_small_is_refused() {
     fs::write(folder.join("program.nmc"), text("4, 4", "1, 1")).unwrap();
     let output = nmc(&["run", &folder.join("program.nmc").display().to_string()]);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Where signals move in time, ranges are measured by a trial run: one that fails is told, not swallowed.
+#[test]
+fn a_trial_run_that_fails_is_told() {
+    let text = fs::read_to_string(crate::example("hybrid.nmc")).unwrap();
+    let state = "state v: voltage = 0 mV\n";
+    let runs_away = "state u: voltage = 1 mV\n u' = u * u / (1 mV * 1 ms)\n v' = (u - u) / 1 s\n";
+    assert!(text.contains(state));
+    let text = text.replace(state, &format!("{state}{runs_away}"));
+    let text = text.replace("\"data/", &format!("\"{}/", crate::example("data")));
+    let (exit, said) = crate::told("check", "trial", text.as_bytes());
+    assert_eq!(exit, Some(0), "{said}");
+    assert!(said.contains("W0615") && said.contains("features.v is no longer a number"), "{said}");
+    let (exit, said) = crate::told("run", "trial", text.as_bytes());
+    assert_eq!(exit, Some(1), "{said}");
+    one_error(&said, "E0706");
 }
 
 #[test]

@@ -96,6 +96,12 @@ fn a_learning_run_can_be_killed_at_any_moment() {
     killed_and_resumed("killed_learning", "stdp.nmc", &[]);
 }
 
+/// Left alone, chips run side by side; with checkpoints, one after the other.
+#[test]
+fn several_chips_can_be_killed_at_any_moment() {
+    killed_and_resumed("killed_chips", "stdp.nmc", &["--chips", "3"]);
+}
+
 #[test]
 fn training_and_testing_can_be_killed_at_any_moment() {
     killed_and_resumed("killed_training", "reservoir.nmc", &["--precision", "f64"]);
@@ -123,6 +129,7 @@ fn what_is_no_checkpoint_of_the_run_is_told() {
     assert!(clean(&["run", &program, "--resume", &state]).contains("time to simulate"));
     told(&["run", &program, "--resume", &state, "--seed", "2"], "E0709");
     told(&["run", &program, "--resume", &state, "--precision", "f64"], "E0709");
+    told(&["run", &program, "--resume", &state, "--chips", "2"], "E0709");
     told(&["run", &program, "--resume", &state, "--engine", "interpreter"], "E0709");
     let mut bytes = fs::read(&state).unwrap();
     bytes.pop();

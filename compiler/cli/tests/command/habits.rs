@@ -63,6 +63,33 @@ fn the_same_seed_gives_the_same_files() {
 }
 
 #[test]
+fn experiments_can_be_chosen_and_share_their_warnings() {
+    let file = folder("chosen").join("program.nmc");
+    let text = "network n(x: real[2]) -> (y: real) { d = [[1, 2]]\n x |> dense(d) -> y }\n\
+                experiment a { deploy n; test { x: [[1, 2]] } measure m = mean(y) }\n\
+                experiment b { deploy n; test { x: [[1, 2]] } measure m = mean(y) }\n\
+                experiment c { deploy n; test { x: [[1, 2]] } measure m = mean(y) }\n";
+    fs::write(&file, text).unwrap();
+    let shown = file.display().to_string();
+    let names = |file: &str, arguments: &[&str]| -> Vec<String> {
+        let whole = json(&[&["run", file, "--json"], arguments].concat());
+        let names = whole["experiments"].as_array().unwrap().iter();
+        names.map(|entry| entry["experiment"].as_str().unwrap().to_string()).collect()
+    };
+    let image = file.with_extension("nmx").display().to_string();
+    clean(&["build", &shown]);
+    for file in [&shown, &image] {
+        assert_eq!(names(file, &[]), ["a", "b", "c"]);
+        assert_eq!(names(file, &["--experiment", "c", "--experiment", "a"]), ["a", "c"]);
+        assert_eq!(nmc(&["run", file, "--experiment", "a", "--experiment", "d"]).status.code(), Some(2));
+    }
+    // A mistake in what all of them deploy is told once.
+    fs::write(&file, text.replace("[[1, 2]]\n x", "[[1, 2, 3]]\n x")).unwrap();
+    let output = nmc(&["check", &shown]);
+    crate::one_error(&String::from_utf8_lossy(&output.stderr), "E0308");
+}
+
+#[test]
 fn constants_and_inputs_can_be_set() {
     let place = folder("set");
     let file = place.join("program.nmc");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::{example, folder, json, nmc};
+use crate::{clean, example, folder, json, nmc};
 
 fn schema(name: &str) -> Value {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/json").join(name);
@@ -93,6 +93,27 @@ fn reports_keep_to_their_schema() {
         keeps_to(&report, "report.schema.json");
         assert_eq!(report["tiles"], report["experiments"][0]["tiles"]);
     }
+}
+
+/// What is described and not simulated: a warning once, and a note in every report.
+#[test]
+fn what_is_left_out_is_told_everywhere() {
+    let file = example("mnist_mlp.nmc");
+    let said = "hfox_1t1r: drift is left out";
+    let checked = nmc(&["check", &file]);
+    assert_eq!(checked.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&checked.stderr).matches(said).count(), 1);
+    let image = folder("notes_of_an_image").join("image.nmx").display().to_string();
+    clean(&["build", &file, "-o", &image]);
+    let run = nmc(&["run", &image, "--experiment", "converted"]);
+    assert_eq!(String::from_utf8_lossy(&run.stderr).matches(said).count(), 1);
+    let report = json(&["report", &file, "--json", "--experiment", "analog"]);
+    assert_eq!(report["diagnostics"][0]["code"], "W0616");
+    assert!(report["notes"][0].as_str().unwrap().starts_with(said));
+    assert!(clean(&["report", &file]).contains(said));
+    let page = folder("notes").join("page.html").display().to_string();
+    clean(&["report", &file, "--html", &page]);
+    assert!(std::fs::read_to_string(page).unwrap().contains(said));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod bad_data;
 mod bad_input;
 mod checkpoints;
+mod chips;
 mod engines;
 mod habits;
 mod keys;

@@ -24,7 +24,7 @@ impl Elaborator<'_> {
     }
 
     fn converter_fields(&mut self, block: &Block) -> Option<Converter> {
-        let known = ["energy", "area", "time", "noise", "gain_error", "offset", "static_power"];
+        let known = ["energy", "area", "time", "noise", "gain_error", "offset", "droop", "static_power"];
         let fields = self.fields_of(block, &known)?;
         let (from, to, bits) = self.joins(block)?;
         Some(Converter {
@@ -35,9 +35,10 @@ impl Elaborator<'_> {
             energy: self.number(&fields, "energy", ENERGY, 0.0)?,
             area: self.number(&fields, "area", AREA, 0.0)?,
             time: self.number(&fields, "time", Dimension::TIME, 0.0)?,
-            noise_lsb: self.number(&fields, "noise", Dimension::NONE, 0.0)?,
+            noise: self.number(&fields, "noise", Dimension::NONE, 0.0)?,
             gain_error: self.number(&fields, "gain_error", Dimension::NONE, 0.0)?,
             offset_lsb: self.number(&fields, "offset", Dimension::NONE, 0.0)?,
+            droop: self.number(&fields, "droop", Dimension::FREQUENCY, 0.0)?,
             static_power: self.number(&fields, "static_power", POWER, 0.0)?,
         })
     }
@@ -78,8 +79,8 @@ impl Elaborator<'_> {
     }
 
     pub(super) fn unit_fields(&mut self, block: &Block) -> Option<UnitKind> {
-        let fields = self.fields_of(block, &["implements", "energy", "area", "time", "noise"])?;
-        let (from, to, _) = self.joins(block)?;
+        let fields = self.fields_of(block, &["implements", "energy", "area", "time", "noise", "static_power"])?;
+        let (from, to, bits) = self.joins(block)?;
         let implements = self.needed(&fields, "implements", block)?;
         let list: Vec<&Ast> =
             if let ExprKind::List(items) = &implements.kind { items.iter().collect() } else { vec![implements] };
@@ -103,11 +104,13 @@ impl Elaborator<'_> {
             implements: functions,
             from,
             to,
+            bits,
             transfer: self.transfer(block)?,
             energy: self.number(&fields, "energy", ENERGY, 0.0)?,
             area: self.number(&fields, "area", AREA, 0.0)?,
             time: self.number(&fields, "time", Dimension::TIME, 0.0)?,
             noise: self.number(&fields, "noise", Dimension::NONE, 0.0)?,
+            static_power: self.number(&fields, "static_power", POWER, 0.0)?,
         })
     }
 

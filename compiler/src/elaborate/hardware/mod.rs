@@ -14,14 +14,14 @@ use nmc_grammar::suggest::closest;
 
 use super::Elaborator;
 use super::term::Scope;
-use crate::forms::chip::{Chip, CoreKind, Domain, Mesh};
+use crate::forms::chip::{Chip, CoreKind, Domain, Host, Link, Mesh};
 use crate::forms::model::DefId;
 use crate::quantity::{Dimension, Quantity};
 use crate::units::show;
 
-const ENERGY: Dimension = Dimension([1, 2, -2, 0, 0]);
-const POWER: Dimension = Dimension([1, 2, -3, 0, 0]);
-const AREA: Dimension = Dimension([0, 2, 0, 0, 0]);
+const ENERGY: Dimension = Dimension::of([1, 2, -2, 0, 0]);
+const POWER: Dimension = Dimension::of([1, 2, -3, 0, 0]);
+const AREA: Dimension = Dimension::of([0, 2, 0, 0, 0]);
 /// The most cores a chip may have.
 const MOST_CORES: usize = 4_000_000;
 
@@ -169,7 +169,7 @@ impl<'a> Elaborator<'a> {
     }
 
     fn chip_fields(&mut self, block: &Block) -> Option<()> {
-        let known = ["ideal", "cores", "network", "host", "static_power", "converters"];
+        let known = ["ideal", "cores", "network", "host", "static_power", "area", "converters", "links", "ticks"];
         let fields = self.fields_of(block, &known)?;
         if let Some(ast) = fields.get("ideal") {
             let names = self.names.clone();
@@ -188,20 +188,70 @@ impl<'a> Elaborator<'a> {
             self.mesh(ast)?;
         }
         if let Some(ast) = fields.get("host") {
-            let given = self.call_numbers(ast, &[("energy", ENERGY)])?;
-            self.chip.mesh.host_energy_per_bit = given.get("energy").copied().unwrap_or(0.0);
+            let known = [("energy", ENERGY), ("time", Dimension::TIME), ("power", POWER), ("area", AREA)];
+            let given = self.call_numbers(ast, &known)?;
+            let number = |key: &str| given.get(key).copied().unwrap_or(0.0);
+            let (energy_per_bit, time_per_bit) = (number("energy"), number("time"));
+            self.chip.host = Host { energy_per_bit, time_per_bit, power: number("power"), area: number("area") };
         }
-        // Stated for the whole chip, kept per core.
-        let power = self.number(&fields, "static_power", POWER, 0.0)?;
-        self.chip.static_power = power / self.chip.cores.len().max(1) as f64;
+        self.chip.static_power = self.number(&fields, "static_power", POWER, 0.0)?;
+        self.chip.area = self.number(&fields, "area", AREA, 0.0)?;
+        if let Some(ast) = fields.get("ticks") {
+            self.chip.fixed_ticks = match &ast.kind {
+                ExprKind::Name(name) if name == "fixed" => true,
+                ExprKind::Name(name) if name == "lengthen" => false,
+                _ => {
+                    self.error(Code::E0503, "not a rule for ticks", ast.span, "fixed or lengthen");
+                    return None;
+                }
+            };
+        }
+        if let Some(ast) = fields.get("links") {
+            let list: Vec<&Ast> =
+                if let ExprKind::List(items) = &ast.kind { items.iter().collect() } else { vec![ast] };
+            for item in list {
+                let link = self.link(item)?;
+                self.chip.links.push(link);
+            }
+        }
         if let Some(ast) = fields.get("converters") {
             let list: Vec<&Ast> =
                 if let ExprKind::List(items) = &ast.kind { items.iter().collect() } else { vec![ast] };
             for item in list {
-                self.converter(item)?;
+                let converter = self.converter(item)?;
+                if !self.chip.on_wires.contains(&converter) {
+                    self.chip.on_wires.push(converter);
+                }
             }
         }
         Some(())
+    }
+
+    /// `neighbours(carries: voltage, energy: 50 fJ, noise: 0.5 %, time: 2 ns)`
+    fn link(&mut self, ast: &Ast) -> Option<Link> {
+        let args = match &ast.kind {
+            ExprKind::Call(callee, args) if matches!(&callee.kind, ExprKind::Name(name) if name == "neighbours") => {
+                args
+            }
+            _ => {
+                let label = "such as `neighbours(carries: voltage, energy: 50 fJ)`";
+                self.error(Code::E0503, "links join neighbouring cores", ast.span, label);
+                return None;
+            }
+        };
+        let carries = args.iter().find(|arg| arg.name.as_ref().is_some_and(|name| name.text == "carries"));
+        let carries = carries.and_then(|arg| domain(&arg.value));
+        let Some(carries) = carries.filter(|domain| !matches!(domain, Domain::Bits | Domain::Spikes)) else {
+            let label = "`carries: voltage`, current, charge, pulse or light";
+            self.error(Code::E0503, "a link says which analog domain it carries", ast.span, label);
+            return None;
+        };
+        let numbers: Vec<Arg> =
+            args.iter().filter(|arg| arg.name.as_ref().is_none_or(|name| name.text != "carries")).cloned().collect();
+        let known = [("energy", ENERGY), ("time", Dimension::TIME), ("noise", Dimension::NONE)];
+        let given = self.named_numbers(&numbers, &known)?;
+        let number = |key: &str| given.get(key).copied().unwrap_or(0.0);
+        Some(Link { carries, energy: number("energy"), time: number("time"), noise: number("noise") })
     }
 
     /// `mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit)`
@@ -214,7 +264,8 @@ impl<'a> Elaborator<'a> {
             self.error(Code::E0503, "only a mesh can join cores", ast.span, "such as `mesh(flit: 32 bit, hop: 1 ns)`");
             return None;
         }
-        let known = [("flit", Dimension::NONE), ("hop", Dimension::TIME), ("energy", ENERGY), ("area", AREA)];
+        let known =
+            [("flit", Dimension::NONE), ("hop", Dimension::TIME), ("energy", ENERGY), ("area", AREA), ("power", POWER)];
         let given = self.call_numbers(ast, &known)?;
         let number = |key: &str, absent: f64| given.get(key).copied().unwrap_or(absent);
         self.chip.mesh = Mesh {
@@ -222,7 +273,7 @@ impl<'a> Elaborator<'a> {
             hop_time: number("hop", 0.0),
             energy_per_bit: number("energy", 0.0),
             router_area: number("area", 0.0),
-            host_energy_per_bit: 0.0,
+            router_power: number("power", 0.0),
         };
         Some(())
     }
@@ -230,6 +281,10 @@ impl<'a> Elaborator<'a> {
     /// Named numbers in parentheses.
     fn call_numbers(&mut self, ast: &Ast, known: &[(&str, Dimension)]) -> Option<BTreeMap<String, f64>> {
         let ExprKind::Call(_, args) = &ast.kind else { return Some(BTreeMap::new()) };
+        self.named_numbers(args, known)
+    }
+
+    fn named_numbers(&mut self, args: &[Arg], known: &[(&str, Dimension)]) -> Option<BTreeMap<String, f64>> {
         let mut given = BTreeMap::new();
         for arg in args {
             let name = arg.name.as_ref().map_or("", |name| name.text.as_str());
@@ -292,12 +347,18 @@ impl<'a> Elaborator<'a> {
             "tiles",
             "units",
             "cells",
+            "lines",
             "buffer",
+            "buffer_energy",
             "neurons",
             "synapses",
             "neuron_energy",
+            "idle_neuron_energy",
             "synapse_energy",
             "spike_energy",
+            "neuron_time",
+            "synapse_time",
+            "static_power",
             "area",
         ];
         let fields = self.fields_of(block, &known)?;
@@ -326,12 +387,32 @@ impl<'a> Elaborator<'a> {
             let count = used.counts.first().map_or(Some(1), |count| self.count(count, 1.0))?;
             kind.cells.push((used.block.name.text.clone(), count));
         }
+        if let Some(ast) = fields.get("lines") {
+            let list: Vec<&Ast> =
+                if let ExprKind::List(items) = &ast.kind { items.iter().collect() } else { vec![ast] };
+            for item in list {
+                let carried = domain(item).filter(|domain| !matches!(domain, Domain::Bits | Domain::Spikes));
+                let Some(carried) = carried else {
+                    let label = "such as `lines: [voltage, current]`";
+                    self.error(Code::E0503, "lines carry an analog domain", item.span, label);
+                    return None;
+                };
+                kind.lines.push(carried);
+            }
+            kind.lines.sort_unstable();
+            kind.lines.dedup();
+        }
         kind.buffer_bits = self.number(&fields, "buffer", Dimension::NONE, 0.0)?;
         kind.neurons = fields.get("neurons").map(|ast| self.count(ast, 1.0)).map_or(Some(None), |n| n.map(Some))?;
         kind.synapses = fields.get("synapses").map(|ast| self.count(ast, 1.0)).map_or(Some(None), |n| n.map(Some))?;
+        kind.buffer_energy = self.number(&fields, "buffer_energy", ENERGY, 0.0)?;
         kind.neuron_energy = self.number(&fields, "neuron_energy", ENERGY, 0.0)?;
+        kind.idle_neuron_energy = self.number(&fields, "idle_neuron_energy", ENERGY, kind.neuron_energy)?;
         kind.synapse_energy = self.number(&fields, "synapse_energy", ENERGY, 0.0)?;
         kind.spike_energy = self.number(&fields, "spike_energy", ENERGY, 0.0)?;
+        kind.neuron_time = self.number(&fields, "neuron_time", Dimension::TIME, 0.0)?;
+        kind.synapse_time = self.number(&fields, "synapse_time", Dimension::TIME, 0.0)?;
+        kind.static_power = self.number(&fields, "static_power", POWER, 0.0)?;
         kind.area = self.number(&fields, "area", AREA, 0.0)?;
         Some(kind)
     }

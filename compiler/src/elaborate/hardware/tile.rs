@@ -4,11 +4,11 @@ use nmc_grammar::ast::{BinaryOp, Block, BlockKind, Expr as Ast, ExprKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 
-use super::{AREA, Elaborator, Fields, domain, is_ideal, place};
+use super::{AREA, ENERGY, Elaborator, Fields, domain, is_ideal, place};
 use crate::forms::chip::{Converter, Domain, Drive, Sense, TileKind, WeightScheme};
 use crate::quantity::Dimension;
 
-const RESISTANCE: Dimension = Dimension([1, 2, -3, -2, 0]);
+const RESISTANCE: Dimension = Dimension::of([1, 2, -3, -2, 0]);
 /// The longest row or column of an array.
 const LONGEST: usize = 1 << 20;
 
@@ -17,9 +17,13 @@ impl Elaborator<'_> {
         let known = [
             "cells",
             "weights",
+            "slices",
             "input",
             "sense",
             "sharing",
+            "hold",
+            "row_energy",
+            "normalises",
             "read_voltage",
             "read_time",
             "wire",
@@ -50,7 +54,21 @@ impl Elaborator<'_> {
         let input = self.needed(&fields, "input", block)?;
         let inputs = alternatives(input).into_iter().map(|ast| self.drive(ast)).collect::<Option<Vec<_>>>()?;
         let sense = self.needed(&fields, "sense", block)?;
-        let senses = alternatives(sense).into_iter().map(|ast| self.sense(ast, sharing)).collect::<Option<Vec<_>>>()?;
+        let normalises = self.number(&fields, "normalises", Dimension::NONE, 0.0)? != 0.0;
+        let slices = fields.get("slices").map_or(Some(1), |ast| self.count(ast, 1.0))?;
+        if slices > 1 && weights != WeightScheme::Offset {
+            let label = "`weights: offset` holds the digits of a weight";
+            self.error(Code::E0503, "only weights with an offset can be sliced", fields["slices"].span, label);
+            return None;
+        }
+        let hold = match fields.get("hold") {
+            Some(ast) => Some(self.holding(ast)?),
+            None => None,
+        };
+        let senses = alternatives(sense)
+            .into_iter()
+            .map(|ast| self.sense(ast, sharing, normalises))
+            .collect::<Option<Vec<_>>>()?;
         let wire_ohms = match fields.get("wire") {
             Some(ast) if !is_ideal(ast) => self.quantity(ast, RESISTANCE)?,
             _ => 0.0,
@@ -61,8 +79,11 @@ impl Elaborator<'_> {
             rows,
             cols,
             weights,
+            slices,
             inputs,
             senses,
+            row_energy: self.number(&fields, "row_energy", ENERGY, 0.0)?,
+            hold,
             read_voltage: self.number(&fields, "read_voltage", Dimension::VOLTAGE, 0.2)?,
             read_time: self.number(&fields, "read_time", Dimension::TIME, 0.0)?,
             wire_ohms,
@@ -76,8 +97,10 @@ impl Elaborator<'_> {
         match &ast.kind {
             ExprKind::Name(name) if name == "differential" => Some(WeightScheme::Differential),
             ExprKind::Name(name) if name == "reference" => Some(WeightScheme::Reference),
+            ExprKind::Name(name) if name == "offset" => Some(WeightScheme::Offset),
             _ => {
-                self.error(Code::E0503, "not a way to hold signed weights", ast.span, "differential or reference");
+                let label = "differential, reference or offset";
+                self.error(Code::E0503, "not a way to hold signed weights", ast.span, label);
                 None
             }
         }
@@ -93,6 +116,9 @@ impl Elaborator<'_> {
             }
             return self.no_way(ast, "rows are driven by voltages, pulses or charges");
         }
+        if let Some(serial) = self.bit_serial(ast) {
+            return serial;
+        }
         let index = self.converter(ast)?;
         let converter = &self.chip.converters[index];
         let drives =
@@ -104,16 +130,53 @@ impl Elaborator<'_> {
         }
     }
 
-    fn sense(&mut self, ast: &Ast, sharing: usize) -> Option<Sense> {
+    /// `bit_serial(dac(bits: 1), bits: 16)`; outer none: it is something else.
+    fn bit_serial(&mut self, ast: &Ast) -> Option<Option<Drive>> {
+        let ExprKind::Call(callee, args) = &ast.kind else { return None };
+        if !matches!(&callee.kind, ExprKind::Name(name) if name == "bit_serial") {
+            return None;
+        }
+        let bits = args.iter().find(|arg| arg.name.as_ref().is_some_and(|name| name.text == "bits"));
+        let driver = args.iter().find(|arg| arg.name.is_none());
+        let (Some(bits), Some(driver)) = (bits, driver) else {
+            return Some(self.no_way(ast, "such as `bit_serial(dac(bits: 1), bits: 8)`"));
+        };
+        let (Some(bits), Some(converter)) = (self.count(&bits.value, 1.0), self.converter(&driver.value)) else {
+            return Some(None);
+        };
+        let of = &self.chip.converters[converter];
+        if of.from != Domain::Bits || of.to != Domain::Voltage || of.bits.is_some_and(|bits| bits != 1) {
+            return Some(self.no_way(&driver.value, "it must turn one bit into a voltage"));
+        }
+        if bits > 32 {
+            return Some(self.no_way(ast, "at most 32 bits"));
+        }
+        Some(Some(Drive::BitSerial { converter, bits: bits as u32 }))
+    }
+
+    /// A converter that keeps what it is given.
+    fn holding(&mut self, ast: &Ast) -> Option<usize> {
+        let index = self.converter(ast)?;
+        let of = &self.chip.converters[index];
+        match of.from == of.to && !matches!(of.from, Domain::Bits | Domain::Spikes) {
+            true => Some(index),
+            false => self.no_way(ast, "it must hold an analog value, as `sample_hold()` does"),
+        }
+    }
+
+    fn sense(&mut self, ast: &Ast, sharing: usize, normalises: bool) -> Option<Sense> {
         if is_ideal(ast) {
             let converter = place(&mut self.chip.converters, ideal(Domain::Current, Domain::Bits));
             return Some(Sense::Converter { converter, sharing: 1 });
         }
         if let Some(domain) = domain(ast) {
-            if matches!(domain, Domain::Voltage | Domain::Current | Domain::Charge) {
+            if domain == Domain::Current || (domain == Domain::Voltage && normalises) {
                 return Some(Sense::Analog(domain));
             }
-            return self.no_way(ast, "columns give currents, charges or voltages");
+            return self.no_way(
+                ast,
+                "a column gives a current; a voltage only where the array divides by its conductances (`normalises: true`)",
+            );
         }
         let converter = self.converter(ast)?;
         let of = &self.chip.converters[converter];
@@ -128,7 +191,7 @@ impl Elaborator<'_> {
         let wrong = Diagnostic::new(Code::E0507, "this cannot stand at a tile", ast.span, why);
         self.closer
             .diagnostics
-            .push(wrong.with_help("`input: dac(bits: 8) or voltage`, `sense: sar(bits: 8) or voltage`"));
+            .push(wrong.with_help("`input: dac(bits: 8) or voltage`, `sense: sar(bits: 8) or current`"));
         None
     }
 }
@@ -143,9 +206,10 @@ fn ideal(from: Domain, to: Domain) -> Converter {
         energy: 0.0,
         area: 0.0,
         time: 0.0,
-        noise_lsb: 0.0,
+        noise: 0.0,
         gain_error: 0.0,
         offset_lsb: 0.0,
+        droop: 0.0,
         static_power: 0.0,
     }
 }

@@ -50,8 +50,13 @@ impl Program {
         for connection in &program.connections {
             match connection.on_pre {
                 Effect::Kernel(kernel) => arrays.extend(of_kernel(kernel)),
-                Effect::Add { array, amount: Amount::Array(amounts) } => arrays.extend([array, amounts]),
-                Effect::Add { array, amount: Amount::Constant(_) } => arrays.push(array),
+                Effect::Add { array, ref amount, held } => {
+                    arrays.extend(std::iter::once(array).chain(held));
+                    match *amount {
+                        Amount::Array(amounts) => arrays.push(amounts),
+                        Amount::Constant(_) => {}
+                    }
+                }
             }
             arrays.extend(connection.on_post.into_iter().flat_map(of_kernel));
         }

@@ -183,10 +183,10 @@ impl Checker<'_> {
         if let Some(cells) = &matrix.cells {
             for array in std::iter::once(cells.conductance).chain(cells.read_sigma) {
                 let len = self.fixed(array, &user);
-                self.require(
-                    len.is_some() && len == matrix.rows.checked_mul(matrix.cols).and_then(|n| n.checked_mul(2)),
-                    || format!("{user}: cells of the wrong number"),
-                );
+                let few = matrix.rows.checked_mul(matrix.cols.saturating_mul(2).saturating_add(1)).is_some();
+                self.require(few && len == Some(cells.scheme.cells(matrix.rows, matrix.cols)), || {
+                    format!("{user}: cells of the wrong number")
+                });
             }
             let range = cells.g_min >= 0.0 && cells.g_min < cells.g_max && cells.g_max.is_finite();
             self.require(range, || format!("{user}: conductances {} .. {} S", cells.g_min, cells.g_max));
@@ -236,8 +236,11 @@ impl Checker<'_> {
             self.synapse_array(seconds, id, &user);
         }
         match &connection.on_pre {
-            Effect::Add { array, amount } => {
-                self.slice(*array, connection.target_start, connection.target_len, &user);
+            Effect::Add { array, amount, held } => {
+                self.require(held != &Some(*array), || format!("{user}: what is changed counts its own hold"));
+                for array in std::iter::once(array).chain(held) {
+                    self.slice(*array, connection.target_start, connection.target_len, &user);
+                }
                 if let Amount::Array(amounts) = amount {
                     self.synapse_array(*amounts, id, &user);
                 }
@@ -262,7 +265,7 @@ impl Checker<'_> {
         let (found, finite) = match cost.count {
             Count::PerSample(n) | Count::PerTick(n) | Count::Once(n) => (true, n.is_finite()),
             Count::Spikes(group, n) => (group.index() < program.groups.len(), n.is_finite()),
-            Count::SynapticEvents(connection) => (connection.index() < program.connections.len(), true),
+            Count::SynapticEvents(connection, n) => (connection.index() < program.connections.len(), n.is_finite()),
             Count::ReadEnergy(matrix) => (matrix.index() < program.matrices.len(), true),
         };
         self.require(found, || format!("cost {}: counts something that does not exist", cost.name));

@@ -1,0 +1,89 @@
+//! safetensors: a header in JSON, then the numbers of every tensor.
+
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use nmc_compiler::files::{DataFile, Stored};
+use nmc_program::{Tensor, TensorData};
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo};
+
+use super::{numbers, open, unreadable};
+
+/// A header is shorter.
+const LONGEST_HEADER: u64 = 100_000_000;
+
+/// Every tensor under its name.
+pub fn read(file: &Path) -> Result<DataFile, String> {
+    let broken = |error: &dyn std::fmt::Display| format!("it is no whole safetensors file ({error})");
+    let mut input = open(file)?;
+    let size = file.metadata().map_err(|error| error.to_string())?.len();
+    let mut length = [0; 8];
+    input.read_exact(&mut length).map_err(|error| broken(&error))?;
+    let length = u64::from_le_bytes(length);
+    if length > LONGEST_HEADER.min(size) {
+        return Err(broken(&"its header is longer than the file"));
+    }
+    let mut header = Vec::new();
+    input.take(length).read_to_end(&mut header).map_err(|error| error.to_string())?;
+    let header: Metadata = serde_json::from_slice(&header).map_err(|error| broken(&error))?;
+    let start = 8 + length;
+    let end = header.tensors().values().map(|tensor| tensor.data_offsets.1 as u64).max().unwrap_or(0);
+    if start.checked_add(end) != Some(size) {
+        return Err(broken(&format!("its header tells of {end} bytes, {} follow it", size.saturating_sub(start))));
+    }
+    let mut metadata: Vec<(String, String)> = header.metadata().clone().unwrap_or_default().into_iter().collect();
+    metadata.sort();
+    let mut arrays = Vec::new();
+    for (name, info) in header.tensors() {
+        let (file, info, read) = (file.to_path_buf(), info.clone(), name.clone());
+        arrays.push(Stored::new(name, Ok(info.shape.clone()), move || {
+            let named = |problem: String| unreadable(&file, &format!("tensor `{read}`: {problem}"));
+            tensor(&file, start, &info, &read).map_err(named)
+        }));
+    }
+    arrays.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(DataFile { arrays, metadata })
+}
+
+// Types of numbers may be added to the format.
+#[allow(clippy::wildcard_enum_match_arm)]
+fn tensor(file: &Path, start: u64, info: &TensorInfo, name: &str) -> Result<Tensor, String> {
+    let problem = |error: std::io::Error| error.to_string();
+    let shape: Vec<u64> = info.shape.iter().map(|&size| size as u64).collect();
+    numbers(&shape, info.dtype.bitsize().div_ceil(8))?;
+    let mut input = open(file)?;
+    input.seek(SeekFrom::Start(start + info.data_offsets.0 as u64)).map_err(problem)?;
+    let mut raw = Vec::new();
+    let bytes = info.data_offsets.1 - info.data_offsets.0;
+    if input.take(bytes as u64).read_to_end(&mut raw).map_err(problem)? != bytes {
+        return Err(String::from("the file has become shorter"));
+    }
+    macro_rules! values {
+        ($type:ty, $to:ident, $map:expr) => {
+            TensorData::$to(
+                raw.as_chunks::<{ size_of::<$type>() }>()
+                    .0
+                    .iter()
+                    .map(|x| <$type>::from_le_bytes(*x))
+                    .map($map)
+                    .collect(),
+            )
+        };
+    }
+    let data = match info.dtype {
+        Dtype::U8 | Dtype::BOOL => TensorData::U8(raw),
+        Dtype::I8 => values!(i8, I64, i64::from),
+        Dtype::I16 => values!(i16, I64, i64::from),
+        Dtype::U16 => values!(u16, I64, i64::from),
+        Dtype::I32 => values!(i32, I64, i64::from),
+        Dtype::U32 => values!(u32, I64, i64::from),
+        Dtype::I64 => values!(i64, I64, |x| x),
+        Dtype::F32 => values!(f32, F32, |x| x),
+        Dtype::F64 => values!(f64, F64, |x| x),
+        // The upper half of a single-precision number.
+        Dtype::BF16 => values!(u16, F32, |x| f32::from_bits(u32::from(x) << 16)),
+        other => return Err(format!("numbers of type {other:?} are not supported")),
+    };
+    Ok(Tensor { name: name.to_string(), shape: info.shape.clone(), data })
+}

@@ -1,0 +1,234 @@
+//! Files: programs, modules and data beside them, and output by rename.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use nmc_compiler::files::{DataFile, FileProblem, Files, Trial};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_program::Program;
+use nmc_runtime::{EngineKind, Recorded, RunOptions};
+
+use crate::data;
+
+/// The largest program text that is read.
+const LARGEST_PROGRAM: u64 = 64 << 20;
+/// The largest image that is read.
+const LARGEST_IMAGE: u64 = 8 << 30;
+
+/// What reading a data file gave.
+type Known = BTreeMap<PathBuf, Result<Arc<DataFile>, FileProblem>>;
+
+/// The folder of a program. Data files are read once.
+pub struct Folder {
+    path: PathBuf,
+    known: RefCell<Known>,
+    /// When the compiler entered which stage.
+    stages: RefCell<Vec<(&'static str, Instant)>>,
+}
+
+impl Folder {
+    /// The folder `file` is in.
+    pub fn of(file: &Path) -> Folder {
+        let path = file.parent().map(Path::to_path_buf).unwrap_or_default();
+        Folder { path, known: RefCell::default(), stages: RefCell::default() }
+    }
+
+    /// For each experiment, in order: seconds spent placing and scheduling.
+    pub fn seconds(&self) -> Vec<StageSeconds> {
+        let stages = self.stages.borrow();
+        let mut experiments: Vec<StageSeconds> = Vec::new();
+        for (index, (stage, begin)) in stages.iter().enumerate() {
+            let end = stages.get(index + 1).map_or(*begin, |(_, next)| *next);
+            let seconds = (end - *begin).as_secs_f64();
+            match (*stage, experiments.last_mut()) {
+                ("elaborate", _) => experiments.push(StageSeconds::default()),
+                ("place", Some(last)) => last.place = Some(seconds),
+                ("schedule", Some(last)) => last.schedule = Some(seconds),
+                (_, _) => {}
+            }
+        }
+        experiments
+    }
+}
+
+/// Seconds of an experiment's stages; none where it came from an image.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StageSeconds {
+    pub place: Option<f64>,
+    pub schedule: Option<f64>,
+}
+
+impl Files for Folder {
+    fn module(&self, path: &[String]) -> Option<Result<String, String>> {
+        let mut file = self.path.clone();
+        file.extend(path);
+        file.set_extension("nmc");
+        file.exists().then(|| read(&file).map_err(|problem| problem.message))
+    }
+
+    fn data(&self, path: &str) -> Result<Arc<DataFile>, FileProblem> {
+        let file = self.path.join(path);
+        let mut known = self.known.borrow_mut();
+        known.entry(file).or_insert_with_key(|file| data::read(file).map(Arc::new)).clone()
+    }
+
+    fn entering(&self, stage: &'static str) {
+        self.stages.borrow_mut().push((stage, Instant::now()));
+    }
+
+    fn trial(&self, program: &Program) -> Option<Result<Trial, String>> {
+        let options = RunOptions { seed: 1, engine: EngineKind::Jit, threads: 1, memory: memory(), progress: None };
+        let recorded = nmc_runtime::run(program, &options).map(|results| {
+            let values = results.recordings.into_iter().filter_map(|recording| match recording.values {
+                Recorded::Values { data, .. } => Some((recording.name, data)),
+                Recorded::Spikes { .. } | Recorded::Synapses { .. } => None,
+            });
+            values.collect()
+        });
+        Some(recorded.map_err(|error| error.message))
+    }
+}
+
+/// Bytes of memory that are free, as Linux tells; elsewhere 16 GiB are taken to be.
+pub fn memory() -> u64 {
+    let told = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = told.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kilobytes.map_or(16 << 30, |kilobytes| kilobytes << 10)
+}
+
+/// The text of a program; bytes that are no text become the sign for that.
+pub fn read(file: &Path) -> Result<String, Diagnostic> {
+    let bytes = whole(file, LARGEST_PROGRAM, "any program")?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The bytes of an image.
+pub fn bytes(file: &Path) -> Result<Vec<u8>, Diagnostic> {
+    whole(file, LARGEST_IMAGE, "any image")
+}
+
+fn whole(file: &Path, largest: u64, than: &str) -> Result<Vec<u8>, Diagnostic> {
+    let problem = |why: &dyn std::fmt::Display| {
+        let message = format!("cannot read {}: {why}", file.display());
+        Diagnostic::placeless(Code::E0901, message)
+    };
+    let missing = std::io::ErrorKind::NotFound;
+    let about = fs::metadata(file)
+        .map_err(|error| if error.kind() == missing { problem(&"there is no such file") } else { problem(&error) })?;
+    if about.is_dir() {
+        return Err(problem(&"it is a folder").with_help("name a file, such as `nmc check program.nmc`"));
+    }
+    if about.len() > largest {
+        return Err(problem(&format!("it is larger than {than}")));
+    }
+    fs::read(file).map_err(|error| problem(&error))
+}
+
+/// Writes a file whole or not at all.
+pub fn write(file: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
+    let temporary = beside(file);
+    let done = fs::File::create(&temporary)
+        .and_then(|mut out| out.write_all(bytes))
+        .and_then(|()| fs::rename(&temporary, file));
+    done.map_err(|error| {
+        // The half-written file is of no use; that it cannot be removed either changes nothing.
+        let _ = fs::remove_file(&temporary);
+        cannot_write(file, &error)
+    })
+}
+
+/// The same for an error.
+pub fn cannot_write(file: &Path, error: &std::io::Error) -> Diagnostic {
+    Diagnostic::placeless(Code::E0905, format!("cannot write {}: {error}", file.display()))
+}
+
+/// A name for what is not whole yet, in the same folder, so that renaming needs no copying.
+fn beside(file: &Path) -> PathBuf {
+    let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    file.with_file_name(format!(".{name}.{}", std::process::id()))
+}
+
+/// A folder under way: what is in it appears under its name when all of it is whole, and leaves nothing behind otherwise.
+pub struct NewFolder {
+    target: PathBuf,
+    temporary: PathBuf,
+    files: Vec<String>,
+}
+
+impl NewFolder {
+    /// Begins a folder of that name.
+    pub fn begin(target: &Path) -> Result<NewFolder, Diagnostic> {
+        if target.is_file() {
+            let message = format!("cannot write into {}: it is a file, not a folder", target.display());
+            return Err(Diagnostic::placeless(Code::E0905, message));
+        }
+        let target = std::path::absolute(target).map_err(|error| cannot_write(target, &error))?;
+        // Within a folder that stands, else beside the one to come: renaming must not copy.
+        let temporary = if target.is_dir() { beside(&target.join("nmc")) } else { beside(&target) };
+        fs::create_dir_all(&temporary).map_err(|error| cannot_write(&target, &error))?;
+        Ok(NewFolder { target, temporary, files: Vec::new() })
+    }
+
+    /// Adds a file, with the folders on its way.
+    pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), Diagnostic> {
+        let file = self.temporary.join(name);
+        let made = file.parent().map_or(Ok(()), fs::create_dir_all);
+        let done = made.and_then(|()| fs::write(&file, bytes));
+        self.files.push(name.to_string());
+        done.map_err(|error| cannot_write(&self.target.join(name), &error))
+    }
+
+    /// Makes it appear at once, or file by file in the order added where the folder stands already; what else is there stays.
+    pub fn finish(self) -> Result<(), Diagnostic> {
+        if !self.target.is_dir() {
+            return fs::rename(&self.temporary, &self.target).map_err(|error| cannot_write(&self.target, &error));
+        }
+        for name in &self.files {
+            let file = self.target.join(name);
+            let made = file.parent().map_or(Ok(()), fs::create_dir_all);
+            let moved = made.and_then(|()| fs::rename(self.temporary.join(name), &file));
+            moved.map_err(|error| cannot_write(&file, &error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        // After `finish` there is nothing left, or an empty folder.
+        let _ = fs::remove_dir_all(&self.temporary);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_appears_whole_and_keeps_what_was_there() {
+        let place = std::env::temp_dir().join(format!("nmc-folder-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&place);
+        let folder = place.join("out");
+        fs::create_dir_all(&place).unwrap();
+        drop(NewFolder::begin(&folder).unwrap());
+        assert_eq!(fs::read_dir(&place).unwrap().count(), 0, "a folder given up leaves nothing");
+        for text in ["1", "2"] {
+            let mut new = NewFolder::begin(&folder).unwrap();
+            new.add("a/b.npz", text.as_bytes()).unwrap();
+            new.finish().unwrap();
+            assert_eq!(fs::read_to_string(folder.join("a/b.npz")).unwrap(), text);
+            fs::write(folder.join("mine.txt"), "mine").unwrap();
+        }
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+        let error = NewFolder::begin(&folder.join("mine.txt")).err().map(|error| error.code);
+        assert_eq!(error, Some(Code::E0905));
+        fs::remove_dir_all(&place).unwrap();
+    }
+}

@@ -1,0 +1,136 @@
+//! Runs of programs: what can fail before long work starts, the run itself, what came of it.
+
+pub mod checkpoint;
+pub mod entry;
+pub mod save;
+
+use std::path::Path;
+use std::time::Instant;
+
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_program::Program;
+use nmc_runtime::{EngineKind, Results, RunError, RunOptions, chips, metrics};
+use serde_json::{Value, json};
+
+use self::checkpoint::Checkpoints;
+use crate::disk;
+
+/// How programs are run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Seed of every random number.
+    pub seed: u64,
+    pub engine: EngineKind,
+    /// Threads; results do not depend on it.
+    pub threads: usize,
+    /// How many chips are drawn, if not as many as the program says.
+    pub chips: Option<usize>,
+}
+
+impl Settings {
+    fn options<'p>(&self, progress: Option<&'p (dyn Fn(f64) + Sync)>) -> RunOptions<'p> {
+        let memory = disk::memory();
+        RunOptions { seed: self.seed, engine: self.engine, threads: self.threads, memory, progress }
+    }
+
+    fn chips(&self, program: &Program) -> usize {
+        self.chips.unwrap_or(program.chips)
+    }
+}
+
+/// What came of an experiment.
+pub struct Outcome {
+    /// One chip or several; there is at least one.
+    pub chips: Vec<Results>,
+    /// Requirements that do not hold, in words.
+    pub failures: Vec<String>,
+    /// Seconds that all chips took together.
+    pub seconds: f64,
+}
+
+impl Outcome {
+    /// The chip whose recordings are kept: it has the seed that was given.
+    pub fn first(&self) -> &Results {
+        &self.chips[0]
+    }
+
+    /// A number of every chip.
+    pub fn each<'o>(&'o self, number: impl Fn(&Results) -> f64 + 'o) -> impl Iterator<Item = f64> + 'o {
+        self.chips.iter().map(number)
+    }
+}
+
+/// Mean and standard deviation (of the distribution that these are drawn from: n - 1), which is 0 for one number.
+pub fn spread(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let values: Vec<f64> = values.collect();
+    let count = values.len() as f64;
+    // Equal numbers have that mean, whatever rounding says.
+    if values.windows(2).all(|pair| pair[0] == pair[1]) {
+        return (values.first().copied().unwrap_or(f64::NAN), 0.0);
+    }
+    let mean = values.iter().sum::<f64>() / count;
+    (mean, (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt())
+}
+
+/// As many threads as there are cores for us.
+pub fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Everything that can fail before long work starts; `file` is named in messages.
+pub fn check(file: &Path, program: &Program, settings: &Settings) -> Result<(), Diagnostic> {
+    let checked = chips::check(program, &settings.options(None), settings.chips(program));
+    checked.map_err(|error| diagnostic(file, program, &error))
+}
+
+/// Runs one experiment on as many chips as are asked for; `progress` is told the share done. With checkpoints, experiments
+/// are run in the order in which those began.
+pub fn simulate(
+    file: &Path,
+    program: &Program,
+    settings: &Settings,
+    checkpoints: Option<&mut Checkpoints>,
+    progress: Option<&(dyn Fn(f64) + Sync)>,
+) -> Result<Outcome, Diagnostic> {
+    let begin = Instant::now();
+    let chips = match checkpoints {
+        Some(checkpoints) => checkpoints.results(file, program, settings, progress)?,
+        None => chips::run(program, &settings.options(progress), settings.chips(program))
+            .map_err(|error| diagnostic(file, program, &error))?,
+    };
+    let known: Vec<_> = chips.iter().map(|chip| chip.known(program)).collect();
+    let failures = metrics::failures(program, &known);
+    Ok(Outcome { chips, failures, seconds: begin.elapsed().as_secs_f64() })
+}
+
+/// An error of a run in the form of all others.
+fn diagnostic(file: &Path, program: &Program, error: &RunError) -> Diagnostic {
+    coded(error, format!("{}: experiment `{}`: {}", file.display(), program.name, error.message))
+}
+
+fn coded(error: &RunError, message: String) -> Diagnostic {
+    let code = Code::ALL.iter().copied().find(|code| code.number() == error.code).unwrap_or(Code::E0999);
+    Diagnostic { help: error.help.clone(), ..Diagnostic::placeless(code, message) }
+}
+
+/// The one object of `--json` and `run.json`.
+pub fn whole(file: &Path, entries: &[Value], diagnostics: &[Value]) -> Value {
+    json!({
+        "nmc": env!("CARGO_PKG_VERSION"),
+        "program": file.display().to_string(),
+        "experiments": entries,
+        "diagnostics": diagnostics,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_and_deviation() {
+        assert_eq!(spread([0.1; 3].into_iter()), (0.1, 0.0));
+        assert_eq!(spread([1.0, 3.0].into_iter()), (2.0, 2.0_f64.sqrt()));
+    }
+}

@@ -1,0 +1,169 @@
+//! Rewriting closed expressions: folding, substitution, and taking apart what is linear in a name.
+
+use crate::forms::equations::{Expr, Function, Symbol};
+
+/// `(exp(x) - 1) / x`, 1 at 0.
+pub fn phi1(x: f64) -> f64 {
+    if x == 0.0 { 1.0 } else { x.exp_m1() / x }
+}
+
+/// The value of a function of numbers; none for random ones.
+pub fn evaluate(function: Function, x: &[f64]) -> Option<f64> {
+    (!function.is_random()).then(|| function.value(x))
+}
+
+/// A function of expressions, folded where that is exact or plainly better.
+pub fn call(function: Function, args: Vec<Expr>) -> Expr {
+    let numbers: Option<Vec<f64>> = args.iter().map(constant).collect();
+    if let Some(value) = numbers.and_then(|numbers| evaluate(function, &numbers)) {
+        return Expr::Number(value);
+    }
+    let zero = |index: usize| args.get(index) == Some(&Expr::Number(0.0));
+    let one = |index: usize| args.get(index) == Some(&Expr::Number(1.0));
+    use Function::{Add, Divide, Multiply, Subtract};
+    let first_only = (matches!(function, Add | Subtract) && zero(1))
+        || (matches!(function, Multiply | Divide) && (one(1) || zero(0)));
+    let second_only = (function == Add && zero(0)) || (function == Multiply && (one(0) || zero(1)));
+    let mut args = args;
+    if first_only {
+        args.swap_remove(0)
+    } else if second_only {
+        args.swap_remove(1)
+    } else if function == Function::Subtract && args.first() == Some(&Expr::Number(0.0)) {
+        Expr::Call(Function::Negate, vec![args.swap_remove(1)])
+    } else {
+        Expr::Call(function, args)
+    }
+}
+
+pub fn add(a: Expr, b: Expr) -> Expr {
+    call(Function::Add, vec![a, b])
+}
+
+pub fn multiply(a: Expr, b: Expr) -> Expr {
+    call(Function::Multiply, vec![a, b])
+}
+
+/// The number an expression is, if it is one.
+pub fn constant(expr: &Expr) -> Option<f64> {
+    match expr {
+        Expr::Number(value) => Some(*value),
+        Expr::Symbol(_) => None,
+        Expr::Call(function, args) => {
+            let values: Option<Vec<f64>> = args.iter().map(constant).collect();
+            evaluate(*function, &values?)
+        }
+    }
+}
+
+/// Whether a name that `wanted` accepts occurs in it.
+pub fn mentions(expr: &Expr, wanted: &dyn Fn(Symbol) -> bool) -> bool {
+    match expr {
+        Expr::Number(_) => false,
+        Expr::Symbol(symbol) => wanted(*symbol),
+        Expr::Call(_, args) => args.iter().any(|arg| mentions(arg, wanted)),
+    }
+}
+
+/// Whether it draws random numbers.
+pub fn random(expr: &Expr) -> bool {
+    match expr {
+        Expr::Number(_) | Expr::Symbol(_) => false,
+        Expr::Call(Function::Uniform | Function::Normal, _) => true,
+        Expr::Call(_, args) => args.iter().any(random),
+    }
+}
+
+/// Replaces names; folds on the way.
+pub fn substitute(expr: &Expr, with: &dyn Fn(Symbol) -> Option<Expr>) -> Expr {
+    match expr {
+        Expr::Number(value) => Expr::Number(*value),
+        Expr::Symbol(symbol) => with(*symbol).unwrap_or(Expr::Symbol(*symbol)),
+        Expr::Call(function, args) => call(*function, args.iter().map(|arg| substitute(arg, with)).collect()),
+    }
+}
+
+/// `expr = a * symbol + b` with `a` and `b` free of the symbol; none when it is not linear in it.
+pub fn linear(expr: &Expr, symbol: Symbol) -> Option<(Expr, Expr)> {
+    let zero = || Expr::Number(0.0);
+    if !mentions(expr, &|other| other == symbol) {
+        return Some((zero(), expr.clone()));
+    }
+    let Expr::Call(function, args) = expr else { return Some((Expr::Number(1.0), zero())) };
+    let free = |index: usize| args.get(index).filter(|arg| !mentions(arg, &|other| other == symbol)).cloned();
+    let scaled = |index: usize, scale: &dyn Fn(Expr) -> Expr| {
+        let (a, b) = linear(&args[index], symbol)?;
+        Some((scale(a), scale(b)))
+    };
+    match function {
+        Function::Add | Function::Subtract => {
+            let ((a, b), (c, d)) = (linear(&args[0], symbol)?, linear(&args[1], symbol)?);
+            Some((call(*function, vec![a, c]), call(*function, vec![b, d])))
+        }
+        Function::Negate => scaled(0, &|x| call(Function::Negate, vec![x])),
+        Function::Multiply => match (free(0), free(1)) {
+            (Some(factor), _) => scaled(1, &|x| multiply(factor.clone(), x)),
+            (_, Some(factor)) => scaled(0, &|x| multiply(x, factor.clone())),
+            (None, None) => None,
+        },
+        Function::Divide => {
+            let divisor = free(1)?;
+            scaled(0, &|x| if x == Expr::Number(0.0) { x } else { call(Function::Divide, vec![x, divisor.clone()]) })
+        }
+        Function::Select => {
+            let condition = free(0)?;
+            let ((a, b), (c, d)) = (linear(&args[1], symbol)?, linear(&args[2], symbol)?);
+            let select =
+                |x: Expr, y: Expr| if x == y { x } else { call(Function::Select, vec![condition.clone(), x, y]) };
+            Some((select(a, c), select(b, d)))
+        }
+        Function::Power | Function::Minimum | Function::Maximum | Function::Absolute | Function::SquareRoot => None,
+        Function::Exp | Function::Log | Function::Sin | Function::Cos | Function::Tanh | Function::Floor => None,
+        Function::Round | Function::Less | Function::LessEqual | Function::Equal | Function::And => None,
+        Function::Or | Function::Not | Function::Uniform | Function::Normal => None,
+    }
+}
+
+/// Least and greatest value over all draws and indices below `sources` and `targets`; a normal draw is taken to lie
+/// within six sigma. None when it depends on something else.
+pub fn interval(expr: &Expr, sources: usize, targets: usize) -> Option<(f64, f64)> {
+    let last = |count: usize| Some((0.0, count.saturating_sub(1) as f64));
+    let (function, args) = match expr {
+        Expr::Number(value) => return Some((*value, *value)),
+        Expr::Symbol(Symbol::SourceIndex) => return last(sources),
+        Expr::Symbol(Symbol::TargetIndex) => return last(targets),
+        Expr::Symbol(_) => return None,
+        Expr::Call(function, args) => (*function, args),
+    };
+    let ranges: Vec<(f64, f64)> = args.iter().map(|arg| interval(arg, sources, targets)).collect::<Option<_>>()?;
+    let over = |function: Function| {
+        let (a, b) = (ranges[0], ranges[1]);
+        let corners = [(a.0, b.0), (a.0, b.1), (a.1, b.0), (a.1, b.1)];
+        let values: Option<Vec<f64>> = corners.iter().map(|&(x, y)| evaluate(function, &[x, y])).collect();
+        hull(&values?)
+    };
+    match function {
+        Function::Add | Function::Subtract | Function::Multiply | Function::Minimum | Function::Maximum => {
+            over(function)
+        }
+        Function::Divide if ranges[1].0 > 0.0 || ranges[1].1 < 0.0 => over(function),
+        Function::Negate => Some((-ranges[0].1, -ranges[0].0)),
+        Function::Absolute => Some((0.0, ranges[0].0.abs().max(ranges[0].1.abs()))),
+        Function::Exp | Function::SquareRoot | Function::Floor | Function::Round | Function::Log | Function::Tanh => {
+            hull(&[evaluate(function, &[ranges[0].0])?, evaluate(function, &[ranges[0].1])?])
+        }
+        Function::Select => hull(&[ranges[1].0, ranges[1].1, ranges[2].0, ranges[2].1]),
+        Function::Uniform => hull(&[ranges[0].0, ranges[1].1]),
+        Function::Normal => Some((ranges[0].0 - 6.0 * ranges[1].1, ranges[0].1 + 6.0 * ranges[1].1)),
+        Function::Sin | Function::Cos => Some((-1.0, 1.0)),
+        Function::Less | Function::LessEqual | Function::Equal => Some((0.0, 1.0)),
+        Function::And | Function::Or | Function::Not => Some((0.0, 1.0)),
+        Function::Divide | Function::Power => None,
+    }
+}
+
+fn hull(values: &[f64]) -> Option<(f64, f64)> {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    (low.is_finite() && high.is_finite()).then_some((low, high))
+}

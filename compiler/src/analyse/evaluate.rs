@@ -1,0 +1,43 @@
+//! The value of a closed expression at given operands and states.
+
+use crate::forms::equations::{Expr, Symbol};
+
+/// Its value; names without a value here are 0, random draws their mean.
+pub fn evaluate(expr: &Expr, inputs: &[f64], states: &[f64]) -> f64 {
+    match expr {
+        Expr::Number(value) => *value,
+        Expr::Symbol(Symbol::Input(n)) => inputs.get(*n).copied().unwrap_or(0.0),
+        Expr::Symbol(Symbol::State(n)) => states.get(*n).copied().unwrap_or(0.0),
+        Expr::Symbol(
+            Symbol::Weight
+            | Symbol::Pre(_)
+            | Symbol::Post(_)
+            | Symbol::SourceIndex
+            | Symbol::TargetIndex
+            | Symbol::Index
+            | Symbol::Time
+            | Symbol::TimeStep
+            | Symbol::Noise,
+        ) => 0.0,
+        Expr::Call(function, args) => {
+            // No function takes more than three operands.
+            let mut values = [0.0; 3];
+            for (value, arg) in values.iter_mut().zip(args) {
+                *value = evaluate(arg, inputs, states);
+            }
+            function.value(&values)
+        }
+    }
+}
+
+/// Slope in one operand, by central difference.
+pub fn derivative(expr: &Expr, inputs: &[f64], operand: usize) -> f64 {
+    let step = 1e-4 * inputs[operand].abs().max(1e-3);
+    let shifted = |by: f64| {
+        let mut moved = inputs.to_vec();
+        moved[operand] += by;
+        evaluate(expr, &moved, &[])
+    };
+    let slope = (shifted(step) - shifted(-step)) / (2.0 * step);
+    if slope.is_finite() { slope } else { 0.0 }
+}

@@ -1,0 +1,70 @@
+//! The one quantiser: what a converter of so many bits makes of a value. Simulation, calibration and the estimate of errors use it.
+//!
+//! Mid-tread: 0 is a level. A signed converter of n bits has 2^n levels, `-2^(n-1) ..= 2^(n-1) - 1` steps; an unsigned one
+//! `0 ..= 2^n - 1`. The largest level is the full range (for one signed bit, the smallest: its levels are minus the full range and 0).
+
+use crate::forms::chip::Converter;
+use crate::forms::decisions::Range;
+
+/// Levels of a converter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quantiser {
+    /// Distance of two levels.
+    pub step: f64,
+    /// Lowest and highest level, in steps.
+    pub low: f64,
+    pub high: f64,
+}
+
+impl Quantiser {
+    /// For so many bits and a range.
+    pub fn new(bits: u32, range: Range) -> Self {
+        if range.unsigned {
+            let high = 2f64.powi(bits as i32) - 1.0;
+            return Quantiser { step: range.full / high, low: 0.0, high };
+        }
+        let half = 2f64.powi(bits as i32 - 1);
+        Quantiser { step: range.full / (half - 1.0).max(1.0), low: -half, high: half - 1.0 }
+    }
+
+    /// The level of a value.
+    pub fn level(&self, value: f64) -> f64 {
+        self.step * (value / self.step).round_ties_even().clamp(self.low, self.high)
+    }
+}
+
+/// Error variance that a converter adds to a value well within its range: rounding and noise. Clipping is told by the values themselves.
+pub fn variance(converter: &Converter, range: Range) -> f64 {
+    match converter.bits {
+        Some(bits) => {
+            let step = Quantiser::new(bits, range).step;
+            step * step * (1.0 / 12.0 + converter.noise * converter.noise)
+        }
+        None => (converter.noise * range.full).powi(2),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn levels(bits: u32, unsigned: bool) -> Vec<f64> {
+        let quantiser = Quantiser::new(bits, Range { full: 1.0, unsigned });
+        let mut levels: Vec<f64> = (-3000..=3000).map(|i| quantiser.level(f64::from(i) / 1000.0)).collect();
+        levels.sort_by(f64::total_cmp);
+        levels.dedup();
+        levels
+    }
+
+    #[test]
+    fn so_many_bits_give_so_many_levels_and_zero_is_one() {
+        for bits in 1..=6 {
+            for unsigned in [false, true] {
+                let levels = levels(bits, unsigned);
+                assert_eq!(levels.len(), 1 << bits, "{bits} bits, unsigned: {unsigned}");
+                assert!(levels.contains(&0.0));
+                assert_eq!(bits > 1 || unsigned, levels.contains(&1.0));
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Events of a part: what its converters, cells, units and neurons do.
+
+use nmc_program::ComponentKind;
+
+use super::{Event, Often, converter_kind, title, unit_kind};
+use crate::forms::chip::{Chip, Domain, Drive, Sense, TileKind, WeightScheme};
+use crate::forms::circuit::{Circuit, Part, Role};
+use crate::forms::decisions::{Decisions, OnTiles};
+use crate::forms::mapped::Given;
+use crate::forms::tiling::{Block, Tiling};
+
+/// Everything a part does that takes energy; `kind` is the kind of its core, where that is known.
+pub fn events(given: Given, tiling: &Tiling, decisions: &Decisions, part: &Part, kind: Option<usize>) -> Vec<Event> {
+    let how = decisions.on_tiles(part.node);
+    of(given, tiling, how, part, kind)
+}
+
+/// The same for a way to compute a layer that is only considered.
+pub fn of(given: Given, tiling: &Tiling, how: Option<OnTiles>, part: &Part, kind: Option<usize>) -> Vec<Event> {
+    let chip = given.chip;
+    let name = &given.network.graph[part.node].name;
+    let mut events = Vec::new();
+    let mut add = |kind: ComponentKind, what: &str, often: Often, energy: f64| {
+        events.push(Event { kind, name: format!("{name}: {what}"), core: None, often, energy });
+    };
+    let inside = how.map_or_else(Vec::new, |how| array_conversions(chip, tiling, part, how));
+    for (id, count) in super::conversions(part, &inside) {
+        let converter = &chip.converters[id];
+        if !converter.is_ideal() {
+            add(converter_kind(converter), &title(converter), Often::new(count, part.firings), converter.energy);
+        }
+    }
+    match part.role {
+        Role::Array { block, bias_rows, .. } => {
+            let of = &tiling.blocks[block];
+            let tile = &chip.tile_kinds[of.tile_kind];
+            let device = &chip.devices[tile.device];
+            add(ComponentKind::Cells, "cells", Often::Read { block, bias: false }, 1.0);
+            if bias_rows > 0 {
+                add(ComponentKind::Cells, "bias cells", Often::Read { block, bias: true }, 1.0);
+            }
+            let rows = (of.rows() + bias_rows) as f64;
+            let reads = how.map_or(1.0, |how| reads(tile, how)) * part.firings;
+            add(ComponentKind::Driver, "word lines", Often::new(rows * reads, part.firings), tile.row_energy);
+            let pulses = cells(tile, of, bias_rows) * device.program_pulses;
+            add(ComponentKind::Programming, "programming", Often::Once(pulses), device.pulse_energy);
+        }
+        Role::Line { unit, .. } | Role::Unit { unit } => {
+            let unit = &chip.unit_kinds[unit];
+            add(unit_kind(unit), &unit.name, Often::new(part.len() as f64 * part.firings, part.firings), unit.energy);
+        }
+        Role::Adder { unit, terms } => {
+            let unit = &chip.unit_kinds[unit];
+            let additions = (terms.saturating_sub(1) * part.len()) as f64 * part.firings;
+            add(unit_kind(unit), &unit.name, Often::new(additions, part.firings), unit.energy);
+        }
+        Role::Neurons => {
+            if let Some(core) = kind.map(|kind| &chip.core_kinds[kind]) {
+                let (elements, idle) = (part.len() as f64, core.idle_neuron_energy);
+                let share = elements / given.network.graph[part.node].len().max(1) as f64;
+                add(ComponentKind::Neuron, "updates", Often::Tick(elements), idle);
+                // An update in which it fires costs so much more, and the spike is sent.
+                let fires = (core.neuron_energy - idle).max(0.0) + core.spike_energy;
+                add(ComponentKind::Neuron, "spikes", Often::Spike(part.node, share), fires);
+            }
+        }
+        Role::Coder | Role::Devices => {}
+    }
+    events
+}
+
+/// Cells of a block that are programmed.
+fn cells(tile: &TileKind, block: &Block, bias_rows: usize) -> f64 {
+    let columns = match tile.weights {
+        WeightScheme::Differential => block.width() * 2,
+        WeightScheme::Reference | WeightScheme::Offset => block.columns(),
+    };
+    ((block.rows() + bias_rows) * columns) as f64
+}
+
+/// Reads a presentation takes: one, or one for each bit.
+pub fn reads(tile: &TileKind, how: OnTiles) -> f64 {
+    match tile.inputs.get(how.drive) {
+        Some(Drive::BitSerial { bits, .. }) => f64::from(*bits),
+        Some(Drive::Converter(_) | Drive::Direct(_)) | None => 1.0,
+    }
+}
+
+/// Conversions of a read: one for each output, or one for each column that holds digits. A differential pair and a column with its
+/// reference are subtracted before they are converted.
+pub fn conversions_a_read(tile: &TileKind, block: &Block) -> f64 {
+    match tile.weights {
+        WeightScheme::Differential | WeightScheme::Reference => block.width() as f64,
+        WeightScheme::Offset => block.columns() as f64,
+    }
+}
+
+/// Conversions that converters of the array itself do for a part: of its rows and of its columns.
+pub fn array_conversions(chip: &Chip, tiling: &Tiling, part: &Part, how: OnTiles) -> Vec<(usize, f64)> {
+    let block_of = |layer| tiling.of(layer).next().map(|(_, block)| block);
+    let mut all = Vec::new();
+    match part.role {
+        Role::Array { block, converts, bias_rows } => {
+            let block = &tiling.blocks[block];
+            let tile = &chip.tile_kinds[block.tile_kind];
+            let reads = reads(tile, how) * part.firings;
+            match tile.inputs.get(how.drive) {
+                Some(Drive::Converter(id)) | Some(Drive::BitSerial { converter: id, .. }) => {
+                    all.push((*id, (block.rows() + bias_rows) as f64 * reads));
+                }
+                Some(Drive::Direct(_)) | None => {}
+            }
+            let count = conversions_a_read(tile, block) * reads;
+            all.extend(how.gather.filter(|_| !converts).map(|id| (id, count)));
+            if let (true, Some(Sense::Converter { converter, .. })) = (converts, tile.senses.get(how.sense)) {
+                all.extend(tile.hold.map(|id| (id, count)));
+                all.push((*converter, count));
+            }
+        }
+        Role::Line { converts: true, .. } => {
+            let tile = block_of(part.node).map(|block| &chip.tile_kinds[block.tile_kind]);
+            if let Some(Sense::Converter { converter, .. }) = tile.and_then(|tile| tile.senses.get(how.sense)) {
+                all.push((*converter, part.len() as f64 * part.firings));
+            }
+        }
+        Role::Line { converts: false, .. }
+        | Role::Adder { .. }
+        | Role::Unit { .. }
+        | Role::Neurons
+        | Role::Coder
+        | Role::Devices => {}
+    }
+    all
+}
+
+/// Synaptic events, at the cost of the cores that hold the targets.
+pub fn synapses(given: Given, circuit: &Circuit, cores: &[usize]) -> Vec<Event> {
+    let connections = given.network.connections.iter().enumerate();
+    let each = connections.map(|(index, connection)| {
+        let targets = circuit.parts.iter().zip(cores).filter(|(part, _)| part.node == connection.target);
+        let (mut elements, mut joules) = (0.0, 0.0);
+        for (part, &core) in targets {
+            elements += part.len() as f64;
+            joules += part.len() as f64 * given.chip.core_kinds[given.chip.cores[core]].synapse_energy;
+        }
+        let energy = if elements > 0.0 { joules / elements } else { 0.0 };
+        let often = Often::Synapse(index, 1.0);
+        Event { kind: ComponentKind::Synapse, name: connection.name.clone(), core: None, often, energy }
+    });
+    each.collect()
+}
+
+/// Whether pulses drive the rows.
+pub fn pulses(chip: &Chip, tile: &TileKind, how: OnTiles) -> bool {
+    match tile.inputs.get(how.drive) {
+        Some(Drive::Converter(id)) => chip.converters[*id].to == Domain::Pulse,
+        Some(Drive::Direct(domain)) => *domain == Domain::Pulse,
+        Some(Drive::BitSerial { .. }) | None => false,
+    }
+}

@@ -1,0 +1,236 @@
+//! Arrays that hold weights digit by digit and take inputs bit by bit: every digit column is read and converted for every bit, and the
+//! results are shifted and added digitally, as in ISAAC.
+
+use nmc_program::{Access, ArrayId, Binary, Op, Unary, Value};
+
+use super::chain;
+use super::dense::{Layer, multiply};
+use super::kernel::{Builder, OWN};
+use super::{Lowering, Signal};
+use crate::analyse::quantiser::Quantiser;
+use crate::forms::chip::{Drive, Sense, WeightScheme};
+use crate::forms::decisions::{Bias, Range};
+use crate::forms::tiling::Block;
+
+/// How a layer's weights and inputs are taken apart.
+pub(super) struct Digits {
+    /// Bits of an input, lowest first; none: inputs are driven at once.
+    bits: Option<u32>,
+    /// Digits of a weight, lowest first, and values of a digit; 1 where weights are not taken apart.
+    slices: usize,
+    levels: u32,
+    /// Whether weights have an offset.
+    offset: bool,
+}
+
+impl Digits {
+    /// None: weights and inputs stay whole.
+    pub fn of(lowering: &Lowering, layer: &Layer) -> Option<Self> {
+        let bits = match layer.tile.inputs.get(layer.how.drive) {
+            Some(Drive::BitSerial { bits, .. }) => Some(*bits),
+            Some(Drive::Converter(_) | Drive::Direct(_)) | None => None,
+        };
+        let offset = layer.tile.weights == WeightScheme::Offset;
+        let device = &lowering.chip.devices[layer.tile.device];
+        let (slices, levels) = (layer.tile.slices.max(1), device.levels.unwrap_or(1 << 16).max(2));
+        (bits.is_some() || offset).then_some(Digits { bits, slices, levels, offset })
+    }
+
+    /// Largest code of a weight.
+    fn most(&self) -> f64 {
+        f64::from(self.levels).powi(self.slices as i32) - 1.0
+    }
+}
+
+impl Lowering<'_> {
+    /// The inputs bit by bit, each 0 or 1 (or, driven at once, a share of full range), lowest bit first.
+    pub(super) fn bits_of(&mut self, layer: &Layer, digits: &Digits, from: Signal, ops: &mut Vec<Op>) -> Vec<Signal> {
+        let source = self.operand(layer.node, 0);
+        let range = source.map_or(Range { full: 1.0, unsigned: false }, |source| self.range(source));
+        let name = self.name(layer.node);
+        let mut b = Builder::default();
+        let value = b.load(from.array, Access::Element { offset: from.start });
+        let mut stored = Vec::new();
+        match digits.bits {
+            None => {
+                let driver = match layer.tile.inputs.get(layer.how.drive) {
+                    Some(Drive::Converter(id)) => Some(&self.chip.converters[*id]),
+                    Some(Drive::BitSerial { .. } | Drive::Direct(_)) | None => None,
+                };
+                let value = driver.map_or(value, |driver| chain::convert(&mut b, value, driver, range));
+                let share = b.number(1.0 / range.full);
+                stored.push(b.multiply(value, share));
+            }
+            Some(bits) => {
+                let quantiser = Quantiser::new(bits, range);
+                let scale = b.number(1.0 / quantiser.step);
+                let code = b.multiply(value, scale);
+                let code = b.unary(Unary::Round, code);
+                let (low, high) = (b.number(quantiser.low), b.number(quantiser.high));
+                let mut rest = b.clamp(code, low, high);
+                // Two's complement: the bits of a negative code are those of the code plus 2^n.
+                let (half, two) = (b.number(0.5), b.number(2.0));
+                for _ in 0..bits {
+                    let halved = b.multiply(rest, half);
+                    let halved = b.unary(Unary::Floor, halved);
+                    let doubled = b.multiply(halved, two);
+                    stored.push(b.binary(Binary::Subtract, rest, doubled));
+                    rest = halved;
+                }
+            }
+        }
+        let mut signals = Vec::new();
+        for (index, value) in stored.into_iter().enumerate() {
+            let array = self.zeros(format!("{name}: bit {index}"), from.len);
+            b.store(array, OWN, value);
+            signals.push(Signal { array, start: 0, len: from.len });
+        }
+        let kernel = self.kernel(format!("{name}: bits"), b);
+        ops.push(Op::Kernel { kernel, len: from.len, spikes: None });
+        signals
+    }
+
+    /// The blocks that share outputs.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn digit_column(
+        &mut self,
+        layer: &Layer,
+        digits: &Digits,
+        bias: Option<ArrayId>,
+        driven: &[Signal],
+        to: Signal,
+        outputs: (usize, usize),
+        blocks: &[(usize, &Block)],
+        ops: &mut Vec<Op>,
+    ) {
+        let len = outputs.1 - outputs.0;
+        let source = self.operand(layer.node, 0);
+        let range = source.map_or(Range { full: 1.0, unsigned: false }, |source| self.range(source));
+        let step = digits.bits.map_or(range.full, |bits| Quantiser::new(bits, range).step);
+        let place = Access::Element { offset: to.start + outputs.0 };
+        // What a code of 1 means as a weight.
+        let most = self.largest_weight(layer);
+        let weight = if digits.offset { 2.0 * most / digits.most() } else { 1.0 };
+        let mut start = Builder::default();
+        let first = match (layer.how.bias, bias) {
+            (Bias::Digital(_), Some(bias)) => start.load(bias, Access::Element { offset: outputs.0 }),
+            (_, _) => start.number(0.0),
+        };
+        start.store(to.array, place, first);
+        let name = format!("{}[{}..{}]", self.name(layer.node), outputs.0, outputs.1);
+        let kernel = self.kernel(format!("{name}: start"), start);
+        ops.push(Op::Kernel { kernel, len, spikes: None });
+        for &(index, block) in blocks {
+            let (low, high) = block.inputs;
+            let mut matrices = Vec::new();
+            for slice in 0..digits.slices {
+                let name = format!("{name}, {low}..{high}, digit {slice}");
+                let source = self.block_weights(layer.node, layer.weights, outputs.0, low);
+                let matrix = self.matrix(name, high - low, len, source);
+                self.digit_cells(
+                    matrix,
+                    layer,
+                    index,
+                    digits.offset.then_some((slice, digits.slices)),
+                    digits.bits.is_some(),
+                );
+                self.reads.entry((index, false)).or_default().push(matrix);
+                matrices.push(matrix);
+            }
+            for (bit, signal) in driven.iter().enumerate() {
+                let signal = Signal { start: signal.start + low, ..*signal };
+                let top = !range.unsigned && digits.bits == Some(bit as u32 + 1);
+                let place_value = 2f64.powi(bit as i32) * if top { -1.0 } else { 1.0 };
+                let (mut b, mut sum) = (Builder::default(), None);
+                for (slice, &matrix) in matrices.iter().enumerate() {
+                    let partial = self.zeros(format!("{name}, {low}..{high}, bit {bit}, digit {slice}"), len);
+                    ops.push(multiply(matrix, signal, partial, 0));
+                    let value = b.load(partial, OWN);
+                    let value = self.digit_sensed(layer, digits, block, index, len, &mut b, value);
+                    let digit = f64::from(digits.levels).powi(slice as i32);
+                    let scale = b.number(place_value * digit * step * weight);
+                    let value = b.multiply(value, scale);
+                    sum = Some(sum.map_or(value, |sum| b.add(sum, value)));
+                }
+                if digits.offset {
+                    // The offset of every weight times the sum of the inputs, which is known from their bits.
+                    let ones = self.ones(layer, high - low, len);
+                    let total = self.zeros(format!("{name}, {low}..{high}, bit {bit}, inputs"), len);
+                    ops.push(multiply(ones, signal, total, 0));
+                    let total = b.load(total, OWN);
+                    let scale = b.number(-place_value * step * most);
+                    let total = b.multiply(total, scale);
+                    sum = Some(sum.map_or(total, |sum| b.add(sum, total)));
+                }
+                let before = b.load(to.array, place);
+                let added = sum.map_or(before, |sum| b.add(before, sum));
+                b.store(to.array, place, added);
+                let kernel = self.kernel(format!("{name}, {low}..{high}, bit {bit}: shift and add"), b);
+                ops.push(Op::Kernel { kernel, len, spikes: None });
+            }
+        }
+    }
+
+    /// A column's value as its converter gives it: digits have at most as many values as rows times levels.
+    #[allow(clippy::too_many_arguments)]
+    fn digit_sensed(
+        &mut self,
+        layer: &Layer,
+        digits: &Digits,
+        block: &Block,
+        index: usize,
+        len: usize,
+        b: &mut Builder,
+        value: Value,
+    ) -> Value {
+        let held = self.turns(layer, len, b);
+        let value = held.map_or(value, |held| b.multiply(value, held));
+        let Some(Sense::Converter { converter, .. }) = layer.tile.senses.get(layer.how.sense) else { return value };
+        let converter = &self.chip.converters[*converter];
+        let range = match digits.offset {
+            true => Range { full: digit_range(block.rows(), digits.levels, converter.bits), unsigned: true },
+            // Whole weights, bit by bit: a bit is a step of the input.
+            false => Range { full: self.block_range(index), unsigned: false },
+        };
+        chain::convert(b, value, converter, range)
+    }
+
+    /// The largest weight of a layer.
+    fn largest_weight(&self, layer: &Layer) -> f64 {
+        match layer.weights {
+            crate::forms::network::Weights::Given(tensor) => {
+                let data = &self.program.tensors[tensor.index()].data;
+                (0..data.len()).map(|index| data.get(index).abs()).fold(0.0, f64::max)
+            }
+            crate::forms::network::Weights::Ridge { .. } => 1.0,
+        }
+    }
+
+    /// A matrix of ones: the sum of the inputs at every output.
+    fn ones(&mut self, layer: &Layer, rows: usize, cols: usize) -> nmc_program::MatrixId {
+        let name = format!("{}: ones", self.name(layer.node));
+        let known = self
+            .program
+            .matrices
+            .iter()
+            .position(|matrix| matrix.name == name && matrix.rows == rows && matrix.cols == cols);
+        if let Some(known) = known {
+            return nmc_program::MatrixId(known as u32);
+        }
+        let tensor = self.tensor(name.clone(), vec![cols, rows], vec![1.0; rows * cols]);
+        let source = nmc_program::WeightSource::Tensor { tensor, output_start: 0, input_start: 0 };
+        self.matrix(name, rows, cols, source)
+    }
+}
+
+/// Full range of a column of digits: steps are whole digits where the converter has enough of them.
+fn digit_range(rows: usize, levels: u32, bits: Option<u32>) -> f64 {
+    let most = rows as f64 * f64::from(levels - 1);
+    match bits {
+        Some(bits) => {
+            let codes = 2f64.powi(bits as i32) - 1.0;
+            if most <= codes { codes } else { most }
+        }
+        None => most,
+    }
+}

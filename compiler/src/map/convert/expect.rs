@@ -1,0 +1,286 @@
+//! What calibration lets expect: the energy of events and the error of cells and converters, before anything runs.
+
+use super::calibrate::{Calibration, floats, rounding};
+use crate::analyse::evaluate::evaluate;
+use crate::analyse::quantiser::{Quantiser, variance};
+use crate::cost::{self, Event, Often};
+use crate::forms::chip::{Converter, Device, WeightScheme};
+use crate::forms::circuit::{Part, Role};
+use crate::forms::decisions::{OnTiles, Range, Summing};
+use crate::forms::equations::Expr;
+use crate::forms::mapped::Given;
+use crate::forms::network::{NodeId, Operator, Weights};
+use crate::forms::tiling::{Block, Tiling};
+use crate::graph::{operands, ticks};
+
+/// A quarter of the range: where a cell is taken to be when weights are not known yet.
+const TYPICAL: f64 = 0.25;
+
+impl Calibration {
+    /// Full range of a node's output.
+    pub fn range(&self, node: NodeId) -> Range {
+        self.ranges.get(&node).copied().unwrap_or(Range { full: 1.0, unsigned: false })
+    }
+
+    /// Joules a sample of an event of a part. Spikes are nobody's choice and count nothing here.
+    /// `driven` is how long the cells of an array conduct in a read; none: as long as its own read takes.
+    pub fn expected(
+        &self,
+        given: Given,
+        tiling: &Tiling,
+        how: Option<OnTiles>,
+        part: &Part,
+        event: &Event,
+        driven: Option<f64>,
+    ) -> f64 {
+        match event.often {
+            Often::Sample(count) => count * event.energy,
+            Often::Tick(count) => count * event.energy * ticks(given.plan),
+            Often::Once(_) | Often::Spike(..) | Often::Synapse(..) => 0.0,
+            Often::Read { block, bias } => {
+                let (Some(how), Role::Array { converts, bias_rows, .. }) = (how, part.role) else { return 0.0 };
+                let of = &tiling.blocks[block];
+                let tile = &given.chip.tile_kinds[of.tile_kind];
+                let pulses = cost::pulses(given.chip, tile, how);
+                let read = cost::time::read(given.chip, tile, of, how, converts);
+                let seconds = driven.unwrap_or(read.driven(pulses));
+                let squared = tile.read_voltage.powi(2) * seconds * part.firings * event.energy;
+                match bias {
+                    true => squared * bias_rows as f64 * of.width() as f64 * self.typical(given, of),
+                    false => squared * self.conducted(given, of, pulses, read.reads),
+                }
+            }
+        }
+    }
+
+    /// Siemens of an output's cells in one row where nothing is known of them.
+    fn typical(&self, given: Given, block: &Block) -> f64 {
+        let device = &given.chip.devices[given.chip.tile_kinds[block.tile_kind].device];
+        let cell = device.g_min + TYPICAL * (device.g_max - device.g_min);
+        cell * block.columns_per_output as f64
+    }
+
+    /// Siemens times the square of the input (of its width, for pulses; of each bit, for serial inputs), in full ranges, summed over rows.
+    fn conducted(&self, given: Given, block: &Block, pulses: bool, bits: f64) -> f64 {
+        let source = operands(given.network, block.layer).first().copied();
+        let rows = block.inputs.0..block.inputs.1;
+        let Some(source) = source else { return 0.0 };
+        let (len, full) = (given.network.graph[source].len().max(1), self.range(source).full);
+        let driven: Vec<f64> = match self.values.get(&source).filter(|_| self.samples > 0) {
+            Some(values) => {
+                let mut sums = vec![0.0; rows.len()];
+                for sample in values.chunks_exact(len) {
+                    for (sum, &x) in sums.iter_mut().zip(&sample[rows.clone()]) {
+                        let share = f64::from(x.abs()) / full;
+                        *sum += if pulses { share } else { share * share };
+                    }
+                }
+                sums.into_iter().map(|sum| sum / self.samples as f64).collect()
+            }
+            None => vec![if pulses { 0.5 } else { 1.0 / 3.0 }; rows.len()],
+        };
+        if bits > 1.0 {
+            // Half of the bits of a word that is not 0 are set, more or less.
+            let active = driven.iter().filter(|share| **share > 0.0).count() as f64;
+            return 0.5 * bits * active * self.typical(given, block) * block.width() as f64;
+        }
+        let conductances = self.row_conductances(given, block);
+        driven.iter().zip(conductances).map(|(share, siemens)| share * siemens).sum()
+    }
+
+    /// Siemens of each row of a block's cells, as they are asked for.
+    fn row_conductances(&self, given: Given, block: &Block) -> Vec<f64> {
+        let chip = given.chip;
+        let tile = &chip.tile_kinds[block.tile_kind];
+        let device = &chip.devices[tile.device];
+        let span = device.g_max - device.g_min;
+        let (Some(weights), Some(&most)) = (weights(given, block.layer), self.weight_maxima.get(&block.layer)) else {
+            return vec![self.typical(given, block) * block.width() as f64; block.rows()];
+        };
+        let width = weights.len() / given.network.graph[block.layer].len().max(1);
+        let of = |row: usize| {
+            let mut siemens = block.extra_columns as f64 * (device.g_min + 0.5 * span);
+            for output in block.outputs.0..block.outputs.1 {
+                let share = f64::from(weights[output * width + row]) / most.max(f64::MIN_POSITIVE);
+                siemens += match tile.weights {
+                    WeightScheme::Differential => 2.0 * device.g_min + span * share.abs().min(1.0),
+                    WeightScheme::Reference => device.g_min + span * 0.5 * (1.0 + share.clamp(-1.0, 1.0)),
+                    WeightScheme::Offset => (device.g_min + 0.5 * span) * block.columns_per_output as f64,
+                };
+            }
+            siemens
+        };
+        (block.inputs.0..block.inputs.1).map(of).collect()
+    }
+
+    /// Rows driven at full range that a layer's bias needs, so that no cell holds more than the largest weight.
+    pub fn bias_rows(&self, given: Given, layer: NodeId) -> usize {
+        let Operator::Dense { bias: Some(bias), .. } = &given.network.graph[layer].operator else { return 1 };
+        let Some(tensor) = given.tensors.get(bias.index()) else { return 1 };
+        let largest = (0..tensor.data.len()).map(|i| tensor.data.get(i).abs()).fold(0.0, f64::max);
+        let full = operands(given.network, layer).first().map_or(1.0, |source| self.range(*source).full);
+        let most = self.weight_maxima.get(&layer).copied().unwrap_or(0.0);
+        let rows = (largest / (full * most).max(f64::MIN_POSITIVE) - 1e-9).ceil();
+        if rows.is_finite() { rows.clamp(1.0, 1e6) as usize } else { 1 }
+    }
+
+    /// Error variance of a signal's values through a converter of their range: rounding, clipping and noise, on the calibration data.
+    pub fn quantised(&self, source: NodeId, converter: &Converter, range: Range) -> f64 {
+        match (converter.bits, self.values.get(&source).filter(|values| !values.is_empty())) {
+            (Some(bits), Some(values)) => {
+                let step = Quantiser::new(bits, range).step;
+                rounding(values, bits, range) + (step * converter.noise).powi(2)
+            }
+            (Some(_) | None, _) => variance(converter, range),
+        }
+    }
+
+    /// Error variance at an output of a layer from the converter of its columns.
+    pub fn sense_variance(
+        &self,
+        given: Given,
+        tiling: &Tiling,
+        layer: NodeId,
+        how: OnTiles,
+        converter: &Converter,
+    ) -> f64 {
+        let Some(bits) = converter.bits else { return 0.0 };
+        let lines = matches!(how.sum, Summing::Line(_));
+        let (mut sum, mut merged) = (0.0, 1.0);
+        for (index, block) in tiling.of(layer) {
+            let (full, values) = match lines {
+                true => (self.sum_ranges[index], &self.sum_values[index]),
+                false => (self.block_ranges[index], &self.block_values[index]),
+            };
+            let range = Range { full, unsigned: false };
+            let noise = (Quantiser::new(bits, range).step * converter.noise).powi(2);
+            let rounded =
+                if values.is_empty() { variance(converter, range) - noise } else { rounding(values, bits, range) };
+            sum += (rounded + noise) * block.width() as f64;
+            if lines {
+                let merge = tiling.merges.iter().find(|merge| merge.blocks.contains(&index));
+                merged = merge.map_or(1.0, |merge| merge.blocks.len() as f64);
+            }
+        }
+        sum / given.network.graph[layer].len().max(1) as f64 / merged
+    }
+
+    /// Error variance at an output of a layer from its cells: levels, programming, reading, stuck cells; of the bias's rows, too.
+    pub fn cell_variance(&self, given: Given, tiling: &Tiling, layer: NodeId, how: OnTiles) -> f64 {
+        let Some((_, block)) = tiling.of(layer).next() else { return 0.0 };
+        let tile = &given.chip.tile_kinds[block.tile_kind];
+        let device = &given.chip.devices[tile.device];
+        let span = device.g_max - device.g_min;
+        let most = self.weight_maxima.get(&layer).copied().unwrap_or(0.0);
+        let source = operands(given.network, layer).first().copied();
+        let (Some(source), true) = (source, span > 0.0) else { return 0.0 };
+        let full = self.range(source).full;
+        let outputs = given.network.graph[layer].len().max(1) as f64;
+        let inputs = given.network.graph[source].len();
+        let squares = self.row_squares(source, inputs);
+        let scale = match tile.weights {
+            WeightScheme::Differential => most / span,
+            WeightScheme::Reference | WeightScheme::Offset => 2.0 * most / span,
+        };
+        let error = |share: f64| weight_error(device, tile.weights, share) * scale * scale;
+        let of_cells = match weights(given, layer) {
+            Some(weights) => {
+                let mut table: Vec<Option<f64>> = vec![None; 513];
+                let mut sum = 0.0;
+                for (index, &weight) in weights.iter().enumerate() {
+                    // Cells are alike to within a 256th of the range.
+                    let share = (f64::from(weight) / most.max(f64::MIN_POSITIVE)).clamp(-1.0, 1.0);
+                    let at = ((share + 1.0) * 256.0).round() as usize;
+                    let known = table[at].get_or_insert_with(|| error(at as f64 / 256.0 - 1.0));
+                    let levels = rounded_by_levels(device, tile.weights, share) * scale;
+                    sum += squares[index % inputs.max(1)] * (*known + levels * levels);
+                }
+                sum / outputs
+            }
+            None => squares.iter().sum::<f64>() * error(TYPICAL),
+        };
+        let rows = match how.bias {
+            crate::forms::decisions::Bias::Rows(rows) => rows as f64,
+            crate::forms::decisions::Bias::None | crate::forms::decisions::Bias::Digital(_) => 0.0,
+        };
+        of_cells + rows * full * full * error(TYPICAL)
+    }
+
+    /// Mean square of each element of a signal.
+    fn row_squares(&self, source: NodeId, len: usize) -> Vec<f64> {
+        let Some(values) = self.values.get(&source).filter(|_| self.samples > 0) else {
+            return vec![self.range(source).full.powi(2) / 3.0; len];
+        };
+        let mut sums = vec![0.0; len];
+        for sample in values.chunks_exact(len.max(1)) {
+            sums.iter_mut().zip(sample).for_each(|(sum, &x)| *sum += f64::from(x).powi(2));
+        }
+        sums.into_iter().map(|sum| sum / self.samples as f64).collect()
+    }
+}
+
+/// The weights of a layer, [outputs, inputs]; none before they are fitted.
+fn weights(given: Given, layer: NodeId) -> Option<Vec<f32>> {
+    match &given.network.graph[layer].operator {
+        Operator::Dense { weights: Weights::Given(id), .. } => {
+            given.tensors.get(id.index()).map(|tensor| floats(&tensor.data, tensor.data.len()))
+        }
+        _other => None,
+    }
+}
+
+/// Shares of the range that the cells of a weight (a share of the largest) hold.
+fn cells_of(scheme: WeightScheme, share: f64) -> [f64; 2] {
+    match scheme {
+        WeightScheme::Differential => [share.max(0.0), (-share).max(0.0)],
+        WeightScheme::Reference | WeightScheme::Offset => [0.5 + 0.5 * share, 0.5],
+    }
+}
+
+/// Variance of what the cells of a weight hold, in siemens squared, beside rounding to levels.
+fn weight_error(device: &Device, scheme: WeightScheme, share: f64) -> f64 {
+    let span = device.g_max - device.g_min;
+    let sigma = |expr: &Option<Expr>, g: f64| expr.as_ref().map_or(0.0, |expr| evaluate(expr, &[g], &[]));
+    let stuck = device.stuck_on + device.stuck_off;
+    let cell = |share: f64| {
+        let g = device.g_min + span * share;
+        let programmed = clipped_square(sigma(&device.programming_sigma, g), g, device);
+        let faults = device.stuck_on * (device.g_max - g).powi(2) + device.stuck_off * (g - device.g_min).powi(2);
+        (1.0 - stuck) * programmed + faults + sigma(&device.read_sigma, g).powi(2)
+    };
+    cells_of(scheme, share).into_iter().map(cell).sum()
+}
+
+/// Mean square of a normal error that is clipped at the ends of the cell's range.
+fn clipped_square(sigma: f64, g: f64, device: &Device) -> f64 {
+    if sigma <= 0.0 {
+        return 0.0;
+    }
+    // By the midpoint rule over eight standard deviations.
+    const STEPS: usize = 24;
+    let (mut sum, mut weight) = (0.0, 0.0);
+    for step in 0..STEPS {
+        let z = -4.0 + 8.0 * (step as f64 + 0.5) / STEPS as f64;
+        let density = (-0.5 * z * z).exp();
+        let error = (g + sigma * z).clamp(device.g_min, device.g_max) - g;
+        sum += density * error * error;
+        weight += density;
+    }
+    sum / weight
+}
+
+/// What rounding to levels changes in the difference of a weight's cells, in siemens.
+fn rounded_by_levels(device: &Device, scheme: WeightScheme, share: f64) -> f64 {
+    let Some(levels) = device.levels.filter(|levels| *levels > 1) else { return 0.0 };
+    let steps = f64::from(levels - 1);
+    let span = device.g_max - device.g_min;
+    let error = |share: f64| (share * steps).round_ties_even() / steps - share;
+    match scheme {
+        WeightScheme::Differential => {
+            let [plus, minus] = cells_of(scheme, share);
+            (error(plus) - error(minus)) * span
+        }
+        WeightScheme::Reference => error(cells_of(scheme, share)[0]) * span,
+        WeightScheme::Offset => 0.0,
+    }
+}

@@ -1,0 +1,160 @@
+//! Where on a mesh of cores parts go that talk to each other, as near as can be; knows nothing of networks or chips.
+
+mod bound;
+mod coarsen;
+mod curve;
+mod dice;
+mod exact;
+mod fit;
+mod layout;
+mod level;
+mod nets;
+mod refine;
+#[cfg(test)]
+mod tests;
+
+use bound::Bound;
+use dice::Dice;
+use layout::Layout;
+use level::Level;
+
+/// What is to be placed, and on what.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// Width and height of the mesh; core = y * width + x.
+    pub grid: (usize, usize),
+    /// Kind of each core.
+    pub cores: Vec<usize>,
+    /// What a core of each kind holds of each resource; infinity: no limit.
+    pub room: Vec<Vec<f64>>,
+    /// Things that sit on one core whole.
+    pub parts: Vec<Part>,
+    /// Values sent from one end to others, multicast.
+    pub nets: Vec<Net>,
+    /// The core at which the host's link enters the mesh.
+    pub port: usize,
+}
+
+/// A thing that sits on one core whole.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Resource and amount, finite and not below zero.
+    pub needs: Vec<(usize, f64)>,
+    /// The core it is pinned to.
+    pub fixed: Option<usize>,
+}
+
+/// A value sent from one end to others along the tree of its routes.
+#[derive(Clone, Debug)]
+pub struct Net {
+    pub from: End,
+    pub to: Vec<End>,
+    /// Bits a sample.
+    pub bits: f64,
+}
+
+/// Where a value starts or arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Part(usize),
+    Host,
+}
+
+/// A core for every part, and what that costs in bit-hops a sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placement {
+    pub core: Vec<usize>,
+    pub cost: f64,
+    /// No placement costs less; equal to the cost where that is proved to be the least.
+    pub lower_bound: f64,
+    /// What random placements cost on average.
+    pub random_cost: f64,
+    /// What it costs to put the parts in order along a boustrophedon walk.
+    pub snake_cost: f64,
+}
+
+/// Why there is no placement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Failure {
+    /// No core has room for this part, even alone: what it lacks on the core that comes nearest.
+    DoesNotFit { part: usize, resource: usize },
+    /// The part is pinned to a core that, with the parts pinned there before it, has no room for it.
+    PinDoesNotFit { part: usize, core: usize, resource: usize },
+    /// All cores together hold less of a resource than all parts need.
+    TooLittle { resource: usize, needed: f64, room: f64 },
+    /// No way was found to pack the parts: this one was left over, for want of that resource.
+    NotPacked { part: usize, resource: usize },
+    /// The problem itself makes no sense: a number that names nothing, an amount that is none.
+    Senseless(&'static str),
+}
+
+/// Random placements that are averaged.
+const RANDOM_DRAWS: u64 = 3;
+/// Starts that are refined before the best of them is kept.
+const STARTS: usize = 2;
+
+/// The cheapest placement that is found with a fixed amount of work.
+pub fn solve(problem: &Problem) -> Result<Placement, Failure> {
+    level::validate(problem)?;
+    let level = Level::new(problem);
+    let snake = fit::snake(&level)?;
+    let of = |at: &[usize]| cost(problem, at);
+    let draws = (0..RANDOM_DRAWS).map(|seed| of(&fit::random(&level, &snake, &mut Dice::new(seed)))).sum::<f64>();
+    let least = Bound::new(&level).whole();
+    let placement = |(cost, core): (f64, Vec<usize>), proved: bool| Placement {
+        core,
+        cost,
+        lower_bound: if proved { cost } else { least.min(cost) },
+        random_cost: draws / RANDOM_DRAWS as f64,
+        snake_cost: of(&snake),
+    };
+
+    let start = |heat: f64| move |at: Vec<usize>| (cost(problem, &at), heat, at);
+    let poured = fit::poured(&level).into_iter().chain([snake.clone()]);
+    let mut starts: Vec<(f64, f64, Vec<usize>)> = poured.map(start(refine::WARM)).collect();
+    starts.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut best = (starts[0].0, starts[0].2.clone());
+    let (better, proved) = exact::search(&level, best.0, least);
+    if let Some(at) = better {
+        best = (of(&at), at);
+    }
+    if proved {
+        return Ok(placement(best, true));
+    }
+    starts.extend(coarsen::place(&level).map(start(refine::COOL)));
+    starts.sort_by(|a, b| a.0.total_cmp(&b.0));
+    starts.dedup_by(|a, b| a.2 == b.2);
+    for (seed, (before, heat, at)) in (100..).zip(starts.into_iter().take(STARTS)) {
+        let mut layout = Layout::new(&level, &at);
+        refine::polish(&mut layout, STARTS, heat, &mut Dice::new(seed));
+        let polished = layout.places();
+        let after = of(&polished);
+        let found = if after < before { (after, polished) } else { (before, at) };
+        if found.0 < best.0 {
+            best = found;
+        }
+    }
+    let proved = exact::meets(best.0, least);
+    Ok(placement(best, proved))
+}
+
+/// Bits times links of the tree of x-first routes, summed over the nets; `core` has the core of every part.
+pub fn cost(problem: &Problem, core: &[usize]) -> f64 {
+    let width = problem.grid.0.max(1);
+    let place = |end: &End| {
+        let at = match end {
+            End::Part(part) => core[*part],
+            End::Host => problem.port,
+        };
+        (at % width, at / width)
+    };
+    let mut sinks: Vec<(usize, usize)> = Vec::new();
+    let mut total = 0.0;
+    for net in &problem.nets {
+        sinks.clear();
+        sinks.extend(net.to.iter().map(place));
+        sinks.sort_unstable();
+        total += net.bits * nets::links(place(&net.from), &sinks) as f64;
+    }
+    total
+}

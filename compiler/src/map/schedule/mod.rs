@@ -1,0 +1,380 @@
+//! `Placement` to `Timetable`: when every part works and every message passes, for samples that follow one another.
+
+mod print;
+pub mod solve;
+mod verify;
+
+pub use print::print;
+pub use verify::verify;
+
+use std::collections::BTreeMap;
+
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+
+use crate::cost;
+use crate::forms::chip::{Chip, Domain};
+use crate::forms::circuit::{Circuit, End, PartId, Role};
+use crate::forms::decisions::Decisions;
+use crate::forms::mapped::Given;
+use crate::forms::network::{NodeId, Operator};
+use crate::forms::placement::Placement;
+use crate::forms::tiling::Tiling;
+use crate::forms::timetable::{Timetable, Transfer, Work};
+use crate::graph::{operands, order, ticks};
+use crate::map::place::islands;
+use solve::{Event, Failure, Move, Problem, Resource};
+
+/// When in a sample something happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Time {
+    /// Once, before any tick (or where there are none).
+    Before,
+    /// In every tick.
+    Tick,
+    /// Once, after the last tick.
+    After,
+}
+
+/// Makes the timetable; none, with the reason in `diagnostics`, when there is none.
+pub fn schedule(
+    given: Given,
+    tiling: &Tiling,
+    decisions: &Decisions,
+    circuit: &Circuit,
+    placement: &Placement,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Timetable> {
+    if given.chip.ideal {
+        return Some(Timetable::default());
+    }
+    let maker = Maker::new(given, tiling, decisions, circuit, placement);
+    let mut table = Timetable::default();
+    if maker.islands.iter().any(|island| maker.time_of(island) == Time::Tick) {
+        let within = maker.run(&[Time::Tick], None, diagnostics)?;
+        let step = given.plan.step.unwrap_or(0.0);
+        let devices = circuit.parts.iter().find(|part| part.role == Role::Devices);
+        if within.latency > step * (1.0 + 1e-9) && (given.chip.fixed_ticks || devices.is_some()) {
+            diagnostics.push(too_short(given, step, within.latency, devices.map(|part| part.node)));
+            return None;
+        }
+        table = within;
+        table.tick = Some(step.max(table.latency));
+    }
+    let per_tick = (table.works, table.transfers);
+    let whole = maker.run(&[Time::Before, Time::After], table.tick, diagnostics)?;
+    let (works, transfers) = (per_tick.0.into_iter().chain(whole.works), per_tick.1.into_iter().chain(whole.transfers));
+    Some(Timetable { works: works.collect(), transfers: transfers.collect(), tick: table.tick, ..whole })
+}
+
+/// What it is made from.
+struct Maker<'a> {
+    given: Given<'a>,
+    tiling: &'a Tiling,
+    decisions: &'a Decisions,
+    circuit: &'a Circuit,
+    placement: &'a Placement,
+    islands: Vec<Vec<PartId>>,
+    /// Island of each part.
+    of_part: Vec<usize>,
+    times: BTreeMap<NodeId, Time>,
+}
+
+impl<'a> Maker<'a> {
+    fn new(
+        given: Given<'a>,
+        tiling: &'a Tiling,
+        decisions: &'a Decisions,
+        circuit: &'a Circuit,
+        placement: &'a Placement,
+    ) -> Self {
+        let islands = islands(given.chip, circuit);
+        let mut of_part = vec![0; circuit.parts.len()];
+        for (index, island) in islands.iter().enumerate() {
+            island.iter().for_each(|part| of_part[part.0] = index);
+        }
+        let times = times(given, tiling);
+        Maker { given, tiling, decisions, circuit, placement, islands, of_part, times }
+    }
+
+    fn time_of(&self, island: &[PartId]) -> Time {
+        let each = island.iter().map(|part| self.times.get(&self.circuit.parts[part.0].node));
+        each.flatten().copied().max().unwrap_or(Time::Before)
+    }
+
+    fn core(&self, island: &[PartId]) -> usize {
+        self.placement.cores[island[0].0]
+    }
+
+    /// The timetable of what happens at these times. `tick`: between what comes before and after, the ticks take place.
+    fn run(&self, times: &[Time], tick: Option<f64>, diagnostics: &mut Vec<Diagnostic>) -> Option<Timetable> {
+        let chip = self.given.chip;
+        let mut problem = Problem {
+            grid: chip.grid,
+            resources: Vec::new(),
+            works: Vec::new(),
+            moves: Vec::new(),
+            hop: chip.mesh.hop_time,
+            flit_bits: chip.mesh.flit_bits.max(1.0),
+            port: 0,
+            port_time_per_bit: chip.host.time_per_bit,
+            buffers: chip.cores.iter().map(|&kind| buffer(chip, kind)).collect(),
+            tick: None,
+        };
+        let mut resources: BTreeMap<String, usize> = BTreeMap::new();
+        let (mut works, mut work_of): (Vec<Work>, BTreeMap<usize, usize>) = (Vec::new(), BTreeMap::new());
+        for (index, island) in self.islands.iter().enumerate() {
+            if !times.contains(&self.time_of(island)) {
+                continue;
+            }
+            let core = self.core(island);
+            let kind = Some(chip.cores[core]);
+            let spans = cost::time::spans(self.given, self.tiling, self.decisions, self.circuit, island, kind);
+            let end = spans.iter().map(|span| span.1).fold(0.0, f64::max);
+            let uses = self.uses(island, &mut resources, &mut problem.resources);
+            let writes_bits = self.written(island);
+            work_of.insert(index, works.len());
+            problem.works.push(solve::Work { core, uses, time: end, after: Vec::new(), writes_bits });
+            works.push(Work { parts: island.clone(), core, start: 0.0, end, spans });
+        }
+        // All ticks of a sample are one work on each core that takes part in them.
+        let mut ticking: BTreeMap<usize, usize> = BTreeMap::new();
+        if let Some(tick) = tick {
+            for island in self.islands.iter().filter(|island| self.time_of(island) == Time::Tick) {
+                let core = self.core(island);
+                let uses = self.uses(island, &mut resources, &mut problem.resources);
+                let work = *ticking.entry(core).or_insert_with(|| {
+                    let time = tick * ticks(self.given.plan);
+                    problem.works.push(solve::Work {
+                        core,
+                        uses: Vec::new(),
+                        time,
+                        after: Vec::new(),
+                        writes_bits: 0.0,
+                    });
+                    problem.works.len() - 1
+                });
+                for (resource, count) in uses {
+                    let used = &mut problem.works[work].uses;
+                    match used.iter_mut().find(|(known, _)| *known == resource) {
+                        Some(known) => known.1 = known.1.max(count),
+                        None => used.push((resource, count)),
+                    }
+                }
+            }
+        }
+        let work_at = |end: &End| -> Option<usize> {
+            let End::Part(part) = end else { return None };
+            let island = self.of_part[part.0];
+            let core = self.core(&self.islands[island]);
+            work_of.get(&island).copied().or_else(|| ticking.get(&core).copied())
+        };
+        let mut sent = Vec::new();
+        for (index, net) in self.circuit.nets.iter().enumerate() {
+            if net.is_analog() {
+                continue;
+            }
+            let in_tick = net.domain == Domain::Spikes || net.firings > 1.0;
+            if in_tick != times.contains(&Time::Tick) {
+                continue;
+            }
+            let from = work_at(&net.from);
+            let known = |end: &End| *end == End::Host || work_at(end).is_some();
+            if !known(&net.from) || !net.to.iter().any(known) {
+                continue;
+            }
+            let core = |end: &End| cost::core_of(&self.placement.cores, *end);
+            let mut after: Vec<Event> = from.into_iter().map(Event::Work).collect();
+            let away: Vec<solve::End> = {
+                let mut ends: Vec<solve::End> = (net.to.iter())
+                    .filter_map(|end| match end {
+                        End::Host => Some(solve::End::Host),
+                        End::Part(_) if net.from == End::Host || core(end) != core(&net.from) => {
+                            Some(solve::End::Core(core(end)))
+                        }
+                        End::Part(_) => None,
+                    })
+                    .collect();
+                ends.sort_unstable_by_key(|end| match end {
+                    solve::End::Host => usize::MAX,
+                    solve::End::Core(core) => *core,
+                });
+                ends.dedup();
+                ends
+            };
+            // Spikes are used in a later tick.
+            let waits = net.domain != Domain::Spikes;
+            let local = after.clone();
+            if !away.is_empty() {
+                let bits = match net.domain {
+                    Domain::Spikes => (net.values as f64 * cost::SPIKE_SHARE).ceil().max(1.0) * net.bits,
+                    _words => net.values as f64 * net.bits,
+                };
+                let from = match net.from {
+                    End::Host => solve::End::Host,
+                    End::Part(_) => solve::End::Core(core(&net.from)),
+                };
+                problem.moves.push(Move { from, to: away, bits, after: std::mem::take(&mut after) });
+                sent.push((index, bits));
+            }
+            let moved = problem.moves.len().checked_sub(1);
+            for to in &net.to {
+                let Some(work) = work_at(to).filter(|work| waits && Some(*work) != from) else { continue };
+                let is_away = net.from == End::Host || core(to) != core(&net.from);
+                let events = match (is_away, moved) {
+                    (true, Some(moved)) => vec![Event::Move(moved)],
+                    (_, _) => local.clone(),
+                };
+                problem.works[work].after.extend(events);
+            }
+        }
+        for work in &mut problem.works {
+            work.after.sort_unstable_by_key(|event| match event {
+                Event::Work(index) => (0, *index),
+                Event::Move(index) => (1, *index),
+            });
+            work.after.dedup();
+        }
+        let solved = match solve::solve(&problem) {
+            Ok(solved) => solved,
+            Err(failure) => {
+                diagnostics.push(self.failed(&failure));
+                return None;
+            }
+        };
+        for (work, &start) in works.iter_mut().zip(&solved.starts) {
+            (work.start, work.end) = (start, start + work.end);
+        }
+        let transfers = sent.iter().zip(&solved.moves).map(|(&(net, bits), sent)| Transfer {
+            net,
+            bits,
+            port: sent.port,
+            links: sent.links.iter().map(|link| (link.from, link.to, link.start, link.end)).collect(),
+            arrival: sent.end,
+        });
+        Some(Timetable {
+            works,
+            transfers: transfers.collect(),
+            interval: solved.interval,
+            latency: solved.latency,
+            lower_bound: solved.lower_bound,
+            bottleneck: solved.bottleneck,
+            tick: None,
+        })
+    }
+
+    /// Resources that an island occupies while it works: its arrays, its turns on logic, the engine of a spiking core.
+    fn uses(
+        &self,
+        island: &[PartId],
+        names: &mut BTreeMap<String, usize>,
+        resources: &mut Vec<Resource>,
+    ) -> Vec<(usize, usize)> {
+        let chip = self.given.chip;
+        let core = self.core(island);
+        let kind = &chip.core_kinds[chip.cores[core]];
+        let mut uses: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut take = |name: String, count: usize, used: usize| {
+            let index = *names.entry(name.clone()).or_insert_with(|| {
+                resources.push(Resource { name, count });
+                resources.len() - 1
+            });
+            let entry = uses.entry(index).or_default();
+            *entry = (*entry).max(used);
+        };
+        for id in island {
+            let part = &self.circuit.parts[id.0];
+            match part.role {
+                Role::Array { .. } => {
+                    let tile = self.placement.tiles.get(id.0).copied().flatten().unwrap_or(0);
+                    let name = &self.given.network.graph[part.node].name;
+                    take(format!("tile {tile} of core {core} ({name})"), 1, 1);
+                }
+                Role::Line { unit, .. } | Role::Unit { unit } | Role::Adder { unit, .. } => {
+                    let of = &chip.unit_kinds[unit];
+                    if of.from == Domain::Bits && of.to == Domain::Bits {
+                        let count: usize =
+                            kind.units.iter().filter(|(of, _)| *of == unit).map(|(_, count)| count).sum();
+                        let used = cost::time::instances(chip, unit, part, Some(chip.cores[core]));
+                        take(format!("{} of core {core}", of.name), count.max(1), used.min(count.max(1)));
+                    }
+                }
+                Role::Neurons => take(format!("neurons of core {core}"), 1, 1),
+                Role::Coder | Role::Devices => {}
+            }
+        }
+        uses.into_iter().collect()
+    }
+
+    /// Bits that an island's digital outputs put into the buffer of its core.
+    fn written(&self, island: &[PartId]) -> f64 {
+        let nets = self.circuit.nets.iter().filter(|net| net.domain == Domain::Bits);
+        let own = nets.filter(|net| matches!(net.from, End::Part(part) if island.contains(&part)));
+        own.map(|net| net.values as f64 * net.bits).sum()
+    }
+
+    fn failed(&self, failure: &Failure) -> Diagnostic {
+        let chip = self.given.chip;
+        let on_chip = |diagnostic: Diagnostic| match chip.span {
+            Some(span) => diagnostic.with_label(span, "the chip"),
+            None => diagnostic,
+        };
+        let first = self.given.network.graph.node_weights().next();
+        let span = first.map(|node| node.span);
+        match (failure, span) {
+            (Failure::Buffer { core, needs, room }, Some(span)) => {
+                let width = chip.grid.0.max(1);
+                let message = format!(
+                    "what waits in core ({}, {}) does not fit its buffer: {needs:.0} bit at once, it has {room:.0}",
+                    core % width,
+                    core / width
+                );
+                let help = format!("give the core `buffer: {:.0} B` or more", (needs / 8.0).ceil());
+                on_chip(Diagnostic::new(Code::E0608, message, span, "of this network").with_help(help))
+            }
+            (other, _) => Diagnostic::placeless(Code::E0999, format!("no timetable was found: {other}")),
+        }
+    }
+}
+
+fn buffer(chip: &Chip, kind: usize) -> f64 {
+    let bits = chip.core_kinds[kind].buffer_bits;
+    if bits > 0.0 { bits } else { f64::INFINITY }
+}
+
+/// When in a sample each operator works.
+fn times(given: Given, tiling: &Tiling) -> BTreeMap<NodeId, Time> {
+    let mut times = BTreeMap::new();
+    for node in order(given.network) {
+        let after =
+            operands(given.network, node).iter().any(|from| times.get(from).is_some_and(|time| *time != Time::Before));
+        let time = match &given.network.graph[node].operator {
+            Operator::Population { .. } => Time::Tick,
+            _other if tiling.firings[node.index()] > 1.0 => Time::Tick,
+            _other if after => Time::After,
+            _other => Time::Before,
+        };
+        times.insert(node, time);
+    }
+    times
+}
+
+/// A tick is too short for its work.
+fn too_short(given: Given, step: f64, needed: f64, devices: Option<NodeId>) -> Diagnostic {
+    let graph = &given.network.graph;
+    let node = devices
+        .or_else(|| graph.node_indices().find(|&node| matches!(graph[node].operator, Operator::Population { .. })));
+    let message = format!(
+        "a tick of {step:.3e} s is too short: its work and spikes take {needed:.3e} s on chip `{}`",
+        given.chip.name
+    );
+    let why = match devices {
+        Some(_) => "devices do not wait",
+        None => "the chip's ticks are fixed",
+    };
+    let help = format!("take a step of {:.0e} s or more", needed * 1.05);
+    match node {
+        Some(node) => Diagnostic::new(Code::E0618, message, graph[node].span, why).with_help(help),
+        None => Diagnostic::placeless(Code::E0618, message).with_help(help),
+    }
+}

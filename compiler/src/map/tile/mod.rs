@@ -1,0 +1,194 @@
+//! `Network` to `Tiling`: cuts every dense layer to the arrays of the chip, along the cut that takes the fewest.
+
+mod print;
+mod verify;
+
+pub use print::print;
+pub use verify::verify;
+
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use petgraph::Direction::Incoming;
+
+use crate::forms::chip::{Chip, TileKind, WeightScheme};
+use crate::forms::mapped::Given;
+use crate::forms::network::{Network, NodeId, Operator, Weights};
+use crate::forms::tiling::{Block, Merge, Tiling};
+
+/// How a layer is cut on one kind of tile.
+struct Cut {
+    tile_kind: usize,
+    row_blocks: usize,
+    column_blocks: usize,
+}
+
+/// Cuts the layers; none, with the reason in `diagnostics`, when the chip cannot hold them.
+pub fn tile(given: Given, diagnostics: &mut Vec<Diagnostic>) -> Option<Tiling> {
+    let Given { network, chip, plan, .. } = given;
+    let mut tiling = Tiling { firings: crate::graph::firings(network, plan), ..Tiling::default() };
+    if chip.ideal {
+        return Some(tiling);
+    }
+    let mut free = tiles_of_each_kind(chip);
+    let mut wanted = Vec::new();
+    for layer in network.graph.node_indices() {
+        let node = &network.graph[layer];
+        if !matches!(node.operator, Operator::Dense { .. }) {
+            continue;
+        }
+        let (inputs, outputs) = (layer_inputs(network, layer), node.len());
+        let Some(cut) = best_cut(chip, &free, inputs, outputs) else {
+            diagnostics.push(no_tile(chip, network, layer));
+            return None;
+        };
+        let arrays = cut.row_blocks * cut.column_blocks;
+        wanted.push((layer, arrays, cut.tile_kind));
+        free[cut.tile_kind] = free[cut.tile_kind].saturating_sub(arrays);
+        emit(&mut tiling, given, layer, inputs, &cut);
+    }
+    let total = tiles_of_each_kind(chip);
+    for (kind, &tiles) in total.iter().enumerate() {
+        let needs: Vec<_> = wanted.iter().filter(|(_, _, of)| *of == kind).collect();
+        let sum: usize = needs.iter().map(|(_, arrays, _)| arrays).sum();
+        if sum > tiles {
+            let layers: Vec<_> = needs.iter().map(|(layer, arrays, _)| (*layer, *arrays)).collect();
+            diagnostics.push(too_many(chip, network, kind, tiles, sum, &layers));
+            return None;
+        }
+    }
+    Some(tiling)
+}
+
+/// How many tiles of each kind the whole chip has.
+fn tiles_of_each_kind(chip: &Chip) -> Vec<usize> {
+    let mut tiles = vec![0; chip.tile_kinds.len()];
+    for &core in &chip.cores {
+        for &(kind, count) in &chip.core_kinds[core].tiles {
+            tiles[kind] += count;
+        }
+    }
+    tiles
+}
+
+/// Length of a dense layer's operand.
+pub(crate) fn layer_inputs(network: &Network, layer: NodeId) -> usize {
+    network.graph.neighbors_directed(layer, Incoming).next().map_or(0, |source| network.graph[source].len())
+}
+
+/// Physical columns of an output and further ones of an array.
+fn columns(tile: &TileKind) -> (usize, usize) {
+    match tile.weights {
+        WeightScheme::Differential => (2, 0),
+        WeightScheme::Reference => (1, 1),
+        WeightScheme::Offset => (tile.slices, 1),
+    }
+}
+
+/// The kind of tile that takes the fewest arrays among those that have enough left; if none has, among all.
+fn best_cut(chip: &Chip, free: &[usize], inputs: usize, outputs: usize) -> Option<Cut> {
+    let total = tiles_of_each_kind(chip);
+    let cuts = chip.tile_kinds.iter().enumerate().filter_map(|(tile_kind, tile)| {
+        let (per_output, extra) = columns(tile);
+        let outputs_each = tile.cols.saturating_sub(extra) / per_output;
+        if total[tile_kind] == 0 || tile.rows == 0 || outputs_each == 0 {
+            return None;
+        }
+        let row_blocks = inputs.div_ceil(tile.rows).max(1);
+        Some(Cut { tile_kind, row_blocks, column_blocks: outputs.div_ceil(outputs_each).max(1) })
+    });
+    cuts.min_by_key(|cut| {
+        let arrays = cut.row_blocks * cut.column_blocks;
+        (arrays > free[cut.tile_kind], arrays, cut.tile_kind)
+    })
+}
+
+/// Whether a layer adds a bias to its products.
+pub(crate) fn has_bias(network: &Network, layer: NodeId) -> bool {
+    match &network.graph[layer].operator {
+        Operator::Dense { bias: Some(_), .. } => true,
+        Operator::Dense { weights: Weights::Ridge { bias, .. }, .. } => *bias,
+        Operator::Dense { weights: Weights::Given(_), bias: None }
+        | Operator::Input
+        | Operator::Output
+        | Operator::Elementwise { .. }
+        | Operator::Reshape
+        | Operator::Slice { .. }
+        | Operator::Concat
+        | Operator::Population { .. }
+        | Operator::Read { .. } => false,
+    }
+}
+
+/// The blocks of a layer, rows and columns shared out evenly, and the merges of its partial sums.
+fn emit(tiling: &mut Tiling, given: Given, layer: NodeId, inputs: usize, cut: &Cut) {
+    let tile = &given.chip.tile_kinds[cut.tile_kind];
+    let (columns_per_output, extra_columns) = columns(tile);
+    let outputs = given.network.graph[layer].len();
+    for column in 0..cut.column_blocks {
+        let range = share(outputs, cut.column_blocks, column);
+        let first = tiling.blocks.len();
+        for row in 0..cut.row_blocks {
+            let rows = share(inputs, cut.row_blocks, row);
+            let holds_bias = row + 1 == cut.row_blocks && has_bias(given.network, layer);
+            tiling.blocks.push(Block {
+                layer,
+                tile_kind: cut.tile_kind,
+                inputs: rows,
+                outputs: range,
+                columns_per_output,
+                extra_columns,
+                spare_rows: if holds_bias { tile.rows - (rows.1 - rows.0) } else { 0 },
+            });
+        }
+        if cut.row_blocks > 1 {
+            tiling.merges.push(Merge { layer, outputs: range, blocks: (first..tiling.blocks.len()).collect() });
+        }
+    }
+}
+
+/// The `index`-th of `parts` nearly equal parts of `0..len`.
+fn share(len: usize, parts: usize, index: usize) -> (usize, usize) {
+    (len * index / parts, len * (index + 1) / parts)
+}
+
+fn no_tile(chip: &Chip, network: &Network, layer: NodeId) -> Diagnostic {
+    let node = &network.graph[layer];
+    let message = format!("chip `{}` has no tile that could hold the weights of `{}`", chip.name, node.name);
+    let diagnostic = Diagnostic::new(Code::E0601, message, node.span, "this layer needs a crossbar array")
+        .with_help("give a core of the chip `tiles: std.tile.hfox_array[1]()`, or deploy on `std.chip.ideal`");
+    match chip.span {
+        Some(span) => diagnostic.with_label(span, "the chip"),
+        None => diagnostic,
+    }
+}
+
+fn too_many(
+    chip: &Chip,
+    network: &Network,
+    kind: usize,
+    tiles: usize,
+    sum: usize,
+    layers: &[(NodeId, usize)],
+) -> Diagnostic {
+    let name = &chip.tile_kinds[kind].name;
+    let message = format!("the layers need {sum} arrays of `{name}`, but chip `{}` has {tiles}", chip.name);
+    let largest = layers.iter().max_by_key(|(_, arrays)| *arrays).copied();
+    let (layer, arrays) = largest.unwrap_or((NodeId::new(0), 0));
+    let node = &network.graph[layer];
+    let inputs = layer_inputs(network, layer);
+    let label = format!("{inputs} inputs x {} outputs take {arrays} arrays", node.len());
+    let per_core = tiles.div_ceil(chip.cores.len().max(1)).max(1);
+    let (width, height) = near_square(sum.div_ceil(per_core));
+    let diagnostic = Diagnostic::new(Code::E0602, message, node.span, label)
+        .with_help(format!("use as many cores as in `cores: grid({width}, {height}) of …`, or larger arrays"));
+    match chip.span {
+        Some(span) => diagnostic.with_label(span, "the chip"),
+        None => diagnostic,
+    }
+}
+
+/// The grid nearest to a square that has at least so many cores.
+fn near_square(cores: usize) -> (usize, usize) {
+    let height = cores.max(1).isqrt();
+    (cores.max(1).div_ceil(height), height)
+}

@@ -1,0 +1,96 @@
+//! The use of a block: it exists, is of the right kind, and each of its parameters is given once.
+
+use nmc_grammar::ast::{Arg, Block, BlockKind, Param};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::span::{FileId, Span};
+use nmc_grammar::suggest::closest;
+
+use super::term::Term;
+use super::{a, word};
+use crate::forms::model::{DefId, Definition, Model};
+use crate::resolve::library::{library, library_slip};
+
+/// The block that a name of a file stands for, which is of one of the kinds.
+pub fn block<'m>(
+    model: &'m Model,
+    file: FileId,
+    name: &str,
+    span: Span,
+    kinds: &[BlockKind],
+) -> Result<(DefId, &'m Block), Diagnostic> {
+    let wanted = kinds.first().copied().unwrap_or(BlockKind::Network);
+    let found = model.lookup(file, name);
+    let is = match found.and_then(|id| Some((id, model.definition(id)?))) {
+        Some((id, Definition::Block(block))) if kinds.contains(&block.kind) => return Ok((id, block)),
+        Some((_, Definition::Block(block))) => a(block.kind),
+        Some((_, Definition::Constant(_))) => "a constant",
+        None => {
+            let message = format!("there is no {} `{name}`", word(wanted));
+            let mut unknown = Diagnostic::new(Code::E0201, message, span, "unknown name");
+            let scope = model.modules.get(file.0 as usize).map(|module| &module.scope);
+            let known = scope.into_iter().flat_map(|scope| scope.keys().map(String::as_str));
+            let near = closest(name, known).map(|near| format!("did you mean `{near}`?"));
+            unknown.help = near.or_else(|| library(name)).or_else(|| library_slip(name));
+            return Err(unknown);
+        }
+    };
+    let message = format!("`{name}` is {is}, not {}", a(wanted));
+    Err(Diagnostic::new(Code::E0205, message, span, format!("{} is needed here", a(wanted))))
+}
+
+/// The argument of each parameter, in their order; none where the default holds. What is wrong is reported.
+/// `owner`: the block's name, if it is known.
+pub fn given<'a>(
+    owner: Option<&str>,
+    params: &[Param],
+    args: &'a [Arg],
+    span: Span,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Option<&'a Arg>> {
+    let mut given: Vec<Option<&Arg>> = vec![None; params.len()];
+    let names = || params.iter().map(|param| param.name.text.as_str());
+    let owner = owner.map_or_else(|| String::from("there are"), |owner| format!("`{owner}` has"));
+    let mut unknown_given = false;
+    for (position, arg) in args.iter().enumerate() {
+        let index = match &arg.name {
+            None => (position < params.len()).then_some(position),
+            Some(name) => names().position(|param| param == name.text),
+        };
+        let at = arg.name.as_ref().map_or(arg.value.span, |name| name.span);
+        let Some(index) = index else {
+            let (message, near) = match &arg.name {
+                Some(name) => (format!("{owner} no parameter `{}`", name.text), closest(&name.text, names())),
+                None => (format!("{owner} {} parameters", params.len()), None),
+            };
+            let mut unknown = Diagnostic::new(Code::E0206, message, at, "unknown parameter");
+            let all = || format!("its parameters: {}", names().collect::<Vec<_>>().join(", "));
+            unknown.help =
+                near.map(|near| format!("did you mean `{near}`?")).or_else(|| (!params.is_empty()).then(all));
+            diagnostics.push(unknown);
+            unknown_given = true;
+            continue;
+        };
+        if given[index].replace(arg).is_some() {
+            let message = format!("`{}` is given twice", params[index].name.text);
+            diagnostics.push(Diagnostic::new(Code::E0520, message, at, "given again"));
+        }
+    }
+    // A parameter whose name was misspelt is not missing, too.
+    let missing = |(param, arg): &(&Param, &Option<&Arg>)| !unknown_given && arg.is_none() && param.default.is_none();
+    for (param, _) in params.iter().zip(&given).filter(missing) {
+        let message = format!("`{}` must be given", param.name.text);
+        let missing = Diagnostic::new(Code::E0207, message, span, "missing here");
+        diagnostics.push(missing.with_label(param.span, "it has no default"));
+    }
+    given
+}
+
+/// What is wrong with a parameter's value whatever it is used for.
+pub fn impossible(param: &Param, term: &Term, span: Span) -> Option<Diagnostic> {
+    let time_constant = param.name.text.starts_with("tau");
+    (time_constant && term.value().is_some_and(|tau| tau <= 0.0)).then(|| {
+        let message = format!("the time constant `{}` must be above 0", param.name.text);
+        Diagnostic::new(Code::E0306, message, span, "not above 0")
+    })
+}

@@ -1,0 +1,151 @@
+//! Ways through the tree: every statement, every expression of a statement, every expression within one.
+
+use nmc_grammar::ast::{Clause, Expr, ExprKind, Stmt, StmtKind};
+
+/// Every statement, those within others after the one that holds them.
+pub fn statements<'t>(body: &'t [Stmt], visit: &mut dyn FnMut(&'t Stmt)) {
+    for stmt in body {
+        visit(stmt);
+        for inner in bodies(stmt) {
+            statements(inner, visit);
+        }
+    }
+}
+
+/// The statements within a statement.
+pub fn bodies(stmt: &Stmt) -> Vec<&[Stmt]> {
+    match &stmt.kind {
+        StmtKind::Trace { on: Some((_, body)), .. }
+        | StmtKind::SpikeWhen { body, .. }
+        | StmtKind::On { body, .. }
+        | StmtKind::For { body, .. }
+        | StmtKind::Deploy { body, .. } => vec![body],
+        StmtKind::If { then, otherwise, .. } => vec![then, otherwise],
+        StmtKind::Population { .. }
+        | StmtKind::Connect { .. }
+        | StmtKind::Probe { .. }
+        | StmtKind::Flow { .. }
+        | StmtKind::Input { .. }
+        | StmtKind::State { .. }
+        | StmtKind::Trace { on: None, .. }
+        | StmtKind::Derivative { .. }
+        | StmtKind::Hold { .. }
+        | StmtKind::Bounds { .. }
+        | StmtKind::Emit { .. }
+        | StmtKind::EmitOnce { .. }
+        | StmtKind::EmitWhen { .. }
+        | StmtKind::Assign { .. }
+        | StmtKind::Field(_)
+        | StmtKind::Pin { .. }
+        | StmtKind::Data { .. }
+        | StmtKind::Run { .. }
+        | StmtKind::Present { .. }
+        | StmtKind::Require { .. }
+        | StmtKind::Report { .. } => Vec::new(),
+    }
+}
+
+/// The expressions that stand in a statement itself, not in the statements within it.
+pub fn expressions(stmt: &Stmt) -> Vec<&Expr> {
+    match &stmt.kind {
+        StmtKind::Population { indices, shape, args, .. } => {
+            indices.iter().chain(shape).chain(args.iter().map(|arg| &arg.value)).collect()
+        }
+        StmtKind::Connect { from, to, fields, .. } => {
+            from.iter().chain(to).chain(fields.iter().map(|field| &field.value)).collect()
+        }
+        StmtKind::Probe { signals, every } => signals.iter().chain(every).collect(),
+        StmtKind::Flow { value, target } | StmtKind::Pin { target, value } | StmtKind::Assign { target, value, .. } => {
+            vec![value, target]
+        }
+        StmtKind::Input { ty, .. } => ty.shape.iter().chain(&ty.args).collect(),
+        StmtKind::State { ty, initial, .. } => ty.shape.iter().chain(&ty.args).chain(initial).collect(),
+        StmtKind::Bounds { low, high, .. } => vec![low, high],
+        StmtKind::Trace { tau: value, .. }
+        | StmtKind::Derivative { value, .. }
+        | StmtKind::SpikeWhen { condition: value, .. }
+        | StmtKind::Hold { duration: value, .. }
+        | StmtKind::Emit { value }
+        | StmtKind::EmitOnce { at: value }
+        | StmtKind::EmitWhen { condition: value }
+        | StmtKind::For { range: value, .. }
+        | StmtKind::If { condition: value, .. }
+        | StmtKind::Data { value, .. }
+        | StmtKind::Require { condition: value, .. } => vec![value],
+        StmtKind::Field(field) => vec![&field.value],
+        StmtKind::Deploy { network, chip, .. } => std::iter::once(network).chain(chip).collect(),
+        StmtKind::Run { duration, fields } => {
+            std::iter::once(duration).chain(fields.iter().map(|field| &field.value)).collect()
+        }
+        StmtKind::Present { inputs, clauses, .. } => {
+            let clauses = clauses.iter().map(|clause| match clause {
+                Clause::For(value) | Clause::Expect(value) | Clause::Measure(_, value) => value,
+            });
+            inputs.iter().map(|field| &field.value).chain(clauses).collect()
+        }
+        StmtKind::On { .. } | StmtKind::Report { .. } => Vec::new(),
+    }
+}
+
+/// The parts of an expression.
+pub fn parts(expr: &Expr) -> Vec<&Expr> {
+    match &expr.kind {
+        ExprKind::Member(object, _) | ExprKind::Unary(_, object) => vec![object],
+        ExprKind::Index(object, indices) => std::iter::once(&**object).chain(indices).collect(),
+        ExprKind::Call(callee, args) => std::iter::once(&**callee).chain(args.iter().map(|arg| &arg.value)).collect(),
+        ExprKind::Binary(_, a, b) | ExprKind::Range(a, b) | ExprKind::Pipe(a, b) => vec![a, b],
+        ExprKind::If(c, a, b) => vec![c, a, b],
+        ExprKind::List(all) | ExprKind::Tuple(all) => all.iter().collect(),
+        ExprKind::Iterate { count, start, next } => {
+            std::iter::once(&**count).chain(start.iter().map(|(_, value)| value)).chain(next).collect()
+        }
+        ExprKind::Number { .. } | ExprKind::Text(_) | ExprKind::Bool(_) | ExprKind::Name(_) | ExprKind::Error => {
+            Vec::new()
+        }
+    }
+}
+
+/// The expression and every one within it.
+pub fn within<'t>(expr: &'t Expr, visit: &mut dyn FnMut(&'t Expr)) {
+    visit(expr);
+    for part in parts(expr) {
+        within(part, visit);
+    }
+}
+
+/// Whether an expression is a single number by its form alone; `known`: whether a name stands for one.
+pub fn is_scalar(expr: &Expr, known: &dyn Fn(&str) -> bool) -> bool {
+    match &expr.kind {
+        ExprKind::Number { .. } | ExprKind::Bool(_) => true,
+        ExprKind::Name(name) => known(name),
+        ExprKind::Unary(_, a) => is_scalar(a, known),
+        ExprKind::Binary(_, a, b) => is_scalar(a, known) && is_scalar(b, known),
+        ExprKind::If(c, a, b) => is_scalar(c, known) && is_scalar(a, known) && is_scalar(b, known),
+        ExprKind::Call(callee, args) => {
+            matches!(&callee.kind, ExprKind::Name(name) if super::functions::is_function(name))
+                && args.iter().all(|arg| is_scalar(&arg.value, known))
+        }
+        ExprKind::Text(_)
+        | ExprKind::Member(..)
+        | ExprKind::Index(..)
+        | ExprKind::Range(..)
+        | ExprKind::Pipe(..)
+        | ExprKind::List(_)
+        | ExprKind::Tuple(_)
+        | ExprKind::Iterate { .. }
+        | ExprKind::Error => false,
+    }
+}
+
+/// `rate_hz.exc`, `column[2]`
+pub fn path(expr: &Expr) -> Option<String> {
+    match &expr.kind {
+        ExprKind::Name(name) => Some(name.clone()),
+        ExprKind::Member(object, member) => Some(format!("{}.{}", path(object)?, member.text)),
+        ExprKind::Index(object, indices) => match &indices[..] {
+            [Expr { kind: ExprKind::Number { value, .. }, .. }] => Some(format!("{}[{value}]", path(object)?)),
+            _ => None,
+        },
+        _ => None,
+    }
+}

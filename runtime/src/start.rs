@@ -1,0 +1,80 @@
+//! What a run starts from: connections, and the initial values of arrays.
+
+use nmc_program::{Delay, Program};
+
+use crate::interpreter::Computable;
+use crate::spikes::Carrier;
+use crate::state::{Buffer, Clock, Kernels, Synapses};
+
+/// Initial values of all arrays, with one lane, and the connections.
+pub fn prepare<T: Computable>(
+    program: &Program,
+    kernels: &dyn Kernels<T>,
+    seed: u64,
+) -> Result<(Vec<Buffer<T>>, Vec<Carrier>), crate::RunError> {
+    let mut carriers = Vec::new();
+    for connection in &program.connections {
+        carriers.push(Carrier { wiring: crate::connect::build(program, connection, seed)?, delays: Vec::new() });
+    }
+    let mut buffers: Vec<Buffer<T>> = program.arrays.iter().map(|array| start(program, array, &carriers)).collect();
+    for array in &program.arrays {
+        if let nmc_program::Initial::Kernel(kernel) = array.initial {
+            let clock = Clock { seed, tick: 0, sample: 0, time: 0.0 };
+            let synapses = synapses_of(array, &carriers);
+            let len = match array.len {
+                nmc_program::Len::Fixed(len) => len,
+                nmc_program::Len::Synapses(connection) => carriers[connection.index()].wiring.len(),
+            };
+            kernels.dense(kernel, &mut buffers, 0, len, clock, None, synapses);
+        }
+    }
+    for (connection, carrier) in program.connections.iter().zip(&mut carriers) {
+        if let Delay::PerSynapse { seconds, max_ticks } = connection.delay {
+            let values = buffers[seconds.index()].lane(0);
+            let ticks = |seconds: &T| (seconds.wide() / program.dt).round().clamp(0.0, f64::from(max_ticks)) as u32;
+            carrier.delays = values.iter().map(ticks).collect();
+        }
+    }
+    Ok((buffers, carriers))
+}
+
+/// The synapses that an array holds a number for.
+pub fn synapses_of<'c>(array: &nmc_program::Array, carriers: &'c [Carrier]) -> Option<Synapses<'c>> {
+    let nmc_program::Len::Synapses(connection) = array.len else { return None };
+    let wiring = &carriers[connection.index()].wiring;
+    let indices = crate::state::Indices::Range(0, wiring.len() as u32);
+    Some(Synapses { indices, sources: &wiring.sources, targets: &wiring.targets })
+}
+
+fn start<T: Computable>(program: &Program, array: &nmc_program::Array, carriers: &[Carrier]) -> Buffer<T> {
+    let stride = match array.len {
+        nmc_program::Len::Fixed(len) => len,
+        nmc_program::Len::Synapses(connection) => carriers[connection.index()].wiring.len(),
+    };
+    let data = match array.initial {
+        nmc_program::Initial::Fill(value) => vec![T::of(value); stride],
+        nmc_program::Initial::Kernel(_) => vec![T::default(); stride],
+        nmc_program::Initial::Tensor { tensor, start } => {
+            let values = &program.tensors[tensor.index()].data;
+            let by_pair = match array.len {
+                nmc_program::Len::Fixed(_) => None,
+                nmc_program::Len::Synapses(id) => {
+                    let connection = &program.connections[id.index()];
+                    matches!(connection.pattern, nmc_program::Pattern::Matrix(_))
+                        .then_some((connection, &carriers[id.index()].wiring))
+                }
+            };
+            match by_pair {
+                None => (0..stride).map(|i| T::of(values.get(start + i))).collect(),
+                Some((connection, wiring)) => (0..stride)
+                    .map(|i| {
+                        let source = wiring.sources[i] as usize - connection.source_start;
+                        let target = wiring.targets[i] as usize - connection.target_start;
+                        T::of(values.get(source * connection.target_len + target))
+                    })
+                    .collect(),
+            }
+        }
+    };
+    Buffer { data, stride, per_lane: array.per_lane }
+}
