@@ -92,6 +92,7 @@ codes! {
     E0416 "not-a-layer"
     E0417 "not-a-measure"
     E0418 "weights-or-fit"
+    E0419 "two-time-steps"
     E0420 "unknown-state"
     E0421 "second-output"
     W0422 "state-never-changes"
@@ -146,6 +147,9 @@ codes! {
     E0706 "not-a-number"
     E0707 "too-much-memory"
     E0708 "too-many-spikes"
+    E0709 "another-checkpoint"
+    E0710 "damaged-checkpoint"
+    E0711 "kernel-not-compiled"
     // E09 files and the command line
     E0901 "file-not-found"
     E0902 "unreadable-data"

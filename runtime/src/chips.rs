@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use nmc_program::Program;
 use rayon::prelude::*;
 
-use crate::{Results, RunError, RunOptions, engine};
+use crate::{Results, RunError, RunOptions, simulation};
 
 /// The seed of a chip; chip 0 has that of the run.
 pub fn seed(seed: u64, chip: usize) -> u64 {
@@ -45,7 +45,7 @@ pub fn run(program: &Program, options: &RunOptions, chips: usize) -> Result<Vec<
         let progress = options.progress.is_some().then_some(&moved as &(dyn Fn(f64) + Sync));
         let memory = options.memory / side_by_side as u64;
         let seed = seed(options.seed, chip);
-        let mut results = engine::run(program, &RunOptions { seed, threads, memory, progress, ..*options })?;
+        let mut results = simulation::run(program, &RunOptions { seed, threads, memory, progress, ..*options })?;
         if chip > 0 {
             results.recordings = Vec::new();
         }
@@ -58,13 +58,19 @@ pub fn run(program: &Program, options: &RunOptions, chips: usize) -> Result<Vec<
     }
 }
 
+/// How a chip is run alone: with its seed, and as many threads as there is memory for.
+pub fn alone<'o>(program: &Program, options: &RunOptions<'o>, chip: usize) -> Result<RunOptions<'o>, RunError> {
+    let (_, threads) = shared_out(program, options, 1)?;
+    Ok(RunOptions { seed: seed(options.seed, chip), threads, ..*options })
+}
+
 /// How many chips run side by side, and the threads of each: as many as there is memory for.
 fn shared_out(program: &Program, options: &RunOptions, chips: usize) -> Result<(usize, usize), RunError> {
     let all = options.threads.max(1);
     let (mut side_by_side, mut threads) = (chips.min(all), (all / chips).max(1));
     loop {
         let memory = options.memory / side_by_side as u64;
-        match engine::check(program, &RunOptions { threads, memory, progress: None, ..*options }) {
+        match simulation::check(program, &RunOptions { threads, memory, progress: None, ..*options }) {
             Ok(()) => return Ok((side_by_side, threads)),
             Err(_) if side_by_side > 1 => side_by_side /= 2,
             Err(_) if threads > 1 => threads /= 2,

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use nmc_program::{ComponentKind, Count, Program};
+use serde::{Deserialize, Serialize};
 
 /// How often things happened in a run.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Counts {
     pub samples: u64,
     pub ticks: u64,
@@ -26,6 +27,12 @@ impl Counts {
             read_energy: vec![0.0; program.matrices.len()],
             ..Counts::default()
         }
+    }
+
+    /// Whether counts read from a file are those of this program, as `fresh` are.
+    pub fn is_like(&self, fresh: &Counts) -> bool {
+        let lens = |counts: &Counts| (counts.spikes.len(), counts.synaptic_events.len(), counts.read_energy.len());
+        lens(self) == lens(fresh)
     }
 
     /// Adds what happened elsewhere.

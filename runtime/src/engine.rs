@@ -1,129 +1,121 @@
 //! The time loop: programs the cells, presents the samples of each phase, fits, measures.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use nmc_program::{Effect, Op, Phase, PhaseKind, Precision, Program};
+use nmc_program::{ArrayId, Effect, Op, Phase, PhaseKind, Program, WeightSource};
 use rayon::prelude::*;
 
 use crate::energy::{self, Counts};
+use crate::fit::fit_readouts;
 use crate::interpreter::{Computable, Interpreter};
 use crate::jit::Jit;
 use crate::jit::product::Product;
-use crate::lanes::{Lanes, Moment, Shared, fit_readouts};
-use crate::matrix;
-use crate::memory;
+use crate::lanes::{Lanes, Moment, Place, Shared};
+use crate::matrix::{self, Fitted};
 use crate::metrics;
 use crate::record::{self, Broken, SampleRecord};
+use crate::simulation::State;
 use crate::start::prepare;
 use crate::state::{Buffer, Kernels};
 use crate::{EngineKind, Results, RunError, RunOptions};
 
 /// Samples that run side by side. Fixed, so that results do not depend on the number of threads.
-const BATCH: usize = 32;
+pub const BATCH: usize = 32;
+/// Ticks after which a pause is possible.
+const TICKS: u64 = 64;
 
-/// What can be refused before a run begins: a damaged image, and one that takes too much memory.
-pub fn check(program: &Program, options: &RunOptions) -> Result<(), RunError> {
-    if let Some(problem) = program.verify().into_iter().next() {
-        let message = format!("this program image is damaged: {problem}");
-        return Err(RunError { code: "E0702", message, help: Some(String::from("build it again from its source")) });
-    }
-    let side_by_side = program.phases.iter().any(|phase| is_independent(program, phase));
-    memory::check(program, if side_by_side { BATCH * options.threads.max(1) } else { 1 }, options.memory)
-}
-
-/// Runs a program in its precision.
-pub fn run(program: &Program, options: &RunOptions) -> Result<Results, RunError> {
-    check(program, options)?;
-    match program.precision {
-        Precision::F32 => Engine::<f32>::run(program, options),
-        Precision::F64 => Engine::<f64>::run(program, options),
-    }
-}
+/// Whether to stop where the state can be saved.
+pub type Pause<'p> = &'p (dyn Fn() -> bool + Sync);
 
 /// A run under way.
-struct Engine<'a, T> {
-    shared: Shared<'a, T>,
+pub struct Engine<'a, T> {
+    pub shared: Shared<'a, T>,
     options: &'a RunOptions<'a>,
+    pool: Option<rayon::ThreadPool>,
     /// Arrays as they start, one lane.
     initial: Vec<Buffer<T>>,
-    /// The lane of series and of programs that learn.
-    main: Lanes<T>,
-    counts: Counts,
-    /// Ticks and samples of the phases so far that record.
-    recorded: (u64, usize),
-    total_samples: usize,
-    done_samples: std::sync::atomic::AtomicUsize,
+    pub state: State<T>,
+    /// For the progress bar.
+    pub done_samples: AtomicUsize,
 }
 
 impl<'a, T: Computable + Product> Engine<'a, T> {
-    fn run(program: &'a Program, options: &'a RunOptions<'a>) -> Result<Results, RunError> {
+    /// Ready for the first sample.
+    pub fn load(program: &'a Program, options: &'a RunOptions<'a>) -> Result<Self, RunError> {
         let begin = Instant::now();
-        let mut results = Results { latency_s: program.costs.latency_s, ..Results::default() };
-        let kernels = kernels::<T>(program, options.engine, &mut results.fallbacks);
-        results.jit_seconds = begin.elapsed().as_secs_f64();
-        let mut engine = Engine::load(program, options, kernels)?;
-        engine.program_cells();
-        results.load_seconds = begin.elapsed().as_secs_f64() - results.jit_seconds;
-        results.recordings = record::recordings(program);
-        let start = Instant::now();
-        let threads = options.threads.max(1);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = if threads > 1 { pool.ok() } else { None };
-        for phase in &program.phases {
-            engine.phase(phase, pool.as_ref(), &mut results)?;
-        }
-        let (carriers, ticks) = (&engine.shared.carriers, engine.recorded.0);
-        record::synapses(program, carriers, &engine.main.buffers, ticks, &mut results.recordings);
-        engine.summary(&mut results);
-        results.run_seconds = start.elapsed().as_secs_f64();
-        Ok(results)
-    }
-
-    fn load(
-        program: &'a Program,
-        options: &'a RunOptions<'a>,
-        kernels: Box<dyn Kernels<T> + 'a>,
-    ) -> Result<Self, RunError> {
+        let kernels = kernels::<T>(program, options.engine)?;
+        let jit_seconds = begin.elapsed().as_secs_f64();
         let (initial, carriers) = prepare(program, kernels.as_ref(), options.seed)?;
-        let shared =
-            Shared { program, kernels, carriers, matrices: Vec::new(), fitted: Vec::new(), seed: options.seed };
-        let main = Lanes::new(&shared, &initial, 1);
-        let total_samples = program.phases.iter().map(|phase| phase.samples).sum();
-        let counts = Counts::new(program);
-        let done_samples = std::sync::atomic::AtomicUsize::new(0);
-        Ok(Engine { shared, options, initial, main, counts, recorded: (0, 0), total_samples, done_samples })
+        let fits = program.phases.iter().flat_map(|phase| &phase.fits).map(|spec| spec.fit + 1).max();
+        let fitted = vec![Fitted::default(); fits.unwrap_or(0)];
+        let shared = Shared { program, kernels, carriers, matrices: Vec::new(), fitted, seed: options.seed };
+        let threads = options.threads.max(1);
+        let pool = if threads > 1 { rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok() } else { None };
+        let state = State::new(program, Lanes::new(&shared, &initial, 1));
+        let mut engine = Engine { shared, options, pool, initial, state, done_samples: AtomicUsize::new(0) };
+        engine.program_cells(|_| true);
+        engine.state.results.jit_seconds = jit_seconds;
+        engine.state.results.load_seconds = begin.elapsed().as_secs_f64() - jit_seconds;
+        Ok(engine)
     }
 
-    /// Programs the cells and makes the effective matrices.
-    fn program_cells(&mut self) {
+    /// Programs the cells of the matrices that are chosen, and makes the effective matrices.
+    fn program_cells(&mut self, chosen: impl Fn(&WeightSource) -> bool) {
         let program = self.shared.program;
-        let moment = Moment { sample: 0, within: 0, time: 0.0 };
-        if let Some(phase) = program.phases.first() {
-            self.main.run(&self.shared, phase, &program.programming, moment);
+        let moment = Moment { sample: self.state.programmed, ..Moment::default() };
+        let mut is_chosen = true;
+        for op in &program.programming {
+            if let Op::Target { matrix } = op {
+                is_chosen = chosen(&program.matrices[matrix.index()].weights);
+            }
+            if let (true, Some(phase)) = (is_chosen, program.phases.first()) {
+                self.state.main.run(&self.shared, phase, std::slice::from_ref(op), moment);
+            }
         }
-        let (fitted, buffers) = (&self.shared.fitted, &self.main.buffers);
+        self.state.programmed += 1;
+        self.fold();
+    }
+
+    /// Makes the effective matrices from conductances and fitted weights.
+    pub fn fold(&mut self) {
+        let program = self.shared.program;
+        let (fitted, buffers) = (&self.shared.fitted, &self.state.main.buffers);
         let matrices = program.matrices.iter().map(|matrix| matrix::fold(program, matrix, fitted, buffers));
         self.shared.matrices = matrices.collect();
     }
 
-    fn phase(
-        &mut self,
-        phase: &Phase,
-        pool: Option<&rayon::ThreadPool>,
-        results: &mut Results,
-    ) -> Result<(), RunError> {
+    /// Goes on to the end (`true`), or to where `pause` wants to stop.
+    pub fn advance(&mut self, pause: Pause) -> Result<bool, RunError> {
         let program = self.shared.program;
-        let records = if is_independent(program, phase) {
-            let (records, counts) = self.batches(phase, pool);
-            self.counts.add(&counts);
-            records
-        } else {
-            self.series(phase)
-        };
+        while let Some(phase) = program.phases.get(self.state.phase) {
+            let independent = is_independent(program, phase);
+            let done = if independent { self.batches(phase, pause) } else { self.series(phase, pause) };
+            if !done {
+                return Ok(false);
+            }
+            self.finish(phase)?;
+            if pause() {
+                break;
+            }
+        }
+        Ok(self.state.phase == program.phases.len())
+    }
+
+    /// After the last sample of a phase.
+    fn finish(&mut self, phase: &Phase) -> Result<(), RunError> {
+        let program = self.shared.program;
+        for (_, (records, counts)) in std::mem::take(&mut self.state.batches) {
+            self.state.counts.add(&counts);
+            self.state.records.extend(records);
+        }
+        let counts = std::mem::replace(&mut self.state.main.counts, Counts::new(program));
+        self.state.counts.add(&counts);
+        let records = std::mem::take(&mut self.state.records);
         if let Some((sample, broken)) = records.iter().enumerate().find_map(|(i, r)| Some((i, r.broken.as_ref()?))) {
             return Err(useless(broken, sample));
         }
-        let shared = program.arrays.iter().zip(&self.main.buffers).filter(|(array, _)| !array.per_lane);
+        let shared = program.arrays.iter().zip(&self.state.main.buffers).filter(|(array, _)| !array.per_lane);
         if let Some(broken) =
             shared.filter_map(|(array, buffer)| record::fault(&array.name, &buffer.data, false)).next()
         {
@@ -131,109 +123,163 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         }
         let outputs = record::outputs(&records);
         if !phase.fits.is_empty() {
-            fit_readouts(&mut self.shared, phase, &outputs, &mut self.main.buffers)?;
-            for fit in &phase.fits {
-                for array in fit.bias.into_iter().chain(fit.ranges.iter().map(|range| range.array)) {
-                    self.initial[array.index()] = self.main.buffers[array.index()].clone();
-                }
-            }
-            self.program_cells();
+            fit_readouts(&mut self.shared, phase, &outputs, &mut self.state.main.buffers)?;
+            let refitted = |weights: &WeightSource| match weights {
+                WeightSource::Fitted { fit, .. } => phase.fits.iter().any(|spec| spec.fit == *fit),
+                WeightSource::Tensor { .. } => false,
+            };
+            self.program_cells(refitted);
         }
-        let last =
-            |array: nmc_program::ArrayId| self.main.buffers[array.index()].lane(0).iter().map(|v| v.wide()).collect();
+        let State { main, results, recorded, .. } = &mut self.state;
+        let last = |array: ArrayId| main.buffers[array.index()].lane(0).iter().map(|v| v.wide()).collect();
         for metric in &phase.metrics {
             let value = metrics::compute(program, metric, &outputs, phase.samples, last);
             results.metrics.push((metric.name.clone(), value));
         }
         results.samples = phase.samples;
-        record::gather(program, phase, records, self.recorded, &mut results.recordings);
+        record::gather(program, phase, records, *recorded, &mut results.recordings);
         if phase.kind != PhaseKind::Train {
-            self.recorded.0 += phase.samples as u64 * u64::from(phase.ticks);
-            self.recorded.1 += phase.samples;
+            recorded.0 += phase.samples as u64 * u64::from(phase.ticks);
+            recorded.1 += phase.samples;
         }
+        if let Some(aside) = self.state.aside.take() {
+            self.state.main.take_back(aside);
+        }
+        self.state.presented += phase.samples as u64;
+        self.state.phase += 1;
         Ok(())
     }
 
-    /// Samples one after the other, in one lane.
-    fn series(&mut self, phase: &Phase) -> Vec<SampleRecord> {
-        let program = self.shared.program;
-        let mut records = Vec::with_capacity(phase.samples);
-        for sample in 0..phase.samples as u64 {
-            if !phase.sequence {
-                self.main.restart(&self.shared, &self.initial, sample);
+    /// Samples one after the other, in one lane; whether all are done.
+    fn series(&mut self, phase: &Phase, pause: Pause) -> bool {
+        let ticks = u64::from(phase.ticks);
+        while self.state.sample.is_some() || self.state.records.len() < phase.samples {
+            let (place, mut within) = match self.state.sample {
+                Some(under_way) => under_way,
+                None => (self.begin(phase), 0),
+            };
+            let State { main, records, .. } = &mut self.state;
+            let record = &mut records[place.row..];
+            while within < ticks {
+                main.tick(&self.shared, phase, place, within, record);
+                within += 1;
+                if within.is_multiple_of(TICKS) && pause() {
+                    self.state.sample = Some((place, within));
+                    return false;
+                }
             }
-            let mut record = [SampleRecord::new(program, phase)];
-            self.main.sample(&self.shared, phase, sample, &mut record);
-            records.extend(record);
+            main.end(&self.shared, phase, place, record);
+            if phase.sequence {
+                self.state.heard += if phase.kind == PhaseKind::Train { 0 } else { ticks };
+                self.state.ran = (phase.kind == PhaseKind::Run).then_some((place.number, place.tick + ticks));
+            }
+            self.state.sample = None;
             self.report(1);
+            if self.state.records.len() < phase.samples && pause() {
+                return false;
+            }
         }
-        self.counts.add(&self.main.counts);
-        self.main.counts = Counts::new(program);
-        records
+        true
     }
 
-    /// Independent samples in batches, on several threads.
-    fn batches(&self, phase: &Phase, pool: Option<&rayon::ThreadPool>) -> (Vec<SampleRecord>, Counts) {
-        // Conductances are needed for programming only: batches do without a copy.
-        let mut light = self.main.buffers.clone();
-        for (buffer, fresh) in light.iter_mut().zip(&self.initial) {
+    /// Begins the next sample of a series or of a program that learns.
+    fn begin(&mut self, phase: &Phase) -> Place {
+        let state = &mut self.state;
+        let row = state.records.len();
+        let mut place = Place { row, number: state.presented + row as u64, ..Place::default() };
+        if phase.sequence {
+            if row == 0 && (phase.restart || !state.going) {
+                state.main.restart(&self.shared, &self.initial, place.number);
+                (state.ran, state.heard) = (None, 0);
+            }
+            state.going = true;
+            place.heard = state.heard;
+            if let (PhaseKind::Run, Some((number, tick)), true) = (phase.kind, state.ran, phase.ticks > 0) {
+                (place.number, place.tick) = (number, tick);
+            }
+        } else {
+            if state.aside.is_none() {
+                state.aside = Some(state.main.own());
+            }
+            state.main.restart(&self.shared, &self.initial, place.number);
+        }
+        state.main.begin(&self.shared, phase, place);
+        state.records.push(SampleRecord::new(self.shared.program, phase));
+        place
+    }
+
+    /// Independent samples in batches, on several threads; whether all are done.
+    fn batches(&mut self, phase: &Phase, pause: Pause) -> bool {
+        // What is needed for programming only, such as conductances, batches do without.
+        let touched = self.shared.program.touched();
+        let mut light = self.state.main.buffers.clone();
+        for (index, (buffer, fresh)) in light.iter_mut().zip(&self.initial).enumerate() {
             if buffer.per_lane {
                 buffer.data.clone_from(&fresh.data);
+            } else if !touched.contains(&ArrayId(index as u32)) {
+                *buffer = Buffer::default();
             }
         }
-        for cells in self.shared.program.matrices.iter().filter_map(|matrix| matrix.cells.as_ref()) {
-            light[cells.conductance.index()] = Buffer::default();
-            if let Some(sigma) = cells.read_sigma {
-                light[sigma.index()] = Buffer::default();
-            }
-        }
+        let stop = AtomicBool::new(false);
+        let known = &self.state.batches;
+        let open: Vec<usize> = (0..phase.samples).step_by(BATCH).filter(|row| !known.contains_key(row)).collect();
         let fresh = || Lanes::new(&self.shared, &light, BATCH);
-        let starts: Vec<usize> = (0..phase.samples).step_by(BATCH).collect();
-        let one = |lanes: &mut Lanes<T>, &start: &usize| {
-            lanes.used = BATCH.min(phase.samples - start);
+        let one = |lanes: &mut Lanes<T>, &row: &usize| {
+            if stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            lanes.used = BATCH.min(phase.samples - row);
             lanes.counts = Counts::new(self.shared.program);
-            lanes.restart(&self.shared, &light, start as u64);
+            let place = Place { row, number: self.state.presented + row as u64, ..Place::default() };
+            lanes.restart(&self.shared, &light, place.number);
             let mut records = vec![SampleRecord::new(self.shared.program, phase); lanes.used];
-            lanes.sample(&self.shared, phase, start as u64, &mut records);
+            lanes.begin(&self.shared, phase, place);
+            for within in 0..u64::from(phase.ticks) {
+                lanes.tick(&self.shared, phase, place, within, &mut records);
+            }
+            lanes.end(&self.shared, phase, place, &mut records);
             self.report(lanes.used);
-            (records, lanes.counts.clone())
+            if pause() {
+                stop.store(true, Ordering::Relaxed);
+            }
+            Some((row, (records, lanes.counts.clone())))
         };
-        let done: Vec<(Vec<SampleRecord>, Counts)> = match pool {
-            Some(pool) => pool.install(|| starts.par_iter().map_init(fresh, one).collect()),
+        let done: Vec<(usize, (Vec<SampleRecord>, Counts))> = match &self.pool {
+            Some(pool) => pool.install(|| open.par_iter().map_init(fresh, one).flatten_iter().collect()),
             None => {
                 let mut lanes = fresh();
-                starts.iter().map(|start| one(&mut lanes, start)).collect()
+                open.iter().filter_map(|row| one(&mut lanes, row)).collect()
             }
         };
-        let mut total = Counts::new(self.shared.program);
-        let mut records = Vec::with_capacity(phase.samples);
-        for (batch, counts) in done {
-            total.add(&counts);
-            records.extend(batch);
-        }
-        (records, total)
+        let all = done.len() == open.len();
+        self.state.batches.extend(done);
+        all
     }
 
     fn report(&self, samples: usize) {
-        let done = self.done_samples.fetch_add(samples, std::sync::atomic::Ordering::Relaxed) + samples;
+        let done = self.done_samples.fetch_add(samples, Ordering::Relaxed) + samples;
         if let Some(progress) = self.options.progress {
-            progress(done as f64 / self.total_samples.max(1) as f64);
+            let total: usize = self.shared.program.phases.iter().map(|phase| phase.samples).sum();
+            progress(done as f64 / total.max(1) as f64);
         }
     }
 
     /// Spikes, rates, energy and requirements.
-    fn summary(&self, results: &mut Results) {
+    pub fn results(self) -> Results {
+        let State { mut results, counts, main, recorded, .. } = self.state;
         let program = self.shared.program;
-        let seconds = self.counts.ticks as f64 * program.dt;
-        for (group, &spikes) in program.groups.iter().zip(&self.counts.spikes) {
+        record::synapses(program, &self.shared.carriers, &main.buffers, recorded.0, &mut results.recordings);
+        let seconds = counts.ticks as f64 * program.dt;
+        for (group, &spikes) in program.groups.iter().zip(&counts.spikes) {
             results.metrics.push((format!("spikes.{}", group.name), spikes as f64));
             if seconds > 0.0 {
                 let rate = spikes as f64 / group.len.max(1) as f64 / seconds;
                 results.metrics.push((format!("rate_hz.{}", group.name), rate));
             }
         }
-        results.energy_j = energy::energy(program, &self.counts);
+        results.energy_j = energy::energy(program, &counts);
         results.failures = metrics::failures(program, &[results.known(program)]);
+        results
     }
 }
 
@@ -259,23 +305,23 @@ fn useless(broken: &Broken, sample: usize) -> RunError {
     RunError { code, message, help: Some(String::from(help)) }
 }
 
-/// The engine asked for; where machine code cannot be made, the interpreter, and a note of why.
-fn kernels<'a, T: Computable>(
-    program: &'a Program,
-    kind: EngineKind,
-    fallbacks: &mut Vec<String>,
-) -> Box<dyn Kernels<T> + 'a> {
-    if kind == EngineKind::Jit {
-        match Jit::new(program) {
-            Ok(jit) => return Box::new(jit),
-            Err(reason) => fallbacks.push(reason),
-        }
+/// The engine asked for.
+fn kernels<'a, T: Computable>(program: &'a Program, kind: EngineKind) -> Result<Box<dyn Kernels<T> + 'a>, RunError> {
+    match kind {
+        EngineKind::Jit => match Jit::new(program) {
+            Ok(jit) => Ok(Box::new(jit)),
+            Err(reason) => Err(RunError {
+                code: "E0711",
+                message: format!("no machine code could be made: {reason}"),
+                help: Some(String::from("run it with `--engine interpreter`, and report this with the program")),
+            }),
+        },
+        EngineKind::Interpreter => Ok(Box::new(Interpreter::new(&program.kernels))),
     }
-    Box::new(Interpreter::new(&program.kernels))
 }
 
 /// Whether a phase's samples can run side by side.
-fn is_independent(program: &Program, phase: &Phase) -> bool {
+pub fn is_independent(program: &Program, phase: &Phase) -> bool {
     !phase.sequence && phase.samples > 1 && !learns(program)
 }
 

@@ -1,7 +1,13 @@
 //! Fits a readout by ridge regression: normal equations, solved by Cholesky in f64.
 
+use nmc_program::Phase;
+
 use crate::RunError;
+use crate::interpreter::Computable;
+use crate::lanes::Shared;
 use crate::matrix::Fitted;
+use crate::metrics::Outputs;
+use crate::state::Buffer;
 
 /// Weights [outputs, inputs] and biases that minimise |X W^T + b - Y|^2 + penalty |W|^2 (the bias is not penalised).
 /// `features` [samples, inputs], `targets` [samples, outputs], both row-major.
@@ -91,6 +97,36 @@ fn solve(factor: &[f64], n: usize, x: &mut [f64]) {
         let dot: f64 = (i + 1..n).map(|k| factor[k * n + i] * x[k]).sum();
         x[i] = (x[i] - dot) / factor[i * n + i];
     }
+}
+
+/// Fits the readouts of a training phase, each in place of what an earlier phase fitted.
+pub fn fit_readouts<T: Computable>(
+    shared: &mut Shared<T>,
+    phase: &Phase,
+    outputs: &Outputs,
+    buffers: &mut [Buffer<T>],
+) -> Result<(), RunError> {
+    for spec in &phase.fits {
+        let (array, start, inputs) = spec.features;
+        let values = outputs.get(&array).map_or(&[][..], Vec::as_slice);
+        let width = values.len().checked_div(phase.samples).unwrap_or(0).max(1);
+        let rows = values.chunks_exact(width).skip(spec.skip);
+        let features: Vec<f64> = rows.flat_map(|row| row[start..start + inputs].iter().copied()).collect();
+        let data = &shared.program.tensors[spec.target.index()].data;
+        let targets: Vec<f64> = (spec.skip * spec.outputs..phase.samples * spec.outputs).map(|i| data.get(i)).collect();
+        let bias = spec.bias.is_some();
+        let (fitted, biases) = ridge(&spec.name, &features, inputs, &targets, spec.outputs, spec.penalty, bias)?;
+        for range in &spec.ranges {
+            let widest = largest(&fitted, &features, range.inputs, range.outputs);
+            buffers[range.array.index()].data.fill(T::of(if widest > 0.0 { widest } else { 1.0 }));
+        }
+        shared.fitted[spec.fit] = fitted;
+        if let Some(array) = spec.bias {
+            let into = &mut buffers[array.index()].data;
+            into.iter_mut().zip(&biases).for_each(|(slot, bias)| *slot = T::of(*bias));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

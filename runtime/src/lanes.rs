@@ -1,9 +1,9 @@
 //! A batch of samples under way side by side: their arrays, spikes and counts, and the operations on them.
 
 use nmc_program::{ArrayId, Delay, InputFeed, Op, Phase, Program, Source};
+use serde::{Deserialize, Serialize};
 
 use crate::energy::Counts;
-use crate::fit;
 use crate::interpreter::Computable;
 use crate::jit::product::Product;
 use crate::matrix::{self, Effective, Fitted, Ports};
@@ -23,31 +23,45 @@ pub struct Shared<'a, T> {
 }
 
 /// The state of a batch.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Lanes<T> {
     pub buffers: Vec<Buffer<T>>,
     /// How many lanes there are, and how many hold a sample.
     pub lanes: usize,
     pub used: usize,
     /// By lane, then group.
-    groups: Vec<Vec<GroupState<T>>>,
+    pub groups: Vec<Vec<GroupState<T>>>,
     /// By lane, then connection.
-    under_way: Vec<Vec<UnderWay>>,
+    pub under_way: Vec<Vec<UnderWay>>,
     pub counts: Counts,
     /// Ticks since the state began.
     pub tick: u64,
+    #[serde(skip)]
     bitmap: Vec<u8>,
 }
 
+/// Where the samples of a batch stand in the run; the samples of a batch follow one another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// The first sample's number within its phase: which data it is shown.
+    pub row: usize,
+    /// Its number among all samples of the run: what its random numbers hang on.
+    pub number: u64,
+    /// Ticks that this number had before: a `run` that goes on takes the numbers that a longer run would have taken.
+    pub tick: u64,
+    /// Ticks recorded before it without a break.
+    pub heard: u64,
+}
+
 /// When an operation runs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Moment {
-    /// First sample of the batch.
+    /// Number of the first sample of the batch, counted through the run.
     pub sample: u64,
+    /// Tick that random numbers hang on.
+    pub tick: u64,
     /// Tick within the sample.
     pub within: u64,
-    /// Seconds since the phase (or the independent sample) began.
-    pub time: f64,
 }
 
 impl<T: Computable + Product> Lanes<T> {
@@ -80,7 +94,7 @@ impl<T: Computable + Product> Lanes<T> {
         }
     }
 
-    /// Starts every lane afresh with the arrays of `initial`; arrays started by kernels are drawn for each sample.
+    /// Starts every lane afresh with the arrays of `initial`; arrays started by kernels are drawn for each sample, by its number.
     pub fn restart(&mut self, shared: &Shared<T>, initial: &[Buffer<T>], sample: u64) {
         for (buffer, fresh) in self.buffers.iter_mut().zip(initial) {
             if buffer.per_lane {
@@ -92,42 +106,51 @@ impl<T: Computable + Product> Lanes<T> {
         self.tick = 0;
         for (index, array) in shared.program.arrays.iter().enumerate() {
             if let (nmc_program::Initial::Kernel(kernel), true) = (&array.initial, array.per_lane) {
+                let synapses = || synapses_of(array, &shared.carriers);
                 for lane in 0..self.used {
                     let len = self.buffers[index].stride;
                     let clock = Clock { seed: shared.seed, tick: 0, sample: sample + lane as u64, time: 0.0 };
-                    let synapses = synapses_of(array, &shared.carriers);
-                    shared.kernels.dense(*kernel, &mut self.buffers, lane, len, clock, None, synapses);
+                    shared.kernels.dense(*kernel, &mut self.buffers, lane, len, clock, None, synapses());
                 }
             }
         }
     }
 
-    /// Runs one sample in each lane.
-    pub fn sample(&mut self, shared: &Shared<T>, phase: &Phase, sample: u64, records: &mut [SampleRecord]) {
+    /// Begins one sample in each lane: shows its data, and does what is done before its ticks.
+    pub fn begin(&mut self, shared: &Shared<T>, phase: &Phase, place: Place) {
         let program = shared.program;
         for (lane, feed) in (0..self.used).flat_map(|lane| phase.inputs.iter().map(move |feed| (lane, feed))) {
             if let InputFeed::Values { tensor, array } = feed {
                 let data = &program.tensors[tensor.index()].data;
                 let target = self.buffers[array.index()].lane_mut(lane);
-                let start = (sample as usize + lane) * target.len();
+                let start = (place.row + lane) * target.len();
                 target.iter_mut().enumerate().for_each(|(i, slot)| *slot = T::of(data.get(start + i)));
             }
         }
-        self.groups.iter_mut().flatten().for_each(GroupState::new_sample);
-        let ticks = u64::from(phase.ticks);
-        // A series goes on in time; independent samples each begin at 0.
-        let begin = if phase.sequence { sample * ticks } else { 0 };
-        let moment = |within: u64| Moment { sample, within, time: (begin + within) as f64 * program.dt };
-        self.run(shared, phase, &program.begin, moment(0));
-        for within in 0..ticks {
-            self.run(shared, phase, &program.tick, moment(within));
-            for (lane, record) in records.iter_mut().enumerate().take(self.used) {
-                let spikes = |group: usize| self.groups[lane][group].spikes(self.tick, 0);
-                record.tick(program, &self.buffers, lane, within, spikes);
-            }
-            self.tick += 1;
+        if place.tick == 0 {
+            self.groups.iter_mut().flatten().for_each(GroupState::new_sample);
         }
-        self.run(shared, phase, &program.end, moment(ticks));
+        self.run(shared, phase, &program.begin, Moment { sample: place.number, tick: place.tick, within: 0 });
+    }
+
+    /// One tick of the sample in each lane.
+    pub fn tick(&mut self, shared: &Shared<T>, phase: &Phase, place: Place, within: u64, records: &mut [SampleRecord]) {
+        let program = shared.program;
+        let moment = Moment { sample: place.number, tick: place.tick + within, within };
+        self.run(shared, phase, &program.tick, moment);
+        for (lane, record) in records.iter_mut().enumerate().take(self.used) {
+            let spikes = |group: usize| self.groups[lane][group].spikes(self.tick, 0);
+            record.tick(program, &self.buffers, lane, within, place.heard + within, spikes);
+        }
+        self.tick += 1;
+    }
+
+    /// Ends the sample in each lane: does what is done after its ticks, and looks at what it left.
+    pub fn end(&mut self, shared: &Shared<T>, phase: &Phase, place: Place, records: &mut [SampleRecord]) {
+        let (program, ticks) = (shared.program, u64::from(phase.ticks));
+        // Counted down from the largest: a run that goes on uses the ticks that follow.
+        let tick = u64::from(u32::MAX - (place.tick + ticks) as u32);
+        self.run(shared, phase, &program.end, Moment { sample: place.number, tick, within: ticks });
         self.counts.samples += self.used as u64;
         self.counts.ticks += ticks * self.used as u64;
         for (lane, record) in records.iter_mut().enumerate().take(self.used) {
@@ -136,6 +159,24 @@ impl<T: Computable + Product> Lanes<T> {
                 record.broken = Some(Broken::Flooded(program.groups[group].name.clone()));
             }
         }
+    }
+
+    /// A copy without what the lanes share.
+    pub fn own(&self) -> Self {
+        let own = |buffer: &Buffer<T>| if buffer.per_lane { buffer.clone() } else { Buffer::default() };
+        let (groups, under_way) = (self.groups.clone(), self.under_way.clone());
+        let (counts, bitmap) = (Counts::default(), Vec::new());
+        Lanes { buffers: self.buffers.iter().map(own).collect(), groups, under_way, counts, bitmap, ..*self }
+    }
+
+    /// Takes back a state that was put aside with [`Lanes::own`], and keeps what is shared and counted.
+    pub fn take_back(&mut self, aside: Self) {
+        for (buffer, own) in self.buffers.iter_mut().zip(aside.buffers) {
+            if buffer.per_lane {
+                *buffer = own;
+            }
+        }
+        (self.groups, self.under_way, self.tick) = (aside.groups, aside.under_way, aside.tick);
     }
 
     /// Runs operations in order.
@@ -167,7 +208,8 @@ impl<T: Computable + Product> Lanes<T> {
     }
 
     fn clock(&self, shared: &Shared<T>, moment: Moment, lane: usize) -> Clock {
-        Clock { seed: shared.seed, tick: moment.within, sample: moment.sample + lane as u64, time: moment.time }
+        let time = self.tick as f64 * shared.program.dt;
+        Clock { seed: shared.seed, tick: moment.tick, sample: moment.sample + lane as u64, time }
     }
 
     /// One operation in one lane, for the spike number `round` of each element; whether there are more.
@@ -198,9 +240,13 @@ impl<T: Computable + Product> Lanes<T> {
                 let described = &program.groups[index];
                 let state = &mut self.groups[lane][index];
                 self.counts.spikes[index] += match described.source {
-                    Source::Poisson { rate: array } | Source::Once { at: array } => {
-                        let values = self.buffers[array.index()].lane(lane);
-                        state.emit(described, values, program.dt, clock, moment.within, self.tick)
+                    Source::Poisson { rate } => {
+                        let rates = self.buffers[rate.index()].lane(lane);
+                        state.emit(described, rates, program.dt, clock, moment.tick, self.tick)
+                    }
+                    Source::Once { at } => {
+                        let times = self.buffers[at.index()].lane(lane);
+                        state.emit(described, times, program.dt, clock, moment.within, self.tick)
                     }
                     Source::Given => state.take(self.tick, given(program, phase, index, moment.within)),
                     Source::Kernel => 0,
@@ -245,8 +291,7 @@ impl<T: Computable + Product> Lanes<T> {
             Op::Target { matrix } => {
                 matrix::target(program, &program.matrices[matrix.index()], &shared.fitted, &mut self.buffers);
             }
-            // Done for whole batches, between phases, or by the engine itself.
-            Op::Multiply { .. } | Op::Fold { .. } | Op::Present { .. } => {}
+            Op::Multiply { .. } | Op::Fold { .. } | Op::Present { .. } => {} // done for whole batches, or by the engine itself
         }
         false
     }
@@ -288,36 +333,6 @@ fn given(program: &Program, phase: &Phase, group: usize, within: u64) -> Vec<u32
         }
     }
     list
-}
-
-/// Fits the readouts of a training phase.
-pub fn fit_readouts<T: Computable>(
-    shared: &mut Shared<T>,
-    phase: &Phase,
-    outputs: &crate::metrics::Outputs,
-    buffers: &mut [Buffer<T>],
-) -> Result<(), crate::RunError> {
-    for spec in &phase.fits {
-        let (array, start, inputs) = spec.features;
-        let values = outputs.get(&array).map_or(&[][..], Vec::as_slice);
-        let width = values.len().checked_div(phase.samples).unwrap_or(0).max(1);
-        let rows = values.chunks_exact(width).skip(spec.skip);
-        let features: Vec<f64> = rows.flat_map(|row| row[start..start + inputs].iter().copied()).collect();
-        let data = &shared.program.tensors[spec.target.index()].data;
-        let targets: Vec<f64> = (spec.skip * spec.outputs..phase.samples * spec.outputs).map(|i| data.get(i)).collect();
-        let bias = spec.bias.is_some();
-        let (fitted, biases) = fit::ridge(&spec.name, &features, inputs, &targets, spec.outputs, spec.penalty, bias)?;
-        for range in &spec.ranges {
-            let largest = fit::largest(&fitted, &features, range.inputs, range.outputs);
-            buffers[range.array.index()].data.fill(T::of(if largest > 0.0 { largest } else { 1.0 }));
-        }
-        shared.fitted.push(fitted);
-        if let Some(array) = spec.bias {
-            let into = &mut buffers[array.index()].data;
-            into.iter_mut().zip(&biases).for_each(|(slot, bias)| *slot = T::of(*bias));
-        }
-    }
-    Ok(())
 }
 
 /// Arrays whose values are wanted at the end of each sample of a phase.

@@ -1,5 +1,6 @@
 //! `Program` to `Results`: the simulator of the mapped chip. Knows no syntax.
 
+pub mod checkpoint;
 pub mod chips;
 pub mod connect;
 pub mod energy;
@@ -15,13 +16,16 @@ pub mod memory;
 pub mod metrics;
 pub mod random;
 pub mod record;
+pub mod simulation;
 pub mod spikes;
 pub mod start;
 pub mod state;
 
 use nmc_program::{ComponentKind, Program};
+use serde::{Deserialize, Serialize};
 
-pub use engine::{check, run};
+pub use checkpoint::Checkpoint;
+pub use simulation::{Simulation, check, run};
 
 /// Which engine runs the kernels. The interpreter is their meaning; the JIT equals it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,7 +52,7 @@ pub struct RunOptions<'a> {
 }
 
 /// What a run gave.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Results {
     /// Samples presented in the last phase that presents samples; 1 for `run`.
     pub samples: usize,
@@ -62,8 +66,6 @@ pub struct Results {
     pub recordings: Vec<Recording>,
     /// Requirements that did not hold, in words.
     pub failures: Vec<String>,
-    /// Kernels the JIT declined, with the reason.
-    pub fallbacks: Vec<String>,
     /// Seconds spent making machine code, building connections and programming, and running.
     pub jit_seconds: f64,
     pub load_seconds: f64,
@@ -76,10 +78,15 @@ impl Results {
         let energy = energy::total(&energy::of_a_sample(program, &self.energy_j));
         self.metrics.iter().cloned().chain([(String::from("energy_j.total"), energy)]).collect()
     }
+
+    /// Whether both have the same metrics: results of two chips of one program do.
+    pub fn is_like(&self, other: &Results) -> bool {
+        self.metrics.iter().map(|(name, _)| name).eq(other.metrics.iter().map(|(name, _)| name))
+    }
 }
 
 /// A recorded signal.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recording {
     /// `exc.v`
     pub name: String,
@@ -90,7 +97,7 @@ pub struct Recording {
 }
 
 /// Values of a recording.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Recorded {
     /// Spikes, sorted by step, then neuron; step in ticks of `dt` seconds.
     Spikes { neuron: Vec<u32>, step: Vec<u64>, dt: f64 },

@@ -1,6 +1,7 @@
 //! Matrices: weights into conductances and back, and products with read noise.
 
 use nmc_program::{Cells, Draw, Matrix, Program, Scheme, WeightSource};
+use serde::{Deserialize, Serialize};
 
 use crate::interpreter::Computable;
 use crate::jit::product::Product;
@@ -9,7 +10,7 @@ use crate::random::Key;
 use crate::state::{Buffer, Clock};
 
 /// Weights found by a fit: [outputs, inputs].
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Fitted {
     pub outputs: usize,
     pub inputs: usize,

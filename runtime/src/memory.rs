@@ -45,7 +45,8 @@ fn estimate(program: &Program, lanes: f64) -> (f64, String) {
             Delay::Ticks(_) => 0.0,
             Delay::PerSynapse { max_ticks, .. } => f64::from(max_ticks) * LIST * lanes,
         };
-        parts.push((expected(connection) * 8.0 + delayed, format!("the synapses of `{}`", connection.name)));
+        let ends = (connection.source_len as f64 + connection.target_len as f64) * LIST;
+        parts.push((expected(connection) * 8.0 + ends + delayed, format!("the synapses of `{}`", connection.name)));
     }
     for probe in &program.probes {
         let elements = match probe.probed {
@@ -64,6 +65,8 @@ fn estimate(program: &Program, lanes: f64) -> (f64, String) {
         let records: f64 = program.phases.iter().map(records).sum();
         parts.push((records * elements * 8.0, format!("the recording of `{}`", probe.name)));
     }
+    let samples = program.phases.iter().map(|phase| phase.samples as f64).fold(0.0, f64::max);
+    parts.push((samples * (program.probes.len() as f64 + 1.0) * 4.0 * LIST, String::from("what samples leave")));
     let bytes = parts.iter().map(|part| part.0).sum();
     let largest = parts.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).map_or_else(String::new, |part| part.1);
     (bytes, largest)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use nmc_program::{ArrayId, Phase, PhaseKind, Probed, Program, Source};
+use serde::{Deserialize, Serialize};
 
 use crate::metrics::Outputs;
 use crate::spikes::Carrier;
@@ -10,7 +11,7 @@ use crate::state::{Buffer, Real};
 use crate::{Recorded, Recording};
 
 /// What makes a sample's results worthless.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Broken {
     /// An array that holds something that is no number.
     NotANumber(String),
@@ -21,7 +22,7 @@ pub enum Broken {
 }
 
 /// What one sample left behind.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SampleRecord {
     /// By probe: elements and ticks of spikes.
     spikes: Vec<(Vec<u32>, Vec<u64>)>,
@@ -44,13 +45,14 @@ impl SampleRecord {
         SampleRecord { spikes, values, listens, ..SampleRecord::default() }
     }
 
-    /// At the end of a tick.
+    /// At the end of a tick, the `tick`th of its sample; `heard` ticks were recorded before it without a break.
     pub fn tick<'g, T: Real>(
         &mut self,
         program: &Program,
         buffers: &[Buffer<T>],
         lane: usize,
         tick: u64,
+        heard: u64,
         spikes: impl Fn(usize) -> &'g [u32],
     ) {
         if !self.listens {
@@ -66,12 +68,12 @@ impl SampleRecord {
                         ticks.push(tick);
                     }
                 }
-                Probed::Array(array) if tick.is_multiple_of(u64::from(probe.every.max(1))) => {
+                Probed::Array(array) if heard.is_multiple_of(u64::from(probe.every.max(1))) => {
                     let (ticks, values) = &mut self.values[index];
                     ticks.push(tick);
                     values.extend(buffers[array.index()].lane(lane)[first..end].iter().map(|v| v.wide()));
                 }
-                Probed::Synapses(_, array) if probe.every > 0 && tick.is_multiple_of(u64::from(probe.every)) => {
+                Probed::Synapses(_, array) if probe.every > 0 && heard.is_multiple_of(u64::from(probe.every)) => {
                     let (ticks, values) = &mut self.values[index];
                     ticks.push(tick);
                     values.extend(buffers[array.index()].lane(lane).iter().map(|v| v.wide()));
@@ -109,6 +111,36 @@ pub fn fault<T: Real>(name: &str, values: &[T], never: bool) -> Option<Broken> {
         true => Some(Broken::NotANumber(name.to_string())),
         false => (!never).then(|| Broken::Infinite(name.to_string())),
     }
+}
+
+/// Whether records read from a file are those of so many samples of a phase.
+pub fn are_of(program: &Program, phase: &Phase, lens: impl Fn(ArrayId) -> usize, records: &[SampleRecord]) -> bool {
+    let wanted = crate::lanes::wanted(program, phase);
+    let whole = |record: &SampleRecord| {
+        let ends = record.ends.iter().all(|(&array, values)| wanted.contains(&array) && values.len() == lens(array));
+        let spikes = record.spikes.iter().all(|(elements, ticks)| elements.len() == ticks.len());
+        let values = program.probes.iter().zip(&record.values).all(|(probe, (ticks, values))| match probe.probed {
+            Probed::Spikes(_) | Probed::Output(_) => ticks.is_empty() && values.is_empty(),
+            Probed::Array(_) => values.len() == ticks.len() * (probe.range.1 - probe.range.0),
+            Probed::Synapses(_, array) => values.len() == ticks.len() * lens(array),
+        });
+        let probes = program.probes.len();
+        ends && spikes && values && record.spikes.len() == probes && record.values.len() == probes
+    };
+    records.iter().all(whole)
+}
+
+/// Whether recordings read from a file are those of the program that `fresh` ones are of.
+pub fn are_like(read: &[Recording], fresh: &[Recording]) -> bool {
+    let alike = |(read, fresh): (&Recording, &Recording)| match (&read.values, &fresh.values) {
+        (Recorded::Spikes { neuron, step, .. }, Recorded::Spikes { .. }) => neuron.len() == step.len(),
+        (Recorded::Values { times, elements, data }, Recorded::Values { elements: wanted, .. }) => {
+            elements == wanted && Some(data.len()) == times.len().checked_mul(*elements)
+        }
+        (Recorded::Synapses { .. }, Recorded::Synapses { .. }) => true,
+        (Recorded::Spikes { .. } | Recorded::Values { .. } | Recorded::Synapses { .. }, _) => false,
+    };
+    read.len() == fresh.len() && read.iter().zip(fresh).all(alike)
 }
 
 /// Outputs of all samples, in order.

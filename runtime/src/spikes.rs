@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use nmc_program::{Amount, Connection, Delay, Effect, Group, Program, Source};
+use serde::{Deserialize, Serialize};
 
 use crate::connect::Wiring;
 use crate::interpreter::Computable;
@@ -13,7 +14,7 @@ use crate::state::{Buffer, Clock, Indices, Kernels, Synapses, per_byte};
 const MOST_SPIKES: f64 = 10_000.0;
 
 /// Who spiked in a tick.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Spikes {
     /// Ascending; an element that spiked n times stands here n times.
     list: Vec<u32>,
@@ -22,7 +23,7 @@ struct Spikes {
 }
 
 /// A group within a lane.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct GroupState<T> {
     /// The last ticks: `ring[tick % ring.len()]`.
     ring: Vec<Spikes>,
@@ -42,8 +43,22 @@ impl<T: Computable> GroupState<T> {
 
     /// Forgets everything.
     pub fn reset(&mut self) {
-        self.ring.iter_mut().for_each(|spikes| spikes.list.clear());
+        for spikes in &mut self.ring {
+            spikes.list.clear();
+            spikes.most = 1;
+        }
         self.new_sample();
+    }
+
+    /// Whether a state read from a file is one of this group, as `fresh` is.
+    pub fn is_like(&self, fresh: &Self, len: usize) -> bool {
+        let lists = [self.next.len(), self.drawn.len(), self.rate.len()];
+        let whole = |spikes: &Spikes| {
+            let below = spikes.list.iter().all(|&element| (element as usize) < len);
+            below && spikes.list.is_sorted() && spikes.most <= most(&spikes.list)
+        };
+        let drawn = (lists == [len; 3] && self.next.iter().all(|&next| next >= 0.0)) || self.rate.is_empty();
+        drawn && self.ring.len() == fresh.ring.len() && self.ring.iter().all(whole)
     }
 
     /// Poisson processes are drawn afresh for each sample.
@@ -88,10 +103,9 @@ impl<T: Computable> GroupState<T> {
         let list = self.fresh(tick);
         *list = given;
         list.sort_unstable();
-        let most = list.chunk_by(|a, b| a == b).map(<[u32]>::len).max().unwrap_or(1);
-        let count = list.len() as u64;
+        let (most, count) = (most(list), list.len() as u64);
         let slot = (tick % self.ring.len() as u64) as usize;
-        self.ring[slot].most = most as u32;
+        self.ring[slot].most = most;
         count
     }
 
@@ -164,6 +178,11 @@ impl<T: Computable> GroupState<T> {
     }
 }
 
+/// How often the most frequent element stands in an ascending list, which is 1 as well for none.
+fn most(list: &[u32]) -> u32 {
+    list.chunk_by(|a, b| a == b).map(<[u32]>::len).max().unwrap_or(1) as u32
+}
+
 /// Ticks to the next spike of a process with so many a tick; those of impossible rates never come.
 fn draw_wait(group: &Group, element: u32, drawn: &mut u32, mean: f64, clock: Clock) -> f64 {
     if !(mean > 0.0 && mean <= MOST_SPIKES) {
@@ -177,10 +196,11 @@ fn draw_wait(group: &Group, element: u32, drawn: &mut u32, mean: f64, clock: Clo
 }
 
 /// Synapses whose spikes are under way, by the tick they arrive in; for delays that differ between synapses.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct UnderWay {
     ring: Vec<Vec<u32>>,
-    /// Synapses at which more spikes arrive in this tick than were taken so far.
+    /// Synapses at which more spikes arrive in this tick than were taken so far; none between ticks.
+    #[serde(skip)]
     rest: Vec<u32>,
 }
 
@@ -193,6 +213,12 @@ impl UnderWay {
     /// Forgets everything.
     pub fn reset(&mut self) {
         self.ring.iter_mut().for_each(Vec::clear);
+    }
+
+    /// Whether a state read from a file is one of a connection with `synapses`, as `fresh` is.
+    pub fn is_like(&self, fresh: &Self, synapses: usize) -> bool {
+        let all_below = |list: &Vec<u32>| list.iter().all(|&synapse| (synapse as usize) < synapses);
+        self.ring.len() == fresh.ring.len() && self.ring.iter().all(all_below)
     }
 
     /// Sends the spikes of this tick, and finds the synapses at which some arrive now.

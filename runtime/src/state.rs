@@ -1,5 +1,7 @@
 //! The arrays of a run: one buffer each, lanes one after the other.
 
+use serde::{Deserialize, Serialize};
+
 /// A number of the program's precision.
 /// How many elements share a byte of spikes: those of a 128-bit vector, so that a vector stores its byte and reads none.
 pub const fn per_byte<T>() -> usize {
@@ -38,7 +40,7 @@ impl Real for f64 {
 }
 
 /// One array: `lanes` times `stride` elements; an array that lanes share has one lane, whatever the batch.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Buffer<T> {
     /// The elements.
     pub data: Vec<T>,
@@ -67,11 +69,12 @@ impl<T> Buffer<T> {
 pub struct Clock {
     /// The run's seed.
     pub seed: u64,
-    /// Counts ticks over the whole run (or, for independent samples, ticks within the sample).
+    /// Ticks within the sample; a `run` that goes on counts on.
     pub tick: u64,
-    /// Which sample; the random numbers of independent samples differ by it. 0 in programming and initial values.
+    /// Which sample, counted through all phases: the random numbers of samples differ by it. In programming, how often the
+    /// cells were programmed before; 0 in what is drawn once.
     pub sample: u64,
-    /// Seconds since the phase began.
+    /// Seconds since the state began.
     pub time: f64,
 }
 

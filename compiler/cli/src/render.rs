@@ -57,7 +57,7 @@ fn exit(diagnostic: &Diagnostic) -> Exit {
     let code = diagnostic.code;
     if code == Code::E0999 {
         Exit::Bug
-    } else if code == Code::E0702 || code.number().starts_with("E09") {
+    } else if matches!(code, Code::E0702 | Code::E0709 | Code::E0710) || code.number().starts_with("E09") {
         Exit::Usage
     } else if diagnostic.is_error() {
         Exit::Diagnostics

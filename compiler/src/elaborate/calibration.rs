@@ -70,6 +70,7 @@ fn calibrating(span: Span) -> Phase {
     Phase {
         kind: PhaseKind::Test,
         sequence: false,
+        restart: false,
         samples: 0,
         inputs: Vec::new(),
         duration: None,

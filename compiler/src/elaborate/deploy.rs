@@ -33,7 +33,8 @@ impl Elaborator<'_> {
     fn option(&mut self, field: &Field) {
         let word = if let ExprKind::Name(name) = &field.value.kind { name.as_str() } else { "" };
         match (field.key[0].text.as_str(), word) {
-            ("step", _) => self.step(&field.value),
+            // Taken before all else.
+            ("step", _) => {}
             ("minimise", "energy") => self.plan.objective = Objective::Energy,
             ("minimise", "time") => self.plan.objective = Objective::Time,
             ("minimise", "area") => self.plan.objective = Objective::Area,

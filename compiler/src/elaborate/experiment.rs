@@ -34,6 +34,7 @@ impl Elaborator<'_> {
         if self.errors() > errors {
             return;
         }
+        self.time_step(body, &block.body);
         let calibrate = self.options(body);
         self.failed.clear();
         for stmt in &block.body {
@@ -87,20 +88,48 @@ impl Elaborator<'_> {
         self.values.clear();
     }
 
-    /// The time step, if it is among these fields.
-    pub fn step_among(&mut self, fields: &[Field]) {
-        if let Some(step) = fields.iter().find(|field| field.key[0].text == "step") {
-            self.step(&step.value);
+    /// The one time step of an experiment: times are told in it, so it is taken before all else. A phase that says none has
+    /// that of `deploy`, or else the default.
+    fn time_step(&mut self, deploy: &[Stmt], body: &[Stmt]) {
+        let is_step = |field: &&Field| field.key[0].text == "step";
+        let mut of_deploy =
+            deploy.iter().filter_map(|stmt| if let StmtKind::Field(field) = &stmt.kind { Some(field) } else { None });
+        let of_all = of_deploy.rfind(is_step);
+        let mut known = of_all.and_then(|field| Some((self.step(&field.value)?, field.span)));
+        for stmt in body {
+            let fields = match &stmt.kind {
+                StmtKind::Run { fields, .. } => fields,
+                StmtKind::Present { inputs, .. } => inputs,
+                _ => continue,
+            };
+            let said = match fields.iter().find(is_step) {
+                Some(field) => self.step(&field.value).map(|step| (step, field.span)),
+                None => (of_all.is_none() && self.has_time()).then_some((DEFAULT_STEP, stmt.span)),
+            };
+            let (Some((step, span)), Some((other, place))) = (said, known) else {
+                known = known.or(said);
+                continue;
+            };
+            if step != other {
+                let message = "an experiment has one time step";
+                let shown = |step: f64| format!("{} ms here", (step * 1e9).round() / 1e6);
+                let two = Diagnostic::new(Code::E0419, message, span, shown(step)).with_label(place, shown(other));
+                let help = "give one to `deploy … { step: 0.1 ms }`, or write two experiments";
+                self.closer.diagnostics.push(two.with_help(help));
+                break;
+            }
         }
+        self.plan.step = known.map(|(step, _)| step);
     }
 
-    pub fn step(&mut self, value: &Ast) {
+    fn step(&mut self, value: &Ast) -> Option<f64> {
         let names = self.names.clone();
-        match self.closer.value(&names, self.file, value, Dimension::TIME) {
-            Some(step) if step > 0.0 => self.plan.step = Some(step),
-            Some(_) => self.error(Code::E0306, "the time step must be above 0", value.span, "not above 0"),
-            None => {}
+        let step = self.closer.value(&names, self.file, value, Dimension::TIME)?;
+        if step <= 0.0 {
+            self.error(Code::E0306, "the time step must be above 0", value.span, "not above 0");
+            return None;
         }
+        Some(step)
     }
 
     /// A time that can be run, in seconds.
@@ -119,7 +148,8 @@ impl Elaborator<'_> {
     fn run(&mut self, duration: &Ast, fields: &[Field], stmt: &Stmt) {
         let mut phase = Phase {
             kind: PhaseKind::Run,
-            sequence: false,
+            sequence: true,
+            restart: false,
             samples: 1,
             inputs: Vec::new(),
             duration: None,
@@ -128,7 +158,6 @@ impl Elaborator<'_> {
             skip: 0,
             span: stmt.span,
         };
-        self.step_among(fields);
         if self.fields(fields, &mut phase).is_none() || self.all_fed(&phase).is_none() {
             return;
         }

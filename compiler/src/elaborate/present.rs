@@ -32,6 +32,7 @@ impl Elaborator<'_> {
         let mut phase = Phase {
             kind,
             sequence,
+            restart: false,
             samples: 0,
             inputs: Vec::new(),
             duration: None,
@@ -40,7 +41,6 @@ impl Elaborator<'_> {
             skip: 0,
             span,
         };
-        self.step_among(inputs);
         if self.fields(inputs, &mut phase).is_none() || self.all_fed(&phase).is_none() {
             return;
         }
@@ -82,6 +82,7 @@ impl Elaborator<'_> {
             let key = &field.key[0];
             match key.text.as_str() {
                 "skip" => phase.skip = self.count(&field.value, 0.0)?,
+                "restart" => phase.restart = self.restart(&field.value, phase)?,
                 // Taken before all else: times are told in it.
                 "step" => {}
                 name => {
@@ -105,6 +106,20 @@ impl Elaborator<'_> {
             return None;
         }
         Some(())
+    }
+
+    /// `restart: true`, of what would go on otherwise.
+    fn restart(&mut self, value: &Ast, phase: &Phase) -> Option<bool> {
+        let ExprKind::Bool(restart) = value.kind else {
+            self.error(Code::E0305, "`restart` is `true` or `false`", value.span, "neither");
+            return None;
+        };
+        if !phase.sequence {
+            let message = "only a `run` or a `sequence` can restart";
+            self.error(Code::E0401, message, value.span, "each of these samples starts afresh anyway");
+            return None;
+        }
+        Some(restart)
     }
 
     fn input(&mut self, name: &str, span: Span) -> Option<NodeId> {

@@ -49,8 +49,10 @@ pub enum Objective {
 pub struct Phase {
     /// What it does.
     pub kind: PhaseKind,
-    /// Whether the samples are one series, with state kept from one to the next, or independent.
+    /// Whether the samples are one series, with state kept from one to the next, or independent. A run is a series of one.
     pub sequence: bool,
+    /// Whether a series starts afresh instead of going on where the last one ended (`restart: true`).
+    pub restart: bool,
     /// Number of samples (1 for `run`).
     pub samples: usize,
     /// Data for each network input, [samples, …]; for an input of spikes see [`InputData`].

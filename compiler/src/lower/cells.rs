@@ -2,7 +2,7 @@
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
-use nmc_program::{Cells, Compare, Draw, Initial, Len, MatrixId, Op, Scheme};
+use nmc_program::{ArrayId, Cells, Compare, Draw, Initial, Len, MatrixId, Op, Scheme};
 
 use super::Lowering;
 use super::dense::Layer;
@@ -75,7 +75,8 @@ impl Lowering<'_> {
             pulses,
         });
         self.program.programming.push(Op::Target { matrix });
-        if let Some(kernel) = programming(device, conductance) {
+        let luck = (device.stuck_on > 0.0 || device.stuck_off > 0.0).then(|| self.faults(&name, len));
+        if let Some(kernel) = programming(device, conductance, luck) {
             let kernel = self.kernel(format!("{name}: programming"), kernel);
             self.program.programming.push(Op::Kernel { kernel, len, spikes: None });
         }
@@ -90,6 +91,17 @@ impl Lowering<'_> {
         }
         self.program.programming.push(Op::Fold { matrix });
         self.say_what_is_left_out(device, tile.wire_ohms, &tile.name);
+    }
+
+    /// A uniform number for each cell, drawn once: which cells are stuck is the chip's, however often it is programmed.
+    fn faults(&mut self, name: &str, len: usize) -> ArrayId {
+        let array = self.array(format!("{name}.faults"), Len::Fixed(len), false, Initial::Fill(0.0));
+        let mut b = Builder::default();
+        let draw = b.random(Draw::Uniform);
+        b.store(array, OWN, draw);
+        let kernel = self.kernel(format!("{name}: faults"), b);
+        self.program.arrays[array.index()].initial = Initial::Kernel(kernel);
+        array
     }
 
     fn say_what_is_left_out(&mut self, device: &Device, wire_ohms: f64, tile: &str) {
@@ -113,10 +125,9 @@ impl Lowering<'_> {
     }
 }
 
-/// Programming error, within the range of the cell, and stuck cells; none when neither happens.
-fn programming(device: &Device, conductance: nmc_program::ArrayId) -> Option<Builder> {
-    let faulty = device.stuck_on > 0.0 || device.stuck_off > 0.0;
-    if device.programming_sigma.is_none() && !faulty {
+/// Programming error, within the range of the cell, and stuck cells, by their `luck`; none when neither happens.
+fn programming(device: &Device, conductance: ArrayId, luck: Option<ArrayId>) -> Option<Builder> {
+    if device.programming_sigma.is_none() && luck.is_none() {
         return None;
     }
     let mut b = Builder::default();
@@ -131,8 +142,8 @@ fn programming(device: &Device, conductance: nmc_program::ArrayId) -> Option<Bui
         let (low, high) = (b.number(device.g_min), b.number(device.g_max));
         held = b.clamp(sum, low, high);
     }
-    if faulty {
-        let draw = b.random(Draw::Uniform);
+    if let Some(luck) = luck {
+        let draw = b.load(luck, OWN);
         let (on, either) = (b.number(device.stuck_on), b.number(device.stuck_on + device.stuck_off));
         let (stuck_on, stuck) = (b.compare(Compare::Less, draw, on), b.compare(Compare::Less, draw, either));
         let (high, low) = (b.number(device.g_max), b.number(device.g_min));

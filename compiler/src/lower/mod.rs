@@ -90,7 +90,7 @@ pub(crate) struct Lowering<'a> {
     pub populations: BTreeMap<NodeId, Population>,
     /// In the order of the network's connections.
     pub connections: Vec<Lowered>,
-    /// Fits in the order of phases: the layer of each.
+    /// The layers that are fitted: a layer's place here is its number.
     pub fitted: Vec<NodeId>,
     /// Where the biases of fitted layers go.
     pub biases: BTreeMap<NodeId, ArrayId>,
@@ -165,7 +165,8 @@ pub fn lower(
     lowering.count_costs();
     lowering.order();
     let failed = lowering.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count() > errors;
-    let Lowering { program, problems, .. } = lowering;
+    let Lowering { mut program, problems, .. } = lowering;
+    program.keep_used_tensors();
     (!failed).then_some(Outcome { program, problems })
 }
 

@@ -17,12 +17,13 @@ use crate::quantity::{Dimension, Quantity};
 use crate::units::show;
 
 impl Lowering<'_> {
-    /// The layers that training fits, in the order of phases.
+    /// The layers that training fits, each once, in the order of phases.
     pub fn find_fits(&mut self) {
         let plan = self.plan;
         for phase in &plan.phases {
             if let Some((output, _)) = phase.target
                 && let Some(layer) = self.ridge_behind(output)
+                && !self.fitted.contains(&layer)
             {
                 self.fitted.push(layer);
             }
@@ -80,6 +81,7 @@ impl Lowering<'_> {
                 plan::PhaseKind::Test => PhaseKind::Test,
             },
             sequence: phase.sequence,
+            restart: phase.restart,
             samples: phase.samples,
             ticks: phase.duration.map_or(0, |duration| self.ticks(duration) as u32),
             inputs,
@@ -97,6 +99,7 @@ impl Lowering<'_> {
         let features = *self.signals.get(&self.operand(layer, 0)?)?;
         Some(FitSpec {
             name: self.name(layer),
+            fit: self.fitted.iter().position(|fitted| *fitted == layer)?,
             features: (features.array, features.start, features.len),
             target,
             outputs: self.network.graph[layer].len(),

@@ -54,7 +54,7 @@ pub enum Inst {
     Const(f64),
     /// The slot's element.
     Load(u32),
-    /// Seconds since the start of the phase: tick x dt (computed in f64, then rounded).
+    /// Seconds since the state began: tick x dt (computed in f64, then rounded).
     Time,
     /// Index of the element in its population (dense, list) as a number.
     Index,

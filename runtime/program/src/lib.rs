@@ -14,6 +14,7 @@ pub mod matrix;
 pub mod op;
 pub mod phase;
 pub mod spikes;
+mod tensors;
 pub mod verify;
 
 use serde::{Deserialize, Serialize};
@@ -67,7 +68,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 4;
+    pub const FORMAT: u32 = 5;
 }
 
 /// Width of numbers.
@@ -174,7 +175,8 @@ pub struct Program {
     /// What emits spikes.
     pub groups: Vec<Group>,
     pub connections: Vec<Connection>,
-    /// Programs the cells: once at the start, and again after each fit for fitted matrices.
+    /// Programs the cells: once at the start, and again after each fit for the matrices fitted. What stands between a
+    /// matrix's `Op::Target` and the next belongs to that matrix.
     pub programming: Vec<Op>,
     /// Once a sample, before its ticks.
     pub begin: Vec<Op>,

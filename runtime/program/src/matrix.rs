@@ -23,7 +23,7 @@ pub struct Matrix {
 pub enum WeightSource {
     /// The block `[output_start.., input_start..]` of a tensor [outputs, inputs].
     Tensor { tensor: TensorId, output_start: usize, input_start: usize },
-    /// The same block of the weights found by the fit with this index in [`crate::Phase::fits`] order; zero before.
+    /// The same block of the weights found last by the fits of this number ([`FitSpec::fit`]); zero before.
     Fitted { fit: usize, output_start: usize, input_start: usize },
 }
 
@@ -78,6 +78,8 @@ impl Scheme {
 pub struct FitSpec {
     /// The layer, for messages.
     pub name: String,
+    /// Number of the layer among those fitted: a later fit of the same number replaces the earlier one whole.
+    pub fit: usize,
     /// Array with the layer's input at the end of each sample, first element and number.
     pub features: (ArrayId, usize, usize),
     /// [samples, outputs]

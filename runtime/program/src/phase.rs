@@ -8,8 +8,11 @@ use crate::{ArrayId, ConnectionId, FitSpec, GroupId, TensorId};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Phase {
     pub kind: PhaseKind,
-    /// One series: one lane, state kept from sample to sample. Else samples are independent and every lane starts afresh.
+    /// One series in one lane: state is kept from sample to sample, and goes on where the last series ended. Else samples are
+    /// independent: each starts afresh, and leaves the state of series alone. A `run` is a series of one sample.
     pub sequence: bool,
+    /// Whether a series starts afresh instead.
+    pub restart: bool,
     pub samples: usize,
     /// Ticks a sample; 0 without time.
     pub ticks: u32,
@@ -99,7 +102,8 @@ pub struct Probe {
     pub probed: Probed,
     /// First and past-last element.
     pub range: (usize, usize),
-    /// Recorded when tick % every == 0 (values: at the end of the tick); for outputs without time, once a sample.
+    /// Recorded when tick % every == 0 (values: at the end of the tick), ticks counted through a series and from one to
+    /// the next that goes on, but not through training; for outputs without time, once a sample.
     /// 0: only at the end of the run, which synapses can be.
     pub every: u32,
     /// Unit for labels: `V`.

@@ -4,13 +4,14 @@ mod progress;
 mod table;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_host::diagnostics;
 use nmc_host::disk::NewFolder;
 use nmc_host::load::{Failure, Loaded, load};
+use nmc_host::run::checkpoint::{self, Checkpoints};
 use nmc_host::run::{self as host, Outcome, entry, save};
 use nmc_program::Program;
 use nmc_runtime::EngineKind;
@@ -44,10 +45,13 @@ pub struct Run {
     /// Prints one JSON object on standard output
     #[arg(long)]
     json: bool,
-    /// Writes the state now and then, to go on from
+    /// Writes the state into FILE now and then, to go on from with --resume when the run was stopped
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// Goes on from a checkpoint
+    /// Seconds between two checkpoints
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds, requires = "checkpoint")]
+    checkpoint_every: Duration,
+    /// Goes on from a checkpoint of the same program, data, seed and engine: the results are those of a run never stopped
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
 }
@@ -93,14 +97,22 @@ impl Run {
             threads: self.threads.map_or_else(host::all_cores, usize::from),
         }
     }
+
+    fn files(&self) -> checkpoint::Files {
+        checkpoint::Files { into: self.checkpoint.clone(), every: self.checkpoint_every, resume: self.resume.clone() }
+    }
+}
+
+/// Seconds, 0 and above.
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=1e9).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        Ok(_) | Err(_) => Err(String::from("a number of seconds is needed, 0 or more")),
+    }
 }
 
 /// Everything that can fail before long work starts.
 fn begin(run: &Run) -> Result<(Loaded, Option<NewFolder>), Failure> {
-    if run.checkpoint.is_some() || run.resume.is_some() {
-        let message = "checkpoints are not supported yet: run without --checkpoint and --resume";
-        return Err(Diagnostic::placeless(Code::E0906, message).into());
-    }
     let loaded = load(&run.file, &run.settings.settings())?;
     render::diagnostics(&run.file, &loaded.model, &loaded.diagnostics);
     for program in &loaded.image.programs {
@@ -117,8 +129,10 @@ fn finish(
     mut folder: Option<NewFolder>,
 ) -> Result<(Exit, Vec<Value>, Vec<Value>), Failure> {
     let (mut exit, mut entries, mut columns) = (Exit::Clean, Vec::new(), Vec::new());
-    for program in &loaded.image.programs {
-        let outcome = simulate(run, program)?;
+    let programs = &loaded.image.programs;
+    let mut checkpoints = Checkpoints::begin(programs, &run.how(), run.files())?;
+    for program in programs {
+        let outcome = simulate(run, program, checkpoints.as_mut())?;
         let mut outputs = Vec::new();
         if let Some(folder) = &mut folder {
             outputs = save::save(folder, program, outcome.first())?;
@@ -143,18 +157,13 @@ fn finish(
 }
 
 /// Runs one experiment, with a bar on a terminal.
-fn simulate(run: &Run, program: &Program) -> Result<Outcome, Diagnostic> {
+fn simulate(run: &Run, program: &Program, checkpoints: Option<&mut Checkpoints>) -> Result<Outcome, Diagnostic> {
     let bar = progress::bar(&program.name);
     let moved = |share: f64| progress::moved(bar.as_ref(), share);
     let progress = bar.is_some().then_some(&moved as &(dyn Fn(f64) + Sync));
-    let outcome = host::simulate(&run.file, program, &run.how(), progress);
+    let outcome = host::simulate(&run.file, program, &run.how(), checkpoints, progress);
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }
-    let outcome = outcome?;
-    let fallbacks = &outcome.first().fallbacks;
-    if !fallbacks.is_empty() {
-        eprintln!("{}: run by the interpreter: {}", program.name, fallbacks.join("; "));
-    }
-    Ok(outcome)
+    outcome
 }

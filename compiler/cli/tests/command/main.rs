@@ -2,6 +2,7 @@
 
 mod bad_data;
 mod bad_input;
+mod checkpoints;
 mod chips;
 mod engines;
 mod habits;

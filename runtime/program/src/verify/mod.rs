@@ -4,6 +4,7 @@
 //! a kernel's accesses are legal for the way it is run · slices lie within arrays · tensors have the shapes that their
 //! users need · a kernel marks at most one spike, and exactly those run with a group do · random components are unique.
 
+mod cells;
 mod kernels;
 mod phases;
 
@@ -30,6 +31,7 @@ impl Program {
             }
         }
         checker.phases();
+        checker.cells();
         checker.problems
     }
 }
@@ -58,10 +60,17 @@ impl Checker<'_> {
     }
 
     pub fn slice(&mut self, array: ArrayId, start: usize, len: usize, user: &str) {
-        if let Some(available) = self.fixed(array, user) {
+        if let Some(available) = self.plain(array, user) {
             let inside = start.checked_add(len).is_some_and(|end| end <= available);
             self.require(inside, || format!("{user}: elements {start}.. ({len}) of an array of {available}"));
         }
+    }
+
+    /// The fixed length of an array where synapses must not stand.
+    pub fn plain(&mut self, array: ArrayId, user: &str) -> Option<usize> {
+        let len = self.fixed(array, user);
+        self.require(len.is_some(), || format!("{user}: array {} has no length of its own", array.0));
+        len
     }
 
     pub fn shape(&mut self, tensor: TensorId, user: &str) -> Option<Vec<usize>> {
@@ -126,11 +135,18 @@ impl Checker<'_> {
             Initial::Tensor { tensor, start } => {
                 let values =
                     self.shape(tensor, &user).map(|shape| shape.iter().fold(1usize, |n, &size| n.saturating_mul(size)));
-                if let (Some(values), Len::Fixed(len)) = (values, array.len) {
-                    self.require(start.saturating_add(len) <= values, || {
-                        format!("{user}: {len} values from {start} of {values}")
-                    });
-                }
+                // Of synapses only those of a matrix have a tensor: their own.
+                let needed = match array.len {
+                    Len::Fixed(len) => start.checked_add(len),
+                    Len::Synapses(id) => self.program.connections.get(id.index()).and_then(|of| match of.pattern {
+                        Pattern::Matrix(_) if start == 0 => of.source_len.checked_mul(of.target_len),
+                        Pattern::Matrix(_) | Pattern::AllToAll { .. } | Pattern::OneToOne => None,
+                        Pattern::Random { .. } | Pattern::FixedInDegree { .. } | Pattern::List { .. } => None,
+                    }),
+                };
+                self.require(values.is_none() || needed.is_some_and(|needed| Some(needed) <= values), || {
+                    format!("{user}: {needed:?} values from {start} of {values:?}")
+                });
             }
             Initial::Kernel(kernel) => {
                 let stores: Vec<_> = self.stores(kernel);
@@ -145,6 +161,7 @@ impl Checker<'_> {
 
     fn matrix(&mut self, matrix: &Matrix) {
         let user = format!("matrix {}", matrix.name);
+        self.require(matrix.rows > 0 && matrix.cols > 0, || format!("{user}: {} x {}", matrix.rows, matrix.cols));
         match matrix.weights {
             WeightSource::Tensor { tensor, output_start, input_start } => {
                 if let Some(shape) = self.shape(tensor, &user) {
@@ -153,9 +170,14 @@ impl Checker<'_> {
                     self.require(fits, || format!("{user}: block outside its weights {shape:?}"));
                 }
             }
-            WeightSource::Fitted { fit, .. } => {
-                let fits: usize = self.program.phases.iter().map(|phase| phase.fits.len()).sum();
-                self.require(fit < fits, || format!("{user}: no fit {fit}"));
+            WeightSource::Fitted { fit, output_start, input_start } => {
+                let found = self.program.phases.iter().flat_map(|phase| &phase.fits).find(|spec| spec.fit == fit);
+                let inside =
+                    |start: usize, len: usize, all: usize| start.checked_add(len).is_some_and(|end| end <= all);
+                let fits = found.is_some_and(|spec| {
+                    inside(output_start, matrix.cols, spec.outputs) && inside(input_start, matrix.rows, spec.features.2)
+                });
+                self.require(fits, || format!("{user}: no fit {fit}, or outside its weights"));
             }
         }
         if let Some(cells) = &matrix.cells {
@@ -215,6 +237,7 @@ impl Checker<'_> {
         }
         match &connection.on_pre {
             Effect::Add { array, amount, held } => {
+                self.require(held != &Some(*array), || format!("{user}: what is changed counts its own hold"));
                 for array in std::iter::once(array).chain(held) {
                     self.slice(*array, connection.target_start, connection.target_len, &user);
                 }

@@ -6,6 +6,14 @@ use crate::*;
 impl Checker<'_> {
     pub fn phases(&mut self) {
         let program = self.program;
+        let samples = program.phases.iter().try_fold(0usize, |sum, phase| sum.checked_add(phase.samples));
+        self.require(samples.is_some(), || String::from("more samples than can be counted"));
+        let specs: Vec<&FitSpec> = program.phases.iter().flat_map(|phase| &phase.fits).collect();
+        for spec in &specs {
+            let first = specs.iter().find(|other| other.fit == spec.fit).unwrap_or(spec);
+            let alike = spec.outputs == first.outputs && spec.features.2 == first.features.2 && spec.fit < specs.len();
+            self.require(alike, || format!("fit {} of {}: not one of the layers fitted", spec.fit, spec.name));
+        }
         for (index, phase) in program.phases.iter().enumerate() {
             let user = format!("phase {index}");
             for feed in &phase.inputs {
@@ -14,6 +22,9 @@ impl Checker<'_> {
             for fit in &phase.fits {
                 let (array, start, len) = fit.features;
                 self.slice(array, start, len, &user);
+                let fits = len > 0 && fit.outputs > 0 && fit.skip < phase.samples;
+                self.require(fits, || format!("{user}: nothing to fit {} to", fit.name));
+                self.shared(fit.bias.iter().chain(fit.ranges.iter().map(|range| &range.array)), &user);
                 if let Some(bias) = fit.bias {
                     self.slice(bias, 0, fit.outputs, &user);
                 }
@@ -34,10 +45,18 @@ impl Checker<'_> {
         }
     }
 
+    /// What is fitted is shared by all lanes.
+    fn shared<'a>(&mut self, arrays: impl Iterator<Item = &'a ArrayId>, user: &str) {
+        for array in arrays {
+            let own = self.program.arrays.get(array.index()).is_some_and(|array| array.per_lane);
+            self.require(!own, || format!("{user}: array {} is fitted, but every lane has its own", array.0));
+        }
+    }
+
     pub fn feed(&mut self, feed: &InputFeed, samples: usize, user: &str) {
         match *feed {
             InputFeed::Values { tensor, array } => {
-                if let Some(len) = self.fixed(array, user) {
+                if let Some(len) = self.plain(array, user) {
                     self.samples_by(tensor, samples, len, user);
                 }
             }
@@ -46,6 +65,11 @@ impl Checker<'_> {
                 self.require(given, || format!("{user}: spikes for a group that takes none"));
                 let (a, b) = (self.shape(elements, user), self.shape(steps, user));
                 self.require(a == b, || format!("{user}: spikes with unequal lists"));
+                let len = self.program.groups.get(group.index()).map_or(0, |group| group.len as u64) as f64;
+                let exists = |element: f64| (0.0..len).contains(&element);
+                let data = self.program.tensors.get(elements.index()).map(|tensor| &tensor.data);
+                let exist = data.is_some_and(|data| (0..data.len()).all(|index| exists(data.get(index))));
+                self.require(exist, || format!("{user}: spikes of elements that do not exist"));
             }
         }
     }
@@ -62,11 +86,12 @@ impl Checker<'_> {
     pub fn metric(&mut self, kind: &MetricKind, samples: usize, user: &str) {
         match *kind {
             MetricKind::Accuracy { output, labels } => {
-                self.fixed(output, user);
+                self.plain(output, user);
                 self.samples_by(labels, samples, 1, user);
             }
-            MetricKind::Nrmse { output, target, .. } | MetricKind::MeanSquaredError { output, target, .. } => {
-                if let Some(len) = self.fixed(output, user) {
+            MetricKind::Nrmse { output, target, skip } | MetricKind::MeanSquaredError { output, target, skip } => {
+                self.require(skip < samples, || format!("{user}: all samples are left out"));
+                if let Some(len) = self.plain(output, user) {
                     self.samples_by(target, samples, len, user);
                 }
             }

@@ -1,0 +1,138 @@
+//! Runs that are killed at any moment and resumed give, byte for byte, what a run gives that was left alone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{clean, example, folder, nmc, one_error};
+
+/// Every file of a run, but for what it took: seconds and threads.
+fn files(folder: &Path, under: &str, into: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(folder.join(under)).unwrap() {
+        let entry = entry.unwrap();
+        let name = format!("{under}{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() {
+            files(folder, &format!("{name}/"), into);
+            continue;
+        }
+        let mut bytes = fs::read(entry.path()).unwrap();
+        if name == "run.json" {
+            let mut told: Value = serde_json::from_slice(&bytes).unwrap();
+            for experiment in told["experiments"].as_array_mut().unwrap() {
+                let experiment = experiment.as_object_mut().unwrap();
+                assert!(experiment.remove("seconds").is_some() && experiment.remove("threads").is_some());
+            }
+            bytes = told.to_string().into_bytes();
+        }
+        into.insert(name, bytes);
+    }
+}
+
+fn results(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    files(folder, "", &mut found);
+    assert!(found.len() > 1);
+    found
+}
+
+/// Lets a run go on until it has written a checkpoint and a little longer, then kills it; whether it was killed.
+fn kill(mut run: Child, state: &Path, longer: Duration) -> bool {
+    while !state.exists() && run.try_wait().unwrap().is_none() {
+        sleep(Duration::from_millis(1));
+    }
+    sleep(longer);
+    run.kill().unwrap();
+    let status = run.wait().unwrap();
+    assert!(status.code().is_none_or(|code| code == 0), "{status}");
+    !status.success()
+}
+
+fn killed_and_resumed(test: &str, program: &str, settings: &[&str]) {
+    let place = folder(test);
+    let path = |name: &str| place.join(name).display().to_string();
+    let program = example(program);
+    clean(&[&["run", &program, "--out", &path("whole")], settings].concat());
+    let whole = results(&place.join("whole"));
+    let (mut random, mut kills) = (7_u64, 0);
+    for round in 0..3 {
+        let (state, out) = (place.join("state"), format!("out_{round}"));
+        let _ = fs::remove_file(&state);
+        let (state_path, out_path) = (path("state"), path(&out));
+        let written = ["--out", &out_path, "--checkpoint", &state_path, "--checkpoint-every", "0.005"];
+        for attempt in 0.. {
+            let threads = if attempt % 2 == 0 { "1" } else { "2" };
+            let mut arguments = [&["run", &program, "--threads", threads], &written[..], settings].concat();
+            if state.exists() {
+                arguments.extend(["--resume", &state_path]);
+            }
+            if attempt == 5 {
+                clean(&arguments);
+                break;
+            }
+            let run = Command::new(env!("CARGO_BIN_EXE_nmc")).args(&arguments).stdout(Stdio::null()).spawn().unwrap();
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            if !kill(run, &state, Duration::from_micros((random >> 33) % 60_000)) {
+                break;
+            }
+            kills += 1;
+        }
+        let resumed = results(&place.join(out));
+        assert!(resumed.keys().eq(whole.keys()));
+        // Not assert_eq: recordings are long.
+        for (name, bytes) in &whole {
+            assert!(resumed[name] == *bytes, "{program}, round {round}: {name} differs");
+        }
+    }
+    assert!(kills > 0, "nothing was killed");
+}
+
+#[test]
+fn a_learning_run_can_be_killed_at_any_moment() {
+    killed_and_resumed("killed_learning", "stdp.nmc", &[]);
+}
+
+/// Left alone, chips run side by side; with checkpoints, one after the other.
+#[test]
+fn several_chips_can_be_killed_at_any_moment() {
+    killed_and_resumed("killed_chips", "stdp.nmc", &["--chips", "3"]);
+}
+
+#[test]
+fn training_and_testing_can_be_killed_at_any_moment() {
+    killed_and_resumed("killed_training", "reservoir.nmc", &["--precision", "f64"]);
+}
+
+#[test]
+fn batches_can_be_killed_at_any_moment() {
+    killed_and_resumed("killed_batches", "hybrid.nmc", &[]);
+}
+
+#[test]
+fn what_is_no_checkpoint_of_the_run_is_told() {
+    let place = folder("checkpoint_refused");
+    let state = place.join("state").display().to_string();
+    let program = example("hello_spikes.nmc");
+    let told = |arguments: &[&str], code: &str| {
+        let output = nmc(arguments);
+        assert_eq!(output.status.code(), Some(2));
+        one_error(&String::from_utf8_lossy(&output.stderr), code);
+    };
+    told(&["run", &program, "--resume", &state], "E0901");
+    told(&["run", &program, "--resume", &program], "E0710");
+    told(&["run", &program, "--checkpoint", "/proc/no/such/state"], "E0905");
+    clean(&["run", &program, "--checkpoint", &state]);
+    assert!(clean(&["run", &program, "--resume", &state]).contains("time to simulate"));
+    told(&["run", &program, "--resume", &state, "--seed", "2"], "E0709");
+    told(&["run", &program, "--resume", &state, "--precision", "f64"], "E0709");
+    told(&["run", &program, "--resume", &state, "--chips", "2"], "E0709");
+    told(&["run", &program, "--resume", &state, "--engine", "interpreter"], "E0709");
+    let mut bytes = fs::read(&state).unwrap();
+    bytes.pop();
+    fs::write(&state, &bytes).unwrap();
+    told(&["run", &program, "--resume", &state], "E0710");
+}

@@ -1,0 +1,70 @@
+//! Which tensors a program uses; the others (those for calibration, say) are left out of it.
+
+use crate::{Initial, InputFeed, MetricKind, Pattern, Program, TensorId, WeightSource};
+
+impl Program {
+    /// Leaves out the tensors that nothing names.
+    pub fn keep_used_tensors(&mut self) {
+        let mut used = vec![false; self.tensors.len()];
+        for id in self.tensor_ids() {
+            if let Some(used) = used.get_mut(id.index()) {
+                *used = true;
+            }
+        }
+        let place = |next: &mut u32, &used: &bool| {
+            let place = *next;
+            *next += u32::from(used);
+            Some(place)
+        };
+        let places: Vec<u32> = used.iter().scan(0, place).collect();
+        for id in self.tensor_ids() {
+            *id = TensorId(places.get(id.index()).copied().unwrap_or(u32::MAX));
+        }
+        let mut used = used.into_iter();
+        self.tensors.retain(|_| used.next().unwrap_or(false));
+    }
+
+    /// Every mention of a tensor.
+    fn tensor_ids(&mut self) -> Vec<&mut TensorId> {
+        let mut ids = Vec::new();
+        for array in &mut self.arrays {
+            match &mut array.initial {
+                Initial::Tensor { tensor, .. } => ids.push(tensor),
+                Initial::Fill(_) | Initial::Kernel(_) => {}
+            }
+        }
+        for matrix in &mut self.matrices {
+            match &mut matrix.weights {
+                WeightSource::Tensor { tensor, .. } => ids.push(tensor),
+                WeightSource::Fitted { .. } => {}
+            }
+        }
+        for connection in &mut self.connections {
+            match &mut connection.pattern {
+                Pattern::Matrix(tensor) => ids.push(tensor),
+                Pattern::List { sources, targets } => ids.extend([sources, targets]),
+                Pattern::AllToAll { .. }
+                | Pattern::OneToOne
+                | Pattern::Random { .. }
+                | Pattern::FixedInDegree { .. } => {}
+            }
+        }
+        for phase in &mut self.phases {
+            for feed in &mut phase.inputs {
+                match feed {
+                    InputFeed::Values { tensor, .. } => ids.push(tensor),
+                    InputFeed::Spikes { elements, steps, .. } => ids.extend([elements, steps]),
+                }
+            }
+            ids.extend(phase.fits.iter_mut().map(|fit| &mut fit.target));
+            for metric in &mut phase.metrics {
+                match &mut metric.kind {
+                    MetricKind::Accuracy { labels, .. } => ids.push(labels),
+                    MetricKind::Nrmse { target, .. } | MetricKind::MeanSquaredError { target, .. } => ids.push(target),
+                    MetricKind::Output { .. } | MetricKind::Final { .. } => {}
+                }
+            }
+        }
+        ids
+    }
+}

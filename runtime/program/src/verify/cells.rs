@@ -1,0 +1,89 @@
+//! Arrays of cells belong to programming: samples see them through their matrix alone.
+
+use std::collections::BTreeSet;
+
+use super::Checker;
+use crate::*;
+
+impl Checker<'_> {
+    pub fn cells(&mut self) {
+        let program = self.program;
+        let cells = program.matrices.iter().filter_map(|matrix| matrix.cells.as_ref());
+        let held: BTreeSet<ArrayId> =
+            cells.flat_map(|cells| std::iter::once(cells.conductance).chain(cells.read_sigma)).collect();
+        if let Some(array) = program.touched().into_iter().find(|array| held.contains(array)) {
+            self.say(format!("array {}: held by cells, and used outside programming", array.0));
+        }
+    }
+}
+
+impl Program {
+    /// Every array that samples, phases and probes use; the others are for programming and building alone.
+    pub fn touched(&self) -> BTreeSet<ArrayId> {
+        let program = self;
+        let mut arrays = Vec::new();
+        let of_kernel = |kernel: KernelId| {
+            let kernel = program.kernels.get(kernel.index());
+            kernel.into_iter().flat_map(|kernel| kernel.slots.iter().map(|slot| slot.array))
+        };
+        for array in &program.arrays {
+            match array.initial {
+                Initial::Kernel(kernel) if array.per_lane => arrays.extend(of_kernel(kernel)),
+                Initial::Kernel(_) | Initial::Fill(_) | Initial::Tensor { .. } => {}
+            }
+        }
+        for op in program.begin.iter().chain(&program.tick).chain(&program.end) {
+            match *op {
+                Op::Kernel { kernel, .. } | Op::OnSpikes { kernel, .. } => arrays.extend(of_kernel(kernel)),
+                Op::Fill { array, .. } | Op::Present { array, .. } => arrays.push(array),
+                Op::Multiply { input, output, .. } => arrays.extend([input, output]),
+                Op::Copy { from, to, .. } => arrays.extend([from, to]),
+                Op::Emit { .. } | Op::Deliver { .. } | Op::OnPost { .. } | Op::Target { .. } | Op::Fold { .. } => {}
+            }
+        }
+        for group in &program.groups {
+            match group.source {
+                Source::Poisson { rate: array } | Source::Once { at: array } => arrays.push(array),
+                Source::Kernel | Source::Given => {}
+            }
+        }
+        for connection in &program.connections {
+            match connection.on_pre {
+                Effect::Kernel(kernel) => arrays.extend(of_kernel(kernel)),
+                Effect::Add { array, ref amount, held } => {
+                    arrays.extend(std::iter::once(array).chain(held));
+                    match *amount {
+                        Amount::Array(amounts) => arrays.push(amounts),
+                        Amount::Constant(_) => {}
+                    }
+                }
+            }
+            arrays.extend(connection.on_post.into_iter().flat_map(of_kernel));
+        }
+        for probe in &program.probes {
+            match probe.probed {
+                Probed::Array(array) | Probed::Output(array) | Probed::Synapses(_, array) => arrays.push(array),
+                Probed::Spikes(_) => {}
+            }
+        }
+        for phase in &program.phases {
+            arrays.extend(phase.fits.iter().map(|fit| fit.features.0));
+            for feed in &phase.inputs {
+                match feed {
+                    InputFeed::Values { array, .. } => arrays.push(*array),
+                    InputFeed::Spikes { .. } => {}
+                }
+            }
+            for metric in &phase.metrics {
+                match metric.kind {
+                    MetricKind::Accuracy { output, .. }
+                    | MetricKind::Nrmse { output, .. }
+                    | MetricKind::MeanSquaredError { output, .. }
+                    | MetricKind::Output { output, .. } => arrays.push(output),
+                    MetricKind::Final { .. } => {}
+                }
+            }
+        }
+        arrays.into_iter().collect()
+    }
+}

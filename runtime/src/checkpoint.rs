@@ -1,0 +1,120 @@
+//! A checkpoint on disk: the results of the experiments done, and the state of the one under way.
+
+use nmc_program::{Image, Program};
+use serde::{Deserialize, Serialize};
+
+use crate::simulation::damaged;
+use crate::{EngineKind, Results, RunError, RunOptions};
+
+/// What every checkpoint begins with.
+const MARK: &[u8; 8] = b"nmc\xffgo\r\n";
+/// Raised with every change of what is saved.
+pub const FORMAT: u32 = 1;
+/// Mark, format, checksum.
+const HEAD: usize = 8 + 4 + 8;
+
+/// How far the experiments of a file have come.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Of the experiments that are done, in order, and in each of its chips.
+    pub done: Vec<Results>,
+    /// Of the next, what [`crate::Simulation::save`] gave; none before it has begun.
+    pub state: Option<Vec<u8>>,
+}
+
+/// What a checkpoint can be gone on with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    version: String,
+    seed: u64,
+    interpreter: bool,
+    /// Hash of everything in the programs.
+    programs: u64,
+    /// How many chips are asked for, by program.
+    chips: Vec<usize>,
+}
+
+impl Origin {
+    /// Of these programs, run so. The number of threads is left out: it changes nothing.
+    pub fn new(programs: &[Program], options: &RunOptions, chips: Vec<usize>) -> Self {
+        let bytes = postcard::to_stdvec(&(Image::FORMAT, programs)).unwrap_or_default();
+        Origin {
+            version: String::from(env!("CARGO_PKG_VERSION")),
+            seed: options.seed,
+            interpreter: options.engine == EngineKind::Interpreter,
+            programs: hash(&bytes),
+            chips,
+        }
+    }
+
+    /// In what respect the other differs.
+    fn difference(&self, other: &Origin) -> Option<String> {
+        let engine = |origin: &Origin| if origin.interpreter { "interpreter" } else { "jit" };
+        let pair =
+            |what: &str, a: &dyn std::fmt::Display, b: &dyn std::fmt::Display| Some(format!("{what} {a}, not {b}"));
+        if self.version != other.version {
+            pair("version", &other.version, &self.version)
+        } else if self.programs != other.programs {
+            Some(String::from("another program, or other data"))
+        } else if self.seed != other.seed {
+            pair("seed", &other.seed, &self.seed)
+        } else if self.chips != other.chips {
+            Some(String::from("another number of chips"))
+        } else if self.interpreter != other.interpreter {
+            pair("engine", &engine(other), &engine(self))
+        } else {
+            None
+        }
+    }
+}
+
+impl Checkpoint {
+    /// As the bytes of a file.
+    pub fn encode(&self, origin: &Origin) -> Vec<u8> {
+        let body = postcard::to_stdvec(&(origin, self)).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(HEAD + body.len());
+        bytes.extend(MARK);
+        bytes.extend(FORMAT.to_le_bytes());
+        bytes.extend(hash(&body).to_le_bytes());
+        bytes.extend(body);
+        bytes
+    }
+
+    /// From the bytes of a file: E0710 if it is not whole, E0709 if it is of another origin.
+    pub fn decode(bytes: &[u8], origin: &Origin) -> Result<Self, RunError> {
+        let head = bytes.split_first_chunk().and_then(|(mark, rest)| {
+            let (format, rest) = rest.split_first_chunk()?;
+            let (sum, body) = rest.split_first_chunk()?;
+            (mark == MARK).then_some((u32::from_le_bytes(*format), u64::from_le_bytes(*sum), body))
+        });
+        let Some((format, sum, body)) = head else {
+            return Err(damaged("it does not begin as a checkpoint of nmc does"));
+        };
+        if format != FORMAT {
+            return Err(another(&format!("format {format}, not {FORMAT}")));
+        }
+        if sum != hash(body) {
+            return Err(damaged("its bytes have changed since it was written, or some are missing"));
+        }
+        let read = postcard::from_bytes::<(Origin, Checkpoint)>(body);
+        let (of, checkpoint) = read.map_err(|error| damaged(&error.to_string()))?;
+        match origin.difference(&of) {
+            Some(difference) => Err(another(&difference)),
+            None => Ok(checkpoint),
+        }
+    }
+}
+
+fn another(difference: &str) -> RunError {
+    let message = format!("this checkpoint is of another run: {difference}");
+    let help = "go on with the program and the options that it was made with";
+    RunError { code: "E0709", message, help: Some(String::from(help)) }
+}
+
+/// FNV-1a over words of eight bytes and the length; it tells damage and difference, not intent.
+fn hash(bytes: &[u8]) -> u64 {
+    let mix = |sum: u64, word: u64| (sum ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let sum = words.iter().fold(0xcbf2_9ce4_8422_2325, |sum, word| mix(sum, u64::from_le_bytes(*word)));
+    mix(rest.iter().fold(sum, |sum, &byte| mix(sum, u64::from(byte))), bytes.len() as u64)
+}

@@ -1,0 +1,231 @@
+//! A run as something with a state: it can be stepped, saved, and restored.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use nmc_program::{Precision, Program};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::energy::Counts;
+use crate::engine::{BATCH, Engine, Pause, is_independent};
+use crate::interpreter::Computable;
+use crate::jit::product::Product;
+use crate::lanes::{Lanes, Place, Shared};
+use crate::matrix::Fitted;
+use crate::memory;
+use crate::record::{self, SampleRecord};
+use crate::{Results, RunError, RunOptions};
+
+/// What can be refused before a run begins: a damaged image, and one that takes too much memory.
+pub fn check(program: &Program, options: &RunOptions) -> Result<(), RunError> {
+    if let Some(problem) = program.verify().into_iter().next() {
+        let message = format!("this program image is damaged: {problem}");
+        return Err(RunError { code: "E0702", message, help: Some(String::from("build it again from its source")) });
+    }
+    let side_by_side = program.phases.iter().any(|phase| is_independent(program, phase));
+    memory::check(program, if side_by_side { BATCH * options.threads.max(1) } else { 1 }, options.memory)
+}
+
+/// Runs a program from its start to its end.
+pub fn run(program: &Program, options: &RunOptions) -> Result<Results, RunError> {
+    let mut simulation = Simulation::new(program, options)?;
+    while !simulation.advance(&|| false)? {}
+    Ok(simulation.results())
+}
+
+/// A program being run, in its precision.
+pub struct Simulation<'a>(Box<dyn Steps + 'a>);
+
+impl<'a> Simulation<'a> {
+    /// Compiles the kernels, builds the connections and programs the cells.
+    pub fn new(program: &'a Program, options: &'a RunOptions<'a>) -> Result<Self, RunError> {
+        check(program, options)?;
+        Ok(Simulation(match program.precision {
+            Precision::F32 => Box::new(Engine::<f32>::load(program, options)?),
+            Precision::F64 => Box::new(Engine::<f64>::load(program, options)?),
+        }))
+    }
+
+    /// Goes on until all phases are done (`true`), or until `pause` wants to stop where the state can be saved: it is asked
+    /// after every batch of independent samples, and now and then in between the ticks of others. A step is done in any
+    /// case, so `&|| true` goes step by step. Where it stops has no influence on the results.
+    pub fn advance(&mut self, pause: Pause) -> Result<bool, RunError> {
+        let begin = Instant::now();
+        let done = self.0.advance(pause);
+        self.0.took(begin.elapsed().as_secs_f64());
+        done
+    }
+
+    /// The whole state, for [`Simulation::restore`].
+    pub fn save(&self) -> Vec<u8> {
+        self.0.save()
+    }
+
+    /// Takes up a state that was saved with the same program and options, whatever the number of threads.
+    pub fn restore(&mut self, state: &[u8]) -> Result<(), RunError> {
+        self.0.restore(state).ok_or_else(|| damaged("its state is none of this program"))
+    }
+
+    /// What came of it, when all phases are done.
+    pub fn results(self) -> Results {
+        self.0.results()
+    }
+}
+
+/// A checkpoint that cannot be used.
+pub fn damaged(why: &str) -> RunError {
+    let message = format!("this is no whole checkpoint: {why}");
+    RunError { code: "E0710", message, help: Some(String::from("run from the start, without --resume")) }
+}
+
+/// A simulation in one precision or another.
+trait Steps {
+    fn advance(&mut self, pause: Pause) -> Result<bool, RunError>;
+    fn took(&mut self, seconds: f64);
+    fn save(&self) -> Vec<u8>;
+    fn restore(&mut self, state: &[u8]) -> Option<()>;
+    fn results(self: Box<Self>) -> Results;
+}
+
+impl<T: Computable + Product + Serialize + DeserializeOwned> Steps for Engine<'_, T> {
+    fn advance(&mut self, pause: Pause) -> Result<bool, RunError> {
+        Engine::advance(self, pause)
+    }
+
+    fn took(&mut self, seconds: f64) {
+        self.state.results.run_seconds += seconds;
+    }
+
+    fn save(&self) -> Vec<u8> {
+        // Writing into memory fails for types that cannot be told, which these are not.
+        postcard::to_stdvec(&(&self.shared.fitted, &self.state)).unwrap_or_default()
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Option<()> {
+        let (fitted, state): (Vec<Fitted>, State<T>) = postcard::from_bytes(state).ok()?;
+        let whole = |fitted: &Fitted| Some(fitted.weights.len()) == fitted.outputs.checked_mul(fitted.inputs);
+        if fitted.len() != self.shared.fitted.len() || !fitted.iter().all(whole) || !state.is_of(self) {
+            return None;
+        }
+        let seconds = (self.state.results.jit_seconds, self.state.results.load_seconds);
+        (self.shared.fitted, self.state) = (fitted, state);
+        (self.state.results.jit_seconds, self.state.results.load_seconds) = seconds;
+        let batches: usize = self.state.batches.values().map(|(records, _)| records.len()).sum();
+        let done = self.state.presented as usize + self.state.records.len() + batches;
+        self.done_samples.store(done, Ordering::Relaxed);
+        self.fold();
+        Some(())
+    }
+
+    fn results(self: Box<Self>) -> Results {
+        Engine::results(*self)
+    }
+}
+
+/// All that changes in a run, besides the weights that were fitted.
+#[derive(Serialize, Deserialize)]
+pub struct State<T> {
+    /// The phase under way.
+    pub phase: usize,
+    /// Of the sample under way in it: where it stands, and how many of its ticks are done.
+    pub sample: Option<(Place, u64)>,
+    /// Samples presented in the phases before.
+    pub presented: u64,
+    /// How often cells were programmed.
+    pub programmed: u64,
+    /// The lane of series, of independent samples in programs that learn, and of what all lanes share.
+    pub main: Lanes<T>,
+    /// The state of the series, while independent samples have the lane.
+    pub aside: Option<Lanes<T>>,
+    /// Whether there is a series to go on with.
+    pub going: bool,
+    /// After a `run`: its number, and the ticks it had.
+    pub ran: Option<(u64, u64)>,
+    /// Ticks of the series that were recorded.
+    pub heard: u64,
+    /// What the samples of the phase left, in order.
+    pub records: Vec<SampleRecord>,
+    /// What batches of independent samples left, by first sample, as they come.
+    pub batches: BTreeMap<usize, (Vec<SampleRecord>, Counts)>,
+    pub counts: Counts,
+    /// Ticks and samples of the phases so far that record.
+    pub recorded: (u64, usize),
+    /// What is known already.
+    pub results: Results,
+}
+
+impl<T: Computable + Product> State<T> {
+    /// At the start.
+    pub fn new(program: &Program, main: Lanes<T>) -> Self {
+        let results = Results {
+            latency_s: program.costs.latency_s,
+            recordings: record::recordings(program),
+            ..Results::default()
+        };
+        State {
+            phase: 0,
+            sample: None,
+            presented: 0,
+            programmed: 0,
+            main,
+            aside: None,
+            going: false,
+            ran: None,
+            heard: 0,
+            records: Vec::new(),
+            batches: BTreeMap::new(),
+            counts: Counts::new(program),
+            recorded: (0, 0),
+            results,
+        }
+    }
+
+    /// Whether this, read from a file, is a state of the program that `engine` runs, and can be gone on with.
+    fn is_of(&self, engine: &Engine<T>) -> bool {
+        let (program, shared, fresh) = (engine.shared.program, &engine.shared, &engine.state);
+        let alike = self.main.is_like(&fresh.main, shared, false)
+            && self.aside.as_ref().is_none_or(|aside| aside.is_like(&fresh.main, shared, true))
+            && self.counts.is_like(&fresh.counts)
+            && record::are_like(&self.results.recordings, &fresh.results.recordings);
+        let Some(phase) = program.phases.get(self.phase) else {
+            let over = self.phase == program.phases.len() && self.sample.is_none();
+            return alike && over && self.records.is_empty() && self.batches.is_empty();
+        };
+        let lens = |array: nmc_program::ArrayId| fresh.main.buffers[array.index()].stride;
+        let records = |records: &[SampleRecord]| record::are_of(program, phase, lens, records);
+        let batches = self.batches.iter().all(|(&row, (left, counts))| {
+            let all = row % BATCH == 0 && row < phase.samples && left.len() == BATCH.min(phase.samples - row);
+            all && records(left) && counts.is_like(&fresh.counts)
+        });
+        let in_series = !is_independent(program, phase);
+        let sample = self.sample.is_none_or(|(place, within)| {
+            in_series && self.records.len() == place.row + 1 && within <= u64::from(phase.ticks)
+        });
+        let few = self.records.len() <= if in_series { phase.samples } else { 0 };
+        alike && batches && sample && few && records(&self.records)
+    }
+}
+
+impl<T: Computable> Lanes<T> {
+    /// Whether this, read from a file, is of the program that `fresh` is of; `own`: without what lanes share.
+    fn is_like(&self, fresh: &Self, shared: &Shared<T>, own: bool) -> bool {
+        let buffers = self.buffers.iter().zip(&fresh.buffers).all(|(buffer, fresh)| {
+            let shape = (fresh.data.len(), fresh.stride, fresh.per_lane);
+            let wanted = if own && !fresh.per_lane { (0, 0, false) } else { shape };
+            (buffer.data.len(), buffer.stride, buffer.per_lane) == wanted
+        });
+        let groups = self.groups.iter().flatten().zip(fresh.groups.iter().flatten()).zip(&shared.program.groups);
+        let mut groups = groups.map(|((group, fresh), of)| group.is_like(fresh, of.len));
+        let under_way = self.under_way.iter().flatten().zip(fresh.under_way.iter().flatten()).zip(&shared.carriers);
+        let mut under_way = under_way.map(|((ring, fresh), carrier)| ring.is_like(fresh, carrier.wiring.len()));
+        let lens = |lanes: &Self| {
+            let groups: Vec<usize> = lanes.groups.iter().map(Vec::len).collect();
+            let under_way: Vec<usize> = lanes.under_way.iter().map(Vec::len).collect();
+            (lanes.buffers.len(), groups, under_way, lanes.lanes, lanes.used)
+        };
+        let counts = own || self.counts.is_like(&fresh.counts);
+        lens(self) == lens(fresh) && buffers && groups.all(|alike| alike) && under_way.all(|alike| alike) && counts
+    }
+}

@@ -1,0 +1,362 @@
+//! Phases of an experiment: each draws its own noise, goes on where the one before ended or starts afresh, and says what it means.
+
+use nmc_compiler::files::NoFiles;
+use nmc_compiler::{Options, compile};
+use nmc_runtime::{EngineKind, Recorded, Results};
+use nmc_tests::{ENGINES, recorded, run, values};
+
+fn metric(results: &Results, name: &str) -> f64 {
+    let found = results.metrics.iter().find(|(known, _)| known == name);
+    found.unwrap_or_else(|| panic!("no metric {name}")).1
+}
+
+/// Codes that compiling raises.
+fn raised(text: &str) -> Vec<&'static str> {
+    let compilation = compile("raised.nmc", text, &NoFiles, &Options::default());
+    compilation.diagnostics.iter().map(|diagnostic| diagnostic.code.number()).collect()
+}
+
+/// Oracle: counts of independent samples of one rate differ, and by no more than their spread.
+#[test]
+fn every_phase_draws_its_own_spikes() {
+    let text = "
+use std.code.{count, rate}
+
+network net(x: real[3]) -> (y: real[3]) { x |> rate(peak: 200 Hz) |> count -> y }
+
+experiment e {
+    deploy net { step: 0.1 ms }
+    data d = [[1, 0.5, 0.7], [1, 0.5, 0.7]]
+    test { x: d } for 500 ms measure a = mean(y)
+    test { x: d } for 500 ms measure b = mean(y)
+    test sequence { x: d } for 500 ms measure c = mean(y)
+    run for 500 ms { x: [[1, 0.5, 0.7]] }
+    test { x: d } for 500 ms measure d = mean(y)
+}
+";
+    for engine in ENGINES {
+        let results = &run("phases.nmc", text, &NoFiles, engine)[0];
+        let samples: Vec<&[f64]> = values(results, "y").chunks(3).collect();
+        assert_eq!(samples.len(), 9);
+        for (index, one) in samples.iter().enumerate() {
+            assert!(samples[..index].iter().all(|other| one != other), "{samples:?}");
+            for (count, rate) in one.iter().zip([200.0, 100.0, 140.0]) {
+                let mean = 5000.0 * (1.0 - f64::exp(-rate * 1e-4));
+                assert!((count - mean).abs() < 5.0 * mean.sqrt(), "{count} for {mean}");
+            }
+        }
+    }
+}
+
+/// A readout of 24 noisy features fitted to 32 numbers that have nothing to do with them. Were the noise of testing the noise of
+/// training, half of the variance and more would be explained; of fresh noise nothing is, and the error is above that of the mean.
+#[test]
+fn the_noise_of_training_is_not_the_noise_of_testing() {
+    let row = |ones: &dyn Fn(usize) -> bool| {
+        let values: Vec<&str> = (0..24).map(|i| if ones(i) { "1" } else { "0" }).collect();
+        format!("[{}]", values.join(", "))
+    };
+    let identity: Vec<String> = (0..24).map(|row_of| row(&|i| i == row_of)).collect();
+    let shown: Vec<String> = (0..32).map(|_| row(&|_| true)).collect();
+    let text = format!(
+        "
+use std.unit.digital_alu
+
+device noisy {{ conductance: 1 uS .. 101 uS; levels: ideal; noise read: normal(0, 5 % of g) }}
+tile array {{
+    cells: noisy[32, 64]; weights: differential; input: ideal; sense: ideal; read_voltage: 0.2 V; read_time: 40 ns; wire: ideal
+}}
+core cim {{ tiles: array[2]; units: digital_alu; buffer: 64 kB }}
+chip board {{ cores: grid(2, 2) of cim; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit) }}
+network net(x: real[24]) -> (y: real[1]) {{ x |> dense([{}]) |> dense(1, fit: ridge(1e-6), bias: true) -> y }}
+experiment e {{
+    deploy net on board {{ calibrate: [{}] }}
+    data series = iterate(32) {{ x = 0.3 -> 3.9 * x * (1 - x) }}
+    train {{ x: [{shown}] }} expect y == series.x
+    test {{ x: [{shown}] }} measure error = nrmse(y, series.x)
+}}
+",
+        identity.join(", "),
+        row(&|_| true),
+        shown = shown.join(", ")
+    );
+    let results = &run("noise.nmc", &text, &NoFiles, EngineKind::Jit)[0];
+    assert!(metric(results, "error") > 1.0, "{:?}", results.metrics);
+}
+
+/// Oracle: the law that the second training set was made with.
+#[test]
+fn a_second_fit_replaces_the_first_whole() {
+    let text = "
+network net(x: real[2]) -> (y: real[1]) { x |> dense(1, fit: ridge(1e-9), bias: true) -> y }
+experiment e {
+    deploy net
+    data a = [[1, 0], [0, 1], [1, 1], [0, 0]]
+    train { x: a } expect y == [1, 2, 3, 0]
+    test { x: a } measure first = nrmse(y, [1, 2, 3, 0])
+    train { x: a } expect y == [105, 107, 112, 100]
+    test { x: a } measure second = nrmse(y, [105, 107, 112, 100])
+}
+";
+    for engine in ENGINES {
+        let results = &run("twice.nmc", text, &NoFiles, engine)[0];
+        assert!(metric(results, "first") < 1e-6 && metric(results, "second") < 1e-6, "{:?}", results.metrics);
+    }
+}
+
+/// Programming anew gives each cell a new error, but the cells that are stuck are the chip's.
+#[test]
+fn programming_again_draws_errors_again_but_not_faults() {
+    let program = |noise: &str| {
+        format!(
+            "
+use std.unit.digital_alu
+
+device cell {{ conductance: 1 uS .. 101 uS; levels: ideal; faults: [stuck_on(20 %), stuck_off(20 %)]{noise} }}
+tile array {{
+    cells: cell[32, 64]; weights: differential; input: ideal; sense: ideal; read_voltage: 0.2 V; read_time: 40 ns; wire: ideal
+}}
+core cim {{ tiles: array[2]; units: digital_alu; buffer: 64 kB }}
+chip board {{ cores: grid(2, 2) of cim; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit) }}
+network net(x: real[2]) -> (y: real[4]) {{
+    x |> dense([[1, 0], [0, 1], [0.5, 0.5], [1, -1]]) |> dense(4, fit: ridge(1e-3)) -> y
+}}
+experiment e {{
+    deploy net on board {{ calibrate: [[1, 1], [0.5, -1]] }}
+    data a = [[1, 0], [0, 1], [1, 1], [-1, 0.5]]
+    data b = [[1, 2, 3, 4], [2, 1, 1, 0], [3, 3, 4, 4], [0, -1, -2, -4]]
+    train {{ x: a }} expect y == b
+    test {{ x: a }} measure first = nrmse(y, b)
+    train {{ x: a }} expect y == b
+    test {{ x: a }} measure second = nrmse(y, b)
+}}
+"
+        )
+    };
+    let of = |noise: &str| {
+        let results = &run("again.nmc", &program(noise), &NoFiles, EngineKind::Jit)[0];
+        (metric(results, "first"), metric(results, "second"))
+    };
+    let (first, second) = of("");
+    assert!(first > 0.01 && first == second, "{first} {second}");
+    let (first, second) = of("; noise programming: normal(0, 5 % of g)");
+    assert!(first != second, "{first} twice");
+}
+
+const NOISY: &str = "
+use std.neuron.{lif, poisson}
+use std.plasticity.stdp
+
+network net() {
+    population source: poisson[20](rate: 100 Hz)
+    population target: lif[10](tau_m: normal(20 ms, 2 ms))
+    connect learnt: source -> target {
+        pattern: random(p: 50 %), weight: uniform(1 mV, 3 mV), delay: uniform(1 ms, 5 ms), plasticity: stdp(w_max: 5 mV)
+    }
+    probe target.v every 0.7 ms
+    probe source.spikes, target.spikes
+    probe learnt.w every 10 ms
+}
+experiment whole { deploy net; run for 100 ms }
+experiment twice { deploy net; run for 37.3 ms; run for 62.7 ms }
+experiment afresh { deploy net; run for 37.3 ms; run for 62.7 ms { restart: true } }
+";
+
+/// Neurons, synapses, spikes under way, weights, noise and time: two runs are one. Oracle: the one run.
+#[test]
+fn a_second_run_goes_on_where_the_first_ended() {
+    for engine in ENGINES {
+        let results = run("two_runs.nmc", NOISY, &NoFiles, engine);
+        let [once, twice, afresh] = &results[..] else { panic!() };
+        assert_eq!(once.recordings, twice.recordings);
+        assert!(once.recordings != afresh.recordings);
+        let Recorded::Values { times, .. } = recorded(afresh, "target.v") else { panic!() };
+        let (last, first) = (times[times.len() / 2 - 10..].windows(2), 0.7e-3);
+        // Recorded time goes on, and is counted anew from the restart.
+        assert!(last.into_iter().all(|pair| pair[1] > pair[0] && pair[1] - pair[0] < first + 1e-9), "{times:?}");
+        assert!(times.iter().any(|time| (time - 37.3e-3).abs() < 1e-9), "{times:?}");
+    }
+}
+
+const KEPT: &str = "
+use std.neuron.poisson
+
+neuron noisy(tau: time = 10 ms) {
+    state v: voltage = 0 mV
+    state slow: voltage = 20 mV
+    v' = -v / tau + 1 mV * sqrt(2 / tau) * xi
+    slow' = -slow / 100 s
+    spike when v > 2 mV { v = 0 mV; hold v for 2 ms }
+}
+synapse depressing(tau: time = 100 ms) {
+    state r: real = uniform(0.2, 0.4)
+    r' = (1 - r) / tau
+    on pre { post.v += w * r; r -= 0.5 * r }
+}
+network net() {
+    population fast: poisson[4](rate: 20 kHz)
+    population rare: poisson[4](rate: 50 Hz)
+    population cells: noisy[4]()
+    connect fast -> cells { pattern: all_to_all, weight: 0.05 mV, synapse: depressing(), delay: uniform(1 ms, 3 ms) }
+    connect rare -> cells { pattern: all_to_all, weight: 1 mV, synapse: depressing(), delay: uniform(1 ms, 3 ms) }
+    probe cells.v every 0.7 ms
+    probe cells.slow every 0.7 ms
+    probe fast.spikes, cells.spikes
+}
+experiment whole { deploy net; run for 100 ms }
+experiment twice { deploy net; run for 37.3 ms; run for 62.7 ms }
+";
+
+/// States that a spike holds, several spikes a step, white noise, the small parts of slow states, and states of synapses that are
+/// moved when a spike comes. Oracle: the one run.
+#[test]
+fn all_kinds_of_states_go_on_in_a_second_run() {
+    for engine in ENGINES {
+        let results = run("kept.nmc", KEPT, &NoFiles, engine);
+        let [once, twice] = &results[..] else { panic!() };
+        let Recorded::Spikes { neuron, .. } = recorded(once, "cells.spikes") else { panic!() };
+        assert!(neuron.len() > 10, "{neuron:?}");
+        assert_eq!(once.recordings, twice.recordings);
+    }
+}
+
+const COUNTER: &str = "
+neuron counter() {
+    state v: real = 0
+    spike when v > 1000 { v = 0 }
+}
+synapse poke { on pre { post.v += w } }
+network net(s: spikes[1]) {
+    population cells: counter[1]()
+    connect s -> cells { pattern: all_to_all, synapse: poke(), weight: 1, delay: 5 ms }
+    probe cells.v every 1 ms
+}
+";
+
+/// A spike sent in the last millisecond of the first run arrives in the second; after a restart it is gone. Oracle: by hand.
+#[test]
+fn spikes_under_way_arrive_in_the_next_run() {
+    let runs = "deploy net; run for 20 ms { s: spikes([0, 0], [100, 190]) }; run for 10 ms { s: spikes([0], [20])";
+    let text =
+        format!("{COUNTER}experiment ongoing {{ {runs} }} }}\nexperiment afresh {{ {runs}, restart: true }} }}\n");
+    for engine in ENGINES {
+        let results = run("under_way.nmc", &text, &NoFiles, engine);
+        let at = |results: &Results, ms: usize| values(results, "cells.v")[ms];
+        let on: Vec<f64> = [14, 16, 23, 25, 28].iter().map(|&ms| at(&results[0], ms)).collect();
+        assert_eq!(on, [0.0, 1.0, 1.0, 2.0, 3.0]);
+        let afresh: Vec<f64> = [14, 16, 23, 25, 28].iter().map(|&ms| at(&results[1], ms)).collect();
+        assert_eq!(afresh, [0.0, 1.0, 0.0, 0.0, 1.0]);
+    }
+}
+
+const CLOCK: &str = "
+use std.code.count
+
+neuron clock() {
+    input i: real
+    state q: real = 0
+    q' = i / 1 ms
+    spike when q > 1000000 { q = 0 }
+}
+network net(u: real[1]) -> (y: real[1]) {
+    population cells: clock[1]()
+    u -> cells.i
+    cells |> count -> y
+    probe cells.q every 10 ms
+}
+";
+
+/// Independent samples between two runs start afresh and leave the runs alone. Oracle: q is the time that has passed.
+#[test]
+fn independent_samples_leave_a_run_alone() {
+    for samples in ["[[1]]", "[[1], [1], [1]]"] {
+        let text = format!(
+            "{CLOCK}experiment e {{
+    deploy net
+    run for 15 ms {{ u: 1 }}
+    test {{ u: {samples} }} for 20 ms measure m = max(y)
+    run for 15 ms {{ u: 1 }}
+}}
+"
+        );
+        for engine in ENGINES {
+            let results = &run("alone.nmc", &text, &NoFiles, engine)[0];
+            let read = values(results, "cells.q");
+            let count = read.len();
+            let wanted = |found: &[f64], wanted: [f64; 2]| {
+                found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < 1e-6)
+            };
+            assert!(wanted(&read[..2], [0.1, 10.1]), "{read:?}");
+            assert!(read[2..count - 1].chunks(2).all(|sample| wanted(sample, [0.1, 10.1])), "{read:?}");
+            assert!(wanted(&read[count - 1..], [20.1, 0.0]), "{read:?}");
+        }
+    }
+}
+
+/// Oracle: q is the time that has passed, whatever a sample lasts.
+#[test]
+fn time_runs_on_through_a_sequence() {
+    let text = format!(
+        "{CLOCK}experiment e {{
+    deploy net
+    data d = [[1], [1], [1], [1], [1], [1], [1]]
+    test sequence {{ u: d }} for 3 ms measure m = max(y)
+    test sequence {{ u: d }} for 3 ms measure n = max(y)
+    test sequence {{ u: d, restart: true }} for 3 ms measure o = max(y)
+}}
+"
+    );
+    for engine in ENGINES {
+        let results = &run("sequence.nmc", &text, &NoFiles, engine)[0];
+        let Recorded::Values { times, data, .. } = recorded(results, "cells.q") else { panic!() };
+        let near = |found: &[f64], wanted: &[f64]| {
+            found.len() == wanted.len() && found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-9)
+        };
+        assert!(near(times, &[0.0, 0.01, 0.02, 0.03, 0.04, 0.042, 0.052, 0.062]), "{times:?}");
+        assert!(near(data, &[0.1, 10.1, 20.1, 30.1, 40.1, 0.1, 10.1, 20.1]), "{data:?}");
+    }
+}
+
+#[test]
+fn phases_that_differ_in_their_step_are_refused() {
+    let of = |deploy: &str, first: &str, second: &str| {
+        let runs = format!("run for 1 ms {{ {first} }}; run for 1 ms {{ {second} }}");
+        let population = "use std.neuron.lif\nnetwork net() { population p: lif[1](); probe p.v }\n";
+        raised(&format!("{population}experiment e {{ deploy net {{ {deploy} }}; {runs} }}\n"))
+    };
+    assert_eq!(of("", "step: 0.1 ms", "step: 0.05 ms"), ["E0419"]);
+    assert_eq!(of("", "step: 0.05 ms", ""), ["E0419"]);
+    assert_eq!(of("", "", "step: 0.05 ms"), ["E0419"]);
+    assert_eq!(of("step: 0.1 ms", "", "step: 0.05 ms"), ["E0419"]);
+    assert_eq!(of("step: 0.05 ms", "", ""), [""; 0]);
+    assert_eq!(of("step: 0.05 ms", "step: 0.05 ms", ""), [""; 0]);
+    assert_eq!(of("", "step: 0.1 ms", ""), [""; 0]);
+    assert_eq!(of("", "", ""), [""; 0]);
+}
+
+#[test]
+fn only_what_goes_on_can_restart() {
+    let of = |phase: &str| raised(&format!("{CLOCK}experiment e {{ deploy net; data d = [[1], [1]]; {phase} }}\n"));
+    assert_eq!(of("test { u: d, restart: true } for 1 ms measure m = max(y)"), ["E0401"]);
+    assert_eq!(of("test sequence { u: d, restart: 1 } for 1 ms measure m = max(y)"), ["E0305"]);
+    assert_eq!(of("test sequence { u: d, restart: false } for 1 ms measure m = max(y)"), [""; 0]);
+}
+
+/// What is only calibrated with is not carried along.
+#[test]
+fn a_program_holds_only_the_data_that_it_needs() {
+    let text = "
+use std.chip.neurram
+network net(x: real[2]) -> (y: real[2]) { x |> dense([[1, 0.5], [0.25, -1]]) |> relu -> y }
+experiment e {
+    deploy net on neurram { calibrate: [[0.123, 0.456], [0.789, -1]] }
+    test { x: [[1, 0], [0, 1]] } measure m = mean(y)
+}
+";
+    let image = compile("needs.nmc", text, &NoFiles, &Options::default()).image.unwrap();
+    let program = &image.programs[0];
+    assert_eq!(program.verify(), Vec::<String>::new());
+    let holds = |value: f64| program.tensors.iter().any(|t| (0..t.data.len()).any(|i| t.data.get(i) == value));
+    assert!(holds(0.25) && !holds(0.123) && !holds(0.789));
+    assert_eq!(program.tensors.len(), 2);
+}
