@@ -40,7 +40,7 @@ pub fn mapping(program: &Program, seconds: StageSeconds) -> Value {
         })).collect::<Vec<_>>(),
         "wires": layout.wires.iter().map(|wire| json!({
             "from": wire.from, "to": wire.to, "domain": wire.domain, "converter": wire.converter,
-            "reason": wire.reason, "count_per_sample": number(wire.count_per_sample),
+            "reason": wire.reason, "remedy": wire.remedy, "count_per_sample": number(wire.count_per_sample),
             "energy_j": number(wire.energy_j),
         })).collect::<Vec<_>>(),
         "conversions": counts,

@@ -96,7 +96,13 @@ fn wires(program: &Program) -> String {
             escape(&wire.to),
             escape(&wire.domain),
             escape(wire.converter.as_deref().unwrap_or("no converter")),
-            escape(&wire.reason),
+            escape(
+                &[Some(wire.reason.as_str()), wire.remedy.as_deref()]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join("; to go without: ")
+            ),
             digits(wire.count_per_sample),
             si(wire.energy_j, "J"),
         );
