@@ -55,7 +55,7 @@ def start():
 def check_10k():
     """Many small definitions of every common kind, 10,000 lines; checked, with an experiment for each part."""
     part = open("benches/workloads/check_part.nmc").read()
-    text = "use std.chip.neurram\nuse std.neuron.lif\nuse std.synapse.exp_current\n"
+    text = "use std.chip.crossbars48\nuse std.neuron.lif\nuse std.synapse.exp_current\n"
     number = 0
     while text.count("\n") < 10_000:
         text += part.replace("PART", str(number))

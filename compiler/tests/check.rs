@@ -47,7 +47,7 @@ fn a_value_that_is_wrong_in_the_library_is_told_at_the_users_line() {
     let network = "network n(x: real[2]) -> (y: real[2]) { x |> dense([[0.5, 0.1], [0.2, 0.3]]) -> y }\n";
     let on = |chip: &str| FRAMES.replace("deploy n", &format!("deploy n on {chip} {{ calibrate: [[1, 2]] }}"));
     // Through a chip, a core and a tile to a converter.
-    let deep = format!("use std.chip.neurram\n{network}{}", on("neurram(sharing: 4, sense_bits: 2.5)"));
+    let deep = format!("use std.chip.crossbars48\n{network}{}", on("crossbars48(sharing: 4, sense_bits: 2.5)"));
     assert_eq!(told(&deep), ["E0303 at `2.5`: in `sar`: 2.5 is not a possible number here ()"]);
     let own = "use std.converter.{pulse_width, sar}\nuse std.device.hfox_1t1r\nuse std.unit.digital_alu\n\
                tile mine { cells: hfox_1t1r[64, 64](); input: pulse_width(bits: 4); sense: sar(bits: 99); \
@@ -65,13 +65,16 @@ fn names_that_are_nearly_right_are_answered() {
     let lif = "use std.neuron.lif\nnetwork n() { population a: lif[3](tau: 5 ms); probe a.spikes }\n";
     assert_eq!(told(lif), ["E0206 at `tau`: `lif` has no parameter `tau` (did you mean `tau_m`?)"]);
     let deploy = |chip: &str| format!("network n() {{ }}\nexperiment e {{ deploy n on {chip}; run for 1 ms }}");
-    let used = "use std.chip.neuram\n";
-    assert_eq!(told(used), ["E0201 at `neuram`: module `std.chip` has no `neuram` (did you mean `neurram`?)"]);
-    let bare = "did you mean `neurram`? bring it in with `use std.chip.neurram`";
-    assert_eq!(told(&deploy("neuram")), [format!("E0201 at `neuram`: there is no chip `neuram` ({bare})")]);
-    let path = "`use std.chip.neurram` at the top of the file, then its last name here";
-    let message = "E0305 at `std.chip.neuram`: the name of a chip is needed here";
-    assert_eq!(told(&deploy("std.chip.neuram")), [format!("{message} ({path})")]);
+    let used = "use std.chip.crosbars48\n";
+    assert_eq!(
+        told(used),
+        ["E0201 at `crosbars48`: module `std.chip` has no `crosbars48` (did you mean `crossbars48`?)"]
+    );
+    let bare = "did you mean `crossbars48`? bring it in with `use std.chip.crossbars48`";
+    assert_eq!(told(&deploy("crosbars48")), [format!("E0201 at `crosbars48`: there is no chip `crosbars48` ({bare})")]);
+    let path = "`use std.chip.crossbars48` at the top of the file, then its last name here";
+    let message = "E0305 at `std.chip.crosbars48`: the name of a chip is needed here";
+    assert_eq!(told(&deploy("std.chip.crosbars48")), [format!("{message} ({path})")]);
 }
 
 #[test]

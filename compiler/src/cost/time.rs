@@ -52,6 +52,14 @@ impl Read {
         self.reads * (self.drive + self.read + self.sense)
     }
 
+    /// The end of [`Self::total`] in which the array may be driven for the next sample: its last columns are held, and converted.
+    pub fn overlap(&self) -> f64 {
+        if !self.held {
+            return 0.0;
+        }
+        self.total() - self.reads * f64::max(self.drive + self.read, self.sense)
+    }
+
     /// How long cells conduct in one read: the rows are driven until all columns have had their turn, unless these are held or pulses end
     /// by themselves.
     pub fn driven(&self, pulses: bool) -> f64 {
@@ -86,6 +94,13 @@ pub fn read(chip: &Chip, tile: &TileKind, block: &Block, how: OnTiles, converts:
         read += chip.converters[gather].time;
     }
     Read { drive, read, sense, held, turn, reads: reads(tile, how) }
+}
+
+/// Seconds at the end of a part's work in which its array is free for the next sample.
+pub fn overlap(chip: &Chip, tiling: &Tiling, how: Option<OnTiles>, part: &Part) -> f64 {
+    let (Role::Array { block, converts: true, .. }, Some(how)) = (part.role, how) else { return 0.0 };
+    let block = &tiling.blocks[block];
+    read(chip, &chip.tile_kinds[block.tile_kind], block, how, true).overlap()
 }
 
 /// Seconds a part works from the arrival of its last input to its last output, once.

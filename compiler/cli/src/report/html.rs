@@ -96,10 +96,13 @@ fn wires(program: &Program) -> String {
             escape(&wire.to),
             escape(&wire.domain),
             escape(wire.converter.as_deref().unwrap_or("no converter")),
-            escape(&match &wire.remedy {
-                Some(remedy) => format!("{}; would change that: {remedy}", wire.reason),
-                None => wire.reason.clone(),
-            }),
+            escape(
+                &[Some(wire.reason.as_str()), wire.remedy.as_deref()]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join("; to go without: ")
+            ),
             digits(wire.count_per_sample),
             si(wire.energy_j, "J"),
         );

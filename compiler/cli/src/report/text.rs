@@ -118,16 +118,16 @@ fn wires(program: &Program) -> String {
     }));
     let left_out = layout.wires.len().saturating_sub(MOST_ROWS);
     let lines = columns(&rows, &[false, false, false, false, true, true]);
-    let why = |wire: &nmc_program::cost::WireReport| match &wire.remedy {
-        Some(remedy) => format!("{}\n    would change that: {remedy}", wire.reason),
-        None => wire.reason.clone(),
-    };
-    let reasons = std::iter::once(String::new()).chain(layout.wires.iter().map(why));
+    let told = layout.wires.iter().map(|wire| (wire.reason.as_str(), wire.remedy.as_deref()));
+    let reasons = std::iter::once(("", None)).chain(told);
     let mut text = String::from("Wires\n");
-    for (line, reason) in lines.lines().zip(reasons).take(MOST_ROWS + 1) {
+    for (line, (reason, remedy)) in lines.lines().zip(reasons).take(MOST_ROWS + 1) {
         text += &format!("{line}\n");
         if !reason.is_empty() {
             text += &format!("      {reason}\n");
+        }
+        if let Some(remedy) = remedy {
+            text += &format!("      to go without: {remedy}\n");
         }
     }
     if left_out > 0 {

@@ -69,6 +69,10 @@ fn hardware(program: &Program, outcome: &Outcome, add: &mut impl FnMut(&str, Str
         si_spread(mean, deviation, "J")
     };
     add(each, joules(&|chip| entry::of_all_kinds(program, chip)));
+    let host = |chip: &Results| entry::of_kind(program, chip, ComponentKind::Host);
+    if asked("energy") && host(outcome.first()) > 0.0 {
+        add("  on the chip", joules(&|chip| entry::of_all_kinds(program, chip) - host(chip)));
+    }
     let kinds: Vec<ComponentKind> = outcome.first().energy_j.iter().map(|(kind, _)| *kind).collect();
     for &kind in kinds.iter().filter(|kind| asked("energy") && !once(**kind)) {
         add(&format!("  {}", key(kind)), joules(&|chip| entry::of_kind(program, chip, kind)));

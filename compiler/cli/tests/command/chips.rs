@@ -106,14 +106,14 @@ fn what_draws_nothing_is_run_once() {
 /// One meaning of `energy_j.total`: of a sample, in the run, the requirement, the table and the report.
 #[test]
 fn energy_means_the_same_everywhere() {
-    let file = example("mnist_mlp.nmc");
-    let run = run(&file, &["--experiment", "ideal"]);
+    let file = example("mnist_exact.nmc");
+    let run = run(&file, &[]);
     let total = run["energy_j"]["total"].as_f64().unwrap();
     assert_eq!(run["metrics_each"]["energy_j.total"][0].as_f64(), Some(total));
-    let report = json(&["report", &file, "--json", "--experiment", "ideal"])["energy_j"]["total"].as_f64().unwrap();
+    let report = json(&["report", &file, "--json"])["energy_j"]["total"].as_f64().unwrap();
     assert!((report / total - 1.0).abs() < 0.05, "{report} estimated, {total} counted");
     let samples = run["samples"].as_f64().unwrap();
     assert!((run["energy_run_j"].as_f64().unwrap() / (total * samples) - 1.0).abs() < 1e-9);
-    let shown = format!("{:.1} nJ", 1e9 * total);
-    assert!(clean(&["run", &file, "--experiment", "ideal"]).contains(&shown), "{shown}");
+    let shown = format!("{:.0} nJ", 1e9 * total);
+    assert!(clean(&["run", &file]).contains(&shown), "{shown}");
 }

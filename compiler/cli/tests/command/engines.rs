@@ -70,7 +70,10 @@ fn plasticity_agrees() {
 
 #[test]
 fn crossbars_agree() {
-    in_both_widths(&["mnist_exact.nmc", "mnist_mlp.nmc"]);
+    in_both_widths(&["mnist_exact.nmc"]);
+    for precision in ["f32", "f64"] {
+        agree(&example("mnist_mlp.nmc"), &["--chips", "2", "--precision", precision]);
+    }
 }
 
 /// Whatever devices are drawn, the readout's sense circuits are set to what its weights give: the example requires a small error.

@@ -171,6 +171,7 @@ impl<'a> Maker<'a> {
                 }
             }
         }
+        let rests = self.split(&works, &mut problem.works);
         let work_at = |end: &End| -> Option<usize> {
             let End::Part(part) = end else { return None };
             let island = self.of_part[part.0];
@@ -186,7 +187,8 @@ impl<'a> Maker<'a> {
             if in_tick != times.contains(&Time::Tick) {
                 continue;
             }
-            let from = work_at(&net.from);
+            let begins = work_at(&net.from);
+            let from = begins.map(|work| rests.get(&work).copied().unwrap_or(work));
             let known = |end: &End| *end == End::Host || work_at(end).is_some();
             if !known(&net.from) || !net.to.iter().any(known) {
                 continue;
@@ -226,7 +228,7 @@ impl<'a> Maker<'a> {
             }
             let moved = problem.moves.len().checked_sub(1);
             for to in &net.to {
-                let Some(work) = work_at(to).filter(|work| waits && Some(*work) != from) else { continue };
+                let Some(work) = work_at(to).filter(|work| waits && Some(*work) != begins) else { continue };
                 let is_away = net.from == End::Host || core(to) != core(&net.from);
                 let events = match (is_away, moved) {
                     (true, Some(moved)) => vec![Event::Move(moved)],
@@ -249,8 +251,14 @@ impl<'a> Maker<'a> {
                 return None;
             }
         };
-        for (work, &start) in works.iter_mut().zip(&solved.starts) {
-            (work.start, work.end) = (start, start + work.end);
+        for (index, work) in works.iter_mut().enumerate() {
+            let start = solved.starts[index];
+            let end =
+                rests.get(&index).map_or(start + work.end, |&rest| solved.starts[rest] + problem.works[rest].time);
+            if let (Some(span), true) = (work.spans.first_mut(), rests.contains_key(&index)) {
+                span.1 = end - start;
+            }
+            (work.start, work.end) = (start, end);
         }
         let transfers = sent.iter().zip(&solved.moves).map(|(&(net, bits), sent)| Transfer {
             net,
@@ -268,6 +276,27 @@ impl<'a> Maker<'a> {
             bottleneck: solved.bottleneck,
             tick: None,
         })
+    }
+
+    /// An array alone that takes the next sample while the columns of its last read are still converted, in two: what occupies it, and the
+    /// rest, which occupies nothing. For each of the former the index of the latter.
+    fn split(&self, works: &[Work], problem: &mut Vec<solve::Work>) -> BTreeMap<usize, usize> {
+        let mut rests = BTreeMap::new();
+        for (index, work) in works.iter().enumerate() {
+            let [part] = work.parts[..] else { continue };
+            let of = &self.circuit.parts[part.0];
+            let rest = cost::time::overlap(self.given.chip, self.tiling, self.decisions.on_tiles(of.node), of);
+            if rest <= 0.0 {
+                continue;
+            }
+            let whole = &mut problem[index];
+            whole.time -= rest;
+            let writes_bits = std::mem::take(&mut whole.writes_bits);
+            let (core, after) = (whole.core, vec![Event::Work(index)]);
+            rests.insert(index, problem.len());
+            problem.push(solve::Work { core, uses: Vec::new(), time: rest, after, writes_bits });
+        }
+        rests
     }
 
     /// Resources that an island occupies while it works: its arrays, its turns on logic, the engine of a spiking core.

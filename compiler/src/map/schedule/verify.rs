@@ -442,7 +442,10 @@ impl<'a> Checker<'a> {
                     Role::Neurons => (format!("neurons of core {}", work.core), 1, 0),
                     Role::Coder | Role::Devices => continue,
                 };
-                uses.entry((recurs, name)).or_insert((count, Vec::new())).1.push((work.start, work.end, taken as f64));
+                // What an array alone holds is converted while it is driven again.
+                let how = mapped.decisions.on_tiles(of.node).filter(|_| work.parts.len() == 1);
+                let end = work.end - cost::time::overlap(&mapped.chip, &mapped.tiling, how, of);
+                uses.entry((recurs, name)).or_insert((count, Vec::new())).1.push((work.start, end, taken as f64));
             }
         }
         for transfer in &table.transfers {
