@@ -23,14 +23,13 @@ pub fn decisions(choices: &Choices, choice: &[usize], demand: &Demand) -> Decisi
         Choice { node, name, implementation, input, output }
     });
     let ranges = choices.nodes.iter().map(|&node| (node, range(choices, choice, node)));
-    let block_ranges = choices.tiling.blocks.iter().enumerate().map(|(index, block)| {
-        match chosen(block.layer).implementation {
+    let block_ranges =
+        choices.tiling.blocks.iter().enumerate().map(|(index, block)| match chosen(block.layer).implementation {
             Implementation::Tile(how) => choices.found.sums(choices.tiling, index, how).range,
             Implementation::Exact | Implementation::Unit(_) | Implementation::Core => {
                 choices.found.range(block.layer).full
             }
-        }
-    });
+        });
     Decisions {
         choices: each.collect(),
         wires: wires(choices, choice, demand),
