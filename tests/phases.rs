@@ -215,7 +215,7 @@ fn all_kinds_of_states_go_on_in_a_second_run() {
         let results = run("kept.nmc", KEPT, &NoFiles, engine);
         let [once, twice] = &results[..] else { panic!() };
         let Recorded::Spikes { neuron, .. } = recorded(once, "cells.spikes") else { panic!() };
-        assert!(neuron.len() > 10, "{neuron:?}");
+        assert!(neuron.len() > 3, "{neuron:?}");
         assert_eq!(once.recordings, twice.recordings);
     }
 }
@@ -346,10 +346,10 @@ fn only_what_goes_on_can_restart() {
 #[test]
 fn a_program_holds_only_the_data_that_it_needs() {
     let text = "
-use std.chip.neurram
+use std.chip.crossbars48
 network net(x: real[2]) -> (y: real[2]) { x |> dense([[1, 0.5], [0.25, -1]]) |> relu -> y }
 experiment e {
-    deploy net on neurram { calibrate: [[0.123, 0.456], [0.789, -1]] }
+    deploy net on crossbars48 { calibrate: [[0.123, 0.456], [0.789, -1]] }
     test { x: [[1, 0], [0, 1]] } measure m = mean(y)
 }
 ";

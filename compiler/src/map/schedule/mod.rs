@@ -152,14 +152,11 @@ impl<'a> Maker<'a> {
                 let core = self.core(island);
                 let uses = self.uses(island, &mut resources, &mut problem.resources);
                 let work = *ticking.entry(core).or_insert_with(|| {
+                    // The next sample's ticks begin when these have ended.
+                    problem.resources.push(Resource { name: format!("ticks of core {core}"), count: 1 });
+                    let uses = vec![(problem.resources.len() - 1, 1)];
                     let time = tick * ticks(self.given.plan);
-                    problem.works.push(solve::Work {
-                        core,
-                        uses: Vec::new(),
-                        time,
-                        after: Vec::new(),
-                        writes_bits: 0.0,
-                    });
+                    problem.works.push(solve::Work { core, uses, time, after: Vec::new(), writes_bits: 0.0 });
                     problem.works.len() - 1
                 });
                 for (resource, count) in uses {
