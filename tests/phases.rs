@@ -346,10 +346,10 @@ fn only_what_goes_on_can_restart() {
 #[test]
 fn a_program_holds_only_the_data_that_it_needs() {
     let text = "
-use std.chip.neurram
+use std.chip.crossbars48
 network net(x: real[2]) -> (y: real[2]) { x |> dense([[1, 0.5], [0.25, -1]]) |> relu -> y }
 experiment e {
-    deploy net on neurram { calibrate: [[0.123, 0.456], [0.789, -1]] }
+    deploy net on crossbars48 { calibrate: [[0.123, 0.456], [0.789, -1]] }
     test { x: [[1, 0], [0, 1]] } measure m = mean(y)
 }
 ";
