@@ -110,7 +110,7 @@ fn what_is_left_out_is_told_everywhere() {
     let report = json(&["report", &file, "--json"]);
     assert_eq!(report["diagnostics"][0]["code"], "W0616");
     let notes = report["notes"].as_array().unwrap();
-    assert!(notes.iter().any(|note| note.as_str().unwrap().starts_with(said)), "{notes:?}");
+    assert!(notes.iter().any(|note| note.as_str().unwrap().starts_with(said)));
     assert!(clean(&["report", &file]).contains(said));
     let page = folder("notes").join("page.html").display().to_string();
     clean(&["report", &file, "--html", &page]);

@@ -170,7 +170,8 @@ fn dense(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId) -> Ve
             let how = OnTiles { gather, ..how };
             for sum in sums(given.chip, tiling, node, how, line) {
                 let digital = matches!(tile.senses[sense], Sense::Converter { .. });
-                for bias in biases(given, tiling, found, node, digital) {
+                let serial = matches!(tile.inputs[drive], Drive::BitSerial { .. });
+                for bias in biases(given, tiling, found, node, digital, serial) {
                     all.push(on_tiles(given, tiling, found, node, OnTiles { sum, bias, ..how }));
                 }
             }
@@ -231,7 +232,7 @@ pub fn has_line(chip: &Chip, domain: Domain) -> bool {
 }
 
 /// Ways to add the bias of a layer.
-fn biases(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, digital: bool) -> Vec<Bias> {
+fn biases(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, digital: bool, serial: bool) -> Vec<Bias> {
     if !has_bias(given.network, node) {
         return vec![Bias::None];
     }
@@ -244,7 +245,8 @@ fn biases(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, digi
     let spare = tiling.of(node).map(|(_, block)| block.spare_rows).max().unwrap_or(0);
     let scheme = tiling.of(node).next().map(|(_, block)| given.chip.tile_kinds[block.tile_kind].weights);
     let needed = found.bias_rows(given, node);
-    if needed <= spare && !fitted && scheme != Some(WeightScheme::Offset) {
+    // Rows driven bit by bit have no constant of full range.
+    if needed <= spare && !fitted && !serial && scheme != Some(WeightScheme::Offset) {
         all.push(Bias::Rows(needed));
     }
     all

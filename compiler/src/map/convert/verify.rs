@@ -10,7 +10,7 @@ use petgraph::visit::{EdgeRef, IntoEdgeReferences};
 
 use crate::cost;
 use crate::forms::chip::{Domain, Sense};
-use crate::forms::circuit::{Circuit, End, Role};
+use crate::forms::circuit::{Circuit, End, Part, Role};
 use crate::forms::decisions::{Bias, Decisions, Implementation, OnTiles, Summing};
 use crate::forms::mapped::Given;
 use crate::forms::network::Edge;
@@ -151,6 +151,17 @@ fn check_circuit(given: Given, tiling: &Tiling, decisions: &Decisions, circuit: 
             Role::Adder { .. } | Role::Unit { .. } | Role::Neurons | Role::Coder | Role::Devices => {}
         }
     }
+    for net in &circuit.nets {
+        let named = &graph[net.source].name;
+        if net.is_analog() && (net.from == End::Host || net.to.contains(&End::Host)) {
+            faults.push(format!("`{named}` passes the host's port as a {:?}", net.domain));
+        }
+        if let End::Part(id) = net.from
+            && !gives(given, tiling, decisions, &circuit.parts[id.0]).is_none_or(|all| all.contains(&net.domain))
+        {
+            faults.push(format!("`{named}` leaves as a {:?}, which nothing gives", net.domain));
+        }
+    }
     if blocks.iter().any(|&count| count != 1) {
         faults.push(String::from("not every block is one array"));
     }
@@ -164,4 +175,26 @@ fn check_circuit(given: Given, tiling: &Tiling, decisions: &Decisions, circuit: 
     if differ(counted, reported) || differ(counted, on_wires) {
         faults.push(format!("{counted} conversions of parts, {on_wires} on wires, {reported} reported"));
     }
+}
+
+/// The domains in which a part can hand on what it gives; none: it may be any.
+fn gives(given: Given, tiling: &Tiling, decisions: &Decisions, part: &Part) -> Option<Vec<Domain>> {
+    let chip = given.chip;
+    let mut all: Vec<Domain> = part.gives.iter().map(|&id| chip.converters[id].to).collect();
+    match part.role {
+        Role::Array { block, converts, .. } => {
+            let how = decisions.on_tiles(part.node)?;
+            let tile = &chip.tile_kinds[tiling.blocks[block].tile_kind];
+            match (tile.senses.get(how.sense)?, how.gather) {
+                (Sense::Analog(_), Some(gather)) => all.push(chip.converters[gather].to),
+                (Sense::Analog(domain), None) => all.push(*domain),
+                (Sense::Converter { converter, .. }, _) if converts => all.push(chip.converters[*converter].to),
+                (Sense::Converter { converter, .. }, _) => all.push(chip.converters[*converter].from),
+            }
+        }
+        Role::Line { converts: true, .. } => all.push(decisions.choice(part.node)?.output),
+        Role::Line { unit, .. } | Role::Adder { unit, .. } | Role::Unit { unit } => all.push(chip.unit_kinds[unit].to),
+        Role::Neurons | Role::Coder | Role::Devices => return None,
+    }
+    Some(all)
 }

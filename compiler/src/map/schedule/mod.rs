@@ -181,6 +181,11 @@ impl<'a> Maker<'a> {
         let mut sent = Vec::new();
         for (index, net) in self.circuit.nets.iter().enumerate() {
             if net.is_analog() {
+                // Over a link to another island: it works when the value is there.
+                let Some(from) = work_at(&net.from) else { continue };
+                for work in net.to.iter().filter_map(work_at).filter(|work| *work != from) {
+                    problem.works[work].after.push(Event::Work(from));
+                }
                 continue;
             }
             let in_tick = net.domain == Domain::Spikes || net.firings > 1.0;

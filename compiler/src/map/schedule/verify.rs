@@ -331,9 +331,9 @@ impl<'a> Checker<'a> {
                 let arrived =
                     over.chain(transfer.port.filter(|_| core(to) == Some(0)).map(|port| port.1)).fold(0.0, f64::max);
                 early |= same_time && used.is_some_and(|used| used < arrived - self.close);
-                let reaches = core(to).is_none_or(|core| {
-                    transfer.links.iter().any(|link| link.1 == core) || (from == End::Host && core == 0)
-                });
+                // The host's port is at core 0.
+                let end = core(to).unwrap_or(0);
+                let reaches = transfer.links.iter().any(|link| link.1 == end) || core(from).unwrap_or(0) == end;
                 let by_port = (from != End::Host && to != End::Host)
                     || transfer.port.is_some()
                     || mapped.chip.host.time_per_bit == 0.0;

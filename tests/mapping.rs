@@ -1,0 +1,662 @@
+//! Networks on chips: what is converted, what is sent, when it happens, and what each of these costs.
+
+use nmc_compiler::files::NoFiles;
+use nmc_compiler::forms::chip::Domain;
+use nmc_compiler::forms::circuit::{End, PartId, Role};
+use nmc_compiler::forms::decisions::{Bias, Summing, Wire};
+use nmc_compiler::forms::mapped::Mapped;
+use nmc_compiler::{Options, compile, cost};
+use nmc_program::{ComponentKind, Image, Precision};
+use nmc_runtime::{EngineKind, Results, RunOptions};
+use nmc_tests::{codes, values};
+
+/// A matrix of small numbers of both signs, written out.
+fn matrix(rows: usize, cols: usize, step: usize) -> String {
+    let row = |row: usize| {
+        let number = |col: usize| format!("{}", ((row * cols + col) * step % 21) as f64 / 10.0 - 1.0);
+        format!("[{}]", (0..cols).map(number).collect::<Vec<_>>().join(", "))
+    };
+    format!("[{}]", (0..rows).map(row).collect::<Vec<_>>().join(", "))
+}
+
+/// Hardware to choose from; `$` fields of the tile come with it.
+fn hardware(tile: &str, core: &str, chip: &str) -> String {
+    format!(
+        "
+device cell {{ conductance: 10 uS .. 200 uS; levels: ideal }}
+device rough {{ conductance: 10 uS .. 200 uS; levels: ideal; noise programming: normal(0, 5 % of range) }}
+converter sar(bits: int = 8): current -> bits(bits) {{ energy: 2 pJ; area: 1200 um2; time: 1 ns }}
+converter dac(bits: int = 8): bits(bits) -> voltage {{ energy: 0.5 pJ; area: 40 um2; time: 1 ns }}
+converter width(bits: int = 4): bits(bits) -> pulse {{ energy: 0.1 pJ; area: 20 um2; time: 1 ns * 2^bits }}
+converter tia: current -> voltage {{ energy: 0.05 pJ; area: 50 um2; time: 5 ns }}
+converter large_tia: current -> voltage {{ energy: 0.05 pJ; area: 1 mm2; time: 100 us }}
+converter keeper: voltage -> voltage {{ energy: 1 fJ; area: 1 um2; time: 1 ns }}
+converter leaky: voltage -> voltage {{ energy: 1 fJ; area: 1 um2; time: 1 ns; droop: 1e6 / 1 s }}
+unit rectifier: voltage -> voltage {{ implements: relu; y = clamp(x, 0, 1); energy: 20 fJ; area: 30 um2; time: 5 ns }}
+unit adder: current -> current {{ implements: sum; energy: 1 fJ; area: 5 um2; time: 1 ns }}
+unit logic: bits(16) -> bits(16) {{ implements: any; energy: 0.1 pJ; area: 500 um2; time: 1 ns }}
+tile array {{ {tile}; read_voltage: 0.2 V; read_time: 10 ns; wire: ideal; area: 1000 um2 }}
+core crossbars {{ {core}; buffer: 64 kB }}
+chip made {{
+    {chip}
+    network: mesh(flit: 32 bit, hop: 1 ns, energy: 1 pJ per bit)
+    host: spi(energy: 5 pJ per bit)
+}}
+"
+    )
+}
+
+const MIXED: &str = "cells: cell[8, 16]; weights: differential; input: dac(bits: 8) or voltage; sense: sar(bits: 8) or current; sharing: 8";
+const DIGITAL: &str = "cells: cell[8, 16]; weights: differential; input: dac(bits: 8); sense: sar(bits: 8); sharing: 8";
+const IDEAL: &str = "cells: cell[8, 16]; weights: differential; input: ideal; sense: ideal";
+const UNITS: &str = "units: [rectifier[64], adder[64], logic[4]]";
+
+/// 16, 8 and 4: the hidden layer takes two arrays, whose sums meet; `deploy` says how.
+fn layers(deploy: &str) -> String {
+    format!(
+        "
+network net(x: real[16]) -> (y: real[4]) {{
+    hidden = x |> dense({})
+    hidden |> relu |> dense({}) -> y
+}}
+experiment e {{
+    deploy net on made {{ calibrate: {samples}; {deploy} }}
+    test {{ x: {samples} }} measure m = mean(y)
+}}
+",
+        matrix(8, 16, 5),
+        matrix(4, 8, 8),
+        samples = matrix(4, 16, 11),
+    )
+}
+
+/// Several arrays in one core, joined by lines.
+fn joined(converters: &str, deploy: &str) -> String {
+    let core = format!("tiles: array[4]; lines: voltage, current; {UNITS}");
+    hardware(MIXED, &core, &format!("cores: grid(1, 1) of crossbars; converters: [{converters}]")) + &layers(deploy)
+}
+
+/// One experiment on its chip, and its program.
+fn map(text: &str) -> (Mapped, Image) {
+    let options = Options { precision: Precision::F64, ..Options::default() };
+    let mut compilation = compile("mapping.nmc", text, &NoFiles, &options);
+    let image = compilation.image.take().unwrap_or_else(|| panic!("{:#?}", compilation.diagnostics));
+    (compilation.mapped.remove(0), image)
+}
+
+fn mapped(text: &str) -> Mapped {
+    map(text).0
+}
+
+fn run_with(image: &Image, seed: u64) -> Results {
+    let options = RunOptions { seed, engine: EngineKind::Jit, threads: 1, memory: 16 << 30, progress: None };
+    nmc_runtime::run(&image.programs[0], &options).unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+fn run(text: &str) -> Results {
+    run_with(&map(text).1, 1)
+}
+
+fn joules(results: &Results, kind: ComponentKind) -> f64 {
+    results.energy_j.iter().filter(|(of, _)| *of == kind).map(|(_, joules)| joules).sum()
+}
+
+/// Joules a sample by the table of costs.
+fn told(mapped: &Mapped, kind: ComponentKind) -> f64 {
+    let of_kind = mapped.costs.events.iter().filter(|event| event.kind == kind);
+    let each = of_kind.map(|event| match event.often {
+        cost::Often::Sample(count) => count * event.energy,
+        _other => panic!("{} is not paid by the sample", event.name),
+    });
+    each.sum()
+}
+
+fn wire<'m>(mapped: &'m Mapped, from: &str, to: &str) -> &'m Wire {
+    let name = |node: nmc_compiler::forms::network::NodeId| mapped.network.graph[node].name.as_str();
+    let found = mapped.decisions.wires.iter().find(|wire| name(wire.from) == from && name(wire.to).starts_with(to));
+    found.unwrap_or_else(|| panic!("no wire from {from} to {to}"))
+}
+
+fn converts(mapped: &Mapped, wire: &Wire) -> bool {
+    wire.converters.iter().any(|&id| mapped.chip.converters[id].to == Domain::Bits)
+}
+
+fn conversions(mapped: &Mapped, name: &str) -> f64 {
+    let inserted = &mapped.decisions.conversions.inserted;
+    inserted.iter().filter(|(of, _)| of.starts_with(name)).map(|(_, count)| count).sum()
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-6 * a.abs().max(b.abs())
+}
+
+/// Values of nets between cores are sent, by links, and paid.
+fn everything_is_sent(mapped: &Mapped) -> usize {
+    let core = |end: End| match end {
+        End::Host => None,
+        End::Part(part) => Some(mapped.placement.cores[part.0]),
+    };
+    let mut between = 0;
+    for (index, net) in mapped.circuit.nets.iter().enumerate() {
+        let Some(from) = core(net.from) else { continue };
+        for to in net.to.iter().filter_map(|&to| core(to)).filter(|&to| to != from) {
+            let sent = mapped.timetable.transfers.iter().find(|transfer| transfer.net == index);
+            let sent = sent.unwrap_or_else(|| panic!("net {index} is not sent"));
+            assert!(sent.links.iter().any(|link| link.1 == to), "net {index} does not reach core {to}");
+            between += 1;
+        }
+    }
+    assert!(between == 0 || mapped.costs.events.iter().any(|event| event.kind == ComponentKind::Network));
+    between
+}
+
+#[test]
+fn a_core_of_several_arrays_leaves_the_hidden_layer_analog() {
+    let (free, all) =
+        (mapped(&joined("tia(), keeper()", "")), mapped(&joined("tia(), keeper()", "convert: everywhere")));
+    let hidden = wire(&free, "hidden", "relu");
+    assert!(!converts(&free, hidden) && !converts(&free, wire(&free, "relu_1", "dense")), "{}", hidden.reason);
+    assert_eq!(hidden.remedy, None);
+    assert!(converts(&all, wire(&all, "hidden", "relu")));
+    let reached = free.decisions.objective;
+    // What cells take while others work is known only once parts lie somewhere: a bound knows less.
+    assert!(reached.lower_bound <= reached.value && reached.value < 1.01 * reached.lower_bound, "{reached:?}");
+    assert!(reached.value < reached.convert_everywhere, "{reached:?}");
+    assert_eq!(free.decisions.conversions.baseline, all.decisions.conversions.inserted);
+    // Converted everywhere: both partial sums of 8 hidden values and 4 scores; 16 inputs and 8 hidden values driven.
+    assert_eq!((conversions(&all, "sar"), conversions(&all, "dac")), (20.0, 24.0));
+    assert_eq!((conversions(&free, "sar"), conversions(&free, "dac")), (4.0, 16.0));
+    let how = free.decisions.on_tiles(hidden.from).unwrap();
+    assert!(matches!(how.sum, Summing::Line(_)));
+}
+
+#[test]
+fn a_conversion_that_stays_says_what_would_spare_it() {
+    let alone = format!("tiles: array[1]; lines: voltage, current; {UNITS}");
+    let chip = "cores: grid(4, 1) of crossbars; converters: [tia(), keeper()]";
+    let apart = mapped(&(hardware(MIXED, &alone, chip) + &layers("")));
+    let hidden = wire(&apart, "hidden", "relu");
+    assert!(converts(&apart, hidden));
+    let remedy = hidden.remedy.as_deref().unwrap_or_default();
+    assert!(remedy.contains("a core of 3 arrays"), "{remedy}");
+    let unlined = format!("tiles: array[4]; {UNITS}");
+    let unlined = mapped(&(hardware(MIXED, &unlined, chip) + &layers("")));
+    let remedy = wire(&unlined, "hidden", "relu").remedy.as_deref().unwrap_or_default();
+    assert!(remedy.contains("`lines: "), "{remedy}");
+    let forced = mapped(&joined("tia(), keeper()", "convert: everywhere"));
+    let remedy = wire(&forced, "hidden", "relu").remedy.as_deref().unwrap_or_default();
+    assert!(remedy.contains("convert: everywhere"), "{remedy}");
+}
+
+#[test]
+fn what_crosses_cores_is_sent_and_paid() {
+    let alone = format!("tiles: array[1]; {UNITS}");
+    let apart = mapped(&(hardware(DIGITAL, &alone, "cores: grid(3, 1) of crossbars") + &layers("")));
+    assert!(everything_is_sent(&apart) >= 2);
+    // Two column blocks on two cores, read by one relu.
+    let wide = format!(
+        "network net(x: real[8]) -> (y: real[8]) {{ x |> dense({}) |> relu |> dense({}) -> y }}
+experiment e {{ deploy net on made; test {{ x: {} }} measure m = mean(y) }}",
+        matrix(16, 8, 5),
+        matrix(8, 16, 11),
+        matrix(2, 8, 5)
+    );
+    let wide = mapped(&(hardware(DIGITAL, &alone, "cores: grid(4, 1) of crossbars") + &wide));
+    assert!(everything_is_sent(&wide) >= 2);
+    // A layer that feeds neurons on another core.
+    let hybrid = format!(
+        "core spiking {{ neurons: 64; synapses: 1000; neuron_energy: 1 pJ; synapse_energy: 1 pJ; spike_energy: 1 pJ }}
+neuron follower(tau: time = 10 ms) {{ input i: real
+ state v: real = 0
+ v' = (i - v) / tau
+ spike when v > 0.5 {{ v = 0 }} }}
+network net(x: real[8]) -> (y: real[8]) {{
+    population p: follower[8]()
+    hidden = x |> dense({})
+    hidden -> p.i
+    p -> y
+}}
+experiment e {{ deploy net on made {{ step: 0.1 ms; calibrate: [{ones}] }}; test {{ x: [{ones}] }} for 50 ms measure m = mean(y) }}",
+        matrix(8, 8, 5),
+        ones = "[1, 1, 1, 1, 1, 1, 1, 1]",
+    );
+    let chip = "cores: [grid(2, 2) of crossbars, grid(2, 2) of spiking]";
+    let hybrid = mapped(&(hardware(IDEAL, &alone, chip) + &hybrid));
+    assert!(everything_is_sent(&hybrid) >= 1);
+    let is_neurons = |part: &PartId| matches!(hybrid.circuit.parts[part.0].role, Role::Neurons);
+    let works = hybrid.timetable.works.iter().filter(|work| work.parts.iter().any(is_neurons));
+    assert_eq!(works.count(), 1);
+}
+
+/// The bits that pass the host's port: 8 inputs of 8 bits come in once; outputs of 16 bits leave.
+#[test]
+fn the_host_is_paid_once_whatever_reads_or_reshapes() {
+    let ways = [
+        "x |> dense(w) -> y; x |> dense(v) -> z",
+        "flat = x |> flatten; flat |> dense(w) -> y; flat |> dense(v) -> z",
+        "x |> flatten |> dense(w) -> y; x |> reshape(8) |> dense(v) -> z",
+        "concat(x[0..4], x[4..8]) |> dense(w) -> y; x |> dense(v) -> z",
+    ];
+    let alone = format!("tiles: array[1]; {UNITS}");
+    let costs: Vec<[f64; 3]> = (ways.iter())
+        .map(|body| {
+            let body = body
+                .replace("(w)", &format!("({})", matrix(4, 8, 5)))
+                .replace("(v)", &format!("({})", matrix(4, 8, 8)));
+            let text = format!(
+                "network net(x: real[8]) -> (y: real[4], z: real[4]) {{ {body} }}
+experiment e {{ deploy net on made; test {{ x: {} }} measure m = mean(y) }}",
+                matrix(2, 8, 5)
+            );
+            let text = hardware(DIGITAL, &alone, "cores: grid(2, 2) of crossbars") + &text;
+            let mapped = mapped(&text);
+            let host = mapped.circuit.nets.iter().filter(|net| net.from == End::Host);
+            let energy = told(&mapped, ComponentKind::Host);
+            [host.map(|net| net.bits_per_sample()).sum(), energy, mapped.timetable.latency]
+        })
+        .collect();
+    assert_eq!(costs[0][0], 64.0);
+    assert!(close(costs[0][1], 5e-12 * (64.0 + 2.0 * 4.0 * 8.0)), "{costs:?}");
+    assert!(costs.iter().all(|cost| cost == &costs[0]), "{costs:?}");
+}
+
+#[test]
+fn report_and_run_charge_the_adders_of_partial_sums() {
+    let text = hardware(DIGITAL, &format!("tiles: array[4]; {UNITS}"), "cores: grid(1, 1) of crossbars") + &layers("");
+    let (mapped, image) = map(&text);
+    let results = run_with(&image, 1);
+    // 8 additions and 8 rectifications of 0.1 pJ, in 4 samples.
+    assert!(close(told(&mapped, ComponentKind::Digital), 1.6e-12), "{}", told(&mapped, ComponentKind::Digital));
+    assert!(close(joules(&results, ComponentKind::Digital), 4.0 * 1.6e-12));
+    // 16 + 8 conversions in and 16 + 4 out.
+    assert!(close(joules(&results, ComponentKind::Adc), 4.0 * 20.0 * 2e-12));
+    assert!(close(joules(&results, ComponentKind::Dac), 4.0 * 24.0 * 0.5e-12));
+    for kind in [ComponentKind::Adc, ComponentKind::Dac, ComponentKind::Host, ComponentKind::Digital] {
+        assert!(close(joules(&results, kind), 4.0 * told(&mapped, kind)), "{kind:?}");
+    }
+}
+
+/// One weight at an input of full range: 200 uS and 10 uS conduct at 0.2 V while the pulse lasts.
+#[test]
+fn cells_take_energy_for_as_long_as_the_pulse() {
+    for (bits, seconds) in [(4, 16e-9), (8, 256e-9)] {
+        let tile = format!("cells: cell[8, 16]; weights: differential; input: width(bits: {bits}); sense: ideal");
+        let text = "network net(x: real[1]) -> (y: real[1]) { x |> dense([[1]]) -> y }
+experiment e { deploy net on made; test { x: [[1]] } measure m = mean(y) }";
+        let core = format!("tiles: array[1]; {UNITS}");
+        let results = run(&(hardware(&tile, &core, "cores: grid(1, 1) of crossbars") + text));
+        let cells = joules(&results, ComponentKind::Cells);
+        assert!(close(cells, 0.04 * 210e-6 * seconds), "{bits} bits: {cells}");
+    }
+}
+
+#[test]
+fn a_converter_on_a_wire_has_area_and_time() {
+    let hidden_stays = |objective: &str| {
+        let mapped = mapped(&joined("large_tia(), keeper()", objective));
+        let stays = !converts(&mapped, wire(&mapped, "hidden", "relu"));
+        (stays, mapped)
+    };
+    let (stays, mapped) = hidden_stays("minimise: energy");
+    assert!(stays && mapped.timetable.latency > 100e-6);
+    assert!(mapped.costs.area_used[&ComponentKind::Converter] >= 8e-6);
+    for objective in ["minimise: time", "minimise: area"] {
+        let (stays, mapped) = hidden_stays(objective);
+        assert!(!stays, "{objective}");
+        assert!(mapped.timetable.latency < 1e-6 && !mapped.costs.area_used.contains_key(&ComponentKind::Converter));
+    }
+}
+
+fn biased(tile: &str, deploy: &str) -> String {
+    let core = format!("tiles: array[4]; lines: voltage, current; {UNITS}");
+    hardware(tile, &core, "cores: grid(1, 1) of crossbars; converters: [tia(), keeper()]")
+        + &format!(
+            "
+network net(x: real[4]) -> (y: real[4]) {{
+    h = x |> dense({}, bias: [0.5, -0.5, 0.25, 1])
+    h |> relu |> dense([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]) -> y
+}}
+experiment e {{
+    deploy net on made {{ calibrate: {}; {deploy} }}
+    test {{ x: [[0, 0, 0, 0]] }} measure m = mean(y)
+}}
+",
+            matrix(4, 4, 5),
+            matrix(6, 4, 8),
+        )
+}
+
+#[test]
+fn the_bias_of_an_analog_layer_is_a_row_of_its_array() {
+    let how = |mapped: &Mapped| mapped.decisions.on_tiles(wire(mapped, "h", "relu").from).unwrap();
+    let exact = "weights: differential; input: ideal or voltage; sense: ideal or current";
+    let noisy = |cell: &str| biased(&format!("cells: {cell}[8, 16]; {exact}"), "pin h: current");
+    let (mapped, image) = map(&noisy("cell"));
+    assert!(matches!(how(&mapped).bias, Bias::Rows(1)), "{:?}", how(&mapped));
+    let results = run_with(&image, 1);
+    let y = values(&results, "y");
+    for (found, wanted) in y.iter().zip([0.5, 0.0, 0.25, 1.0]) {
+        assert!((found - wanted).abs() < 1e-9, "{y:?}");
+    }
+    // No input conducts, the bias does: its cells, read in the first layer, and what the second is driven with.
+    let bias = (mapped.costs.events.iter()).filter(|event| matches!(event.often, cost::Often::Read { bias: true, .. }));
+    assert_eq!(bias.count(), 1);
+    assert!(joules(&results, ComponentKind::Cells) > 0.0);
+    let results = run(&noisy("rough"));
+    let y = values(&results, "y");
+    assert!((y[0] - 0.5).abs() > 1e-4 && (y[0] - 0.5).abs() < 0.5, "{y:?}");
+    // Converted, it is added digitally, and paid there.
+    let tile = "cells: cell[4, 16]; weights: differential; input: dac(bits: 8); sense: sar(bits: 8)";
+    let digital = self::mapped(&biased(tile, ""));
+    assert!(matches!(how(&digital).bias, Bias::Digital(_)));
+    assert!(told(&digital, ComponentKind::Digital) > 8.0 * 0.09e-12);
+}
+
+/// Converters whose columns hold the bias have it in their range: 12 bits are sixteen times better than 8.
+#[test]
+fn a_bias_in_rows_is_not_clipped() {
+    let off = |bits: u32| {
+        let tile = format!("cells: cell[8, 16]; weights: differential; input: ideal; sense: sar(bits: {bits})");
+        // Without digital arithmetic rows are the only way.
+        let core = "tiles: array[4]; units: [rectifier[64]]";
+        let text = format!(
+            "network net(x: real[4]) -> (y: real[4]) {{ x |> dense({}, bias: [3, -3, 2, 1]) -> y }}
+experiment e {{ deploy net on made; test {{ x: {} }} measure m = mean(y) }}",
+            matrix(4, 4, 5),
+            matrix(6, 4, 8)
+        );
+        let results = run(&(hardware(&tile, core, "cores: grid(1, 1) of crossbars") + &text));
+        let exact = run(&text.replace(" on made", ""));
+        let pairs = values(&results, "y").iter().zip(values(&exact, "y"));
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    };
+    assert!(off(8) < 0.05 && off(12) < 0.004, "{} {}", off(8), off(12));
+}
+
+/// 60 outputs of weight 0 beside one of 1, on cells whose programming errs: the error of the reference column is in all.
+#[test]
+fn a_reference_column_is_one_column() {
+    let weights: Vec<String> = (0..61).map(|output| format!("[{}]", u8::from(output == 60))).collect();
+    let text = |cell: &str| {
+        let tile = format!("cells: {cell}[4, 64]; weights: reference; input: ideal; sense: ideal");
+        let net = format!(
+            "network net(x: real[1]) -> (y: real[61]) {{ x |> dense([{}]) -> y }}
+experiment e {{ deploy net on made; test {{ x: [[1]] }} measure m = std(y) }}",
+            weights.join(", ")
+        );
+        hardware(&tile, &format!("tiles: array[1]; {UNITS}"), "cores: grid(1, 1) of crossbars") + &net
+    };
+    let image = map(&text("rough")).1;
+    let (mut within, mut means) = (0.0, Vec::new());
+    const CHIPS: usize = 200;
+    for seed in 0..CHIPS {
+        let results = run_with(&image, seed as u64);
+        let y = &values(&results, "y")[..60];
+        let mean = y.iter().sum::<f64>() / 60.0;
+        within += y.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 59.0 / CHIPS as f64;
+        means.push(mean);
+    }
+    let shared = means.iter().map(|mean| mean * mean).sum::<f64>() / CHIPS as f64;
+    // Each cell errs by 5 % of its range, twice that as a weight; the mean of 60 of them adds a sixtieth. Variances of 200 numbers: 10 %.
+    assert!((within / 0.01 - 1.0).abs() < 0.1, "{within}");
+    assert!((shared / (0.01 * (1.0 + 1.0 / 60.0)) - 1.0).abs() < 0.4, "{shared}");
+    // 60 columns and the reference at mid range, one at the top, each once.
+    let cells = joules(&run(&text("cell")), ComponentKind::Cells);
+    assert!(close(cells, 0.04 * (61.0 * 105e-6 + 200e-6) * 10e-9), "{cells}");
+}
+
+#[test]
+fn a_pair_is_converted_once_and_takes_one_turn() {
+    let tile = "cells: cell[64, 128]; weights: differential; input: ideal; sense: sar(bits: 8); sharing: 128";
+    let text = format!(
+        "network net(x: real[64]) -> (y: real[64]) {{ x |> dense({}) -> y }}
+experiment e {{ deploy net on made; test {{ x: {} }} measure m = mean(y) }}",
+        matrix(64, 64, 5),
+        matrix(2, 64, 11)
+    );
+    let core = format!("tiles: array[1]; {UNITS}");
+    let mapped = mapped(&(hardware(tile, &core, "cores: grid(1, 1) of crossbars") + &text));
+    assert_eq!(conversions(&mapped, "sar"), 64.0);
+    let array = &mapped.timetable.works[0];
+    // 10 ns of reading and 64 turns of 1 ns.
+    assert!(close(array.end - array.start, 74e-9), "{array:?}");
+}
+
+#[test]
+fn converters_burn_static_power() {
+    let tile = "cells: cell[16, 32]; weights: differential; input: warm(); sense: hot()";
+    let converters = "
+converter hot(bits: int = 8): current -> bits(bits) { energy: 1 pJ; area: 1 um2; time: 1 ns; static_power: 1 W }
+converter warm(bits: int = 8): bits(bits) -> voltage { energy: 1 pJ; area: 1 um2; time: 1 ns; static_power: 1 W }
+network net(x: real[4]) -> (y: real[4]) { x |> dense([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]) -> y }
+experiment e { deploy net on made; test { x: [[1, 0, 1, 0]] } measure m = mean(y) }";
+    let core = format!("tiles: array[1]; {UNITS}");
+    let (mapped, image) = map(&(hardware(tile, &core, "cores: grid(2, 2) of crossbars") + converters));
+    // In each of four arrays one for a row and one for a column.
+    assert!(close(mapped.costs.static_power, 4.0 * (16.0 + 32.0)), "{}", mapped.costs.static_power);
+    assert!(joules(&run_with(&image, 1), ComponentKind::Static) >= 192.0 * mapped.timetable.interval);
+}
+
+#[test]
+fn links_carry_analog_values_to_a_neighbour() {
+    let tile = "cells: cell[8, 16]; weights: differential; input: ideal or voltage; sense: ideal or current";
+    let core = format!("tiles: array[1]; lines: voltage, current; {UNITS}");
+    let text = |noise: &str| {
+        let links = format!("links: neighbours(carries: voltage, energy: 70 fJ, noise: {noise}, time: 2 ns)");
+        let net = format!(
+            "network net(x: real[8]) -> (y: real[4]) {{
+    hidden = x |> dense({})
+    hidden |> relu |> dense({}) -> y
+}}
+experiment e {{ deploy net on made {{ pin hidden: current; pin relu_1: voltage }}; test {{ x: {} }} measure m = mean(y) }}",
+            matrix(8, 8, 5),
+            matrix(4, 8, 8),
+            matrix(4, 8, 11)
+        );
+        let chip = format!("cores: grid(2, 1) of crossbars; converters: [tia(), keeper()]\n    {links}");
+        hardware(tile, &core, &chip) + &net
+    };
+    let (mapped, image) = map(&text("0 %"));
+    assert!(!converts(&mapped, wire(&mapped, "hidden", "relu")));
+    let crossing = mapped
+        .circuit
+        .nets
+        .iter()
+        .filter(|net| net.is_analog() && !cost::links(&mapped.chip, &mapped.placement.cores, net).is_empty());
+    let values_over: usize = crossing.map(|net| net.values).sum();
+    assert_eq!(values_over, 8);
+    // In bits nothing goes between cores but what the host takes; 8 voltages of 70 fJ do.
+    let links = mapped.costs.events.iter().filter(|event| (event.energy - 70e-15).abs() < 1e-20);
+    let count: f64 = links.map(|event| if let cost::Often::Sample(count) = event.often { count } else { 0.0 }).sum();
+    assert_eq!(count, 8.0);
+    let quiet = run_with(&image, 1);
+    let noisy = run(&text("1 %"));
+    let off: Vec<f64> = values(&quiet, "y").iter().zip(values(&noisy, "y")).map(|(a, b)| (a - b).abs()).collect();
+    assert!(off.iter().all(|off| *off > 0.0 && *off < 2.0), "{off:?}");
+}
+
+/// 64 neurons of 10 us each do not fit a tick of 0.1 ms.
+#[test]
+fn a_fixed_tick_too_short_for_its_work_is_an_error() {
+    let text = |ticks: &str| {
+        format!(
+            "core spiking {{ neurons: 64; synapses: 10000; neuron_energy: 1 pJ; synapse_energy: 1 pJ; spike_energy: 1 pJ; neuron_time: 10 us }}
+chip ticking {{ cores: grid(1, 1) of spiking; network: mesh(flit: 32 bit, hop: 1 ns, energy: 1 pJ per bit); ticks: {ticks} }}
+neuron driven(tau: time = 10 ms) {{ state v: real = 0
+ v' = (2 - v) / tau
+ spike when v > 1 {{ v = 0 }} }}
+network net() {{ population p: driven[64](); probe p.spikes }}
+experiment e {{ deploy net on ticking; run for 10 ms {{ step: 0.1 ms }} }}"
+        )
+    };
+    assert_eq!(codes(&text("fixed")), ["E0618"]);
+    let tick = mapped(&text("lengthen")).timetable.tick.unwrap();
+    assert!(close(tick, 640e-6), "{tick}");
+}
+
+/// Bits one by one and digits of weights compute the network within their resolution: with enough of both exactly the codes.
+#[test]
+fn digits_and_bits_compute_the_network() {
+    let off = |tile: &str, samples: &str| {
+        let text = format!(
+            "network net(x: real[20]) -> (y: real[5]) {{ x |> dense({}, bias: [1, -1, 0.5, 0, 2]) -> y }}
+experiment e {{ deploy net on made; test {{ x: {samples} }} measure m = mean(y) }}",
+            matrix(5, 20, 8),
+        );
+        let devices = "device digit { conductance: 1 uS .. 100 uS; levels: 4 }
+converter bit: bits(1) -> voltage { energy: 1 fJ; area: 1 um2; time: 1 ns }
+";
+        let core = format!("tiles: array[32]; {UNITS}");
+        let hardware = hardware(tile, &core, "cores: grid(2, 2) of crossbars") + devices;
+        let results = run(&(hardware + &text));
+        let exact = run(&text.replace(" on made", ""));
+        let pairs = values(&results, "y").iter().zip(values(&exact, "y"));
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    };
+    let signed = matrix(6, 20, 11);
+    let positive = signed.replace('-', "");
+    for samples in [&signed, &positive] {
+        for (rows, bits) in [(8, 8), (8, 12), (32, 12)] {
+            let serial = format!("input: bit_serial(bit(), bits: {bits})");
+            let resolution = 10.0 * 2f64.powi(1 - bits);
+            for scheme in ["cells: cell[ROWS, 16]; weights: differential", "cells: cell[ROWS, 16]; weights: reference"]
+            {
+                let tile = format!("{}; {serial}; sense: ideal", scheme.replace("ROWS", &rows.to_string()));
+                let lost = off(&tile, samples);
+                assert!(lost < resolution, "{tile}: {lost} of {resolution}");
+            }
+            // Sums of bits, too, have their range: half a step of 14 bits for each of up to three blocks and all bits.
+            let tile = format!("cells: cell[{rows}, 16]; weights: differential; {serial}; sense: sar(bits: 14)");
+            let lost = off(&tile, samples);
+            assert!(lost < resolution + 3.0 * 16.0 * 2f64.powi(-13), "{tile}: {lost} of {resolution}");
+            // Eight digits of four values: weights of 16 bits.
+            let digits = format!("cells: digit[{rows}, 16]; weights: offset; slices: 8");
+            for sense in ["ideal", "sar(bits: 8)"] {
+                let tile = format!("{digits}; {serial}; sense: {sense}");
+                let lost = off(&tile, samples);
+                assert!(lost < resolution + 20.0 * 2f64.powi(-16), "{tile}: {lost} of {resolution}");
+            }
+            let tile = format!("{digits}; input: ideal; sense: ideal");
+            let lost = off(&tile, samples);
+            assert!(lost < 20.0 * 2f64.powi(-15), "{tile}: {lost}");
+        }
+    }
+}
+
+/// What is held droops: 1e6 of a second, while the rest of the core works for so many nanoseconds.
+#[test]
+fn held_values_droop() {
+    let y = |hold: &str| {
+        let tile = "cells: cell[8, 16]; weights: differential; input: ideal or voltage; sense: ideal or current";
+        let core = format!("tiles: array[2]; lines: voltage, current; {UNITS}");
+        let chip = format!("cores: grid(1, 1) of crossbars; converters: [tia(), {hold}()]");
+        let text = hardware(tile, &core, &chip)
+            + "network net(x: real[4]) -> (y: real[1]) { h = x |> dense([[1, 1, 1, 1]]); h |> relu |> dense([[1]]) -> y }
+experiment e { deploy net on made { pin h: current }; test { x: [[1, 1, 1, 1]] } measure m = mean(y) }";
+        let (mapped, image) = map(&text);
+        let holds = |id: &usize| mapped.chip.converters[*id].holds();
+        let mut held = 0.0;
+        for work in &mapped.timetable.works {
+            let last = work.spans.iter().map(|span| span.1).fold(0.0, f64::max);
+            for (part, span) in work.parts.iter().zip(&work.spans) {
+                if mapped.circuit.parts[part.0].gives.iter().any(holds) {
+                    held += last - span.1;
+                }
+            }
+        }
+        (values(&run_with(&image, 1), "y")[0], held)
+    };
+    let ((kept, held), (lost, _)) = (y("keeper"), y("leaky"));
+    assert!(held > 0.0);
+    assert!((kept - 4.0).abs() < 1e-9, "{kept}");
+    assert!(close(lost, 4.0 * (-1e6 * held).exp()), "{lost} after {held} s");
+}
+
+#[test]
+fn a_pin_is_kept_and_its_price_told() {
+    let (free, pinned) =
+        (mapped(&joined("tia(), keeper()", "")), mapped(&joined("tia(), keeper()", "pin hidden: bits")));
+    assert!(converts(&pinned, wire(&pinned, "hidden", "relu")));
+    let (with, without) = (pinned.decisions.objective.value, free.decisions.objective.value);
+    assert!(with > without);
+    let told = pinned.decisions.pin_costs[0];
+    assert!(told > 0.0 && told < 2.0 * (with - without), "{told} {with} {without}");
+}
+
+#[test]
+fn what_cannot_be_mapped_is_one_coded_error() {
+    let code = |tile: &str, core: &str, deploy: &str| {
+        let chip = "cores: grid(2, 1) of crossbars; converters: [tia(), keeper()]";
+        let found = codes(&(hardware(tile, core, chip) + &layers(deploy)));
+        found.into_iter().filter(|code| code.starts_with('E')).collect::<Vec<_>>()
+    };
+    let arrays = |count: usize| format!("tiles: array[{count}]; lines: voltage, current; {UNITS}");
+    assert_eq!(code(MIXED, &arrays(2), ""), Vec::<&str>::new());
+    assert_eq!(code(MIXED, &arrays(1), ""), ["E0602"]);
+    assert_eq!(code(MIXED, UNITS, ""), ["E0601"]);
+    assert_eq!(code(MIXED, "tiles: array[2]", ""), ["E0606"]);
+    let mute = "cells: cell[8, 16]; weights: differential; input: voltage; sense: sar(bits: 8)";
+    assert_eq!(code(mute, &arrays(2), ""), ["E0603"]);
+    assert_eq!(code(MIXED, &arrays(2), "pin hidden: light"), ["E0604"]);
+    assert_eq!(code(MIXED, &arrays(2), "pin hidden: core(9, 9)"), ["E0617"]);
+    let small = hardware(DIGITAL, &arrays(2), "cores: grid(2, 1) of crossbars") + &layers("");
+    assert_eq!(codes(&small.replace("buffer: 64 kB", "buffer: 8 bit")), ["E0608"]);
+}
+
+#[test]
+fn the_ideal_chip_converts_nothing() {
+    let ideal = mapped(&layers("").replace(" on made", ""));
+    assert!(ideal.chip.ideal && ideal.tiling.blocks.is_empty() && ideal.timetable.works.is_empty());
+    assert!(ideal.decisions.wires.iter().all(|wire| wire.converters.is_empty()));
+}
+
+#[test]
+fn a_population_larger_than_a_core_is_split() {
+    let text = |cores: usize| {
+        format!(
+            "core spiking {{ neurons: 8; synapses: 10000; neuron_energy: 1 pJ; synapse_energy: 1 pJ; spike_energy: 1 pJ }}
+chip small {{ cores: grid({cores}, 1) of spiking; network: mesh(flit: 32 bit, hop: 1 ns, energy: 1 pJ per bit) }}
+neuron driven(tau: time = 10 ms) {{ state v: real = 0
+ v' = (2 - v) / tau
+ spike when v > 1 {{ v = 0 }} }}
+network net() {{ population p: driven[10](); probe p.spikes }}
+experiment e {{ deploy net on small; run for 10 ms {{ step: 0.1 ms }} }}"
+        )
+    };
+    let split = mapped(&text(2));
+    let parts: Vec<_> = split.circuit.parts.iter().map(|part| part.elements).collect();
+    assert!(matches!(parts.as_slice(), [(0, a), (b, 10)] if a == b && (2..=8).contains(a)), "{parts:?}");
+    assert_ne!(split.placement.cores[0], split.placement.cores[1]);
+    assert_eq!(codes(&text(1)), ["E0609"]);
+}
+
+/// Works of one resource do not meet, samples under way counted: three layers share one logic unit.
+#[test]
+fn samples_that_follow_do_not_meet() {
+    let net = format!(
+        "network net(x: real[8]) -> (y: real[8]) {{ x |> dense(w) |> relu |> dense(w) |> relu |> dense(w) |> relu -> y }}
+experiment e {{ deploy net on made; test {{ x: {} }} measure m = mean(y) }}",
+        matrix(2, 8, 5)
+    )
+    .replace("(w)", &format!("({})", matrix(8, 8, 8)));
+    let mapped =
+        mapped(&(hardware(IDEAL, "tiles: array[3]; units: logic[1]", "cores: grid(1, 1) of crossbars") + &net));
+    let table = &mapped.timetable;
+    let busy: Vec<(f64, f64)> = (table.works.iter())
+        .filter(|work| matches!(mapped.circuit.parts[work.parts[0].0].role, Role::Unit { .. } | Role::Adder { .. }))
+        .map(|work| (work.start, work.end))
+        .collect();
+    assert_eq!(busy.len(), 3);
+    for (index, a) in busy.iter().enumerate() {
+        for b in &busy[index + 1..] {
+            let apart = (b.0 - a.0).rem_euclid(table.interval);
+            let (first, second) = (a.1 - a.0, b.1 - b.0);
+            let rounding = 1e-15;
+            assert!(
+                apart >= first - rounding && table.interval - apart >= second - rounding,
+                "{a:?} {b:?} {}",
+                table.interval
+            );
+        }
+    }
+}
