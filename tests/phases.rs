@@ -197,8 +197,8 @@ network net() {
     population fast: poisson[4](rate: 20 kHz)
     population rare: poisson[4](rate: 50 Hz)
     population cells: noisy[4]()
-    connect fast -> cells { pattern: all_to_all, weight: 0.05 mV, synapse: depressing(), delay: uniform(1 ms, 3 ms) }
-    connect rare -> cells { pattern: all_to_all, weight: 1 mV, synapse: depressing(), delay: uniform(1 ms, 3 ms) }
+    connect fast -> cells { pattern: all_to_all, weight: 0.2 mV, synapse: depressing(), delay: uniform(1 ms, 3 ms) }
+    connect rare -> cells { pattern: all_to_all, weight: 2 mV, synapse: depressing(), delay: uniform(1 ms, 3 ms) }
     probe cells.v every 0.7 ms
     probe cells.slow every 0.7 ms
     probe fast.spikes, cells.spikes
