@@ -104,9 +104,9 @@ fn joules(results: &Results, kind: ComponentKind) -> f64 {
 /// Joules a sample by the table of costs.
 fn told(mapped: &Mapped, kind: ComponentKind) -> f64 {
     let of_kind = mapped.costs.events.iter().filter(|event| event.kind == kind);
-    let each = of_kind.map(|event| match event.often {
-        cost::Often::Sample(count) => count * event.energy,
-        _other => panic!("{} is not paid by the sample", event.name),
+    let each = of_kind.map(|event| {
+        let cost::Often::Sample(count) = event.often else { panic!("{} is not paid by the sample", event.name) };
+        count * event.energy
     });
     each.sum()
 }
