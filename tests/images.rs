@@ -192,7 +192,7 @@ fn the_format_has_the_number_that_it_should() {
     tracer.trace_simple_type::<Image>().unwrap();
     macro_rules! trace { ($($of:ident)*) => { $(tracer.trace_simple_type::<nmc_program::$of>().unwrap();)* } }
     trace!(Access Aggregate Amount Binary Compare ComponentKind Count Delay Draw Effect Initial InputFeed Inst Len MetricKind);
-    trace!(Op Over Pattern PhaseKind Precision Probed Scheme Source TensorData Unary WeightSource);
+    trace!(Op Over Pattern PhaseKind Precision Probed Reduction Scheme Source TensorData Unary WeightSource);
     let described = format!("{:?}", tracer.registry().unwrap());
     let hash = described
         .bytes()

@@ -124,6 +124,55 @@ pub fn linear(expr: &Expr, symbol: Symbol) -> Option<(Expr, Expr)> {
     }
 }
 
+/// The slope of an expression in one name; 0 where it jumps, of random draws their mean's.
+pub fn derivative(expr: &Expr, symbol: Symbol) -> Expr {
+    use Function::*;
+    let zero = || Expr::Number(0.0);
+    let Expr::Call(function, args) = expr else {
+        return Expr::Number(f64::from(u8::from(*expr == Expr::Symbol(symbol))));
+    };
+    if !mentions(expr, &|other| other == symbol) {
+        return zero();
+    }
+    let (x, slope) = (|index: usize| args[index].clone(), |index: usize| derivative(&args[index], symbol));
+    let call2 = |function, a, b| call(function, vec![a, b]);
+    let select = |condition, a: Expr, b: Expr| if a == b { a } else { call(Select, vec![condition, a, b]) };
+    // Outer slope times inner.
+    let chain = |outer: Expr| multiply(outer, slope(0));
+    match function {
+        Add | Subtract => call2(*function, slope(0), slope(1)),
+        Multiply => add(multiply(slope(0), x(1)), multiply(x(0), slope(1))),
+        Divide => {
+            let left = multiply(expr.clone(), slope(1));
+            call2(Divide, call2(Subtract, slope(0), left), x(1))
+        }
+        Negate => call(Negate, vec![slope(0)]),
+        Power => {
+            let less = call2(Power, x(0), call2(Subtract, x(1), Expr::Number(1.0)));
+            let of_base = multiply(multiply(x(1), less), slope(0));
+            let of_exponent = slope(1);
+            match constant(&of_exponent) {
+                Some(0.0) => of_base,
+                _ => add(of_base, multiply(multiply(expr.clone(), call(Log, vec![x(0)])), of_exponent)),
+            }
+        }
+        // As `Function::value` chooses.
+        Minimum => select(call2(Less, x(0), x(1)), slope(0), slope(1)),
+        Maximum => select(call2(Less, x(1), x(0)), slope(0), slope(1)),
+        Absolute => select(call2(Less, x(0), zero()), call(Negate, vec![slope(0)]), slope(0)),
+        SquareRoot => call2(Divide, multiply(Expr::Number(0.5), slope(0)), expr.clone()),
+        Exp => chain(expr.clone()),
+        Log => call2(Divide, slope(0), x(0)),
+        Sin => chain(call(Cos, vec![x(0)])),
+        Cos => chain(call(Negate, vec![call(Sin, vec![x(0)])])),
+        Tanh => chain(call2(Subtract, Expr::Number(1.0), multiply(expr.clone(), expr.clone()))),
+        Select => select(x(0), slope(1), slope(2)),
+        Uniform => multiply(Expr::Number(0.5), add(slope(0), slope(1))),
+        Normal => slope(0),
+        Floor | Round | Less | LessEqual | Equal | And | Or | Not => zero(),
+    }
+}
+
 /// Least and greatest value over all draws and indices below `sources` and `targets`; a normal draw is taken to lie
 /// within six sigma. None when it depends on something else.
 pub fn interval(expr: &Expr, sources: usize, targets: usize) -> Option<(f64, f64)> {

@@ -131,18 +131,11 @@ pub fn firings(network: &Network, plan: &Plan) -> Vec<f64> {
             | Operator::Output
             | Operator::Dense { .. }
             | Operator::Elementwise { .. }
-            | Operator::Reshape
-            | Operator::Slice { .. }
-            | Operator::Concat
+            | Operator::Gather(_)
+            | Operator::Reduce { .. }
             | Operator::Read { .. } => operands(network, node).iter().any(|from| after_population[from.index()]),
         };
     }
-    let mut before_population = vec![false; graph.node_bound()];
-    for &node in order.iter().rev() {
-        let mut signals = graph.edges(node).filter(|edge| matches!(edge.weight(), Edge::Signal { .. }));
-        before_population[node.index()] =
-            signals.any(|edge| is_population(network, edge.target()) || before_population[edge.target().index()]);
-    }
-    let both = after_population.into_iter().zip(before_population);
+    let both = after_population.into_iter().zip(moves(network).to_population);
     both.map(|(after, before)| if after && before { ticks } else { 1.0 }).collect()
 }

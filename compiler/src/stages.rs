@@ -92,9 +92,8 @@ fn network(network: &Network) -> String {
             Operator::Output => "output",
             Operator::Dense { .. } => "dense",
             Operator::Elementwise { function, .. } => function,
-            Operator::Reshape => "reshape",
-            Operator::Slice { .. } => "slice",
-            Operator::Concat => "concat",
+            Operator::Gather(gather) => gather.word(),
+            Operator::Reduce { reduction, .. } => reduction.word(),
             Operator::Population { dynamics, .. } => &dynamics.name,
             Operator::Read { .. } => "read",
         };

@@ -104,9 +104,8 @@ fn is_number(network: &Network, node: NodeId) -> bool {
         Operator::Input
         | Operator::Dense { .. }
         | Operator::Elementwise { .. }
-        | Operator::Reshape
-        | Operator::Slice { .. }
-        | Operator::Concat
+        | Operator::Gather(_)
+        | Operator::Reduce { .. }
         | Operator::Read { .. } => true,
     };
     kind && data.logical != Logical::Spikes

@@ -81,8 +81,8 @@ fn names_that_are_nearly_right_are_answered() {
 fn what_is_not_there_yet_says_so() {
     let layer = |body: &str| format!("network n(x: real[2]) -> (y: real[2]) {{ {body} }}\n{FRAMES}");
     let cases = [
-        (layer("x |> conv2d([[1]]) -> y"), "conv2d", "the layer `conv2d` is not supported yet"),
-        (layer("h = max_pool(x, 2); h -> y"), "max_pool", "the layer `max_pool` is not supported yet"),
+        (layer("x |> conv1d([[1]]) -> y"), "conv1d", "the layer `conv1d` is not supported yet"),
+        (layer("h = gru(x, 2); h -> y"), "gru", "the layer `gru` is not supported yet"),
         (layer("x |> lstm(10) -> y"), "lstm", "the layer `lstm` is not supported yet"),
         (layer("h = x + h; h -> y"), "h", "`h` gets its value further down: a recurrent loop is not supported yet"),
         (

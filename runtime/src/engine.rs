@@ -346,6 +346,8 @@ fn learns(program: &Program) -> bool {
         | Op::Fill { .. }
         | Op::Multiply { .. }
         | Op::Copy { .. }
+        | Op::Gather { .. }
+        | Op::Reduce { .. }
         | Op::Target { .. }
         | Op::Fold { .. }
         | Op::Present { .. } => false,

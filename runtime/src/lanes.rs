@@ -1,6 +1,6 @@
 //! A batch of samples under way side by side: their arrays, spikes and counts, and the operations on them.
 
-use nmc_program::{ArrayId, Delay, InputFeed, Op, Phase, Program, Source};
+use nmc_program::{ArrayId, Delay, InputFeed, Op, Phase, Program, Source, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::energy::Counts;
@@ -288,12 +288,36 @@ impl<T: Computable + Product> Lanes<T> {
                 let values = self.buffers[from.index()].lane(lane)[*from_start..from_start + len].to_vec();
                 self.buffers[to.index()].lane_mut(lane)[*to_start..to_start + len].copy_from_slice(&values);
             }
+            Op::Gather { from, from_start, to, to_start, indices } => {
+                if let TensorData::I64(indices) = &program.tensors[indices.index()].data {
+                    let (from, to) = two(&mut self.buffers, (from.index(), to.index()), lane);
+                    for (into, &index) in to[*to_start..].iter_mut().zip(indices) {
+                        *into = usize::try_from(index).map_or(T::of(0.0), |index| from[from_start + index]);
+                    }
+                }
+            }
+            Op::Reduce { reduction, from, from_start, to, to_start, len, each } => {
+                let (from, to) = two(&mut self.buffers, (from.index(), to.index()), lane);
+                let stretches = from[*from_start..].chunks(*each);
+                for (into, stretch) in to[*to_start..*to_start + len].iter_mut().zip(stretches) {
+                    *into = T::of(reduction.of(stretch.iter().map(|x| x.wide())));
+                }
+            }
             Op::Target { matrix } => {
                 matrix::target(program, &program.matrices[matrix.index()], &shared.fitted, &mut self.buffers);
             }
             Op::Multiply { .. } | Op::Fold { .. } | Op::Present { .. } => {} // done for whole batches, or by the engine itself
         }
         false
+    }
+}
+
+/// A lane of one buffer to read and of another to write.
+fn two<T>(buffers: &mut [Buffer<T>], (from, to): (usize, usize), lane: usize) -> (&[T], &mut [T]) {
+    let (low, high) = buffers.split_at_mut(from.max(to));
+    match from < to {
+        true => (low[from].lane(lane), high[0].lane_mut(lane)),
+        false => (high[0].lane(lane), low[to].lane_mut(lane)),
     }
 }
 
@@ -307,6 +331,8 @@ fn event(op: &Op) -> Option<bool> {
         | Op::Fill { .. }
         | Op::Multiply { .. }
         | Op::Copy { .. }
+        | Op::Gather { .. }
+        | Op::Reduce { .. }
         | Op::Target { .. }
         | Op::Fold { .. }
         | Op::Present { .. } => None,

@@ -29,15 +29,3 @@ pub fn evaluate(expr: &Expr, inputs: &[f64], states: &[f64]) -> f64 {
         }
     }
 }
-
-/// Slope in one operand, by central difference.
-pub fn derivative(expr: &Expr, inputs: &[f64], operand: usize) -> f64 {
-    let step = 1e-4 * inputs[operand].abs().max(1e-3);
-    let shifted = |by: f64| {
-        let mut moved = inputs.to_vec();
-        moved[operand] += by;
-        evaluate(expr, &moved, &[])
-    };
-    let slope = (shifted(step) - shifted(-step)) / (2.0 * step);
-    if slope.is_finite() { slope } else { 0.0 }
-}

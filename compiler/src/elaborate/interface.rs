@@ -8,7 +8,7 @@ use super::Elaborator;
 use super::equations::{Closing, named};
 use super::term::{Term, built_in};
 use crate::forms::equations::{Expr, Input, Symbol};
-use crate::forms::network::{Edge, Logical, Node, NodeId, Operator, PopulationKind};
+use crate::forms::network::{Logical, Node, NodeId, Operator, PopulationKind};
 use crate::quantity::Dimension;
 
 impl Elaborator<'_> {
@@ -96,8 +96,7 @@ impl Elaborator<'_> {
         };
         let shape = self.network.graph[from].shape.clone();
         let operator = Operator::Population { dynamics, kind };
-        let node = self.network.graph.add_node(Node { name, operator, shape, logical, span, inserted: None });
-        self.network.graph.add_edge(from, node, Edge::Signal { operand: 0 });
+        let node = self.network.add(Node { name, operator, shape, logical, span, inserted: None }, &[from]);
         Some(node)
     }
 }

@@ -6,14 +6,17 @@ use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 
+use nmc_program::Reduction;
+
 use super::functions::{FUNCTIONS, later};
 use super::signal::{Kind, Value};
 use super::{Elaborator, operand};
+use crate::forms::gather::Gather;
 use crate::forms::network::{Logical, NodeId, Operator, Weights};
 use crate::quantity::Dimension;
 
 /// Layers that are no functions of single elements.
-pub const LAYERS: &[&str] = &["flatten", "reshape", "dense", "concat", "scale"];
+pub const LAYERS: &[&str] = &["flatten", "reshape", "dense", "conv2d", "max_pool", "average_pool", "concat", "scale"];
 
 impl Elaborator<'_> {
     /// What signals become in a layer: a name, or a name with arguments.
@@ -27,7 +30,7 @@ impl Elaborator<'_> {
             return None;
         };
         let first = *from.first()?;
-        if from.len() > 1 && matches!(name.as_str(), "flatten" | "reshape" | "dense" | "scale") {
+        if from.len() > 1 && name != "concat" && LAYERS.contains(&name.as_str()) {
             self.error(Code::E0206, format!("`{name}` takes one signal, not {}", from.len()), span, "one too many");
             return None;
         }
@@ -41,6 +44,9 @@ impl Elaborator<'_> {
             "dense" => self.dense(first, args, user, span),
             "concat" => self.concat(from, args, user, span),
             "scale" => self.scale(first, args, user, span),
+            "conv2d" => self.conv2d(first, args, user, span),
+            "max_pool" => self.pool(Reduction::Maximum, first, args, user, span),
+            "average_pool" => self.pool(Reduction::Mean, first, args, user, span),
             _ if FUNCTIONS.iter().any(|(_, known)| known == name) => {
                 let operand = self.real(first, span)?;
                 let mut all = vec![Arg { name: None, value: lifted(0, span) }];
@@ -127,7 +133,8 @@ impl Elaborator<'_> {
         base: &str,
     ) -> Option<NodeId> {
         let logical = self.network.graph[from].logical;
-        let node = self.add(Operator::Reshape, shape, logical, span, user, base, &[from])?;
+        let gather = Operator::Gather(Gather::whole(self.network.graph[from].len()));
+        let node = self.add(gather, shape, logical, span, user, base, &[from])?;
         self.dimensions.insert(node, self.dimension(from));
         Some(node)
     }
@@ -163,8 +170,9 @@ impl Elaborator<'_> {
             self.error(Code::E0302, "what is joined must be of one dimension", span, "of several");
             return None;
         }
-        let len = parts.iter().map(|part| self.network.graph[*part].len()).sum();
-        let node = self.add(Operator::Concat, vec![len], Logical::Real, span, user, "concat", &parts)?;
+        let gather = Gather::join(parts.iter().map(|part| self.network.graph[*part].len()));
+        let shape = vec![gather.len()];
+        let node = self.add(Operator::Gather(gather), shape, Logical::Real, span, user, "concat", &parts)?;
         self.dimensions.insert(node, dimension);
         Some(node)
     }
@@ -250,28 +258,24 @@ impl Elaborator<'_> {
         }
         let dimension = array.dimension.times(self.dimension(from));
         let bias = match bias {
-            Some(ast) => Some(self.bias(ast, outputs, dimension)?),
+            Some(ast) => {
+                let bias = self.bias_array(ast, outputs, dimension)?;
+                Some(self.keep_later(bias, ast.span))
+            }
             None => None,
         };
         let weights = Weights::Given(self.keep_later(array, weights.span));
-        let node =
-            self.add(Operator::Dense { weights, bias }, vec![outputs], Logical::Real, span, user, "dense", &[from])?;
+        let node = self.add(
+            Operator::Dense { weights, bias, positions: 1 },
+            vec![outputs],
+            Logical::Real,
+            span,
+            user,
+            "dense",
+            &[from],
+        )?;
         self.dimensions.insert(node, dimension);
         Some(node)
-    }
-
-    fn bias(&mut self, ast: &Ast, outputs: usize, wanted: Dimension) -> Option<nmc_program::TensorId> {
-        let array = self.array(ast)?;
-        if array.shape != [outputs] {
-            let message = format!("`{}` is {:?}, the layer has {outputs} outputs", array.name, array.shape);
-            self.error(Code::E0308, message, ast.span, "the bias is one number an output");
-            return None;
-        }
-        if array.dimension != wanted {
-            self.error(Code::E0302, "bias and product are of different dimensions", ast.span, "cannot be added");
-            return None;
-        }
-        Some(self.keep_later(array, ast.span))
     }
 
     fn dense_fitted(
@@ -305,7 +309,15 @@ impl Elaborator<'_> {
         };
         let weights = Weights::Ridge { penalty: value, bias };
         // What a fit gives is a plain number, whatever it is fitted on.
-        self.add(Operator::Dense { weights, bias: None }, vec![outputs], Logical::Real, span, user, "dense", &[from])
+        self.add(
+            Operator::Dense { weights, bias: None, positions: 1 },
+            vec![outputs],
+            Logical::Real,
+            span,
+            user,
+            "dense",
+            &[from],
+        )
     }
 }
 

@@ -68,7 +68,8 @@ impl Elaborator<'_> {
     pub fn is_fitted(&self, node: NodeId) -> bool {
         match &self.network.graph[node].operator {
             Operator::Dense { weights: Weights::Ridge { .. }, .. } => true,
-            Operator::Output | Operator::Reshape => self
+            Operator::Gather(gather) if !gather.is_whole() => false,
+            Operator::Output | Operator::Gather(_) => self
                 .network
                 .graph
                 .neighbors_directed(node, petgraph::Direction::Incoming)

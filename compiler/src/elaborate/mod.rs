@@ -7,6 +7,7 @@ mod arguments;
 mod array;
 mod calibration;
 mod connection;
+mod convolution;
 mod data;
 mod deploy;
 mod experiment;
@@ -264,14 +265,14 @@ impl<'a> Elaborator<'a> {
     /// The population that gives a node its spikes, and which of its elements.
     fn population_behind(&mut self, node: NodeId, span: Span) -> Option<(NodeId, (usize, usize))> {
         let data = &self.network.graph[node];
-        let (len, start) = match data.operator {
+        let start = match &data.operator {
             Operator::Population { .. } => return Some((node, (0, data.len()))),
-            Operator::Slice { start } => (data.len(), start),
-            Operator::Reshape => (data.len(), 0),
-            _ => {
-                self.error(Code::E0201, "a population is needed here", span, "not a population");
-                return None;
-            }
+            Operator::Gather(gather) => gather.stretch(),
+            _ => None,
+        };
+        let (len, Some(start)) = (data.len(), start) else {
+            self.error(Code::E0201, "a population is needed here", span, "not a population");
+            return None;
         };
         let from = self.network.graph.neighbors_directed(node, petgraph::Direction::Incoming).next()?;
         let (population, (first, _)) = self.population_behind(from, span)?;

@@ -13,8 +13,9 @@ use super::layer::LAYERS;
 use super::term::Term;
 use super::{Elaborator, operand};
 use crate::forms::equations::{Expr, Symbol};
+use crate::forms::gather::Gather;
 use crate::forms::model::Definition;
-use crate::forms::network::{Edge, Logical, Node, NodeId, Operator};
+use crate::forms::network::{Logical, Node, NodeId, Operator};
 use crate::quantity::Dimension;
 use crate::units::type_dimension;
 
@@ -179,7 +180,8 @@ impl Elaborator<'_> {
             return Some(whole);
         }
         let logical = self.network.graph[whole].logical;
-        self.add(Operator::Slice { start }, vec![end - start], logical, member.span, None, "slice", &[whole])
+        let gather = Operator::Gather(Gather::slice(start, end - start, self.network.graph[whole].len()));
+        self.add(gather, vec![end - start], logical, member.span, None, "slice", &[whole])
     }
 
     /// A value of a population, read once for all its users.
@@ -255,7 +257,9 @@ impl Elaborator<'_> {
         let inner: Vec<usize> = node.shape.iter().skip(1).copied().collect();
         let stride: usize = inner.iter().product();
         let shape = if keeps { [vec![high - low], inner].concat() } else { inner };
-        let cut = self.add(Operator::Slice { start: low * stride }, shape, logical, span, user, "slice", &[from])?;
+        let len = shape.iter().product();
+        let gather = Gather::slice(low * stride, len, self.network.graph[from].len());
+        let cut = self.add(Operator::Gather(gather), shape, logical, span, user, "slice", &[from])?;
         self.dimensions.insert(cut, self.dimension(from));
         Some(cut)
     }
@@ -340,11 +344,7 @@ impl Elaborator<'_> {
             Some(user) => self.claim(&user.text, user.span)?,
             None => self.fresh(base),
         };
-        let node = self.network.graph.add_node(Node { name, operator, shape, logical, span, inserted: None });
-        for (operand, &from) in operands.iter().enumerate() {
-            self.network.graph.add_edge(from, node, Edge::Signal { operand });
-        }
-        Some(node)
+        Some(self.network.add(Node { name, operator, shape, logical, span, inserted: None }, operands))
     }
 
     /// A name of the user's for a node, with the names of the networks around it.

@@ -11,6 +11,7 @@ use petgraph::Direction::Incoming;
 use petgraph::algo::toposort;
 use petgraph::visit::{EdgeFiltered, EdgeRef};
 
+use crate::forms::gather::AffineMap;
 use crate::forms::network::{Connection, Edge, Network, Node, NodeId, Operator, Pattern, Probed, Weights};
 
 /// Every broken invariant in words; empty when the network is sound.
@@ -83,13 +84,19 @@ fn check_node(network: &Network, tensors: &[Tensor], id: NodeId, faults: &mut Ve
             return;
         }
         Operator::Input => (0..=0, true),
-        Operator::Output | Operator::Reshape | Operator::Read { .. } => (1..=1, lens.first() == Some(&node.len())),
-        Operator::Dense { weights, bias } => (1..=1, dense_fits(node, weights, *bias, &lens, tensors)),
-        Operator::Elementwise { .. } => (1..=usize::MAX, lens.iter().all(|len| *len == node.len() || *len == 1)),
-        Operator::Slice { start } => {
-            (1..=1, lens.first().is_some_and(|len| start.checked_add(node.len()).is_some_and(|end| end <= *len)))
+        Operator::Output | Operator::Read { .. } => (1..=1, lens.first() == Some(&node.len())),
+        Operator::Dense { weights, bias, positions } => {
+            (1..=1, dense_fits(node, weights, *bias, *positions, &lens, tensors))
         }
-        Operator::Concat => (1..=usize::MAX, lens.iter().sum::<usize>() == node.len()),
+        Operator::Reduce { each, .. } => (1..=1, lens.first().copied() == node.len().checked_mul(*each) && *each > 0),
+        Operator::Elementwise { .. } => (1..=usize::MAX, lens.iter().all(|len| *len == node.len() || *len == 1)),
+        Operator::Gather(gather) => {
+            let maps = gather.maps.iter().map(AffineMap::source_len);
+            // Zeros are for windows at an edge; a map that reads nothing else has lost its operand.
+            let reads = gather.maps.iter().all(|map| (0..map.len()).any(|element| map.source(element).is_some()));
+            let count = gather.maps.len();
+            (count..=count, lens.iter().copied().eq(maps) && reads && gather.len() == node.len())
+        }
     };
     let numbered = operands.iter().enumerate().all(|(index, operand)| index == operand.0);
     if !arity.contains(&lens.len()) || !numbered {
@@ -100,13 +107,26 @@ fn check_node(network: &Network, tensors: &[Tensor], id: NodeId, faults: &mut Ve
 }
 
 /// Whether weights [outputs, inputs] and bias [outputs] fit the layer; weights yet to be fitted always do.
-fn dense_fits(node: &Node, weights: &Weights, bias: Option<TensorId>, lens: &[usize], tensors: &[Tensor]) -> bool {
+fn dense_fits(
+    node: &Node,
+    weights: &Weights,
+    bias: Option<TensorId>,
+    positions: usize,
+    lens: &[usize],
+    tensors: &[Tensor],
+) -> bool {
     let shape = |id: TensorId| tensors.get(id.index()).map(|tensor| tensor.shape.as_slice());
+    if positions == 0 || node.len() % positions != 0 {
+        return false;
+    }
+    let outputs = node.len() / positions;
     let weights_fit = match weights {
-        Weights::Given(id) => lens.first().is_some_and(|len| shape(*id) == Some(&[node.len(), *len])),
-        Weights::Ridge { .. } => true,
+        Weights::Given(id) => {
+            lens.first().is_some_and(|len| len % positions == 0 && shape(*id) == Some(&[outputs, len / positions]))
+        }
+        Weights::Ridge { .. } => positions == 1,
     };
-    weights_fit && bias.is_none_or(|id| shape(id) == Some(&[node.len()]))
+    weights_fit && bias.is_none_or(|id| shape(id) == Some(&[outputs]))
 }
 
 /// Ends, ranges, port and pattern of one connection.
@@ -156,33 +176,26 @@ fn check_range(name: &str, range: (usize, usize), len: usize, faults: &mut Vec<S
 mod tests {
     use super::*;
     use crate::forms::equations::{Expr, Symbol};
-    use crate::forms::network::Logical;
+    use crate::forms::gather::Gather;
     use nmc_grammar::span::{FileId, Span};
 
-    fn node(name: &str, operator: Operator, len: usize) -> Node {
-        let span = Span::new(FileId(0), 0, 0);
-        Node { name: name.into(), operator, shape: vec![len], logical: Logical::Real, span, inserted: None }
-    }
-
-    fn relu() -> Operator {
-        Operator::Elementwise { function: "relu".into(), body: Expr::Symbol(Symbol::Input(0)) }
+    fn relu() -> Expr {
+        Expr::Symbol(Symbol::Input(0))
     }
 
     #[test]
     fn a_sound_chain_passes_and_each_break_is_named() {
         let mut network = Network::default();
-        let input = network.graph.add_node(node("x", Operator::Input, 4));
-        let first = network.graph.add_node(node("relu_1", relu(), 4));
-        network.graph.add_edge(input, first, Edge::Signal { operand: 0 });
+        let span = Span::new(FileId(0), 0, 0);
+        let input = network.input("x", vec![4], span);
+        let first = network.elementwise("relu_1", "relu", relu(), &[input], span);
         assert_eq!(verify(&network, &[]), Vec::<String>::new());
 
-        let slice = network.graph.add_node(node("part", Operator::Slice { start: 3 }, 2));
-        network.graph.add_edge(first, slice, Edge::Signal { operand: 0 });
+        let slice = network.gather("part", Gather::slice(3, 2, 5), vec![2], &[first], span);
         assert_eq!(verify(&network, &[]), ["the shapes at `part` do not agree"]);
 
         network.graph.remove_node(slice);
-        let second = network.graph.add_node(node("relu_1", relu(), 4));
-        network.graph.add_edge(first, second, Edge::Signal { operand: 0 });
+        let second = network.elementwise("relu_1", "relu", relu(), &[first], span);
         network.graph.add_edge(second, first, Edge::Signal { operand: 1 });
         assert_eq!(
             verify(&network, &[]),

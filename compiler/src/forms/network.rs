@@ -4,7 +4,8 @@ use nmc_grammar::span::Span;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 
 use super::equations::{Dynamics, Expr};
-use nmc_program::TensorId;
+use super::gather::Gather;
+use nmc_program::{Reduction, TensorId};
 
 /// A node of the graph.
 pub type NodeId = NodeIndex<u32>;
@@ -56,17 +57,16 @@ pub enum Operator {
     Input,
     /// An output port.
     Output,
-    /// y = W x + b. `weights` [outputs, inputs].
-    Dense { weights: Weights, bias: Option<TensorId> },
+    /// y = W x + b, with the same weights at every position: [positions, inputs] to [positions, outputs].
+    /// `weights` [outputs, inputs].
+    Dense { weights: Weights, bias: Option<TensorId>, positions: usize },
     /// Elementwise over operands of the same shape (or scalars): `Symbol::Input(n)` is the n-th operand.
     /// `function` names it when it is a known one (`relu`), so that a chip's units can offer it.
     Elementwise { function: String, body: Expr },
-    /// The same values in another shape.
-    Reshape,
-    /// Elements `start .. start + len` of the flattened operand.
-    Slice { start: usize },
-    /// Operands end to end.
-    Concat,
+    /// Each `each` elements, one after the other, become one.
+    Reduce { reduction: Reduction, each: usize },
+    /// Elements of the operands, each where it is to go: reshaped, sliced, joined, transposed.
+    Gather(Gather),
     /// Neurons, devices, encoders (spikes out) and decoders (spikes in, value out).
     /// Incoming signal edges feed `dynamics.inputs[operand]` and hold over a tick; spikes arrive by `connections`,
     /// or, for a decoder, by its one signal edge of spikes.

@@ -70,6 +70,34 @@ impl Lowering<'_> {
         ops
     }
 
+    /// The same product at many positions, exactly.
+    pub fn repeated(
+        &mut self,
+        node: NodeId,
+        weights: &Weights,
+        bias: Option<TensorId>,
+        positions: usize,
+        to: Signal,
+    ) -> Vec<Op> {
+        let mut ops = Vec::new();
+        let Some(from) = self.arriving(node, 0, &mut ops) else { return ops };
+        let (inputs, outputs) = (from.len / positions, to.len / positions);
+        let matrix = self.matrix(self.name(node), inputs, outputs, self.block_weights(node, weights, 0, 0));
+        for position in 0..positions {
+            let input = Signal { start: from.start + position * inputs, len: inputs, ..from };
+            ops.push(multiply(matrix, input, to.array, to.start + position * outputs));
+        }
+        if let Some(bias) = bias {
+            let data = &self.program.tensors[bias.index()].data;
+            let each = (0..to.len).map(|element| data.get(element % outputs)).collect();
+            let tensor = self.tensor(format!("{}: bias at every position", self.name(node)), vec![to.len], each);
+            let name = bias_name(&self.name(node));
+            let bias = self.array(name, Len::Fixed(to.len), false, Initial::Tensor { tensor, start: 0 });
+            ops.push(self.add_bias(node, bias, to));
+        }
+        ops
+    }
+
     /// The product as the network says it.
     fn exact(
         &mut self,
@@ -82,17 +110,21 @@ impl Lowering<'_> {
     ) {
         let name = self.name(node);
         let source = self.block_weights(node, weights, 0, 0);
-        let matrix = self.matrix(name.clone(), from.len, to.len, source);
+        let matrix = self.matrix(name, from.len, to.len, source);
         ops.push(multiply(matrix, from, to.array, to.start));
         if let Some(bias) = bias {
-            let mut b = Builder::default();
-            let place = Access::Element { offset: to.start };
-            let (product, bias) = (b.load(to.array, place), b.load(bias, OWN));
-            let sum = b.add(product, bias);
-            b.store(to.array, place, sum);
-            let kernel = self.kernel(format!("{name}: bias"), b);
-            ops.push(Op::Kernel { kernel, len: to.len, spikes: None });
+            ops.push(self.add_bias(node, bias, to));
         }
+    }
+
+    fn add_bias(&mut self, node: NodeId, bias: ArrayId, to: Signal) -> Op {
+        let mut b = Builder::default();
+        let place = Access::Element { offset: to.start };
+        let (product, bias) = (b.load(to.array, place), b.load(bias, OWN));
+        let sum = b.add(product, bias);
+        b.store(to.array, place, sum);
+        let kernel = self.kernel(format!("{}: bias", self.name(node)), b);
+        Op::Kernel { kernel, len: to.len, spikes: None }
     }
 
     /// A signal as row drivers give it.

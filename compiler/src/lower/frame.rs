@@ -3,7 +3,7 @@
 //! What depends on no population is evaluated once, before the ticks. What depends on one and feeds one is evaluated in
 //! every tick, from the values of the tick before. What depends on one and leads to outputs is evaluated after the ticks.
 
-use nmc_program::{Access, GroupId, Op, Value};
+use nmc_program::{Access, GroupId, Op, Reduction, Tensor, TensorData, TensorId, Value};
 
 use super::expression;
 use super::kernel::Builder;
@@ -11,7 +11,11 @@ use super::population::outside;
 use super::{Lowering, Signal};
 use crate::forms::decisions::{Implementation, Range};
 use crate::forms::equations::{Expr, Symbol};
+use crate::forms::gather::Gather;
 use crate::forms::network::{Logical, NodeId, Operator};
+
+/// Stretches that are copied one by one.
+const COPIES: usize = 16;
 
 impl Lowering<'_> {
     /// The operands of a node in order.
@@ -35,9 +39,11 @@ impl Lowering<'_> {
             let (name, len) = (data.name.clone(), data.len());
             let first = operands.first().and_then(|operand| self.signals.get(operand).copied());
             let signal = match (&data.operator, first) {
-                (Operator::Reshape, Some(first)) => first,
-                (Operator::Slice { start }, Some(first)) => Signal { start: first.start + start, len, ..first },
-                (Operator::Reshape | Operator::Slice { .. }, None) => continue,
+                // One stretch of one operand needs no copy.
+                (Operator::Gather(gather), _) if gather.stretch().is_some() => match (first, gather.stretch()) {
+                    (Some(first), Some(start)) => Signal { start: first.start + start, len, ..first },
+                    (_, _) => continue,
+                },
                 (Operator::Population { dynamics, .. }, _) => {
                     if data.logical == Logical::Spikes || dynamics.outputs.is_empty() {
                         continue;
@@ -46,7 +52,7 @@ impl Lowering<'_> {
                 }
                 (Operator::Output, _) if data.logical == Logical::Spikes => continue,
                 (Operator::Input | Operator::Output | Operator::Dense { .. } | Operator::Elementwise { .. }, _)
-                | (Operator::Concat | Operator::Read { .. }, _) => {
+                | (Operator::Gather(_) | Operator::Reduce { .. } | Operator::Read { .. }, _) => {
                     Signal { array: self.zeros(name, len), start: 0, len }
                 }
             };
@@ -77,10 +83,13 @@ impl Lowering<'_> {
         let data = &network.graph[node];
         let Some(signal) = self.signals.get(&node).copied() else { return Vec::new() };
         match &data.operator {
-            Operator::Input | Operator::Reshape | Operator::Slice { .. } => Vec::new(),
-            Operator::Output => self.copy_operands(node, signal),
-            Operator::Concat => self.copy_operands(node, signal),
-            Operator::Dense { weights, bias } => self.dense(node, weights, *bias, signal),
+            Operator::Input => Vec::new(),
+            Operator::Gather(gather) if gather.stretch().is_some() => Vec::new(),
+            Operator::Gather(gather) => self.gather(node, gather, signal),
+            Operator::Output => self.gather(node, &Gather::whole(signal.len), signal),
+            Operator::Dense { weights, bias, positions: 1 } => self.dense(node, weights, *bias, signal),
+            Operator::Dense { weights, bias, positions } => self.repeated(node, weights, *bias, *positions, signal),
+            Operator::Reduce { reduction, each } => self.reduce(node, *reduction, *each, signal),
             Operator::Elementwise { body, .. } => self.elementwise(node, body, signal),
             Operator::Population { dynamics, .. } => match dynamics.outputs.first() {
                 Some((_, output)) => self.read(node, node, output, signal),
@@ -93,14 +102,42 @@ impl Lowering<'_> {
         }
     }
 
-    fn copy_operands(&mut self, node: NodeId, to: Signal) -> Vec<Op> {
-        let (mut ops, mut start) = (Vec::new(), to.start);
-        for index in 0..self.operands(node).len() {
-            if let Some(from) = self.arriving(node, index, &mut ops) {
-                let len = from.len;
-                ops.push(Op::Copy { from: from.array, from_start: from.start, to: to.array, to_start: start, len });
-                start += len;
-            }
+    /// Copies what is read from the operands; where nothing is, the array has its zeros from the start.
+    fn gather(&mut self, node: NodeId, gather: &Gather, to: Signal) -> Vec<Op> {
+        let mut ops = Vec::new();
+        let operands = 0..gather.maps.len();
+        let arriving: Vec<Option<Signal>> = operands.map(|index| self.arriving(node, index, &mut ops)).collect();
+        let runs = gather.runs();
+        if let ([Some(from)], true) = (&arriving[..], runs.len() > COPIES) {
+            ops.push(self.indexed(node, gather, *from, to));
+            return ops;
+        }
+        for run in runs {
+            let (Some(start), Some(from)) = (run.from, arriving[run.operand]) else { continue };
+            let (from_start, to_start) = (from.start + start, to.start + run.to);
+            ops.push(Op::Copy { from: from.array, from_start, to: to.array, to_start, len: run.len });
+        }
+        ops
+    }
+
+    /// Many short stretches are read element by element.
+    fn indexed(&mut self, node: NodeId, gather: &Gather, from: Signal, to: Signal) -> Op {
+        let source = |element| gather.source(element).map_or(-1, |(_, from)| from as i64);
+        let indices = (0..gather.len()).map(source).collect();
+        let name = format!("{}: indices", self.name(node));
+        let tensor = Tensor { name, shape: vec![gather.len()], data: TensorData::I64(indices) };
+        self.program.tensors.push(tensor);
+        let indices = TensorId(self.program.tensors.len() as u32 - 1);
+        let (from_start, to_start) = (from.start, to.start);
+        Op::Gather { from: from.array, from_start, to: to.array, to_start, indices }
+    }
+
+    fn reduce(&mut self, node: NodeId, reduction: Reduction, each: usize, to: Signal) -> Vec<Op> {
+        let mut ops = Vec::new();
+        if let Some(from) = self.arriving(node, 0, &mut ops) {
+            let (from_start, to_start, len) = (from.start, to.start, to.len);
+            let (from, to) = (from.array, to.array);
+            ops.push(Op::Reduce { reduction, from, from_start, to, to_start, len, each });
         }
         ops
     }
@@ -181,12 +218,12 @@ impl Lowering<'_> {
     pub fn spike_source(&self, node: NodeId, start: usize) -> Option<(GroupId, usize)> {
         match &self.network.graph[node].operator {
             Operator::Population { .. } => self.groups.get(&node).map(|group| (*group, start)),
-            Operator::Slice { start: offset } => self.spike_source(self.operand(node, 0)?, start + offset),
-            Operator::Reshape | Operator::Output => self.spike_source(self.operand(node, 0)?, start),
+            Operator::Gather(gather) => self.spike_source(self.operand(node, 0)?, start + gather.stretch()?),
+            Operator::Output => self.spike_source(self.operand(node, 0)?, start),
             Operator::Input
             | Operator::Dense { .. }
             | Operator::Elementwise { .. }
-            | Operator::Concat
+            | Operator::Reduce { .. }
             | Operator::Read { .. } => None,
         }
     }

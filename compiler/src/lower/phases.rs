@@ -34,12 +34,13 @@ impl Lowering<'_> {
     fn ridge_behind(&self, node: NodeId) -> Option<NodeId> {
         match &self.network.graph[node].operator {
             Operator::Dense { weights: Weights::Ridge { .. }, .. } => Some(node),
-            Operator::Output | Operator::Reshape => self.ridge_behind(self.operand(node, 0)?),
+            Operator::Output => self.ridge_behind(self.operand(node, 0)?),
+            Operator::Gather(gather) if gather.is_whole() => self.ridge_behind(self.operand(node, 0)?),
             Operator::Input
             | Operator::Dense { .. }
             | Operator::Elementwise { .. }
-            | Operator::Slice { .. }
-            | Operator::Concat
+            | Operator::Gather(_)
+            | Operator::Reduce { .. }
             | Operator::Population { .. }
             | Operator::Read { .. } => None,
         }

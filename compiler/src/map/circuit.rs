@@ -161,32 +161,23 @@ impl Builder<'_> {
                 });
                 each.collect()
             }
-            (Operator::Slice { start }, _) => {
-                let of = sources.first().map_or_else(Vec::new, |source| self.chunks_of(*source));
-                let cut =
-                    of.into_iter().filter(|chunk| chunk.end > *start && chunk.start < start + len).map(|chunk| Chunk {
-                        start: chunk.start.max(*start) - start,
-                        end: chunk.end.min(start + len) - start,
-                        at: chunk.at + start.saturating_sub(chunk.start),
-                        ..chunk
-                    });
-                cut.collect()
-            }
-            (Operator::Concat, _) => {
-                let (mut all, mut offset) = (Vec::new(), 0);
-                for source in &sources {
-                    let moved = self.chunks_of(*source).into_iter().map(|chunk| Chunk {
-                        start: chunk.start + offset,
-                        end: chunk.end + offset,
-                        ..chunk
-                    });
-                    all.extend(moved);
-                    offset += network.graph[*source].len();
+            (Operator::Gather(gather), _) => {
+                let of: Vec<Vec<Chunk>> = sources.iter().map(|source| self.chunks_of(*source)).collect();
+                let mut all = Vec::new();
+                for run in gather.runs() {
+                    let Some(first) = run.from else { continue };
+                    let within = of[run.operand].iter().filter(|c| c.end > first && c.start < first + run.len);
+                    all.extend(within.map(|chunk| Chunk {
+                        start: run.to + chunk.start.max(first) - first,
+                        end: run.to + chunk.end.min(first + run.len) - first,
+                        at: chunk.at + first.saturating_sub(chunk.start),
+                        ..*chunk
+                    }));
                 }
                 all
             }
-            (Operator::Reshape | Operator::Output | Operator::Read { .. }, _)
-            | (Operator::Dense { .. } | Operator::Elementwise { .. }, _) => {
+            (Operator::Output | Operator::Read { .. }, _)
+            | (Operator::Dense { .. } | Operator::Elementwise { .. } | Operator::Reduce { .. }, _) => {
                 sources.first().map_or_else(Vec::new, |source| self.chunks_of(*source))
             }
         };
@@ -263,10 +254,7 @@ impl Builder<'_> {
             // A wire that only passes a reshape gives what its source gives: converters stand where it ends.
             self.give(&wire, &chunks);
             let consumers = self.consumers(node, wire.operand, source_len);
-            let passes = matches!(
-                network.graph[node].operator,
-                Operator::Reshape | Operator::Slice { .. } | Operator::Concat | Operator::Read { .. }
-            );
+            let passes = matches!(network.graph[node].operator, Operator::Gather(_) | Operator::Read { .. });
             if passes || (consumers.is_empty() && !matches!(network.graph[node].operator, Operator::Output)) {
                 continue;
             }
@@ -432,8 +420,8 @@ pub fn width(given: Given, tiling: &Tiling, decisions: &Decisions, node: NodeId)
             Some(Implementation::Unit(unit)) => chip.unit_kinds[*unit].bits.map(f64::from),
             Some(_) | None => None,
         },
-        Operator::Reshape | Operator::Slice { .. } | Operator::Concat | Operator::Read { .. } => Some(passed()),
-        Operator::Input | Operator::Output | Operator::Population { .. } => None,
+        Operator::Gather(_) | Operator::Read { .. } => Some(passed()),
+        Operator::Input | Operator::Output | Operator::Reduce { .. } | Operator::Population { .. } => None,
     };
     from_wire(node).or(own.filter(|bits| *bits > 0.0)).unwrap_or(WORD)
 }

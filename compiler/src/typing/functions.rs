@@ -111,16 +111,8 @@ impl Closer<'_> {
 }
 
 /// Layers that the language will have, and what there is instead.
-const LATER: &[(&str, &str)] = &[
-    ("conv1d", AS_A_MATRIX),
-    ("conv2d", AS_A_MATRIX),
-    ("conv3d", AS_A_MATRIX),
-    ("avg_pool", AS_A_MATRIX),
-    ("max_pool", "the layers are flatten, reshape, dense, concat, scale and functions of single elements"),
-    ("lstm", UNROLLED),
-    ("gru", UNROLLED),
-    ("rnn", UNROLLED),
-];
+const LATER: &[(&str, &str)] =
+    &[("conv1d", AS_A_MATRIX), ("conv3d", AS_A_MATRIX), ("lstm", UNROLLED), ("gru", UNROLLED), ("rnn", UNROLLED)];
 const AS_A_MATRIX: &str = "it is linear: `|> flatten |> dense(m)` does the same with its matrix `m` written out";
 const UNROLLED: &str = "write out a fixed number of steps: `h[0] = x`, then `for k in 0..20 { h[k + 1] = h[k] |> … }`";
 

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use cost::{ComponentKind, Conversions, Cost, Costs, Count, LayoutReport};
 pub use kernel::{Access, Binary, Compare, Draw, Inst, Kernel, Slot, Unary, Value};
 pub use matrix::{Cells, FitSpec, Matrix, Scheme, SenseRange, WeightSource};
-pub use op::Op;
+pub use op::{Op, Reduction};
 pub use phase::{Aggregate, InputFeed, Metric, MetricKind, Over, Phase, PhaseKind, Probe, Probed, Requirement};
 pub use spikes::{Amount, Connection, Delay, Effect, Group, Pattern, Source};
 
@@ -68,7 +68,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 5;
+    pub const FORMAT: u32 = 6;
 }
 
 /// Width of numbers.

@@ -4,6 +4,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ArrayId, ConnectionId, GroupId, KernelId, MatrixId, TensorId};
 
+/// What some elements become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Reduction {
+    Sum,
+    Mean,
+    Maximum,
+}
+
+impl Reduction {
+    /// As a unit of a chip calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Reduction::Sum => "sum",
+            Reduction::Mean => "mean",
+            Reduction::Maximum => "max",
+        }
+    }
+
+    /// Of these elements, added up in their order; what is no number stays none.
+    pub fn of(self, elements: impl ExactSizeIterator<Item = f64>) -> f64 {
+        let count = elements.len() as f64;
+        match self {
+            Reduction::Sum => elements.sum(),
+            Reduction::Mean => elements.sum::<f64>() / count,
+            Reduction::Maximum => elements.fold(f64::NEG_INFINITY, |a, b| if a.is_nan() || a > b { a } else { b }),
+        }
+    }
+}
+
 /// A step. The order of a tick (see `docs/semantics`): emit, update, collect, deliver and `on pre`, `on post`, reset, record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Op {
@@ -24,6 +53,18 @@ pub enum Op {
     Multiply { matrix: MatrixId, input: ArrayId, input_start: usize, output: ArrayId, output_start: usize },
     /// Copies elements.
     Copy { from: ArrayId, from_start: usize, to: ArrayId, to_start: usize, len: usize },
+    /// to[to_start + i] = from[from_start + indices[i]], 0 where the index is negative. `indices`: I64 [len].
+    Gather { from: ArrayId, from_start: usize, to: ArrayId, to_start: usize, indices: TensorId },
+    /// Of each of `len` stretches of `each` elements, one after the other: one element.
+    Reduce {
+        reduction: Reduction,
+        from: ArrayId,
+        from_start: usize,
+        to: ArrayId,
+        to_start: usize,
+        len: usize,
+        each: usize,
+    },
     /// Sets the target conductances of a matrix's cells from its weights (`Cells::target`).
     Target { matrix: MatrixId },
     /// Makes the effective weights (and read variances) of a matrix from its cells' conductances.

@@ -1,6 +1,6 @@
 //! Which tensors a program uses; the others (those for calibration, say) are left out of it.
 
-use crate::{Initial, InputFeed, MetricKind, Pattern, Program, TensorId, WeightSource};
+use crate::{Initial, InputFeed, MetricKind, Op, Pattern, Program, TensorId, WeightSource};
 
 impl Program {
     /// Leaves out the tensors that nothing names.
@@ -47,6 +47,11 @@ impl Program {
                 | Pattern::OneToOne
                 | Pattern::Random { .. }
                 | Pattern::FixedInDegree { .. } => {}
+            }
+        }
+        for op in self.begin.iter_mut().chain(&mut self.tick).chain(&mut self.end) {
+            if let Op::Gather { indices, .. } = op {
+                ids.push(indices);
             }
         }
         for phase in &mut self.phases {

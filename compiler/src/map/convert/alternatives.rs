@@ -74,10 +74,10 @@ pub fn alternatives(given: Given, tiling: &Tiling, found: &Calibration, node: No
             Some(Logical::Real | Logical::Bits(_)) | None => vec![exact(Domain::Bits, Domain::Bits)],
         },
         Operator::Dense { .. } => dense(given, tiling, found, node),
+        // Only ideal chips have come so far.
+        Operator::Reduce { .. } => vec![exact(Domain::Bits, Domain::Bits)],
         Operator::Elementwise { function, .. } => units(given, tiling, found, node, function),
-        Operator::Reshape | Operator::Slice { .. } | Operator::Concat => {
-            DOMAINS.iter().map(|&domain| exact(domain, domain)).collect()
-        }
+        Operator::Gather(_) => DOMAINS.iter().map(|&domain| exact(domain, domain)).collect(),
         Operator::Population { kind, .. } => {
             let (input, output) = match kind {
                 PopulationKind::Neuron | PopulationKind::Encoder => (Domain::Bits, Domain::Spikes),

@@ -1,5 +1,5 @@
 //! Ranges and sensitivities of signals, measured on calibration samples: a forward pass through the part of the network
-//! without time, and a backward pass of random signs from the outputs, whose mean square is the sum of squared gradients.
+//! without time, and a pass of random signs through its adjoint, whose mean square is the sum of squared gradients.
 //!
 //! The full range of a sum is the clipping level with the least mean squared error of rounding and clipping together, at the
 //! lowest resolution the tile can be sensed with; of every other signal it is the largest magnitude seen.
@@ -7,14 +7,16 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use nmc_program::{Tensor, TensorData};
+use nmc_program::{Reduction, Tensor, TensorData};
 
-use crate::analyse::evaluate::{derivative, evaluate};
+use crate::analyse::adjoint::adjoint;
+use crate::analyse::evaluate::evaluate;
+use crate::analyse::frames::{self, floats};
+use crate::analyse::product::dot;
 use crate::analyse::quantiser::Quantiser;
 use crate::analyse::sign;
 use crate::forms::chip::Sense;
 use crate::forms::decisions::{Bias, OnTiles, Range, Summing};
-use crate::forms::equations::Expr;
 use crate::forms::mapped::Given;
 use crate::forms::network::{Network, NodeId, Operator, Weights};
 use crate::forms::tiling::Tiling;
@@ -102,9 +104,8 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
                 Operator::Input
                 | Operator::Output
                 | Operator::Elementwise { .. }
-                | Operator::Reshape
-                | Operator::Slice { .. }
-                | Operator::Concat
+                | Operator::Gather(_)
+                | Operator::Reduce { .. }
                 | Operator::Population { .. }
                 | Operator::Read { .. } => largest(values),
             },
@@ -128,63 +129,31 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
     found
 }
 
-/// The first `len` values.
-pub fn floats(data: &TensorData, len: usize) -> Vec<f32> {
-    match data {
-        TensorData::U8(values) => values[..len].iter().map(|&v| f32::from(v)).collect(),
-        TensorData::I64(values) => values[..len].iter().map(|&v| v as f32).collect(),
-        TensorData::F32(values) => values[..len].to_vec(),
-        TensorData::F64(values) => values[..len].iter().map(|&v| v as f32).collect(),
-    }
-}
-
 /// Values of a node from those of its operands, when they are all known.
 fn forward(given: Given, tiling: &Tiling, node: NodeId, found: &mut Calibration) {
-    let (Given { network, tensors, .. }, samples) = (given, found.samples);
-    let len = network.graph[node].len();
-    let sources = operands(network, node);
-    let known: Option<Vec<&Vec<f32>>> = sources.iter().map(|source| found.values.get(source)).collect();
-    let Some(from) = known.filter(|from| !from.is_empty()) else { return };
-    let width = |operand: usize| network.graph[sources[operand]].len();
+    let Given { network, tensors, .. } = given;
     let values = match &network.graph[node].operator {
-        Operator::Dense { weights: Weights::Given(weights), bias } => {
-            let (Some(weights), bias) = (tensors.get(weights.index()), bias.and_then(|id| tensors.get(id.index())))
+        // A layer's sums are kept block by block.
+        Operator::Dense { weights: Weights::Given(weights), bias, positions: 1 } => {
+            let (Some(weights), Some(&source)) = (tensors.get(weights.index()), operands(network, node).first()) else {
+                return;
+            };
+            let (Some(input), bias) = (found.values.get(&source).cloned(), bias.and_then(|id| tensors.get(id.index())))
             else {
                 return;
             };
-            let input = from[0].clone();
             found.power.insert(node, mean_square(&input));
-            let sums = sums(given, tiling, node, (&weights.data, bias.map(|bias| &bias.data)), &input, width(0), found);
-            match bias {
-                Some(bias) => (0..samples * len).map(|i| sums[i] + bias.data.get(i % len) as f32).collect(),
-                None => sums,
+            let (len, width) = (network.graph[node].len(), network.graph[source].len());
+            let bias = bias.map(|bias| &bias.data);
+            let mut sums = sums(given, tiling, node, (&weights.data, bias), &input, width, found);
+            if let Some(bias) = bias {
+                sums.iter_mut().enumerate().for_each(|(i, sum)| *sum += bias.get(i % len) as f32);
             }
+            Some(sums)
         }
-        Operator::Elementwise { function, .. } if function == "relu" => from[0].iter().map(|x| x.max(0.0)).collect(),
-        Operator::Elementwise { body, .. } => (0..samples * len)
-            .map(|i| {
-                let x: Vec<f64> = from.iter().enumerate().map(|(n, v)| at(v, i, len, width(n))).collect();
-                evaluate(body, &x, &[]) as f32
-            })
-            .collect(),
-        Operator::Reshape | Operator::Output => from[0].clone(),
-        Operator::Slice { start } => {
-            (0..samples * len).map(|i| from[0][i / len * width(0) + start + i % len]).collect()
-        }
-        Operator::Concat => (0..samples)
-            .flat_map(|s| from.iter().enumerate().flat_map(move |(n, v)| v[s * width(n)..(s + 1) * width(n)].to_vec()))
-            .collect(),
-        Operator::Dense { weights: Weights::Ridge { .. }, .. }
-        | Operator::Input
-        | Operator::Population { .. }
-        | Operator::Read { .. } => return,
+        _ => frames::value(network, tensors, node, found.samples, &found.values),
     };
-    found.values.insert(node, values);
-}
-
-/// Element `i` of [samples, len] of an operand, which may be a scalar.
-fn at(values: &[f32], i: usize, len: usize, width: usize) -> f64 {
-    f64::from(if width == len { values[i] } else { values[i / len.max(1) * width] })
+    found.values.extend(values.map(|values| (node, values)));
 }
 
 /// A layer's products, block by block, with the ranges of the blocks' sums.
@@ -240,19 +209,6 @@ fn sums(
         keep(index, true, own, found);
     }
     total
-}
-
-/// In sixteen strands, so that it runs in vector registers.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0f32; 16];
-    let (wide_a, wide_b) = (a.chunks_exact(16), b.chunks_exact(16));
-    let rest: f32 = wide_a.remainder().iter().zip(wide_b.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in wide_a.zip(wide_b) {
-        for lane in 0..16 {
-            lanes[lane] += x[lane] * y[lane];
-        }
-    }
-    rest + lanes.iter().sum::<f32>()
 }
 
 /// The lowest resolution a layer's tile can be sensed with; 16 when it is not converted.
@@ -336,91 +292,35 @@ fn assumed(given: Given, node: NodeId, found: &Calibration) -> f64 {
         Operator::Read { expression } => {
             [0.0, 1.0].iter().map(|&s| evaluate(expression, &[s], &[s; 8]).abs()).fold(0.0, f64::max)
         }
-        Operator::Output | Operator::Reshape | Operator::Slice { .. } | Operator::Concat => before,
+        Operator::Output | Operator::Gather(_) => before,
+        Operator::Reduce { reduction: Reduction::Sum, each } => before * *each as f64,
+        Operator::Reduce { reduction: Reduction::Mean | Reduction::Maximum, .. } => before,
         Operator::Input | Operator::Population { .. } => 1.0,
     }
 }
 
-/// Gains of all measured signals, by one backward pass a sample from random signs at the outputs.
+/// Gains of all measured signals, by one pass of the adjoint a sample from random signs at the outputs.
 fn backward(network: &Network, tensors: &[Tensor], found: &mut Calibration) {
-    let mut gradients: BTreeMap<NodeId, Vec<f32>> = BTreeMap::new();
-    let mut outputs = 0;
-    for &output in &network.outputs {
-        let Some(values) = found.values.get(&output) else { continue };
-        outputs += network.graph[output].len();
-        let signs = (0..values.len()).map(|i| if hash(i as u64) & 1 == 0 { 1.0 } else { -1.0 });
-        gradients.insert(output, signs.collect());
+    let measured: Vec<NodeId> =
+        network.outputs.iter().copied().filter(|output| found.values.contains_key(output)).collect();
+    let outputs: usize = measured.iter().map(|output| network.graph[*output].len()).sum();
+    let adjoint = adjoint(network, &measured, tensors);
+    let mut known = frames::Values::new();
+    for (of, source) in &adjoint.sources {
+        let count = found.samples * network.graph[*of].len();
+        known.insert(*source, (0..count).map(|i| if hash(i as u64) & 1 == 0 { 1.0 } else { -1.0 }).collect());
     }
-    for node in order(network).into_iter().rev() {
-        let Some(gradient) = gradients.get(&node).cloned() else { continue };
-        found.gains.insert(node, mean_square(&gradient) * network.graph[node].len() as f64 / outputs.max(1) as f64);
-        for (operand, &source) in operands(network, node).iter().enumerate() {
-            // What comes from the inputs themselves needs no gain beyond one step.
-            let Some(pulled) = pull(network, tensors, node, operand, source, &gradient, found) else { continue };
-            let sum = gradients.entry(source).or_insert_with(|| vec![0.0; pulled.len()]);
-            sum.iter_mut().zip(pulled).for_each(|(total, part)| *total += part);
-        }
+    for (of, source) in &adjoint.values {
+        known.extend(found.values.get(of).map(|values| (*source, values.clone())));
     }
-}
-
-/// Gradient with respect to one operand.
-fn pull(
-    network: &Network,
-    tensors: &[Tensor],
-    node: NodeId,
-    operand: usize,
-    source: NodeId,
-    gradient: &[f32],
-    found: &Calibration,
-) -> Option<Vec<f32>> {
-    let (len, width) = (network.graph[node].len().max(1), network.graph[source].len());
-    let values = found.values.get(&source)?;
-    let mut pulled = vec![0f32; values.len()];
-    match &network.graph[node].operator {
-        Operator::Dense { weights: Weights::Given(id), .. } => {
-            let tensor = tensors.get(id.index())?;
-            let weights = floats(&tensor.data, tensor.data.len().min(len * width));
-            for (into, of) in pulled.chunks_mut(width).zip(gradient.chunks(len)) {
-                for (row, &g) in weights.chunks(width).zip(of).filter(|(_, g)| **g != 0.0) {
-                    into.iter_mut().zip(row).for_each(|(sum, w)| *sum += w * g);
-                }
-            }
-        }
-        Operator::Elementwise { function, body } => {
-            for (i, g) in gradient.iter().enumerate() {
-                let index = if width == len { i } else { i / len * width };
-                let slope = match function.as_str() {
-                    "relu" => f64::from(values[index] > 0.0),
-                    _ => slope(network, node, body, operand, i, found),
-                };
-                pulled[index] += g * slope as f32;
-            }
-        }
-        Operator::Reshape | Operator::Output => pulled.copy_from_slice(gradient),
-        Operator::Slice { start } => {
-            gradient.iter().enumerate().for_each(|(i, g)| pulled[i / len * width + start + i % len] = *g);
-        }
-        Operator::Concat => {
-            let before: usize = operands(network, node)[..operand].iter().map(|id| network.graph[*id].len()).sum();
-            for (into, of) in pulled.chunks_mut(width.max(1)).zip(gradient.chunks(len)) {
-                into.copy_from_slice(&of[before..before + width]);
-            }
-        }
-        Operator::Dense { weights: Weights::Ridge { .. }, .. }
-        | Operator::Input
-        | Operator::Population { .. }
-        | Operator::Read { .. } => return None,
+    frames::fill(&adjoint.network, &adjoint.tensors, found.samples, &mut known);
+    for (&node, gradient) in &adjoint.gradients {
+        // What was not measured has no gain.
+        let gradient = known.get(gradient).filter(|_| found.values.contains_key(&node));
+        let gain =
+            |gradient: &Vec<f32>| mean_square(gradient) * network.graph[node].len() as f64 / outputs.max(1) as f64;
+        found.gains.extend(gradient.map(|gradient| (node, gain(gradient))));
     }
-    Some(pulled)
-}
-
-fn slope(network: &Network, node: NodeId, body: &Expr, operand: usize, i: usize, found: &Calibration) -> f64 {
-    let len = network.graph[node].len();
-    let x: Option<Vec<f64>> = operands(network, node)
-        .iter()
-        .map(|source| found.values.get(source).map(|values| at(values, i, len, network.graph[*source].len())))
-        .collect();
-    x.map_or(0.0, |x| derivative(body, &x, operand))
 }
 
 /// A fixed scrambling of a counter (splitmix64).

@@ -2,8 +2,9 @@
 
 use nmc_program::TensorData;
 
-use super::calibrate::{Calibration, Sums, floats, rounding};
+use super::calibrate::{Calibration, Sums, rounding};
 use crate::analyse::evaluate::evaluate;
+use crate::analyse::frames::floats;
 use crate::analyse::quantiser::{Quantiser, variance};
 use crate::cost::{self, Event, Often};
 use crate::forms::chip::{Converter, Device, WeightScheme};

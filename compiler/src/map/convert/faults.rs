@@ -29,9 +29,8 @@ pub fn missing(choices: &Choices) -> Option<Diagnostic> {
             | Operator::Elementwise { .. }
             | Operator::Input
             | Operator::Output
-            | Operator::Reshape
-            | Operator::Slice { .. }
-            | Operator::Concat
+            | Operator::Gather(_)
+            | Operator::Reduce { .. }
             | Operator::Read { .. } => {}
         }
     }

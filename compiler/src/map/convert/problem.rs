@@ -144,10 +144,7 @@ impl Choices<'_> {
 
     /// Whether a node only hands on what comes in.
     fn passes(&self, node: NodeId) -> bool {
-        matches!(
-            self.given.network.graph[node].operator,
-            Operator::Reshape | Operator::Slice { .. } | Operator::Concat | Operator::Read { .. }
-        )
+        matches!(self.given.network.graph[node].operator, Operator::Gather(_) | Operator::Read { .. })
     }
 
     /// Converters at a consumer from bits to what it takes, what they cost, and buffers and the host's port for the bits; none: impossible.

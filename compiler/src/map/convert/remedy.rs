@@ -33,9 +33,8 @@ pub fn remedies(choices: &Choices, base: &Demand, error: Option<f64>, decisions:
             Operator::Input | Operator::Output => true,
             Operator::Dense { .. }
             | Operator::Elementwise { .. }
-            | Operator::Reshape
-            | Operator::Slice { .. }
-            | Operator::Concat
+            | Operator::Gather(_)
+            | Operator::Reduce { .. }
             | Operator::Population { .. }
             | Operator::Read { .. } => false,
         };

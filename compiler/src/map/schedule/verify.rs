@@ -182,21 +182,16 @@ impl<'a> Checker<'a> {
         let sources = operands(network, node);
         match &network.graph[node].operator {
             Operator::Input => return Some((node, element, End::Host)),
-            Operator::Reshape | Operator::Output => return self.origin(*sources.first()?, element),
-            Operator::Slice { start } => return self.origin(*sources.first()?, start + element),
-            Operator::Concat => {
-                let mut offset = 0;
-                for source in sources {
-                    let len = network.graph[source].len();
-                    if element < offset + len {
-                        return self.origin(source, element - offset);
-                    }
-                    offset += len;
-                }
-                return None;
+            Operator::Output => return self.origin(*sources.first()?, element),
+            Operator::Gather(gather) => {
+                let (operand, from) = gather.source(element)?;
+                return self.origin(*sources.get(operand)?, from);
             }
             Operator::Read { .. } => return self.origin(*sources.first()?, element),
-            Operator::Dense { .. } | Operator::Elementwise { .. } | Operator::Population { .. } => {}
+            Operator::Dense { .. }
+            | Operator::Elementwise { .. }
+            | Operator::Reduce { .. }
+            | Operator::Population { .. } => {}
         }
         let giving = self.giving.get(&node)?;
         let found = giving.iter().find(|((start, end), _)| (*start..*end).contains(&element))?;

@@ -12,7 +12,7 @@ use petgraph::Direction::Incoming;
 
 use crate::forms::chip::{Chip, TileKind, WeightScheme};
 use crate::forms::mapped::Given;
-use crate::forms::network::{Network, NodeId, Operator, Weights};
+use crate::forms::network::{Network, Node, NodeId, Operator, Weights};
 use crate::forms::tiling::{Block, Merge, Tiling};
 
 /// How a layer is cut on one kind of tile.
@@ -20,6 +20,27 @@ struct Cut {
     tile_kind: usize,
     row_blocks: usize,
     column_blocks: usize,
+}
+
+/// What no chip but the ideal one can do yet.
+fn ideal_only(node: &Node) -> Option<Diagnostic> {
+    let (what, why) = match &node.operator {
+        Operator::Dense { positions, .. } if *positions > 1 => {
+            ("a convolution on arrays", format!("its weights are used at {positions} positions a sample"))
+        }
+        Operator::Reduce { reduction, .. } => {
+            ("pooling by a chip", format!("takes the {} of windows", reduction.word()))
+        }
+        Operator::Dense { .. }
+        | Operator::Elementwise { .. }
+        | Operator::Input
+        | Operator::Output
+        | Operator::Gather(_)
+        | Operator::Population { .. }
+        | Operator::Read { .. } => return None,
+    };
+    let diagnostic = Diagnostic::new(Code::E0402, format!("{what} is not supported yet"), node.span, why);
+    Some(diagnostic.with_help("write `deploy` without `on …` to run it on ideal hardware"))
 }
 
 /// Cuts the layers; none, with the reason in `diagnostics`, when the chip cannot hold them.
@@ -33,6 +54,10 @@ pub fn tile(given: Given, diagnostics: &mut Vec<Diagnostic>) -> Option<Tiling> {
     let mut wanted = Vec::new();
     for layer in network.graph.node_indices() {
         let node = &network.graph[layer];
+        if let Some(fault) = ideal_only(node) {
+            diagnostics.push(fault);
+            return None;
+        }
         if !matches!(node.operator, Operator::Dense { .. }) {
             continue;
         }
@@ -107,13 +132,12 @@ pub(crate) fn has_bias(network: &Network, layer: NodeId) -> bool {
     match &network.graph[layer].operator {
         Operator::Dense { bias: Some(_), .. } => true,
         Operator::Dense { weights: Weights::Ridge { bias, .. }, .. } => *bias,
-        Operator::Dense { weights: Weights::Given(_), bias: None }
+        Operator::Dense { weights: Weights::Given(_), bias: None, .. }
         | Operator::Input
         | Operator::Output
         | Operator::Elementwise { .. }
-        | Operator::Reshape
-        | Operator::Slice { .. }
-        | Operator::Concat
+        | Operator::Gather(_)
+        | Operator::Reduce { .. }
         | Operator::Population { .. }
         | Operator::Read { .. } => false,
     }

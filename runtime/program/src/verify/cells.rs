@@ -37,7 +37,9 @@ impl Program {
                 Op::Kernel { kernel, .. } | Op::OnSpikes { kernel, .. } => arrays.extend(of_kernel(kernel)),
                 Op::Fill { array, .. } | Op::Present { array, .. } => arrays.push(array),
                 Op::Multiply { input, output, .. } => arrays.extend([input, output]),
-                Op::Copy { from, to, .. } => arrays.extend([from, to]),
+                Op::Copy { from, to, .. } | Op::Gather { from, to, .. } | Op::Reduce { from, to, .. } => {
+                    arrays.extend([from, to])
+                }
                 Op::Emit { .. } | Op::Deliver { .. } | Op::OnPost { .. } | Op::Target { .. } | Op::Fold { .. } => {}
             }
         }

@@ -135,6 +135,21 @@ impl Checker<'_> {
                 self.slice(from, from_start, len, stage);
                 self.slice(to, to_start, len, stage);
             }
+            Op::Gather { from, from_start, to, to_start, indices } => {
+                let tensor = program.tensors.get(indices.index());
+                let Some(TensorData::I64(indices)) = tensor.map(|tensor| &tensor.data) else {
+                    return self.say(format!("{stage}: a gather without its indices"));
+                };
+                let last = indices.iter().copied().max().unwrap_or(-1);
+                self.slice(from, from_start, usize::try_from(last.saturating_add(1)).unwrap_or(0), stage);
+                self.slice(to, to_start, indices.len(), stage);
+                self.require(from != to, || format!("{stage}: a gather in place"));
+            }
+            Op::Reduce { from, from_start, to, to_start, len, each, .. } => {
+                self.slice(from, from_start, len.saturating_mul(each), stage);
+                self.slice(to, to_start, len, stage);
+                self.require(from != to && each > 0, || format!("{stage}: a reduction in place, or of nothing"));
+            }
             Op::Target { matrix } | Op::Fold { matrix } => {
                 let cells = program.matrices.get(matrix.index()).is_some_and(|matrix| matrix.cells.is_some());
                 self.require(cells, || format!("{stage}: matrix {} has no cells", matrix.0));

@@ -1,0 +1,269 @@
+//! The adjoint of a network: a network that carries gradients from the outputs back to every signal.
+//!
+//! It is made of the same operators: a layer's adjoint is a layer with the transposed weights, a gather's a gather, an elementwise
+//! function's the product with its slope, and what several operators read gets the sum of what they send back.
+
+use std::collections::BTreeMap;
+
+use nmc_grammar::span::Span;
+use nmc_program::{Reduction, Tensor, TensorData, TensorId};
+
+use crate::algebra::{add, derivative, multiply};
+use crate::forms::equations::{Expr, Function, Symbol};
+use crate::forms::gather::{AffineMap, Axis, Gather};
+use crate::forms::network::{Network, NodeId, Operator, Weights};
+use crate::graph::{operands, order};
+
+/// An adjoint network, with what joins it to the one it was made from.
+#[derive(Debug, Default)]
+pub struct Adjoint {
+    pub network: Network,
+    /// Its weights: those of the network, transposed.
+    pub tensors: Vec<Tensor>,
+    /// Of each output: the input of the adjoint that takes its gradient.
+    pub sources: BTreeMap<NodeId, NodeId>,
+    /// Of each signal whose values slopes depend on: the input of the adjoint that takes them.
+    pub values: BTreeMap<NodeId, NodeId>,
+    /// Of each signal that the outputs depend on: the node of the adjoint that gives its gradient.
+    pub gradients: BTreeMap<NodeId, NodeId>,
+    /// Nodes through which no gradient goes: they move in time, are yet to be fitted, or read elements more than once.
+    pub opaque: Vec<NodeId>,
+}
+
+/// Makes the adjoint with respect to these outputs.
+pub fn adjoint(network: &Network, outputs: &[NodeId], tensors: &[Tensor]) -> Adjoint {
+    let mut made = Maker { network, tensors, adjoint: Adjoint::default(), sent: BTreeMap::new() };
+    made.adjoint.network.name = format!("adjoint of {}", network.name);
+    for &output in outputs {
+        let node = &network.graph[output];
+        let source = made.adjoint.network.input(&format!("d {}", node.name), node.shape.clone(), node.span);
+        made.adjoint.sources.insert(output, source);
+        made.sent.entry(output).or_default().push(source);
+    }
+    for node in order(network).into_iter().rev() {
+        let sent = made.sent.remove(&node).unwrap_or_default();
+        if let Some(gradient) = made.sum(node, sent) {
+            made.adjoint.gradients.insert(node, gradient);
+            made.pull(node, gradient);
+        }
+    }
+    made.adjoint
+}
+
+struct Maker<'a> {
+    network: &'a Network,
+    tensors: &'a [Tensor],
+    adjoint: Adjoint,
+    /// What the operators that read a node send back to it.
+    sent: BTreeMap<NodeId, Vec<NodeId>>,
+}
+
+impl Maker<'_> {
+    fn sum(&mut self, node: NodeId, sent: Vec<NodeId>) -> Option<NodeId> {
+        if sent.len() < 2 {
+            return sent.first().copied();
+        }
+        let name = format!("d {}", self.network.graph[node].name);
+        let terms = (0..sent.len()).map(|n| Expr::Symbol(Symbol::Input(n)));
+        let body = terms.reduce(add)?;
+        Some(self.adjoint.network.elementwise(&name, "add", body, &sent, self.span(node)))
+    }
+
+    fn span(&self, node: NodeId) -> Span {
+        self.network.graph[node].span
+    }
+
+    /// Sends a node's gradient on to its operands.
+    fn pull(&mut self, node: NodeId, gradient: NodeId) {
+        let sources = operands(self.network, node);
+        let mut opaque = false;
+        for (operand, &source) in sources.iter().enumerate() {
+            let name = format!("d {} by {operand}", self.network.graph[node].name);
+            let pulled = match &self.network.graph[node].operator {
+                Operator::Dense { weights: Weights::Given(id), positions, .. } => {
+                    self.transposed(&name, *id, *positions, source, gradient)
+                }
+                Operator::Reduce { reduction, each } => {
+                    self.spread(&name, (*reduction, *each), (source, node), gradient)
+                }
+                Operator::Elementwise { body, .. } => self.slope(&name, node, body, operand, gradient),
+                Operator::Gather(gather) => self.scattered(&name, gather, operand, source, gradient),
+                Operator::Output => Some(gradient),
+                Operator::Dense { weights: Weights::Ridge { .. }, .. }
+                | Operator::Input
+                | Operator::Population { .. }
+                | Operator::Read { .. } => None,
+            };
+            opaque |= pulled.is_none();
+            if let Some(pulled) = pulled {
+                self.sent.entry(source).or_default().push(pulled);
+            }
+        }
+        if opaque {
+            self.adjoint.opaque.push(node);
+        }
+    }
+
+    fn transposed(
+        &mut self,
+        name: &str,
+        id: TensorId,
+        positions: usize,
+        source: NodeId,
+        gradient: NodeId,
+    ) -> Option<NodeId> {
+        let tensor = self.tensors.get(id.index())?;
+        let &[outputs, inputs] = &tensor.shape[..] else { return None };
+        let data = transpose(&super::frames::floats(&tensor.data, outputs * inputs), inputs);
+        let weights = self.tensor(format!("{name}: weights"), vec![inputs, outputs], data);
+        Some(self.adjoint.network.dense(name, gradient, (weights, None), (positions, inputs), self.span(source)))
+    }
+
+    /// The gradient times the slope in one operand; summed over the elements when the operand is a single one that went to all.
+    fn slope(&mut self, name: &str, node: NodeId, body: &Expr, operand: usize, gradient: NodeId) -> Option<NodeId> {
+        let sources = operands(self.network, node);
+        let slope = derivative(body, Symbol::Input(operand));
+        let mut reads = vec![gradient];
+        // The gradient is operand 0; the operands that the slope depends on follow.
+        let mut places = BTreeMap::new();
+        for (n, &source) in sources.iter().enumerate() {
+            if crate::algebra::mentions(&slope, &|symbol| symbol == Symbol::Input(n)) {
+                places.insert(n, reads.len());
+                reads.push(self.value(source));
+            }
+        }
+        let moved = crate::algebra::substitute(&slope, &|symbol| match symbol {
+            Symbol::Input(n) => places.get(&n).map(|&place| Expr::Symbol(Symbol::Input(place))),
+            _ => None,
+        });
+        let body = multiply(Expr::Symbol(Symbol::Input(0)), moved);
+        let (span, len) = (self.span(node), self.network.graph[node].len());
+        let product = self.adjoint.network.elementwise(name, "slope", body, &reads, span);
+        if self.network.graph[sources[operand]].len() == len {
+            return Some(product);
+        }
+        let ones = self.tensor(format!("{name}: ones"), vec![1, len], vec![1.0; len]);
+        Some(self.adjoint.network.dense(&format!("{name}, summed"), product, (ones, None), (1, 1), span))
+    }
+
+    /// A reduction's gradient at each of the elements it was made from: all of it for a sum, a share for a mean, and for a maximum
+    /// where the element is the largest.
+    fn spread(
+        &mut self,
+        name: &str,
+        (reduction, each): (Reduction, usize),
+        (source, node): (NodeId, NodeId),
+        gradient: NodeId,
+    ) -> Option<NodeId> {
+        let (span, len) = (self.span(node), self.network.graph[node].len());
+        let axes = vec![Axis { len, start: 0, steps: vec![1, 0] }];
+        let to_each = Gather { maps: vec![AffineMap { shape: vec![len, each], axes }] };
+        let shape = self.network.graph[source].shape.clone();
+        let mut network = |what: &str, from| {
+            let name = format!("{name}, {what}");
+            self.adjoint.network.gather(&name, to_each.clone(), shape.clone(), &[from], span)
+        };
+        let spread = network("to each", gradient);
+        let x = |n| Expr::Symbol(Symbol::Input(n));
+        match reduction {
+            Reduction::Sum => Some(spread),
+            Reduction::Mean => {
+                let share = multiply(x(0), Expr::Number(1.0 / each as f64));
+                Some(self.adjoint.network.elementwise(name, "scale", share, &[spread], span))
+            }
+            Reduction::Maximum => {
+                let (values, largest) = (self.value(source), self.value(node));
+                let mut network = |what: &str, from| {
+                    let name = format!("{name}, {what}");
+                    self.adjoint.network.gather(&name, to_each.clone(), shape.clone(), &[from], span)
+                };
+                let largest = network("the largest", largest);
+                let equal = Expr::Call(Function::Equal, vec![x(1), x(2)]);
+                let reads = [spread, values, largest];
+                Some(self.adjoint.network.elementwise(name, "slope", multiply(x(0), equal), &reads, span))
+            }
+        }
+    }
+
+    /// The input of the adjoint that takes a signal's values.
+    fn value(&mut self, node: NodeId) -> NodeId {
+        let data = &self.network.graph[node];
+        let network = &mut self.adjoint.network;
+        *self.adjoint.values.entry(node).or_insert_with(|| network.input(&data.name, data.shape.clone(), data.span))
+    }
+
+    fn scattered(
+        &mut self,
+        name: &str,
+        gather: &Gather,
+        operand: usize,
+        source: NodeId,
+        gradient: NodeId,
+    ) -> Option<NodeId> {
+        let back = inverse(&gather.maps[operand])?;
+        let (span, all) = (self.span(source), gather.len());
+        let (before, len) = (gather.maps[..operand].iter().map(AffineMap::len).sum(), gather.maps[operand].len());
+        let part = match len == all {
+            true => gradient,
+            false => {
+                let slice = Gather::slice(before, len, all);
+                self.adjoint.network.gather(&format!("{name}, its part"), slice, vec![len], &[gradient], span)
+            }
+        };
+        let shape = self.network.graph[source].shape.clone();
+        Some(self.adjoint.network.gather(name, Gather { maps: vec![back] }, shape, &[part], span))
+    }
+
+    fn tensor(&mut self, name: String, shape: Vec<usize>, data: Vec<f32>) -> TensorId {
+        let tensors = &mut self.adjoint.tensors;
+        tensors.push(Tensor { name, shape, data: TensorData::F32(data) });
+        TensorId(tensors.len() as u32 - 1)
+    }
+}
+
+/// The map from what was read back to the operand, when each element is read at most once: each axis follows at most one index, by
+/// steps of one, and each index moves one axis. Elements that were not read get zeros.
+fn inverse(map: &AffineMap) -> Option<AffineMap> {
+    let unit = |at: usize| (0..map.axes.len()).map(|axis| isize::from(axis == at)).collect::<Vec<isize>>();
+    let mut back = vec![None; map.shape.len()];
+    let mut fixed = Vec::new();
+    for (at, axis) in map.axes.iter().enumerate() {
+        let moves: Vec<usize> = (0..map.shape.len()).filter(|&index| axis.steps[index] != 0).collect();
+        match moves[..] {
+            // Only one position is read along it.
+            [] => fixed.push(Axis { len: 1, start: -axis.start, steps: unit(at) }),
+            [index] => {
+                let step = axis.steps[index];
+                if step.abs() != 1 || back[index].is_some() {
+                    return None;
+                }
+                let steps = unit(at).into_iter().map(|one| one * step).collect();
+                back[index] = Some(Axis { len: map.shape[index], start: -axis.start * step, steps });
+            }
+            _ => return None,
+        }
+    }
+    let index: Vec<Axis> = back.into_iter().collect::<Option<_>>()?;
+    let axes = index.into_iter().chain(fixed).collect();
+    Some(AffineMap { shape: map.axes.iter().map(|axis| axis.len).collect(), axes })
+}
+
+/// [rows, width] as [width, rows], in squares that stay in the cache.
+fn transpose(data: &[f32], width: usize) -> Vec<f32> {
+    const SQUARE: usize = 32;
+    let rows = data.len().checked_div(width).unwrap_or(0);
+    let mut turned = vec![0.0; data.len()];
+    for first in (0..rows).step_by(SQUARE) {
+        for left in (0..width).step_by(SQUARE) {
+            for row in first..(first + SQUARE).min(rows) {
+                for column in left..(left + SQUARE).min(width) {
+                    turned[column * rows + row] = data[row * width + column];
+                }
+            }
+        }
+    }
+    turned
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+//! `conv2d`, `max_pool`, `average_pool`: windows of an image are gathered, then multiplied or reduced.
+
+use nmc_grammar::ast::{Arg, Expr as Ast, Ident};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::span::Span;
+use nmc_program::Reduction;
+
+use super::Elaborator;
+use super::array::Array;
+use crate::forms::gather::{AffineMap, Axis, Gather};
+use crate::forms::network::{Logical, NodeId, Operator, Weights};
+
+/// How windows lie on an image [channels, rows, columns].
+#[derive(Clone, Copy)]
+struct Windows {
+    /// The image.
+    channels: usize,
+    size: (usize, usize),
+    /// A window.
+    kernel: (usize, usize),
+    stride: usize,
+    padding: usize,
+    dilation: usize,
+}
+
+impl Windows {
+    /// Rows and columns of windows; none when not even one fits.
+    fn count(&self) -> Option<(usize, usize)> {
+        let along = |size: usize, kernel: usize| {
+            let reach = self.dilation * (kernel - 1) + 1;
+            Some((size + 2 * self.padding).checked_sub(reach)? / self.stride + 1)
+        };
+        Some((along(self.size.0, self.kernel.0)?, along(self.size.1, self.kernel.1)?))
+    }
+
+    /// The axes of the image over an index of (window row, window column, row in it, column in it), with a channel somewhere.
+    fn axes(&self, first_channel: usize, channel: usize) -> Vec<Axis> {
+        let steps = |row: usize, column: usize, row_in: usize, column_in: usize| {
+            let mut steps: Vec<isize> = [row, column, row_in, column_in].iter().map(|&step| step as isize).collect();
+            steps.insert(channel, 0);
+            steps
+        };
+        let mut own = vec![0; 5];
+        own[channel] = 1;
+        let start = -(self.padding as isize);
+        vec![
+            Axis { len: self.channels, start: first_channel as isize, steps: own },
+            Axis { len: self.size.0, start, steps: steps(self.stride, 0, self.dilation, 0) },
+            Axis { len: self.size.1, start, steps: steps(0, self.stride, 0, self.dilation) },
+        ]
+    }
+}
+
+impl Elaborator<'_> {
+    /// `conv2d(weights, bias: b, stride: 1, padding: 0, dilation: 1, groups: 1)` of an image [channels, rows, columns];
+    /// weights [outputs, channels of a group, rows, columns].
+    pub fn conv2d(&mut self, from: NodeId, args: &[Arg], user: Option<&Ident>, span: Span) -> Option<NodeId> {
+        let from = self.real(from, span)?;
+        let known = ["bias", "stride", "padding", "dilation", "groups"];
+        let (weights, named) = self.one_and_named("conv2d", "weights", args, &known, span)?;
+        let number = |this: &mut Self, index: usize, otherwise: usize, least: f64| match named[index] {
+            Some(ast) => this.count(ast, least),
+            None => Some(otherwise),
+        };
+        let (stride, padding) = (number(self, 1, 1, 1.0)?, number(self, 2, 0, 0.0)?);
+        let (dilation, groups) = (number(self, 3, 1, 1.0)?, number(self, 4, 1, 1.0)?);
+        let array = self.array(weights)?;
+        let (channels, size) = self.image(from, "conv2d", span)?;
+        let &[outputs, of_group, rows, columns] = &array.shape[..] else {
+            let message =
+                format!("weights are [outputs, channels, rows, columns], `{}` is {:?}", array.name, array.shape);
+            self.error(Code::E0308, message, weights.span, "not four axes");
+            return None;
+        };
+        if of_group * groups != channels || outputs % groups != 0 || array.len() == 0 {
+            let message = format!(
+                "`{}` is {:?}: it takes {of_group} channels in each of {groups} groups, not {channels} in all",
+                array.name, array.shape
+            );
+            self.error(Code::E0308, message, weights.span, "weights are [outputs, channels of a group, rows, columns]");
+            return None;
+        }
+        let windows = Windows { channels, size, kernel: (rows, columns), stride, padding, dilation };
+        let count = self.fitting(&windows, span)?;
+        let dimension = array.dimension.times(self.dimension(from));
+        let bias = match named[0] {
+            Some(ast) => Some(self.bias_array(ast, outputs, dimension)?),
+            None => None,
+        };
+        let (positions, each) = (count.0 * count.1, outputs / groups);
+        let mut parts = Vec::new();
+        for group in 0..groups {
+            let last = groups == 1;
+            let shape = vec![count.0, count.1, of_group, rows, columns];
+            let map = AffineMap { shape, axes: windows.axes(group * of_group, 2) };
+            let inputs = of_group * rows * columns;
+            let gather = Operator::Gather(Gather { maps: vec![map] });
+            let read = self.add(gather, vec![positions, inputs], Logical::Real, span, None, "windows", &[from])?;
+            let outputs = (group * each, (group + 1) * each);
+            let own = array.clone().cut(vec![outputs], vec![each, inputs]);
+            let kept = Weights::Given(self.keep_later(own, weights.span));
+            let bias = match (&bias, named[0]) {
+                (Some(bias), Some(ast)) => Some(self.keep_later(bias.clone().cut(vec![outputs], vec![each]), ast.span)),
+                (_, _) => None,
+            };
+            let product = Operator::Dense { weights: kept, bias, positions };
+            let product = self.add(product, vec![positions, each], Logical::Real, span, None, "product", &[read])?;
+            // Channels first, as in the image.
+            let axes = vec![
+                Axis { len: positions, start: 0, steps: vec![0, 1] },
+                Axis { len: each, start: 0, steps: vec![1, 0] },
+            ];
+            let map = AffineMap { shape: vec![each, positions], axes };
+            let gather = Operator::Gather(Gather { maps: vec![map] });
+            let (user, base) = if last { (user, "conv2d") } else { (None, "group") };
+            let shape = vec![each, count.0, count.1];
+            parts.push(self.add(gather, shape, Logical::Real, span, user, base, &[product])?);
+        }
+        let node = match parts[..] {
+            [only] => only,
+            _ => {
+                let join = Operator::Gather(Gather::join(parts.iter().map(|part| self.network.graph[*part].len())));
+                let shape = vec![outputs, count.0, count.1];
+                self.add(join, shape, Logical::Real, span, user, "conv2d", &parts)?
+            }
+        };
+        self.dimensions.insert(node, dimension);
+        Some(node)
+    }
+
+    /// `max_pool(2, stride: 2)`, `average_pool(2, stride: 2)`: of each channel's windows.
+    pub fn pool(
+        &mut self,
+        reduction: Reduction,
+        from: NodeId,
+        args: &[Arg],
+        user: Option<&Ident>,
+        span: Span,
+    ) -> Option<NodeId> {
+        let from = self.real(from, span)?;
+        let name = if reduction == Reduction::Mean { "average_pool" } else { "max_pool" };
+        let (ast, named) = self.one_and_named(name, "size", args, &["stride"], span)?;
+        let kernel = self.count(ast, 1.0)?;
+        let stride = match named[0] {
+            Some(ast) => self.count(ast, 1.0)?,
+            None => kernel,
+        };
+        let (channels, size) = self.image(from, name, span)?;
+        let windows = Windows { channels, size, kernel: (kernel, kernel), stride, padding: 0, dilation: 1 };
+        let count = self.fitting(&windows, span)?;
+        let each = kernel * kernel;
+        let shape = vec![channels, count.0, count.1, kernel, kernel];
+        let map = AffineMap { shape, axes: windows.axes(0, 0) };
+        let gather = Operator::Gather(Gather { maps: vec![map] });
+        let shape = vec![channels, count.0, count.1, each];
+        let read = self.add(gather, shape, Logical::Real, span, None, "windows", &[from])?;
+        let shape = vec![channels, count.0, count.1];
+        let node = self.add(Operator::Reduce { reduction, each }, shape, Logical::Real, span, user, name, &[read])?;
+        self.dimensions.insert(node, self.dimension(from));
+        Some(node)
+    }
+
+    /// The nameless argument, and those with these names.
+    fn one_and_named<'a>(
+        &mut self,
+        layer: &str,
+        first: &str,
+        args: &'a [Arg],
+        names: &[&str],
+        span: Span,
+    ) -> Option<(&'a Ast, Vec<Option<&'a Ast>>)> {
+        let (mut one, mut named) = (None, vec![None; names.len()]);
+        for arg in args {
+            let place = arg.name.as_ref().map(|name| names.iter().position(|known| *known == name.text));
+            match place {
+                None if one.is_none() => one = Some(&arg.value),
+                Some(Some(index)) if named[index].is_none() => named[index] = Some(&arg.value),
+                None | Some(_) => {
+                    let name = arg.name.as_ref().map_or("a second one", |name| &name.text);
+                    let label = format!("its arguments: {first}, {}", names.join(", "));
+                    self.error(Code::E0206, format!("`{layer}` has no argument `{name}`"), arg.value.span, label);
+                    return None;
+                }
+            }
+        }
+        let Some(one) = one else {
+            self.error(Code::E0207, format!("`{layer}` needs its {first}"), span, "not given");
+            return None;
+        };
+        Some((one, named))
+    }
+
+    /// Channels, and rows and columns, of an image; without channels it has one.
+    fn image(&mut self, node: NodeId, layer: &str, span: Span) -> Option<(usize, (usize, usize))> {
+        let data = &self.network.graph[node];
+        match data.shape[..] {
+            [channels, rows, columns] => Some((channels, (rows, columns))),
+            [rows, columns] => Some((1, (rows, columns))),
+            _ => {
+                let message = format!("`{layer}` takes an image, `{}` is {:?}", data.name, data.shape);
+                let flat = Diagnostic::new(Code::E0303, message, span, "takes [channels, rows, columns]");
+                self.closer.diagnostics.push(flat.with_help("put `|> reshape(channels, rows, columns)` before it"));
+                None
+            }
+        }
+    }
+
+    fn fitting(&mut self, windows: &Windows, span: Span) -> Option<(usize, usize)> {
+        let count = windows.count();
+        if count.is_none() {
+            let (kernel, size) = (windows.kernel, windows.size);
+            let message = format!("windows of {}x{} do not fit {}x{}", kernel.0, kernel.1, size.0, size.1);
+            self.error(Code::E0303, message, span, "the image is too small here");
+        }
+        count
+    }
+
+    /// The array of a bias.
+    pub fn bias_array(&mut self, ast: &Ast, outputs: usize, wanted: crate::quantity::Dimension) -> Option<Array> {
+        let array = self.array(ast)?;
+        if array.shape != [outputs] {
+            let message = format!("`{}` is {:?}, the layer has {outputs} outputs", array.name, array.shape);
+            self.error(Code::E0308, message, ast.span, "the bias is one number an output");
+            return None;
+        }
+        if array.dimension != wanted {
+            self.error(Code::E0302, "bias and product are of different dimensions", ast.span, "cannot be added");
+            return None;
+        }
+        Some(array)
+    }
+}

@@ -1,0 +1,182 @@
+//! Convolution and pooling give what plain loops over windows give, on both engines.
+
+use std::sync::Arc;
+
+use nmc_compiler::files::{DataFile, FileProblem, Files};
+use nmc_program::{Tensor, TensorData};
+use nmc_tests::{ENGINES, codes, run, values};
+
+/// Numbers of both signs that follow no pattern.
+fn numbers(seed: usize, len: usize) -> Vec<f64> {
+    (0..len).map(|n| ((seed * 1000 + n * n + 3 * n) as f64 * 12.9898).sin()).collect()
+}
+
+struct Data(Vec<(&'static str, Vec<usize>, Vec<f64>)>);
+
+impl Files for Data {
+    fn module(&self, _path: &[String]) -> Option<Result<String, String>> {
+        None
+    }
+
+    fn data(&self, _path: &str) -> Result<Arc<DataFile>, FileProblem> {
+        let arrays = self.0.iter().map(|(name, shape, values)| {
+            let name = name.to_string();
+            (name.clone(), Tensor { name, shape: shape.clone(), data: TensorData::F64(values.clone()) })
+        });
+        Ok(Arc::new(DataFile::of(arrays)))
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    channels: usize,
+    size: (usize, usize),
+    outputs: usize,
+    kernel: (usize, usize),
+    stride: usize,
+    padding: usize,
+    dilation: usize,
+    groups: usize,
+}
+
+/// One sample's convolution [outputs, rows, columns], window by window.
+fn convolved(case: Case, x: &[f64], weights: &[f64], bias: &[f64]) -> Vec<f64> {
+    let along =
+        |size: usize, kernel: usize| (size + 2 * case.padding - case.dilation * (kernel - 1) - 1) / case.stride + 1;
+    let (rows, columns) = (along(case.size.0, case.kernel.0), along(case.size.1, case.kernel.1));
+    let of_group = case.channels / case.groups;
+    let mut y = Vec::new();
+    for output in 0..case.outputs {
+        let first = output / (case.outputs / case.groups) * of_group;
+        for row in 0..rows {
+            for column in 0..columns {
+                let mut sum = bias[output];
+                for channel in 0..of_group {
+                    for a in 0..case.kernel.0 {
+                        for b in 0..case.kernel.1 {
+                            let r = (row * case.stride + a * case.dilation).checked_sub(case.padding);
+                            let c = (column * case.stride + b * case.dilation).checked_sub(case.padding);
+                            let (Some(r), Some(c)) = (r, c) else { continue };
+                            if r < case.size.0 && c < case.size.1 {
+                                let weight = ((output * of_group + channel) * case.kernel.0 + a) * case.kernel.1 + b;
+                                sum += weights[weight] * x[((first + channel) * case.size.0 + r) * case.size.1 + c];
+                            }
+                        }
+                    }
+                }
+                y.push(sum);
+            }
+        }
+    }
+    y
+}
+
+#[track_caller]
+fn near(given: &[f64], expected: &[f64]) {
+    assert_eq!(given.len(), expected.len());
+    for (a, b) in given.iter().zip(expected) {
+        assert!((a - b).abs() < 1e-12 * b.abs().max(1.0), "{a} is not {b}");
+    }
+}
+
+#[test]
+fn convolutions_are_sums_over_windows() {
+    let plain =
+        Case { channels: 1, size: (6, 5), outputs: 3, kernel: (3, 3), stride: 1, padding: 0, dilation: 1, groups: 1 };
+    let cases = [
+        plain,
+        Case { channels: 3, padding: 1, ..plain },
+        Case { channels: 2, kernel: (2, 3), stride: 2, padding: 2, ..plain },
+        Case { channels: 4, size: (9, 8), outputs: 6, dilation: 2, groups: 2, ..plain },
+        Case { channels: 4, outputs: 4, kernel: (3, 1), groups: 4, padding: 1, stride: 3, ..plain },
+        Case { kernel: (6, 5), ..plain },
+    ];
+    for case in cases {
+        let (samples, len) = (3, case.channels * case.size.0 * case.size.1);
+        let x = numbers(1, samples * len);
+        let shape = vec![case.outputs, case.channels / case.groups, case.kernel.0, case.kernel.1];
+        let (weights, bias) = (numbers(2, shape.iter().product()), numbers(3, case.outputs));
+        let each = x.chunks(len).map(|x| convolved(case, x, &weights, &bias));
+        let expected: Vec<f64> = each.flatten().collect();
+        let (rows, columns) = case.size;
+        let image = format!("{}, {rows}, {columns}", case.channels);
+        let count = expected.len() / samples;
+        let Case { stride, padding, dilation, groups, .. } = case;
+        let text = format!(
+            "network n(x: real[{image}]) -> (y: real[{count}]) {{
+                d = load(\"d.npz\")
+                x |> conv2d(d.w, bias: d.b, stride: {stride}, padding: {padding}, dilation: {dilation}, groups: {groups})
+                  |> flatten -> y
+            }}
+            experiment e {{
+                deploy n
+                data d = load(\"d.npz\")
+                test {{ x: d.x }} measure m = mean(y)
+            }}"
+        );
+        let files = Data(vec![
+            ("x", vec![samples, case.channels, rows, columns], x),
+            ("w", shape, weights),
+            ("b", vec![case.outputs], bias),
+        ]);
+        for engine in ENGINES {
+            near(values(&run("conv", &text, &files, engine)[0], "y"), &expected);
+        }
+    }
+}
+
+#[test]
+fn pools_take_the_largest_or_the_mean_of_each_window() {
+    let (size, samples) = ((7, 5), 2);
+    for (kernel, stride) in [(2, 2), (3, 1), (2, 3)] {
+        let x = numbers(4, samples * 3 * size.0 * size.1);
+        let (rows, columns) = ((size.0 - kernel) / stride + 1, (size.1 - kernel) / stride + 1);
+        let (mut largest, mut means) = (Vec::new(), Vec::new());
+        for image in x.chunks(size.0 * size.1) {
+            for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+                let at = |n: usize| image[(row * stride + n / kernel) * size.1 + column * stride + n % kernel];
+                let window: Vec<f64> = (0..kernel * kernel).map(at).collect();
+                largest.push(window.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+                means.push(window.iter().sum::<f64>() / (kernel * kernel) as f64);
+            }
+        }
+        let count = 3 * rows * columns;
+        let text = format!(
+            "network n(x: real[3, 7, 5]) -> (y: real[{count}], z: real[{count}]) {{
+                x |> max_pool({kernel}, stride: {stride}) |> flatten -> y
+                x |> average_pool({kernel}, stride: {stride}) |> flatten -> z
+            }}
+            experiment e {{ deploy n; data d = load(\"d.npz\"); test {{ x: d.x }} measure m = mean(y) }}"
+        );
+        let files = Data(vec![("x", vec![samples, 3, 7, 5], x)]);
+        for engine in ENGINES {
+            let results = run("pool", &text, &files, engine);
+            near(values(&results[0], "y"), &largest);
+            near(values(&results[0], "z"), &means);
+        }
+    }
+}
+
+/// What is wrong is told before anything runs; what no chip can do yet is told as such.
+#[test]
+fn convolutions_that_cannot_be_are_told() {
+    let with = |layer: &str, deploy: &str| {
+        let chip = if deploy.is_empty() { "" } else { "use std.chip.stack" };
+        format!(
+            "{chip}
+            network n(x: real[1, 4, 4]) -> (y: real[4]) {{ x |> {layer} |> flatten -> y }}
+            experiment e {{ deploy n{deploy}; test {{ x: [[[[1, 2, 3, 4], [1, 2, 3, 4], [1, 2, 3, 4], [1, 2, 3, 4]]]] }} measure m = mean(y) }}"
+        )
+    };
+    let weights = "[[[[1, 0], [0, 1]]]]";
+    assert_eq!(codes(&with(&format!("conv2d({weights}, stride: 2)"), "")), Vec::<&str>::new());
+    assert_eq!(codes(&with(&format!("conv2d({weights}, strde: 2)"), "")), ["E0206"]);
+    assert_eq!(codes(&with("conv2d(stride: 2)", "")), ["E0207"]);
+    assert_eq!(codes(&with(&format!("conv2d({weights}, groups: 2)"), "")), ["E0308"]);
+    assert_eq!(codes(&with(&format!("conv2d({weights}, stride: 0)"), "")), ["E0303"]);
+    assert_eq!(codes(&with(&format!("conv2d({weights}, dilation: 9)"), "")), ["E0303"]);
+    assert_eq!(codes(&with("max_pool(5)", "")), ["E0303"]);
+    assert_eq!(codes(&with("flatten |> max_pool(2)", "")), ["E0303"]);
+    assert_eq!(codes(&with(&format!("conv2d({weights}, stride: 2)"), " on stack")), ["E0402"]);
+    assert_eq!(codes(&with("max_pool(2)", " on stack")), ["E0402"]);
+}
