@@ -6,6 +6,7 @@ pub mod costs;
 pub mod decisions;
 pub mod equations;
 pub mod mapped;
+pub mod measured;
 pub mod model;
 pub mod network;
 pub mod placement;
