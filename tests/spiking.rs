@@ -121,7 +121,7 @@ experiment e { deploy net; run for 200 ms { step: 0.1 ms } }
 fn changing_rates_are_kept_and_negative_ones_are_silent() {
     let text = "
 neuron ramp() { emit poisson(20 kHz * t / 100 ms) }
-neuron silent() { emit poisson(-1 kHz) }
+neuron silent() { emit poisson(-1 kHz * (1 + t / 1 s)) }
 network net() {
     population a: ramp[200]()
     population b: silent[200]()

@@ -88,15 +88,39 @@ fn crates_depend_only_as_drawn() {
     }
 }
 
-/// What stands before the mapping, each of it using only what stands before it; all but the first two are looked at.
-const FRONT: &[&str] =
-    &["files", "forms", "quantity", "units", "algebra", "graph", "analyse", "resolve", "typing", "check", "elaborate"];
+/// The parts of the compiler, each using only what stands before it; all but the first two, which name others in what they
+/// say of themselves, are looked at.
+const PARTS: &[&str] = &[
+    "files",
+    "forms",
+    "quantity",
+    "units",
+    "algebra",
+    "graph",
+    "analyse",
+    "resolve",
+    "typing",
+    "check",
+    "elaborate",
+    "cost",
+    "map",
+    "stages",
+    "report",
+    "lower",
+    "build",
+    "settings",
+    "lib",
+];
 
 #[test]
-fn the_front_of_the_compiler_has_no_circles() {
+fn the_compiler_has_no_circles() {
     let source = root().join("compiler/src");
     let mut faults = Vec::new();
-    for (rank, part) in FRONT.iter().enumerate().skip(2) {
+    for entry in fs::read_dir(&source).unwrap() {
+        let part = entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(PARTS.contains(&part.as_str()), "`{part}` has no place in the order");
+    }
+    for (rank, part) in PARTS.iter().enumerate().skip(2) {
         let mut files = Vec::new();
         match source.join(part).is_dir() {
             true => rust_files(&source.join(part), &mut files),
@@ -111,7 +135,7 @@ fn the_front_of_the_compiler_has_no_circles() {
                 };
                 let modules = names.split(',').map(|name| name.split("::").next().unwrap_or_default().trim());
                 for module in modules.filter(|name| name.starts_with(char::is_lowercase) && name != part) {
-                    if !FRONT[..rank].contains(&module) {
+                    if !PARTS[..rank].contains(&module) {
                         faults.push(format!("{} uses {module}", path.display()));
                     }
                 }
@@ -119,4 +143,32 @@ fn the_front_of_the_compiler_has_no_circles() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Codes of kinds of mistake that both look for, each with what only `elaborate` can see: loops unrolled, arguments of layers, data.
+const BOTH: &[(&str, &str)] = &[
+    ("E0201", "members of populations and networks, and names with an index, are known once parameters are"),
+    ("E0202", "names that loops make"),
+    ("E0206", "arguments of layers"),
+    ("E0207", "arguments of layers and of what gives data"),
+    ("E0305", "what is a signal, what data and what a number"),
+    ("E0402", "each stage says what it cannot do yet"),
+];
+
+/// Codes that the files of a folder make diagnostics of.
+fn codes(folder: &str) -> std::collections::BTreeSet<String> {
+    let mut files = Vec::new();
+    rust_files(&root().join(folder), &mut files);
+    let text: String = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let made = text.match_indices("Code::").filter(|(at, _)| !text[..*at].ends_with("== "));
+    made.filter_map(|(at, word)| text.get(at + word.len()..at + word.len() + 5)).map(String::from).collect()
+}
+
+#[test]
+fn what_the_check_tells_is_not_told_again_when_elaborating() {
+    let (check, elaborate) = (codes("compiler/src/check"), codes("compiler/src/elaborate"));
+    assert!(check.len() > 20 && elaborate.len() > 20, "the codes were not found");
+    let both: Vec<&String> = check.intersection(&elaborate).collect();
+    let excused: Vec<&str> = BOTH.iter().map(|(code, _)| *code).collect();
+    assert_eq!(both, excused, "a condition belongs to one of check and elaborate, or to typing, which both use");
 }

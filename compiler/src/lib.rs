@@ -16,12 +16,12 @@ pub mod report;
 pub mod resolve;
 pub mod settings;
 pub mod stages;
-pub mod trial;
 pub mod typing;
 pub mod units;
 
 use std::collections::BTreeSet;
 
+use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Image, Precision};
 
@@ -83,10 +83,12 @@ pub fn compile(name: &str, text: &str, files: &dyn Files, options: &Options) -> 
     if !failed(&diagnostics) {
         diagnostics.extend(settings::unknown_inputs(options, &fed));
     }
-    // What experiments share is told once.
+    // What experiments share is told once; what a chip leaves out, at the first that names it.
     let mut told = BTreeSet::new();
-    diagnostics
-        .retain(|d| told.insert((d.code.number(), d.message.clone(), d.primary.as_ref().map(|label| label.span))));
+    diagnostics.retain(|d| {
+        let place = d.primary.as_ref().filter(|_| d.code != Code::W0616).map(|label| label.span);
+        told.insert((d.code.number(), d.message.clone(), place))
+    });
     let image = (!failed(&diagnostics)).then(|| lower::image(name, programs));
     Compilation { model, diagnostics, mapped, image }
 }

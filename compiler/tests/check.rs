@@ -77,6 +77,133 @@ fn names_that_are_nearly_right_are_answered() {
     assert_eq!(told(&deploy("std.chip.crosbars48")), [format!("{message} ({path})")]);
 }
 
+/// What a beginner writes: one message, at its place, with what to write instead.
+#[test]
+fn usual_slips_are_answered() {
+    let network = |body: &str| {
+        format!(
+            "use std.neuron.{{lif, poisson}}\nnetwork n() {{ {body}; probe a.spikes }}\nexperiment e {{ deploy n; run for 10 ms }}"
+        )
+    };
+    let neuron = |body: &str| {
+        format!(
+            "neuron mine() {{ state v: voltage = -60 mV; {body} }}\nnetwork n() {{ population a: mine[2](); probe a.v }}\n\
+                 experiment e {{ deploy n; run for 10 ms }}"
+        )
+    };
+    let cases = [
+        (network("population a: lif(5)"), "E0304 at `5`", "how many there are stands in brackets: `lif[5]()`"),
+        (network("population a: lif[5](tau_m: 20)"), "E0304 at `20`", "write its unit after it, as in `20 ms`"),
+        (
+            network("population a: lif[5](); connect a -> a { pattern: random(p: 10), weight: 1 mV }"),
+            "E0405 at `10`",
+            "a share in percent is written `10 %`",
+        ),
+        (
+            network("population a: lif[5](); connect a -> a { pattern: random, weight: 1 mV }"),
+            "E0221 at `random`",
+            "such as `random(p: 2 %)`",
+        ),
+        (
+            network("population a: lif[5](); connect a -> a { weight: 3 nA }"),
+            "E0302 at `3 nA`",
+            "give it in that unit, or another `synapse: …`, whose weights are of this kind",
+        ),
+        (
+            network("population a: lif[5](); connect a -> a weight: 1 mV"),
+            "E0101 at `weight`",
+            "write `connect a -> b { weight: 1 mV }`",
+        ),
+        (network("population a: lif[5]()").replace("run for", "run"), "E0101 at `10 ms`", "write `run for 10 ms`"),
+        (neuron("dv/dt = -v / 10 ms"), "E0101 at `dv/dt`", "write `v' = …`"),
+        (
+            neuron("v' = -v / 10 ms; if v > -50 mV { v = -60 mV }"),
+            "E0401 at `if v > -50 mV { v = -60 mV }`",
+            "what happens at a threshold is `spike when v > … { v = … }`; one of two values is `if c then a else b`",
+        ),
+        (neuron("v' = -v / 10 ms; spike when v > 0 mV { v := 0 mV }"), "E0101 at `=`", "a value is given with `=`"),
+        ("use std.neuron.LIF\n".to_string(), "E0201 at `LIF`", "did you mean `lif`?"),
+        (
+            "use std.chip.neurram\n".to_string(),
+            "E0201 at `neurram`",
+            "it is called `crossbars48` now: `use std.chip.crossbars48`",
+        ),
+        (
+            format!(
+                "network n(x: real[2]) -> (y: real[2]) {{ x -> y }}\n{}; require accuracy > 0.9 }}",
+                FRAMES.trim_end_matches('}').trim_end()
+            ),
+            "E0408 at `accuracy`",
+            "it counts what a test expects: `test { … } expect argmax(y) == labels`",
+        ),
+    ];
+    for (text, place, help) in cases {
+        let found = told(&text);
+        assert!(
+            found.len() == 1 && found[0].starts_with(place) && found[0].ends_with(&format!("({help})")),
+            "{found:?}"
+        );
+    }
+    let noisy = told(&neuron("v' = -v / 10 ms + normal(0, 1 mV)"));
+    assert!(noisy.len() == 1 && noisy[0].starts_with("E0455"), "{noisy:?}");
+}
+
+#[test]
+fn values_that_cannot_be_are_refused() {
+    let network = |body: &str| {
+        format!(
+            "use std.neuron.{{adex, lif, poisson}}\nnetwork n() {{ {body}; probe a.spikes }}\nexperiment e {{ deploy n; run for 10 ms }}"
+        )
+    };
+    let joined = |fields: &str| network(&format!("population a: lif[5](); connect a -> a {{ {fields} }}"));
+    let cases = [
+        (network("population a: poisson[2](rate: -5 Hz)"), "E0306 at `-5 Hz`"),
+        (network("population a: lif[2](refractory: -1 ms)"), "E0306 at `-1 ms`"),
+        (network("population a: lif[2](r_m: 0 ohm)"), "E0306 at `0 ohm`"),
+        (network("population a: adex[2](c_m: -1 pF)"), "E0306 at `-1 pF`"),
+        (network("population a: lif[2](tau_m: 0 ms)"), "E0306 at `0 ms`"),
+        (network("population a: lif[2](bias: normal(0 nA, -1 nA))"), "E0306 at `-1 nA`"),
+        (network("population a: lif[2](bias: sqrt(-1) * 1 nA)"), "E0306 at `sqrt(-1)`"),
+        (joined("weight: uniform(2 mV, 1 mV)"), "E0306 at `1 mV`"),
+        (joined("weight: 1 mV, delay: -1 ms"), "E0306 at `-1 ms`"),
+        (joined("weight: 1 mV, delay: uniform(-1 ms, 1 ms)"), "E0306 at `uniform(-1 ms, 1 ms)`"),
+        (joined("weight: 1 mV, pattern: fixed_in_degree(-1)"), "E0303 at `-1`"),
+        (joined("weight: 1 mV, pattern: random(p: -10 %)"), "E0405 at `-10 %`"),
+    ];
+    for (text, place) in cases {
+        let found = told(&text);
+        assert!(found.len() == 1 && found[0].starts_with(place), "{place}: {found:?}");
+    }
+    // In a block of the user's that nothing uses yet, too.
+    let own = |body: &str| format!("neuron mine() {{ state v: voltage = 0 mV; v' = -v / 10 ms; {body} }}");
+    assert_eq!(
+        found(&own("spike when v > 1 mV { v = 0 mV; hold v for -1 ms }")),
+        ["E0306 a time cannot be negative, this is -1 ms"]
+    );
+    assert_eq!(found(&own("trace x: real, 0 ms")), ["E0306 the time constant of a trace must be above 0, this is 0 s"]);
+}
+
+#[test]
+fn times_between_steps_are_told_once_each() {
+    let text = "use std.neuron.lif\nnetwork n() {\npopulation a: lif[5](refractory: 2.04 ms)\npopulation b: lif[5](refractory: 2.04 ms)\n\
+                for k in 0..3 { connect a -> b { weight: 1 mV, delay: 0.24 ms } }\nconnect b -> a { weight: 1 mV, delay: 0.3 ms }\n\
+                probe a.v every 0.36 ms\n}\nexperiment e { deploy n; run for 10.03 ms { step: 0.1 ms } }";
+    let mut warnings: Vec<String> = compile("program.nmc", text, &Nothing, &Options::default())
+        .diagnostics
+        .into_iter()
+        .map(|one| one.message)
+        .collect();
+    warnings.sort();
+    let held = "the time for which `lif` holds `v` is 2 ms, not 2.04 ms";
+    let told = [
+        "the interval of `a.v` is 400 us, not 360 us",
+        held,
+        "this delay is 200 us, not 240 us",
+        "this duration is 10 ms, not 10.03 ms",
+    ];
+    assert_eq!(warnings, told);
+}
+
 #[test]
 fn what_is_not_there_yet_says_so() {
     let layer = |body: &str| format!("network n(x: real[2]) -> (y: real[2]) {{ {body} }}\n{FRAMES}");

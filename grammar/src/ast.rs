@@ -201,11 +201,19 @@ pub enum StmtKind {
     Run { duration: Expr, fields: Vec<Field> },
     /// `train { u: series.x } expect … ` / `test sequence { image: digits.x / 255 } expect argmax(scores) == digits.y`
     Present { phase: Phase, sequence: bool, inputs: Vec<Field>, clauses: Vec<Clause> },
-    /// `require accuracy >= 97 %`: the experiment fails (exit 1) when it does not hold. `over`: the word in
-    /// `require mean accuracy >= 97 %`, which says of which number over several chips.
-    Require { over: Option<Ident>, condition: Expr },
+    /// `require accuracy >= 97 % and max loss < 1`: the experiment fails (exit 1) when one of them does not hold.
+    Require { all: Vec<Requirement> },
     /// `report accuracy, energy`
     Report { names: Vec<Ident> },
+}
+
+/// `mean accuracy >= 97 %`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Requirement {
+    /// The word that says of which number over several chips.
+    pub over: Option<Ident>,
+    /// What must hold.
+    pub condition: Expr,
 }
 
 /// Which part of an experiment inputs are presented for.

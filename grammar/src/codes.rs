@@ -109,7 +109,7 @@ codes! {
     E0454 "delay-without-bound"
     E0455 "random-in-an-equation"
     E0456 "noise-misplaced"
-    W0457 "interval-between-steps"
+    W0457 "between-steps"
     E0458 "not-a-spike-time"
     // E05 devices and chips
     E0501 "unknown-field"

@@ -19,6 +19,7 @@ pub fn unexpected(file: FileId, text: &str, tokens: &[Placed], at: usize, expect
     let case = Case { file, text, tokens, at, expected };
     case.unknown_block()
         .or_else(|| case.not_yet())
+        .or_else(|| case.alternatives())
         .or_else(|| case.unfinished_line())
         .or_else(|| case.reserved_word())
         .or_else(|| case.chained_comparison())
@@ -113,6 +114,11 @@ impl Case<'_> {
         if !token.is_word() || !self.expects("NAME") || self.expects(self.written(self.at)) {
             return None;
         }
+        if (self.before(), token) == (Some(Token::Deploy), Token::On) {
+            let error =
+                Diagnostic::new(Code::E0101, "no network is named", self.span(self.at), "expected its name before");
+            return Some(error.with_help("write `deploy net on chip`"));
+        }
         // `a b when …` is a mistake of another kind; a name is wanted after these or at the start of an expression.
         let word = self.written(self.at);
         Some(
@@ -148,6 +154,11 @@ impl Case<'_> {
 
     /// `=` for `==` and the other way round.
     fn equals(&self) -> Option<Diagnostic> {
+        if let Some(state) = self.differential() {
+            let place = self.span(self.statement_start()).to(self.span(self.at - 1));
+            let error = Diagnostic::new(Code::E0101, "a derivative is written with `'`", place, "not an equation");
+            return Some(error.with_help(format!("write `{state}' = …`")));
+        }
         let (message, label, help) = match self.token(self.at)? {
             Token::Equals if self.second_assignment() => {
                 let span = self.span(self.at.saturating_sub(1)).to(self.span(self.at));
@@ -163,6 +174,15 @@ impl Case<'_> {
             _ => return None,
         };
         Some(Diagnostic::new(Code::E0112, message, self.span(self.at), label).with_help(help))
+    }
+
+    /// The `v` of `dv/dt =`.
+    fn differential(&self) -> Option<&str> {
+        let start = self.statement_start();
+        let fraction = self.token(self.at) == Some(Token::Equals) && self.at == start + 3;
+        (fraction && self.written(start + 1) == "/" && self.written(start + 2) == "dt")
+            .then(|| self.written(start).strip_prefix('d').filter(|state| !state.is_empty()))
+            .flatten()
     }
 
     /// `x = 3 y = 4`, where `3 y` has been read as a quantity: a number with a space in it before a second `=`.
@@ -196,6 +216,20 @@ impl Case<'_> {
         }
         let message = format!("{what} is not supported yet");
         Some(Diagnostic::new(Code::E0402, message, self.span(at), "not in this version").with_help(help))
+    }
+
+    /// `require a > 1 or b > 1`
+    fn alternatives(&self) -> Option<Diagnostic> {
+        if self.token(self.at) != Some(Token::Or) || self.token(self.statement_start()) != Some(Token::Require) {
+            return None;
+        }
+        let message = "a requirement has no alternatives";
+        let error = Diagnostic::new(Code::E0101, message, self.span(self.at), "all that is required must hold");
+        Some(
+            error.with_help(
+                "join comparisons with `and`, or measure one number: `measure worst = …`, `require worst < 1`",
+            ),
+        )
     }
 
     /// A statement that is only a value: `v == 3 mV`, `dense(x)`.
@@ -345,8 +379,15 @@ impl Case<'_> {
             self.before(),
             Some(Token::Name | Token::Number | Token::Text | Token::RightParen | Token::RightBracket)
         );
-        if self.expects("->") && self.token(self.statement_start()) == Some(Token::Connect) {
+        let first = self.token(self.statement_start());
+        if first == Some(Token::Connect) && (self.expects("->") || self.expects("{")) {
             return Some("write `connect a -> b { weight: 1 mV }`".to_string());
+        }
+        if first == Some(Token::Run) && self.expects("for") {
+            return Some("write `run for 10 ms`".to_string());
+        }
+        if found == Some(Token::Equals) && self.before() == Some(Token::Colon) {
+            return Some("a value is given with `=`".to_string());
         }
         if found == Some(Token::Dot) && self.before() == Some(Token::Number) || self.written(self.at) == "." {
             return Some("digits belong on both sides of the point: `0.5`, `2.0`".to_string());

@@ -6,6 +6,9 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let letters = word.chars().count();
     let allowed = (letters / 3).max(1).min(letters.saturating_sub(1));
     let candidates: Vec<&str> = candidates.into_iter().filter(|candidate| *candidate != word).collect();
+    if let Some(same) = candidates.iter().find(|candidate| candidate.eq_ignore_ascii_case(word)) {
+        return Some(same);
+    }
     let slip = (candidates.iter())
         .filter(|candidate| candidate.chars().count().abs_diff(letters) <= allowed)
         .map(|candidate| (distance(word, candidate), *candidate))

@@ -149,10 +149,26 @@ pub fn cannot_write(file: &Path, error: &std::io::Error) -> Diagnostic {
     Diagnostic::placeless(Code::E0905, format!("cannot write {}: {error}", file.display()))
 }
 
-/// A name for what is not whole yet, in the same folder, so that renaming needs no copying.
+/// A name for what is not whole yet, in the same folder, so that renaming needs no copying. What a process that was killed
+/// left there is removed.
 fn beside(file: &Path) -> PathBuf {
     let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    file.with_file_name(format!(".{name}.{}", std::process::id()))
+    let stem = format!(".{name}.");
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let entry_name = entry.file_name().to_string_lossy().into_owned();
+        if entry_name.strip_prefix(&stem).and_then(|id| id.parse().ok()).is_some_and(is_gone) {
+            // What cannot be removed is somebody else's, and in nobody's way.
+            let _ = fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path()));
+        }
+    }
+    file.with_file_name(format!("{stem}{}", std::process::id()))
+}
+
+/// Whether a process has ended; where the system does not show its processes none is known to have.
+fn is_gone(process: u32) -> bool {
+    let processes = Path::new("/proc");
+    processes.join("self").exists() && !processes.join(process.to_string()).exists()
 }
 
 /// A folder under way: what is in it appears under its name when all of it is whole, and leaves nothing behind otherwise.
@@ -219,6 +235,14 @@ mod tests {
         fs::create_dir_all(&place).unwrap();
         drop(NewFolder::begin(&folder).unwrap());
         assert_eq!(fs::read_dir(&place).unwrap().count(), 0, "a folder given up leaves nothing");
+        // Of a process that was killed; no process has the largest number. And of one that lives.
+        let (dead, living) = (place.join(format!(".out.{}", u32::MAX)), place.join(".out.1"));
+        for left in [&dead, &living] {
+            fs::create_dir_all(left.join("a")).unwrap();
+        }
+        drop(NewFolder::begin(&folder).unwrap());
+        assert_eq!((dead.exists(), living.exists()), (!Path::new("/proc/self").exists(), true));
+        fs::remove_dir_all(living).unwrap();
         for text in ["1", "2"] {
             let mut new = NewFolder::begin(&folder).unwrap();
             new.add("a/b.npz", text.as_bytes()).unwrap();

@@ -1,6 +1,6 @@
 //! Properties (`name: value`) of blocks: which there are, what they hold, which are needed; each once.
 
-use nmc_grammar::ast::{Block, BlockKind, Field, Stmt, StmtKind};
+use nmc_grammar::ast::{Block, BlockKind, ExprKind, Field, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
@@ -20,8 +20,13 @@ pub enum Holds {
     Word(&'static [&'static str]),
     /// Blocks of these kinds, or one of these words.
     Blocks(&'static [BlockKind], &'static [&'static str]),
-    /// `name(key: value, …)`: names and what their arguments are.
+    /// One or more of these words.
+    Words(&'static [&'static str]),
+    /// `name(key: value, …)`: names (the empty one is any) and what their arguments are, in a type or, for one of [`ANALOG`],
+    /// `domain`.
     Calls(&'static [(&'static str, &'static [(&'static str, &'static str)])]),
+    /// `normal(0, SIGMA)` of this type.
+    Noise(&'static str),
     /// Functions that a unit can compute.
     Functions,
     /// Checked where it is used.
@@ -45,10 +50,12 @@ const fn must(key: &'static str, holds: Holds) -> Property {
     Property { key, holds, needed: true }
 }
 
-use Holds::{Blocks, Calls, Functions, OrIdeal, Other, Quantity, Range, Word};
+use Holds::{Blocks, Calls, Functions, Noise, OrIdeal, Other, Quantity, Range, Word, Words};
 
 const METHOD: Property = may("method", Word(&["exact", "exponential_euler", "rk4", "euler"]));
 
+/// What wires can carry.
+pub const ANALOG: &[&str] = &["voltage", "current", "charge", "pulse", "light"];
 const DOMAINS: &[&str] = &["ideal", "voltage", "current", "charge", "pulse", "spikes", "light", "bits"];
 
 /// The properties of each kind of block.
@@ -63,8 +70,8 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     METHOD,
                     may("conductance", Range("conductance")),
                     may("levels", OrIdeal("real")),
-                    may("noise programming", Quantity("conductance")),
-                    may("noise read", Quantity("conductance")),
+                    may("noise programming", Noise("conductance")),
+                    may("noise read", Noise("conductance")),
                     may("drift", Quantity("conductance")),
                     may("faults", Calls(&[("stuck_on", &[("share", "real")]), ("stuck_off", &[("share", "real")])])),
                     may("programming", Calls(&[("write_verify", &[("pulses", "real"), ("pulse_energy", "energy")])])),
@@ -124,7 +131,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("tiles", Blocks(&[BlockKind::Tile], &[])),
                     may("cells", Blocks(&[BlockKind::Device], &[])),
                     may("units", Blocks(&[BlockKind::Unit], &[])),
-                    may("lines", Other),
+                    may("lines", Words(ANALOG)),
                     may("buffer", Quantity("real")),
                     may("buffer_energy", Quantity("energy")),
                     may("static_power", Quantity("power")),
@@ -157,10 +164,19 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                             ],
                         )]),
                     ),
-                    may("host", Other),
+                    may(
+                        "host",
+                        Calls(&[("", &[("energy", "energy"), ("time", "time"), ("power", "power"), ("area", "area")])]),
+                    ),
                     may("static_power", Quantity("power")),
                     may("area", Quantity("area")),
-                    may("links", Other),
+                    may(
+                        "links",
+                        Calls(&[(
+                            "neighbours",
+                            &[("carries", "domain"), ("energy", "energy"), ("time", "time"), ("noise", "real")],
+                        )]),
+                    ),
                     may("ticks", Word(&["fixed", "lengthen"])),
                     may("converters", Blocks(&[BlockKind::Converter], &[])),
                     may("ideal", Quantity("bool")),
@@ -194,7 +210,8 @@ pub fn check(checker: &mut Checker, block: &Block) {
     for property in properties.iter().filter(|property| property.needed && !has(property.key)) {
         missing(checker, block, property.key);
     }
-    if block.kind == BlockKind::Chip && !has("cores") && !has("ideal") {
+    let is_ideal = |field: &&Field| field_key(field) == "ideal" && matches!(field.value.kind, ExprKind::Bool(true));
+    if block.kind == BlockKind::Chip && !has("cores") && !fields.iter().any(is_ideal) {
         missing(checker, block, "cores");
     }
     walk::statements(&block.body, &mut |stmt| match &stmt.kind {
@@ -214,9 +231,24 @@ pub fn check(checker: &mut Checker, block: &Block) {
         }
         StmtKind::Run { fields, .. } | StmtKind::Present { inputs: fields, .. } => {
             each_once(checker, &fields.iter().collect::<Vec<_>>());
+            let afresh = matches!(stmt.kind, StmtKind::Present { sequence: false, .. });
+            fields
+                .iter()
+                .filter(|field| field_key(field) == "restart")
+                .for_each(|field| restart(checker, field, afresh));
         }
         _ => {}
     });
+}
+
+/// `restart: true`, of what would go on otherwise.
+fn restart(checker: &mut Checker, field: &Field, afresh: bool) {
+    if !matches!(field.value.kind, ExprKind::Bool(_)) {
+        checker.report(Code::E0305, "`restart` is `true` or `false`", field.value.span, "neither");
+    } else if afresh {
+        let message = "only a `run` or a `sequence` can restart";
+        checker.report(Code::E0401, message, field.value.span, "each of these samples starts afresh anyway");
+    }
 }
 
 /// The key of a field, its words joined.

@@ -7,7 +7,7 @@ use nmc_grammar::diagnostic::Diagnostic;
 use super::{Checker, a, suggestion};
 
 const LOGICAL: &[&str] = &["real", "spikes", "bits"];
-const PHYSICAL: &[&str] = &["voltage", "current", "charge", "pulse", "spikes", "light", "bits"];
+pub const PHYSICAL: &[&str] = &["voltage", "current", "charge", "pulse", "spikes", "light", "bits"];
 
 pub fn check(checker: &mut Checker, block: &Block) {
     let kind = block.kind;

@@ -4,7 +4,7 @@ use nmc_grammar::ast::{AssignOp, Block, BlockKind, ExprKind, Phase, Stmt, StmtKi
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 
-use super::{Checker, a};
+use super::{Checker, a, walk};
 
 pub fn check(checker: &mut Checker, block: &Block) {
     let may = allowed(block.kind);
@@ -19,42 +19,14 @@ fn level(checker: &mut Checker, stmt: &Stmt, may: &[&str], place: &str) {
     if !may.contains(&word) {
         return misplaced(checker, stmt, word, may, place);
     }
-    match &stmt.kind {
-        StmtKind::For { body, .. } => body.iter().for_each(|stmt| level(checker, stmt, may, place)),
-        StmtKind::If { then, otherwise, .. } => {
-            then.iter().chain(otherwise).for_each(|stmt| level(checker, stmt, may, place));
-        }
-        StmtKind::Deploy { body, .. } => {
-            body.iter().for_each(|stmt| level(checker, stmt, &["field", "pin"], "`deploy`"));
-        }
-        StmtKind::SpikeWhen { body, .. } => {
-            body.iter().for_each(|stmt| level(checker, stmt, &["=", "change", "hold"], "a reset"));
-        }
-        StmtKind::On { body, .. } | StmtKind::Trace { on: Some((_, body)), .. } => {
-            body.iter().for_each(|stmt| level(checker, stmt, &["=", "change"], "a rule"));
-        }
-        StmtKind::Population { .. }
-        | StmtKind::Connect { .. }
-        | StmtKind::Probe { .. }
-        | StmtKind::Flow { .. }
-        | StmtKind::Input { .. }
-        | StmtKind::State { .. }
-        | StmtKind::Trace { on: None, .. }
-        | StmtKind::Derivative { .. }
-        | StmtKind::Hold { .. }
-        | StmtKind::Bounds { .. }
-        | StmtKind::Emit { .. }
-        | StmtKind::EmitOnce { .. }
-        | StmtKind::EmitWhen { .. }
-        | StmtKind::Assign { .. }
-        | StmtKind::Field(_)
-        | StmtKind::Pin { .. }
-        | StmtKind::Data { .. }
-        | StmtKind::Run { .. }
-        | StmtKind::Present { .. }
-        | StmtKind::Require { .. }
-        | StmtKind::Report { .. } => {}
-    }
+    // What may stand within; of statements without a body it does not matter.
+    let (may, place): (&[&str], &str) = match &stmt.kind {
+        StmtKind::Deploy { .. } => (&["field", "pin"], "`deploy`"),
+        StmtKind::SpikeWhen { .. } => (&["=", "change", "hold"], "a reset"),
+        StmtKind::On { .. } | StmtKind::Trace { .. } => (&["=", "change"], "a rule"),
+        _ => (may, place),
+    };
+    walk::bodies(stmt).into_iter().flatten().for_each(|stmt| level(checker, stmt, may, place));
 }
 
 fn misplaced(checker: &mut Checker, stmt: &Stmt, word: &str, may: &[&str], place: &str) {
@@ -81,6 +53,9 @@ fn misplaced(checker: &mut Checker, stmt: &Stmt, word: &str, may: &[&str], place
         _ => None,
     };
     let help = match (key, name) {
+        _ if word == "if" && may.contains(&"spike when") => String::from(
+            "what happens at a threshold is `spike when v > … { v = … }`; one of two values is `if c then a else b`",
+        ),
         (Some(key), _) if may.contains(&"=") => format!("`{key} = …` gives a value a name"),
         (_, Some(name)) if word == "=" && may.contains(&"field") => format!("a property is written `{name}: …`"),
         _ => String::from(home),

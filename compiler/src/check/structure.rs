@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use nmc_grammar::ast::{Block, BlockKind, Expr as Ast, ExprKind, Field, Stmt, StmtKind};
+use nmc_grammar::ast::{Arg, Block, BlockKind, Expr as Ast, ExprKind, Field, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
@@ -106,16 +106,26 @@ fn base(expr: &Ast) -> Option<&str> {
 fn level(checker: &mut Checker, body: &[Stmt], scope: &Scope, names: &BTreeSet<&str>) {
     for stmt in body {
         match &stmt.kind {
-            StmtKind::Population { model, args, .. } => {
+            StmtKind::Population { model, shape, args, .. } => {
                 if let Some(block) = checker.named_block(model, POPULATIONS) {
+                    let before = checker.diagnostics.len();
                     checker.arguments(scope, block, args, stmt.span);
+                    // `lif(5)` for `lif[5]()`.
+                    if let ([first], []) = (&args[..], &shape[..])
+                        && let ExprKind::Number { value, unit: None, .. } = first.value.kind
+                        && first.name.is_none()
+                        && let Some(wrong) = checker.diagnostics.get_mut(before)
+                    {
+                        wrong.help =
+                            Some(format!("how many there are stands in brackets: `{}[{value}]()`", model.text));
+                    }
                 }
             }
             StmtKind::Connect { from, to, fields, .. } => {
                 for end in from.iter().chain(to) {
                     known(checker, end, names, "population");
                 }
-                connection(checker, scope, fields, stmt.span);
+                connection(checker, scope, fields);
             }
             StmtKind::Probe { signals, .. } => {
                 signals.iter().for_each(|signal| known(checker, signal, names, "population, connection or layer"));
@@ -145,9 +155,10 @@ fn known(checker: &mut Checker, expr: &Ast, names: &BTreeSet<&str>, what: &str) 
     checker.diagnostics.push(unknown);
 }
 
-fn connection(checker: &mut Checker, scope: &Scope, fields: &[Field], _span: Span) {
+fn connection(checker: &mut Checker, scope: &Scope, fields: &[Field]) {
     for field in fields {
         match field.key[0].text.as_str() {
+            "pattern" => pattern(checker, &field.value),
             "synapse" => checker.reference(scope, &field.value, &[BlockKind::Synapse]),
             "plasticity" => checker.reference(scope, &field.value, &[BlockKind::Plasticity]),
             "delay" => {
@@ -162,4 +173,38 @@ fn connection(checker: &mut Checker, scope: &Scope, fields: &[Field], _span: Spa
             _ => {}
         }
     }
+}
+
+/// Patterns, and whether they take a number.
+const PATTERNS: &[(&str, bool)] = &[
+    ("all_to_all", false),
+    ("one_to_one", false),
+    ("random", true),
+    ("fixed_in_degree", true),
+    ("matrix", false),
+    ("list", false),
+];
+
+/// Who is joined: one of the patterns, with what it takes.
+fn pattern(checker: &mut Checker, ast: &Ast) {
+    let (callee, args): (&Ast, &[Arg]) =
+        if let ExprKind::Call(callee, args) = &ast.kind { (callee, args) } else { (ast, &[]) };
+    let name = if let ExprKind::Name(name) = &callee.kind { name.as_str() } else { "" };
+    let has = |key: &str| args.iter().any(|arg| arg.name.as_ref().is_some_and(|name| name.text == key));
+    let number = args.len() > usize::from(has("itself"));
+    let known = PATTERNS.iter().find(|(known, _)| *known == name);
+    let (message, help) = match (name, known) {
+        ("list", _) if has("sources") && has("targets") => return,
+        ("list", _) => ("a list takes sources and targets", String::from("`list(sources: s, targets: t)`")),
+        (_, Some((_, takes))) if *takes == number => return,
+        ("random", _) => ("how probable is a connection?", String::from("such as `random(p: 2 %)`")),
+        ("fixed_in_degree", _) => ("how many sources has a target?", String::from("such as `fixed_in_degree(10)`")),
+        (_, Some(_)) => ("this pattern takes no number", format!("write `{name}`")),
+        (_, None) => {
+            let near = closest(name, PATTERNS.iter().map(|(name, _)| *name));
+            let help = near.map(|near| format!("did you mean `{near}`?"));
+            ("this is not a pattern", help.unwrap_or_else(|| String::from("such as `all_to_all` or `random(p: 2 %)`")))
+        }
+    };
+    checker.diagnostics.push(Diagnostic::new(Code::E0221, message, ast.span, "not a pattern").with_help(help));
 }

@@ -5,9 +5,8 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 
 use super::{Checker, a, declared, suggestion};
-use crate::quantity::Dimension;
 use crate::typing::blocks;
-use crate::typing::term::Scope;
+use crate::typing::term::{Closer, Scope};
 use crate::units::{QUANTITIES, type_dimension};
 
 pub fn check(checker: &mut Checker, block: &Block) {
@@ -50,11 +49,7 @@ fn is_signal(ty: &Type) -> bool {
 /// The type of a port: its shape is made of whole numbers.
 fn signal(checker: &mut Checker, scope: &Scope, ty: &Type) {
     for length in ty.shape.iter().chain(&ty.args) {
-        let Some(term) = checker.close_as(scope, length, Dimension::NONE) else { continue };
-        if term.value().is_some_and(|value| value < 1.0 || value.fract() != 0.0) {
-            let shown = term.value().unwrap_or_default();
-            checker.report(Code::E0303, format!("{shown} is not a size"), length.span, "a whole number from 1 on");
-        }
+        Closer::new(checker.model, checker.diagnostics).count(scope, checker.file, length, 1.0);
     }
 }
 

@@ -5,11 +5,13 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::suggest::closest;
 
-use super::fields::{Holds, OPTIONS, field_key, fields, properties};
+use super::fields::{ANALOG, Holds, OPTIONS, field_key, fields, properties};
+use super::header::PHYSICAL;
 use super::{Checker, suggestion, unknown};
 use crate::quantity::Dimension;
 use crate::typing::functions::FUNCTIONS;
-use crate::typing::term::Scope;
+use crate::typing::term::{Closer, Scope};
+use crate::typing::walk::all;
 use crate::units::type_dimension;
 
 /// What units compute besides functions of single elements.
@@ -28,7 +30,26 @@ pub fn check(checker: &mut Checker, block: &Block) {
     for field in fields(&block.body) {
         let key = field_key(field);
         let Some(property) = properties(block.kind).iter().find(|property| property.key == key) else { continue };
+        let errors = checker.errors();
         value(checker, &scope, field, property.holds);
+        if block.kind == BlockKind::Tile && key == "cells" && checker.errors() == errors {
+            holds_weights(checker, &field.value);
+        }
+    }
+}
+
+/// The cells of a tile have a range of conductances.
+fn holds_weights(checker: &mut Checker, cells: &Ast) {
+    let head = if let ExprKind::Call(callee, _) = &cells.kind { callee } else { cells };
+    let head = if let ExprKind::Index(object, _) = &head.kind { object } else { head };
+    let ExprKind::Name(name) = &head.kind else { return };
+    let Some(device) = checker.named_block(&Ident { text: name.clone(), span: head.span }, &[BlockKind::Device]) else {
+        return;
+    };
+    if !fields(&device.body).iter().any(|field| field_key(field) == "conductance") {
+        let message = format!("`{name}` has dynamics of its own and cannot hold weights");
+        let wrong = Diagnostic::new(Code::E0506, message, head.span, "it has no range `conductance: a .. b`");
+        checker.diagnostics.push(wrong.with_help("use it as a population, and another device for the cells"));
     }
 }
 
@@ -45,6 +66,11 @@ fn deploy(checker: &mut Checker, block: &Block) {
         if let Some(chip) = chip.as_ref().filter(|chip| !is_ideal(chip)) {
             checker.reference(&Scope::default(), chip, &[BlockKind::Chip]);
         }
+        body.iter().for_each(|stmt| {
+            if let StmtKind::Pin { value, .. } = &stmt.kind {
+                pinned(checker, value);
+            }
+        });
         for field in fields(body) {
             let key = field_key(field);
             if let Some(option) =
@@ -56,17 +82,32 @@ fn deploy(checker: &mut Checker, block: &Block) {
     }
 }
 
+/// What is pinned: a domain, or a core by its two coordinates.
+fn pinned(checker: &mut Checker, value: &Ast) {
+    let fault = match &value.kind {
+        ExprKind::Name(name) if PHYSICAL.contains(&name.as_str()) => None,
+        ExprKind::Call(callee, args) => match &callee.kind {
+            ExprKind::Name(name) if name == "bits" => None,
+            ExprKind::Name(name) if name == "core" && args.len() == 2 => None,
+            ExprKind::Name(name) if name == "core" => Some("a core has two coordinates"),
+            _ => Some("this cannot be pinned"),
+        },
+        _ => Some("this cannot be pinned"),
+    };
+    if let Some(fault) = fault {
+        let wrong = Diagnostic::new(Code::E0504, fault, value.span, "not a domain or a core");
+        let help = "voltage, current, charge, pulse, spikes, light, bits, or `core(x, y)`";
+        checker.diagnostics.push(wrong.with_help(help));
+    }
+}
+
 fn value(checker: &mut Checker, scope: &Scope, field: &Field, holds: Holds) {
     let ideal = matches!(&field.value.kind, ExprKind::Name(name) if name == "ideal");
     match holds {
         Holds::OrIdeal(_) if ideal => {}
         Holds::Quantity(word) | Holds::OrIdeal(word) => {
             let Some(dimension) = type_dimension(word) else { return };
-            let term = checker.close_as(scope, &field.value, dimension);
-            if term.and_then(|term| term.value()).is_some_and(|value| value < 0.0) {
-                let message = format!("`{}` cannot be negative", field_key(field));
-                checker.report(Code::E0503, message, field.value.span, "below 0");
-            }
+            Closer::new(checker.model, checker.diagnostics).quantity(scope, checker.file, &field.value, dimension);
         }
         Holds::Range(word) => {
             let Some(dimension) = type_dimension(word) else { return };
@@ -76,38 +117,17 @@ fn value(checker: &mut Checker, scope: &Scope, field: &Field, holds: Holds) {
                 checker.diagnostics.push(wrong.with_help("such as `10 uS .. 200 uS`"));
                 return;
             };
-            let (low, high) = (checker.close_as(scope, low, dimension), checker.close_as(scope, high, dimension));
-            if let (Some(low), Some(high)) = (low.and_then(|t| t.value()), high.and_then(|t| t.value()))
-                && (low >= high || low < 0.0)
-            {
-                checker.report(
-                    Code::E0503,
-                    "a range goes from a lower to a higher value",
-                    field.value.span,
-                    "it does not",
-                );
-            }
+            let mut closer = Closer::new(checker.model, checker.diagnostics);
+            closer.range(scope, checker.file, (low, high), dimension);
         }
-        Holds::Word(words) => {
-            let word = match &field.value.kind {
-                ExprKind::Name(name) => name.as_str(),
-                ExprKind::Bool(true) => "true",
-                ExprKind::Bool(false) => "false",
-                _ => "",
-            };
-            if !words.contains(&word) {
-                let message = format!("not a value for `{}`", field_key(field));
-                let unknown = Diagnostic::new(Code::E0221, message, field.value.span, "not one of the known words");
-                checker.diagnostics.push(unknown.with_help(suggestion(word, words.iter().copied())));
-            }
-        }
+        Holds::Word(words) => word(checker, field, &field.value, words),
+        Holds::Words(words) => all(&field.value).iter().for_each(|one| word(checker, field, one, words)),
+        Holds::Noise(word) => noise(checker, scope, &field.value, word),
         Holds::Blocks(kinds, words) => checker.references(scope, &field.value, kinds, words),
         Holds::Calls(known) => calls(checker, scope, field, known),
         Holds::Functions => {
             let known: Vec<&str> = FUNCTIONS.iter().map(|(_, name)| *name).chain(BESIDES.iter().copied()).collect();
-            let all =
-                if let ExprKind::List(all) = &field.value.kind { &all[..] } else { std::slice::from_ref(&field.value) };
-            for one in all {
+            for one in all(&field.value) {
                 let word = if let ExprKind::Name(name) = &one.kind { name.as_str() } else { "" };
                 if !known.contains(&word) {
                     let unknown =
@@ -122,27 +142,67 @@ fn value(checker: &mut Checker, scope: &Scope, field: &Field, holds: Holds) {
     }
 }
 
+/// One of the words a property knows.
+fn word(checker: &mut Checker, field: &Field, ast: &Ast, words: &[&str]) {
+    let word = if let ExprKind::Name(name) = &ast.kind { name.as_str() } else { "" };
+    if !words.contains(&word) {
+        let message = format!("not a value for `{}`", field_key(field));
+        let unknown = Diagnostic::new(Code::E0221, message, ast.span, "not one of the known words");
+        checker.diagnostics.push(unknown.with_help(suggestion(word, words.iter().copied())));
+    }
+}
+
+/// `normal(0, SIGMA)`
+fn noise(checker: &mut Checker, scope: &Scope, ast: &Ast, ty: &str) {
+    if let ExprKind::Call(callee, args) = &ast.kind
+        && matches!(&callee.kind, ExprKind::Name(name) if name == "normal")
+        && let [mean, sigma] = &args[..]
+        && matches!(mean.value.kind, ExprKind::Number { value: 0.0, .. })
+    {
+        if let Some(dimension) = type_dimension(ty) {
+            checker.close_as(scope, &sigma.value, dimension);
+        }
+        return;
+    }
+    let wrong = Diagnostic::new(Code::E0221, "noise is normal around 0", ast.span, "not of that form");
+    checker.diagnostics.push(wrong.with_help("such as `normal(0, 2 % of range)`"));
+}
+
 type Known<'k> = &'k [(&'static str, &'static [(&'static str, &'static str)])];
 
 /// One call or a list of calls of known names.
 fn calls(checker: &mut Checker, scope: &Scope, field: &Field, known: Known) {
-    let all = match &field.value.kind {
-        ExprKind::List(all) => &all[..],
-        _ => std::slice::from_ref(&field.value),
-    };
-    for one in all {
+    for one in all(&field.value) {
         let (name, args): (_, &[Arg]) = match &one.kind {
             ExprKind::Call(callee, args) => (&**callee, args),
             _ => (one, &[]),
         };
         let word = if let ExprKind::Name(name) = &name.kind { name.as_str() } else { "" };
-        let Some((_, parameters)) = known.iter().find(|(known, _)| *known == word) else {
+        let is = |name: &str| if name.is_empty() { !word.is_empty() } else { name == word };
+        let Some((_, parameters)) = known.iter().find(|(known, _)| is(known)) else {
             let message = format!("not a value for `{}`", field_key(field));
             let unknown = Diagnostic::new(Code::E0221, message, name.span, "not one of the known words");
-            checker.diagnostics.push(unknown.with_help(suggestion(word, known.iter().map(|(name, _)| *name))));
+            let help = match known {
+                [("", parameters)] => format!("such as `spi({}: …)`", parameters.first().map_or("", |(name, _)| name)),
+                _ => suggestion(word, known.iter().map(|(name, _)| *name)),
+            };
+            checker.diagnostics.push(unknown.with_help(help));
             continue;
         };
         arguments(checker, scope, args, parameters);
+        // Of all parameters these alone have no default.
+        let example = match parameters.first() {
+            Some(("carries", _)) => "neighbours(carries: voltage, energy: 50 fJ)",
+            Some(("share", _)) => "stuck_on(0.1 %)",
+            _ => continue,
+        };
+        let is_first =
+            |(at, arg): (usize, &Arg)| arg.name.as_ref().map_or(at == 0, |name| name.text == parameters[0].0);
+        if !args.iter().enumerate().any(is_first) {
+            let message = format!("`{}` must be given", parameters[0].0);
+            let missing = Diagnostic::new(Code::E0207, message, one.span, "missing here");
+            checker.diagnostics.push(missing.with_help(format!("such as `{example}`")));
+        }
     }
 }
 
@@ -161,7 +221,10 @@ fn arguments(checker: &mut Checker, scope: &Scope, args: &[Arg], parameters: &[(
             continue;
         };
         if let Some(dimension) = type_dimension(ty) {
-            checker.close_as(scope, &arg.value, dimension);
+            Closer::new(checker.model, checker.diagnostics).quantity(scope, checker.file, &arg.value, dimension);
+        } else if !matches!(&arg.value.kind, ExprKind::Name(name) if ANALOG.contains(&name.as_str())) {
+            let unknown = Diagnostic::new(Code::E0504, "wires carry an analog domain", arg.value.span, "not one");
+            checker.diagnostics.push(unknown.with_help(format!("one of {}", ANALOG.join(", "))));
         }
     }
 }

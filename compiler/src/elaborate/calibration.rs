@@ -2,11 +2,11 @@
 
 use nmc_grammar::ast::{Expr as Ast, ExprKind};
 use nmc_grammar::codes::Code;
-use nmc_grammar::span::Span;
 use nmc_program::{Tensor, TensorId};
 
 use super::Elaborator;
-use crate::forms::plan::{InputData, Phase, PhaseKind};
+use super::present::bare;
+use crate::forms::plan::{InputData, PhaseKind};
 
 /// Samples that ranges are measured on when nothing is said.
 const CALIBRATION_SAMPLES: usize = 64;
@@ -32,7 +32,7 @@ impl Elaborator<'_> {
                 self.error(Code::E0310, message, ast.span, "one array for each input, in their order");
                 return;
             }
-            let mut phase = calibrating(ast.span);
+            let mut phase = bare(PhaseKind::Test, false, 0, ast.span);
             for (part, node) in parts.into_iter().zip(inputs) {
                 let name = self.network.graph[node].name.clone();
                 match self.value_data(node, &name, part, &mut phase) {
@@ -63,21 +63,6 @@ impl Elaborator<'_> {
             self.plan.calibration.push(TensorId(self.tensors.len() as u32 - 1));
             self.plan.calibrated_on_test = on_test;
         }
-    }
-}
-
-fn calibrating(span: Span) -> Phase {
-    Phase {
-        kind: PhaseKind::Test,
-        sequence: false,
-        restart: false,
-        samples: 0,
-        inputs: Vec::new(),
-        duration: None,
-        target: None,
-        metrics: Vec::new(),
-        skip: 0,
-        span,
     }
 }
 

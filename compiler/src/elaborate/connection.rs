@@ -6,12 +6,13 @@ use nmc_grammar::ast::{Arg, BlockKind, Expr as Ast, ExprKind, Field, Ident};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
-use nmc_grammar::suggest::closest;
 
 use super::Elaborator;
 use super::equations::Closing;
+use super::steps::Counted;
 use super::term::{Term, built_in};
-use crate::forms::equations::{Dynamics, Expr, Symbol};
+use crate::algebra::interval;
+use crate::forms::equations::{Dynamics, Expr, Function, Symbol};
 use crate::forms::network::{Connection, Edge, NodeId, Operator, Pattern};
 use crate::quantity::Dimension;
 use crate::units::{dimension_name, type_dimension};
@@ -68,10 +69,7 @@ impl Elaborator<'_> {
             Some(ast) => self.pattern(ast, sizes)?,
             None => Waiting::Known(Pattern::AllToAll { itself: true }),
         };
-        let Some(weight) = field("weight") else {
-            self.error(Code::E0207, "a connection needs a weight", span, "`weight` is missing");
-            return None;
-        };
+        let weight = field("weight")?;
         let given = self.kind(weight) == super::signal::Kind::Data;
         let weighed = weight.span;
         let (pattern, weight) = if given {
@@ -88,9 +86,15 @@ impl Elaborator<'_> {
         let delay = match field("delay") {
             Some(ast) => {
                 let delay = self.of_pairs(|this| this.closer.close_as(&this.names, this.file, ast, Dimension::TIME))?;
-                if delay.value().is_some_and(|seconds| seconds < 0.0) {
+                if let Some((least, most)) = interval(&delay.expr, source_range.1, target_range.1)
+                    // The tail of a normal distribution is cut off at 0.
+                    && (most < 0.0 || least < 0.0 && !draws_normal(&delay.expr))
+                {
                     self.error(Code::E0306, "a delay cannot be negative", ast.span, "below 0");
                     return None;
+                }
+                if let Some(seconds) = delay.value() {
+                    self.timed("this delay", seconds, Counted::Any, ast.span);
                 }
                 delay.expr
             }
@@ -151,7 +155,11 @@ impl Elaborator<'_> {
             ("random", Some(p)) => {
                 let value = self.closer.value(&self.names, self.file, p, Dimension::NONE)?;
                 if !(0.0..=1.0).contains(&value) {
-                    self.error(Code::E0405, format!("{value} is not a probability"), p.span, "must lie within 0 and 1");
+                    let message = format!("{value} is not a probability");
+                    let mut wrong = Diagnostic::new(Code::E0405, message, p.span, "must lie within 0 and 1");
+                    wrong.help =
+                        (1.0..=100.0).contains(&value).then(|| format!("a share in percent is written `{value} %`"));
+                    self.closer.diagnostics.push(wrong);
                     return None;
                 }
                 known(Pattern::Random { p: value, itself })
@@ -171,24 +179,15 @@ impl Elaborator<'_> {
             }
             ("matrix", None) => Some(Waiting::Matrix),
             ("list", _) => self.list(args, ast.span, (sources, targets)),
-            _ => {
-                let patterns = ["all_to_all", "one_to_one", "random", "fixed_in_degree", "matrix", "list"];
-                let mut unknown = Diagnostic::new(Code::E0221, "this is not a pattern", ast.span, "unknown pattern");
-                unknown.help = closest(name, patterns).map(|near| format!("did you mean `{near}`?"));
-                unknown.help = unknown.help.or(Some(String::from("such as `all_to_all` or `random(p: 2 %)`")));
-                self.closer.diagnostics.push(unknown);
-                None
-            }
+            // The check has told of other patterns.
+            _ => None,
         }
     }
 
     /// `list(sources: s, targets: t)`: pairs given one by one.
     fn list(&mut self, args: &[Arg], span: Span, (sources, targets): (usize, usize)) -> Option<Waiting> {
         let of = |key: &str| args.iter().find(|arg| arg.name.as_ref().is_some_and(|name| name.text == key));
-        let (Some(from), Some(to)) = (of("sources"), of("targets")) else {
-            self.error(Code::E0207, "`list` takes sources and targets", span, "`list(sources: s, targets: t)`");
-            return None;
-        };
+        let (from, to) = (of("sources")?, of("targets")?);
         let (first, second) = (self.array(&from.value)?, self.array(&to.value)?);
         if first.len() != second.len() {
             let message = format!("{} sources but {} targets", first.len(), second.len());
@@ -273,10 +272,7 @@ impl Elaborator<'_> {
                     } else {
                         (ast, &[][..])
                     };
-                    let ExprKind::Name(name) = &callee.kind else {
-                        self.error(Code::E0305, "the name of a synapse or rule is needed", ast.span, "not a name");
-                        return None;
-                    };
+                    let ExprKind::Name(name) = &callee.kind else { return None };
                     let (id, block) = self.block(self.file, name, callee.span, &[kind])?;
                     (id.file, Cow::Borrowed(block), args)
                 }
@@ -301,7 +297,12 @@ impl Elaborator<'_> {
                     if by_weight { format!("this is {}", dimension_name(weight)) } else { "joined here".into() };
                 let message = format!("in `{}`: {}", block.name.text, inner.message);
                 let mut outer = Diagnostic::new(inner.code, message, at, label);
-                outer.help = inner.help.filter(|_| !by_weight);
+                outer.help = match by_weight {
+                    true => Some(String::from(
+                        "give it in that unit, or another `synapse: …`, whose weights are of this kind",
+                    )),
+                    false => inner.help,
+                };
                 // The default synapse is in no file that could be shown.
                 if let (Some(place), Some(_)) = (inner.primary, ast) {
                     outer = outer.with_label(place.span, "used here");
@@ -333,5 +334,12 @@ impl Elaborator<'_> {
         let label = format!("`{kind}` has {} inputs that are a {}", fitting.len(), dimension_name(wanted));
         self.error(Code::E0406, message, span, label);
         None
+    }
+}
+
+fn draws_normal(expr: &Expr) -> bool {
+    match expr {
+        Expr::Number(_) | Expr::Symbol(_) => false,
+        Expr::Call(function, operands) => *function == Function::Normal || operands.iter().any(draws_normal),
     }
 }

@@ -24,7 +24,8 @@ impl Elaborator<'_> {
                 StmtKind::Field(field) if field.key[0].text == "calibrate" => calibrate = Some(&field.value),
                 StmtKind::Field(field) => self.option(field),
                 StmtKind::Pin { target, value } => self.pin(target, value, stmt),
-                _ => self.error(Code::E0401, "this statement has no meaning in `deploy`", stmt.span, "misplaced"),
+                // The check has told of what has no place here.
+                _ => {}
             }
         }
         calibrate
@@ -38,12 +39,8 @@ impl Elaborator<'_> {
             ("minimise", "energy") => self.plan.objective = Objective::Energy,
             ("minimise", "time") => self.plan.objective = Objective::Time,
             ("minimise", "area") => self.plan.objective = Objective::Area,
-            ("minimise", _) => {
-                self.error(Code::E0503, "this cannot be minimised", field.value.span, "one of energy, time, area");
-            }
             ("convert", "everywhere") => self.plan.convert_everywhere = true,
             ("convert", "best") => self.plan.convert_everywhere = false,
-            ("convert", _) => self.error(Code::E0503, "not a way to convert", field.value.span, "everywhere or best"),
             ("chips", _) => {
                 let Some(chips) = self.count(&field.value, 1.0) else { return };
                 if chips > MOST_CHIPS {
@@ -69,22 +66,14 @@ impl Elaborator<'_> {
         let Some(node) = self.node_called(target) else { return };
         let value = match &value.kind {
             ExprKind::Call(callee, args) if matches!(&callee.kind, ExprKind::Name(name) if name == "core") => {
-                let [x, y] = &args[..] else {
-                    return self.error(Code::E0207, "a core has two coordinates", value.span, "such as `core(2, 3)`");
-                };
+                let [x, y] = &args[..] else { return };
                 let (Some(x), Some(y)) = (self.count(&x.value, 0.0), self.count(&y.value, 0.0)) else { return };
                 Some(Pinned::Core(x, y))
             }
             _ => domain(value).map(Pinned::Domain),
         };
-        match value {
-            Some(value) => self.plan.pins.push(Pin { node, value, span: stmt.span }),
-            None => {
-                let StmtKind::Pin { value, .. } = &stmt.kind else { return };
-                let wrong = Diagnostic::new(Code::E0504, "this cannot be pinned", value.span, "not a domain or a core");
-                let help = "voltage, current, charge, pulse, spikes, light, bits, or `core(x, y)`";
-                self.closer.diagnostics.push(wrong.with_help(help));
-            }
+        if let Some(value) = value {
+            self.plan.pins.push(Pin { node, value, span: stmt.span });
         }
     }
 

@@ -7,7 +7,9 @@ use nmc_grammar::suggest::closest;
 use nmc_program::{Compare, Over, Requirement};
 
 use super::Elaborator;
-use crate::forms::plan::{Phase, PhaseKind};
+use super::present::bare;
+use super::steps::Counted;
+use crate::forms::plan::PhaseKind;
 use crate::quantity::Dimension;
 use crate::typing::walk::path;
 
@@ -48,7 +50,9 @@ impl Elaborator<'_> {
                 StmtKind::Run { duration, fields } => this.run(duration, fields, stmt),
                 // What metrics there are is known when all is sound that is shown.
                 StmtKind::Require { .. } if this.errors() > errors => {}
-                StmtKind::Require { over, condition } => this.require(over.as_ref(), condition),
+                StmtKind::Require { all } => {
+                    all.iter().for_each(|one| this.require(one.over.as_ref(), &one.condition));
+                }
                 StmtKind::Report { names } => this.plan.report.extend(names.iter().map(|name| name.text.clone())),
                 StmtKind::Present { phase, sequence, inputs, clauses } => {
                     let kind = match phase {
@@ -57,7 +61,8 @@ impl Elaborator<'_> {
                     };
                     this.present(kind, *sequence, inputs, clauses, stmt.span);
                 }
-                _ => this.error(Code::E0401, "this statement has no meaning in an experiment", stmt.span, "misplaced"),
+                // The check has told of what has no place here.
+                _ => {}
             });
         }
         if self.errors() == errors {
@@ -70,15 +75,13 @@ impl Elaborator<'_> {
         if self.has_time() {
             self.plan.step.get_or_insert(DEFAULT_STEP);
         }
+        self.tell_steps();
     }
 
     fn deploy_network(&mut self, network: &Ast) {
         let (callee, args) =
             if let ExprKind::Call(callee, args) = &network.kind { (&**callee, &args[..]) } else { (network, &[][..]) };
-        let ExprKind::Name(name) = &callee.kind else {
-            self.error(Code::E0305, "the name of a network is needed", network.span, "not a name");
-            return;
-        };
+        let ExprKind::Name(name) = &callee.kind else { return };
         let Some((id, block)) = self.block(self.file, name, callee.span, &[BlockKind::Network]) else { return };
         let file = self.file;
         self.top(id, block, args, network.span);
@@ -142,22 +145,12 @@ impl Elaborator<'_> {
             self.error(Code::E0306, "this duration cannot be run", duration.span, label);
             return None;
         }
+        self.timed("this duration", seconds, Counted::Some, duration.span);
         Some(seconds)
     }
 
     fn run(&mut self, duration: &Ast, fields: &[Field], stmt: &Stmt) {
-        let mut phase = Phase {
-            kind: PhaseKind::Run,
-            sequence: true,
-            restart: false,
-            samples: 1,
-            inputs: Vec::new(),
-            duration: None,
-            target: None,
-            metrics: Vec::new(),
-            skip: 0,
-            span: stmt.span,
-        };
+        let mut phase = bare(PhaseKind::Run, true, 1, stmt.span);
         if self.fields(fields, &mut phase).is_none() || self.all_fed(&phase).is_none() {
             return;
         }
@@ -183,10 +176,6 @@ impl Elaborator<'_> {
         };
         let ExprKind::Binary(op, a, b) = &condition.kind else { return wrong(self) };
         let comparison = match op {
-            BinaryOp::And => {
-                self.require(word, a);
-                return self.require(word, b);
-            }
             BinaryOp::Less => Compare::Less,
             BinaryOp::LessEqual => Compare::LessEqual,
             BinaryOp::Greater => Compare::Greater,
@@ -200,12 +189,16 @@ impl Elaborator<'_> {
             return;
         };
         let known = self.metrics();
+        let near = |known: &[String]| {
+            closest(&metric, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"))
+        };
         if !known.contains(&metric) {
             let mut unknown =
                 Diagnostic::new(Code::E0408, format!("there is no metric `{metric}`"), a.span, "unknown metric");
-            unknown.help = closest(&metric, known.iter().map(String::as_str))
-                .map(|near| format!("did you mean `{near}`?"))
-                .or_else(|| Some(format!("one of {}", known.join(", "))));
+            let expect = "it counts what a test expects: `test { … } expect argmax(y) == labels`";
+            unknown.help = (metric == "accuracy").then(|| String::from(expect));
+            unknown.help =
+                unknown.help.or_else(|| near(&known)).or_else(|| Some(format!("one of {}", known.join(", "))));
             return self.closer.diagnostics.push(unknown);
         }
         let names = self.names.clone();

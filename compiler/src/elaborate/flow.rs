@@ -35,9 +35,19 @@ impl Elaborator<'_> {
                     target.span,
                     "neither",
                 );
-                self.closer
-                    .diagnostics
-                    .push(wrong.with_help("such as `-> scores` or `-> nodes.v`; spikes go by `connect`"));
+                let input = |name: &String| {
+                    let node = self.nodes.get(name)?;
+                    let Operator::Population { dynamics, .. } = &self.network.graph[*node].operator else {
+                        return None;
+                    };
+                    let input = &dynamics.inputs.first()?.name;
+                    Some(format!(
+                        "`… -> {name}.{input}` drives an input of it; spikes go to it by `connect … -> {name}`"
+                    ))
+                };
+                let help = if let ExprKind::Name(name) = &target.kind { input(name) } else { None };
+                let usual = || String::from("such as `-> scores` or `-> nodes.v`; spikes go by `connect`");
+                self.closer.diagnostics.push(wrong.with_help(help.unwrap_or_else(usual)));
             }
         }
     }

@@ -23,6 +23,7 @@ mod population;
 mod present;
 mod probe;
 mod signal;
+mod steps;
 mod structure;
 mod uses;
 pub mod verify;
@@ -43,7 +44,7 @@ use crate::forms::model::{DefId, Definition, Model};
 use crate::forms::network::{Network, NodeId, Operator};
 use crate::forms::plan::Plan;
 use crate::quantity::Dimension;
-use crate::typing::{blocks, closing as equations, functions, term, word};
+use crate::typing::{blocks, closing as equations, functions, term};
 use signal::Value;
 use structure::Port;
 use term::{Closer, Scope, Term};
@@ -93,6 +94,7 @@ pub fn elaborate(
         inserted: BTreeMap::new(),
         failed: BTreeSet::new(),
         uses: Uses::new(),
+        times: Vec::new(),
     };
     elaborator.experiment(block);
     elaborator.tell_uses(first);
@@ -143,6 +145,8 @@ struct Elaborator<'a> {
     failed: BTreeSet<String>,
     /// Uses of blocks of the library.
     uses: Uses,
+    /// Times that are counted in steps.
+    times: Vec<steps::Timed>,
 }
 
 /// The names of a network, while another is elaborated within it.
@@ -209,17 +213,8 @@ impl<'a> Elaborator<'a> {
 
     /// A whole number that is known now, at least `least`.
     fn count(&mut self, ast: &Ast, least: f64) -> Option<usize> {
-        let value = self.closer.value(&self.names, self.file, ast, crate::quantity::Dimension::NONE)?;
-        if value.fract() == 0.0 && value >= least && value <= 1e9 {
-            return Some(value as usize);
-        }
-        self.error(
-            Code::E0303,
-            format!("{value} is not a possible number here"),
-            ast.span,
-            format!("a whole number from {least} to 1e9 is needed"),
-        );
-        None
+        let term = self.closer.count(&self.names, self.file, ast, least)?;
+        self.closer.known(&term, ast).map(|value| value as usize)
     }
 
     /// A population with the range of its elements: `exc`, `exc[0..5]`, `column[2]`, `column[2][0..5]`.

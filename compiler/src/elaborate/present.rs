@@ -26,21 +26,26 @@ struct Given {
     array: Option<String>,
 }
 
+/// A phase of which no more is known yet.
+pub fn bare(kind: PhaseKind, sequence: bool, samples: usize, span: Span) -> Phase {
+    Phase {
+        kind,
+        sequence,
+        restart: false,
+        samples,
+        inputs: Vec::new(),
+        duration: None,
+        target: None,
+        metrics: Vec::new(),
+        skip: 0,
+        span,
+    }
+}
+
 impl Elaborator<'_> {
     /// A `train` or `test`.
     pub fn present(&mut self, kind: PhaseKind, sequence: bool, inputs: &[Field], clauses: &[Clause], span: Span) {
-        let mut phase = Phase {
-            kind,
-            sequence,
-            restart: false,
-            samples: 0,
-            inputs: Vec::new(),
-            duration: None,
-            target: None,
-            metrics: Vec::new(),
-            skip: 0,
-            span,
-        };
+        let mut phase = bare(kind, sequence, 0, span);
         if self.fields(inputs, &mut phase).is_none() || self.all_fed(&phase).is_none() {
             return;
         }
@@ -110,16 +115,8 @@ impl Elaborator<'_> {
 
     /// `restart: true`, of what would go on otherwise.
     fn restart(&mut self, value: &Ast, phase: &Phase) -> Option<bool> {
-        let ExprKind::Bool(restart) = value.kind else {
-            self.error(Code::E0305, "`restart` is `true` or `false`", value.span, "neither");
-            return None;
-        };
-        if !phase.sequence {
-            let message = "only a `run` or a `sequence` can restart";
-            self.error(Code::E0401, message, value.span, "each of these samples starts afresh anyway");
-            return None;
-        }
-        Some(restart)
+        // The check has told what it is, and where it may stand.
+        if let ExprKind::Bool(restart) = value.kind { Some(restart && phase.sequence) } else { None }
     }
 
     fn input(&mut self, name: &str, span: Span) -> Option<NodeId> {
@@ -323,10 +320,6 @@ impl Elaborator<'_> {
 
     /// `data name = …`
     pub fn name_data(&mut self, name: &Ident, value: &Ast) {
-        if self.values.contains_key(&name.text) {
-            self.error(Code::E0202, format!("`{}` is defined twice", name.text), name.span, "defined again here");
-            return;
-        }
         let Some(given) = self.given(&name.text, value.span) else { return };
         let data = match given {
             Some(Given { file, path, array: None }) => Some(Data::File(file, path)),

@@ -108,10 +108,8 @@ impl Elaborator<'_> {
 
     /// Shape and logical type of a port.
     fn port_of(&mut self, param: &Param) -> Option<Port> {
-        let Some(ty) = &param.ty else {
-            self.error(Code::E0305, "a port needs a type", param.span, "such as `real[10]` or `spikes[100]`");
-            return None;
-        };
+        // The check has told of ports without a type, and of types that are none of a port.
+        let ty = param.ty.as_ref()?;
         let logical = match ty.name.text.as_str() {
             "real" => Logical::Real,
             "spikes" => Logical::Spikes,
@@ -119,11 +117,7 @@ impl Elaborator<'_> {
                 Some(bits) => self.count(bits, 1.0)? as u32,
                 None => 8,
             }),
-            other => {
-                let message = format!("a port cannot be a {other}");
-                self.error(Code::E0305, message, ty.span, "real, spikes or bits(n)");
-                return None;
-            }
+            _ => return None,
         };
         let shape = ty.shape.iter().map(|size| self.count(size, 1.0)).collect::<Option<Vec<usize>>>()?;
         let shape = if shape.is_empty() { vec![1] } else { shape };

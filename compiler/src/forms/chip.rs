@@ -157,6 +157,8 @@ pub struct TileKind {
     /// The converter (a sample-and-hold, index into `Chip::converters`) at each column that keeps what was read while columns
     /// take turns on a converter; none: rows are driven until all have had their turn.
     pub hold: Option<usize>,
+    /// Whether a column divides by its conductances.
+    pub normalises: bool,
     /// Ohms of a wire segment between cells; 0: `ideal`.
     pub wire_ohms: f64,
     /// Area in m2 of array and drivers without converters.

@@ -8,6 +8,7 @@ pub mod decisions;
 pub mod equations;
 pub mod gather;
 pub mod mapped;
+pub mod measured;
 pub mod model;
 pub mod network;
 pub mod placement;

@@ -1,7 +1,7 @@
 //! Cells of arrays: what programming leaves behind, in the order target, programming noise, faults, read noise, fold.
 
 use nmc_grammar::codes::Code;
-use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::diagnostic::{Diagnostic, Label};
 use nmc_program::{ArrayId, Cells, Compare, Draw, Initial, Len, MatrixId, Op, Scheme};
 
 use super::Lowering;
@@ -9,7 +9,7 @@ use super::dense::Layer;
 use super::expression;
 use super::kernel::{Builder, OWN};
 use crate::cost;
-use crate::forms::chip::{Device, WeightScheme};
+use crate::forms::chip::{Device, TileKind, WeightScheme};
 use crate::forms::equations::Symbol;
 
 impl Lowering<'_> {
@@ -90,7 +90,7 @@ impl Lowering<'_> {
             self.program.programming.push(Op::Kernel { kernel, len, spikes: None });
         }
         self.program.programming.push(Op::Fold { matrix });
-        self.say_what_is_left_out(device, tile.wire_ohms, &tile.name);
+        self.say_what_is_left_out(device, tile);
     }
 
     /// A uniform number for each cell, drawn once: which cells are stuck is the chip's, however often it is programmed.
@@ -104,13 +104,19 @@ impl Lowering<'_> {
         array
     }
 
-    fn say_what_is_left_out(&mut self, device: &Device, wire_ohms: f64, tile: &str) {
+    fn say_what_is_left_out(&mut self, device: &Device, tile: &TileKind) {
         if device.drift.is_some() {
             self.left_out(format!("{}: drift is left out: arrays are read right after programming", device.name));
         }
-        if wire_ohms > 0.0 {
+        let TileKind { name, wire_ohms, .. } = tile;
+        if *wire_ohms > 0.0 {
             self.left_out(format!(
-                "{tile}: wire resistance of {wire_ohms} ohm a segment is left out of the simulation"
+                "{name}: wire resistance of {wire_ohms} ohm a segment is left out of the simulation"
+            ));
+        }
+        if tile.normalises {
+            self.left_out(format!(
+                "{name}: the division by a column's conductances is left out: what is read is the sum, full range its largest"
             ));
         }
     }
@@ -118,7 +124,9 @@ impl Lowering<'_> {
     /// A note in every report, and a warning.
     fn left_out(&mut self, note: String) {
         if !self.program.left_out.contains(&note) {
-            self.diagnostics.push(Diagnostic::placeless(Code::W0616, note.clone()));
+            let mut warning = Diagnostic::placeless(Code::W0616, note.clone());
+            warning.primary = self.mapped.chip.span.map(|span| Label { span, text: String::from("of this chip") });
+            self.diagnostics.push(warning);
             self.program.left_out.push(note.clone());
         }
         self.note(note);

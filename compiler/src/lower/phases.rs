@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
-use nmc_grammar::span::Span;
 use nmc_program::{Access, ArrayId, FitSpec, InputFeed, Len, Metric, MetricKind, Op, Phase, PhaseKind, Probe, Probed};
 
 use super::Lowering;
@@ -13,8 +12,7 @@ use super::synapses::Role;
 use crate::forms::equations::{Expr, Symbol};
 use crate::forms::network::{self, Logical, NodeId, Operator, Weights};
 use crate::forms::plan::{self, InputData};
-use crate::quantity::{Dimension, Quantity};
-use crate::units::show;
+use crate::quantity::Dimension;
 
 impl Lowering<'_> {
     /// The layers that training fits, each once, in the order of phases.
@@ -136,7 +134,7 @@ impl Lowering<'_> {
         let network = self.network;
         let mut recorded = BTreeMap::new();
         for probe in &network.probes {
-            let every = probe.every.map(|(seconds, span)| self.interval(&probe.name, seconds, span));
+            let every = probe.every.map(|(seconds, _)| self.ticks(seconds).max(1.0) as u32);
             match self.probed(probe, &mut recorded) {
                 Some((probed, unit)) => {
                     let name = probe.name.clone();
@@ -163,21 +161,6 @@ impl Lowering<'_> {
                 self.program.probes.push(Probe { name, probed: Probed::Spikes(group), range, every, unit });
             }
         }
-    }
-
-    /// The whole number of steps nearest to an interval.
-    fn interval(&mut self, name: &str, seconds: f64, span: Span) -> u32 {
-        let (steps, dt) = (self.ticks(seconds).max(1.0), self.program.dt);
-        if dt > 0.0 && (seconds / dt - steps).abs() > 1e-6 * steps {
-            let shown = |si: f64| show(Quantity { si, dimension: Dimension::TIME });
-            let message = format!("`{name}` is recorded every {}, not every {}", shown(steps * dt), shown(seconds));
-            let label = format!("no whole number of steps of {}", shown(dt));
-            let told = Diagnostic::new(Code::W0457, message, span, label);
-            if !self.diagnostics.contains(&told) {
-                self.diagnostics.push(told);
-            }
-        }
-        steps as u32
     }
 
     fn probed(&mut self, probe: &network::Probe, recorded: &mut BTreeMap<String, ArrayId>) -> Option<(Probed, String)> {

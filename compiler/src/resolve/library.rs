@@ -2,6 +2,16 @@
 
 use nmc_grammar::suggest::closest;
 
+/// Names that the library once had: their module, and what they are called today.
+const RENAMED: &[(&str, &str, &str)] = &[("std.chip", "neurram", "crossbars48")];
+
+/// The new name of what a module once had; of any module, when none is said.
+pub fn renamed(module: Option<&str>, name: &str) -> Option<String> {
+    let was = |(of, old, _): &&(&str, &str, &str)| *old == name && module.is_none_or(|module| module == *of);
+    let (module, _, new) = RENAMED.iter().find(was)?;
+    Some(format!("it is called `{new}` now: `use {module}.{new}`"))
+}
+
 /// Where the standard library has a name that was not brought in.
 pub fn library(name: &str) -> Option<String> {
     let defines = |module: &&nmc_stdlib::Module| {
@@ -30,6 +40,9 @@ pub fn library_slip(name: &str) -> Option<String> {
 /// The path in the standard library that one like `std.chip.neuram` means; none when there is nothing near it.
 pub fn in_library(path: &str) -> Option<String> {
     let (module, name) = path.rsplit_once('.')?;
+    if let Some((module, _, new)) = RENAMED.iter().find(|(of, old, _)| (*of, *old) == (module, name)) {
+        return Some(format!("{module}.{new}"));
+    }
     let modules = nmc_stdlib::modules();
     let paths = modules.iter().map(|module| module.path);
     let module =

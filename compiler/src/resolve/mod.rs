@@ -81,9 +81,9 @@ impl Resolver<'_> {
                 let module = &self.model.modules[source.0 as usize];
                 let message = format!("module `{}` has no `{}`", module.name, name.text);
                 let mut unknown = Diagnostic::new(Code::E0201, message, name.span, "not defined there");
-                if let Some(near) = closest(&name.text, module.scope.keys().map(String::as_str)) {
-                    unknown = unknown.with_help(format!("did you mean `{near}`?"));
-                }
+                let near = || closest(&name.text, module.scope.keys().map(String::as_str));
+                unknown.help = library::renamed(Some(&module.name), &name.text)
+                    .or_else(|| near().map(|near| format!("did you mean `{near}`?")));
                 self.diagnostics.push(unknown);
                 continue;
             };

@@ -9,7 +9,7 @@ use nmc_grammar::suggest::closest;
 use super::term::Term;
 use super::{a, word};
 use crate::forms::model::{DefId, Definition, Model};
-use crate::resolve::library::{library, library_slip};
+use crate::resolve::library::{library, library_slip, renamed};
 
 /// The block that a name of a file stands for, which is of one of the kinds.
 pub fn block<'m>(
@@ -31,7 +31,8 @@ pub fn block<'m>(
             let scope = model.modules.get(file.0 as usize).map(|module| &module.scope);
             let known = scope.into_iter().flat_map(|scope| scope.keys().map(String::as_str));
             let near = closest(name, known).map(|near| format!("did you mean `{near}`?"));
-            unknown.help = near.or_else(|| library(name)).or_else(|| library_slip(name));
+            unknown.help =
+                near.or_else(|| renamed(None, name)).or_else(|| library(name)).or_else(|| library_slip(name));
             return Err(unknown);
         }
     };
@@ -61,6 +62,7 @@ pub fn given<'a>(
         let Some(index) = index else {
             let (message, near) = match &arg.name {
                 Some(name) => (format!("{owner} no parameter `{}`", name.text), closest(&name.text, names())),
+                None if params.is_empty() => (format!("{owner} no parameters"), None),
                 None => (format!("{owner} {} parameters", params.len()), None),
             };
             let mut unknown = Diagnostic::new(Code::E0206, message, at, "unknown parameter");
@@ -86,11 +88,20 @@ pub fn given<'a>(
     given
 }
 
-/// What is wrong with a parameter's value whatever it is used for.
+/// What is wrong with a parameter's value whatever it is used for: what a time constant, a resistance or a capacitance of 0
+/// stands for divides by 0, and no length, area, energy, power or temperature is negative.
 pub fn impossible(param: &Param, term: &Term, span: Span) -> Option<Diagnostic> {
-    let time_constant = param.name.text.starts_with("tau");
-    (time_constant && term.value().is_some_and(|tau| tau <= 0.0)).then(|| {
-        let message = format!("the time constant `{}` must be above 0", param.name.text);
-        Diagnostic::new(Code::E0306, message, span, "not above 0")
-    })
+    let value = term.value()?;
+    let ty = param.ty.as_ref().map_or("", |ty| ty.name.text.as_str());
+    let name = &param.name.text;
+    let (what, label) = match ty {
+        _ if name.starts_with("tau") && value <= 0.0 => (format!("the time constant `{name}`"), "not above 0"),
+        "resistance" | "capacitance" if value <= 0.0 => (format!("the {ty} `{name}`"), "not above 0"),
+        "length" | "area" | "energy" | "power" | "temperature" if value < 0.0 => {
+            (format!("the {ty} `{name}`"), "below 0")
+        }
+        _ => return None,
+    };
+    let must = if label == "below 0" { "cannot be negative" } else { "must be above 0" };
+    Some(Diagnostic::new(Code::E0306, format!("{what} {must}"), span, label))
 }

@@ -8,8 +8,8 @@ use nmc_grammar::suggest::closest;
 
 use super::term::{Closer, Scope, Term, call, is_random};
 use crate::forms::equations::{Change, Dynamics, Emission, Expr, Function, Input, Method, State, Symbol};
-use crate::quantity::Dimension;
-use crate::units::type_dimension;
+use crate::quantity::{Dimension, Quantity};
+use crate::units::{show, type_dimension};
 
 /// Names that are outputs and not aliases.
 pub const OUTPUTS: &[&str] = &["y", "current", "conductance", "voltage", "charge"];
@@ -96,6 +96,24 @@ impl Closing<'_, '_> {
         self.quiet(ast, &term.expr).then_some(term.expr)
     }
 
+    /// Likewise, of what cannot be below 0, or not even 0, where that is known.
+    fn not_negative(&mut self, ast: &Ast, dimension: Dimension, what: &str, zero: bool) -> Option<Expr> {
+        let expr = self.close_as(ast, dimension)?;
+        let Expr::Number(value) = expr else { return Some(expr) };
+        let (must, label) = if zero { ("cannot be negative", "below 0") } else { ("must be above 0", "not above 0") };
+        if value < 0.0 || (value == 0.0 && !zero) {
+            let shown = show(Quantity { si: value, dimension });
+            let wrong = Diagnostic::new(Code::E0306, format!("{what} {must}, this is {shown}"), ast.span, label);
+            self.closer.diagnostics.push(wrong);
+            return None;
+        }
+        Some(expr)
+    }
+
+    fn time(&mut self, ast: &Ast, what: &str, zero: bool) -> Option<Expr> {
+        self.not_negative(ast, Dimension::TIME, what, zero)
+    }
+
     fn alias(&mut self, stmt: &Stmt) {
         if let StmtKind::Assign { target, op: AssignOp::Set, value } = &stmt.kind
             && let ExprKind::Name(name) = &target.kind
@@ -119,7 +137,7 @@ impl Closing<'_, '_> {
             }
             StmtKind::Trace { name, tau, on, .. } => {
                 let Some((index, _)) = self.known_state(name) else { return };
-                if let Some(tau) = self.close_as(tau, Dimension::TIME) {
+                if let Some(tau) = self.time(tau, "the time constant of a trace", false) {
                     let falling = call(Function::Negate, vec![Expr::Symbol(Symbol::State(index))]);
                     self.dynamics.states[index].derivative = Some(call(Function::Divide, vec![falling, tau]));
                 }
@@ -143,7 +161,7 @@ impl Closing<'_, '_> {
                     && let [rate] = &args[..]
                 {
                     let frequency = Dimension::NONE.over(Dimension::TIME);
-                    let rate = self.close_as(&rate.value, frequency);
+                    let rate = self.not_negative(&rate.value, frequency, "a rate", true);
                     self.dynamics.emission = rate.map(|rate| Emission::Poisson { rate });
                 } else {
                     let message = "only `poisson(rate)` can be emitted";
@@ -154,7 +172,7 @@ impl Closing<'_, '_> {
                 }
             }
             StmtKind::EmitOnce { at } => {
-                self.dynamics.emission = self.close_as(at, Dimension::TIME).map(|at| Emission::Once { at });
+                self.dynamics.emission = self.time(at, "a time", true).map(|at| Emission::Once { at });
             }
             StmtKind::EmitWhen { condition } => {
                 let condition = self.close(condition);
@@ -253,7 +271,7 @@ impl Closing<'_, '_> {
         for stmt in body {
             if let StmtKind::Hold { name, duration } = &stmt.kind
                 && let Some((index, _)) = self.known_state(name)
-                && let Some(duration) = self.close_as(duration, Dimension::TIME)
+                && let Some(duration) = self.time(duration, "a time", true)
             {
                 holds.push((index, duration));
             }

@@ -75,6 +75,20 @@ impl Closer<'_> {
             let known = Term { expr: terms[0].expr.clone(), dimension };
             dimension = self.same(&known, term, spans[0], spans[index], "combine")?;
         }
+        let values: Vec<Option<f64>> = terms.iter().map(Term::value).collect();
+        let wrong = match (name, &values[..]) {
+            ("uniform", [Some(low), Some(high)]) | ("clamp", [_, Some(low), Some(high)]) if low > high => {
+                Some(("the lower end comes first", "this end is the lower one"))
+            }
+            ("normal", [_, Some(sigma)]) if *sigma < 0.0 => {
+                Some(("a standard deviation cannot be negative", "below 0"))
+            }
+            _ => None,
+        };
+        if let Some((wrong, label)) = wrong {
+            let at = spans.last().copied().unwrap_or(spans[0]);
+            return self.report(Diagnostic::new(Code::E0306, wrong, at, label));
+        }
         let exprs: Vec<Expr> = terms.into_iter().map(|term| term.expr).collect();
         let expr = match name {
             "min" => call(Function::Minimum, exprs),

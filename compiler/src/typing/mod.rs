@@ -8,6 +8,7 @@ pub mod closing;
 pub mod functions;
 mod noise;
 pub mod term;
+pub mod values;
 pub mod walk;
 
 use nmc_grammar::ast::BlockKind;

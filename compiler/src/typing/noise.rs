@@ -1,11 +1,12 @@
 //! White noise in equations: `xi` adds to what moves a state, and stands nowhere else.
 
-use nmc_grammar::ast::Expr as Ast;
+use nmc_grammar::ast::{Expr as Ast, ExprKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 
 use super::closing::Closing;
 use super::term::is_random;
+use super::walk::within;
 use crate::algebra::{linear, mentions};
 use crate::forms::equations::{Expr, Symbol};
 use crate::quantity::Dimension;
@@ -26,8 +27,18 @@ impl Closing<'_, '_> {
 
     /// An equation's right side: what moves the state, and what its noise is multiplied by.
     pub(super) fn right_side(&mut self, ast: &Ast, dimension: Dimension) -> Option<(Expr, Option<Expr>)> {
-        let right = self.closer.close_as(&self.scope, self.file, ast, dimension.over(Dimension::TIME))?.expr;
-        if is_random(&right) {
+        // Told before dimensions: white noise has others than a number drawn at random.
+        let mut drawn = false;
+        within(ast, &mut |expr| {
+            let random =
+                |callee: &Ast| matches!(&callee.kind, ExprKind::Name(name) if name == "normal" || name == "uniform");
+            drawn |= matches!(&expr.kind, ExprKind::Call(callee, _) if random(callee));
+        });
+        let right = match drawn {
+            true => Expr::Number(0.0),
+            false => self.closer.close_as(&self.scope, self.file, ast, dimension.over(Dimension::TIME))?.expr,
+        };
+        if drawn || is_random(&right) {
             let message =
                 "a random number in an equation has no meaning: how often it is drawn depends on the integrator";
             let wrong = Diagnostic::new(Code::E0455, message, ast.span, "drawn at every look");

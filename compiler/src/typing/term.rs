@@ -12,7 +12,7 @@ use super::functions::{FUNCTIONS, later};
 use crate::forms::equations::{Expr, Function, Symbol};
 use crate::forms::model::{Definition, Model};
 use crate::quantity::{Dimension, Quantity};
-use crate::units::{dimension_name, parse_unit, show};
+use crate::units::{dimension_name, parse_unit, show, type_dimension};
 
 /// A closed expression with its dimension.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,15 +178,7 @@ impl<'a> Closer<'a> {
     /// Closes an expression whose value must be known now.
     pub fn value(&mut self, scope: &Scope, file: FileId, ast: &Ast, dimension: Dimension) -> Option<f64> {
         let term = self.close_as(scope, file, ast, dimension)?;
-        if term.value().is_none() {
-            self.report(Diagnostic::new(
-                Code::E0305,
-                "this must be a fixed number",
-                ast.span,
-                "not known before the run",
-            ));
-        }
-        term.value()
+        self.known(&term, ast)
     }
 
     fn literal(&mut self, value: f64, unit: Option<&str>, span: Span) -> Option<Term> {
@@ -319,12 +311,25 @@ impl<'a> Closer<'a> {
                 format!("`{name}` takes {count} argument{}, not {}", if *count == 1 { "" } else { "s" }, terms.len());
             return self.report(Diagnostic::new(Code::E0224, message, span, "wrong number of arguments"));
         }
-        self.function(name, terms, &spans)
+        let whole = terms.iter().all(|term| term.value().is_some_and(f64::is_finite));
+        let term = self.function(name, terms, &spans)?;
+        if whole && term.value().is_some_and(|value| !value.is_finite()) {
+            let message = format!("`{name}` of this is no finite number");
+            return self.report(Diagnostic::new(Code::E0306, message, span, "it cannot be computed"));
+        }
+        Some(term)
     }
 }
 
+/// The number with a unit of this dimension, one that is usual where neurons are described.
 fn example(dimension: Dimension, term: &Term) -> String {
     let number = term.value().unwrap_or(1.0);
+    let usual = [("time", "ms"), ("voltage", "mV"), ("current", "nA"), ("conductance", "nS"), ("resistance", "Mohm")];
+    if number.abs() >= 1.0
+        && let Some((_, unit)) = usual.iter().find(|(ty, _)| type_dimension(ty) == Some(dimension))
+    {
+        return format!("{number} {unit}");
+    }
     let shown = show(Quantity { si: 1.0, dimension });
     format!("{number} {}", shown.split_whitespace().last().unwrap_or("s"))
 }

@@ -70,8 +70,8 @@ pub fn expressions(stmt: &Stmt) -> Vec<&Expr> {
         | StmtKind::EmitWhen { condition: value }
         | StmtKind::For { range: value, .. }
         | StmtKind::If { condition: value, .. }
-        | StmtKind::Data { value, .. }
-        | StmtKind::Require { condition: value, .. } => vec![value],
+        | StmtKind::Data { value, .. } => vec![value],
+        StmtKind::Require { all } => all.iter().map(|one| &one.condition).collect(),
         StmtKind::Field(field) => vec![&field.value],
         StmtKind::Deploy { network, chip, .. } => std::iter::once(network).chain(chip).collect(),
         StmtKind::Run { duration, fields } => {
@@ -135,6 +135,11 @@ pub fn is_scalar(expr: &Expr, known: &dyn Fn(&str) -> bool) -> bool {
         | ExprKind::Iterate { .. }
         | ExprKind::Error => false,
     }
+}
+
+/// A list, or what stands for a list of one.
+pub fn all(expr: &Expr) -> &[Expr] {
+    if let ExprKind::List(all) = &expr.kind { all } else { std::slice::from_ref(expr) }
 }
 
 /// `rate_hz.exc`, `column[2]`

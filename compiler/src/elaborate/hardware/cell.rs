@@ -1,49 +1,22 @@
 //! Memory cells that hold weights: their range, levels, noise, drift, faults and programming.
 
-use nmc_grammar::ast::{Block, Expr as Ast, ExprKind, StmtKind};
+use nmc_grammar::ast::{Block, Expr as Ast, ExprKind};
 use nmc_grammar::codes::Code;
-use nmc_grammar::diagnostic::Diagnostic;
 
 use super::super::term::Term;
-use super::{AREA, ENERGY, Elaborator, Fields, is_ideal};
+use super::{AREA, ENERGY, Elaborator, Fields, fields_of, is_ideal};
 use crate::forms::chip::Device;
 use crate::forms::equations::{Expr, Symbol};
 use crate::quantity::Dimension;
+use crate::typing::walk::all;
 
 impl Elaborator<'_> {
     pub(super) fn cell_fields(&mut self, block: &Block) -> Option<Device> {
-        let known = [
-            "conductance",
-            "levels",
-            "noise programming",
-            "noise read",
-            "drift",
-            "faults",
-            "programming",
-            "cell_area",
-            "method",
-        ];
-        let dynamic =
-            block.body.iter().any(|stmt| matches!(stmt.kind, StmtKind::State { .. } | StmtKind::Assign { .. }));
-        if dynamic {
-            let message = format!("`{}` has dynamics of its own and cannot hold weights", block.name.text);
-            let wrong = Diagnostic::new(Code::E0506, message, block.name.span, "no range `conductance: a .. b`");
-            self.closer.diagnostics.push(wrong.with_help("use it as a population, and another device for the cells"));
-            return None;
-        }
-        let fields = self.fields_of(block, &known)?;
-        let range = self.needed(&fields, "conductance", block)?;
-        let ExprKind::Range(low, high) = &range.kind else {
-            let wrong = Diagnostic::new(Code::E0506, "a cell's conductance is a range", range.span, "not a range");
-            self.closer.diagnostics.push(wrong.with_help("such as `conductance: 1 uS .. 100 uS`"));
-            return None;
-        };
-        let g_min = self.quantity(low, Dimension::CONDUCTANCE)?;
-        let g_max = self.quantity(high, Dimension::CONDUCTANCE)?;
-        if g_min >= g_max {
-            self.error(Code::E0503, "this range is empty", range.span, "the first end must be below the second");
-            return None;
-        }
+        let fields = fields_of(block);
+        let ExprKind::Range(low, high) = &fields.get("conductance")?.kind else { return None };
+        let names = self.names.clone();
+        let ends = self.closer.range(&names, self.file, (low, high), Dimension::CONDUCTANCE)?;
+        let (g_min, g_max) = (self.closer.known(&ends.0, low)?, self.closer.known(&ends.1, high)?);
         let levels = match fields.get("levels") {
             Some(ast) if !is_ideal(ast) => Some(self.count(ast, 2.0)? as u32),
             _ => None,
@@ -80,21 +53,8 @@ impl Elaborator<'_> {
     /// The spread of `normal(0, …)`.
     fn sigma(&mut self, fields: &Fields, key: &str, range: f64) -> Option<Option<Expr>> {
         let Some(ast) = fields.get(key) else { return Some(None) };
-        let spread = match &ast.kind {
-            ExprKind::Call(callee, args) if matches!(&callee.kind, ExprKind::Name(name) if name == "normal") => {
-                match &args[..] {
-                    [mean, spread] if matches!(mean.value.kind, ExprKind::Number { value: 0.0, .. }) => {
-                        Some(&spread.value)
-                    }
-                    _ => None,
-                }
-            }
-            _ => None,
-        };
-        let Some(spread) = spread else {
-            self.error(Code::E0503, "noise is normal around 0", ast.span, "such as `normal(0, 2 % of range)`");
-            return None;
-        };
+        let ExprKind::Call(_, args) = &ast.kind else { return None };
+        let spread = &args.get(1)?.value;
         self.cell_expression(spread, range).map(Some)
     }
 
@@ -106,22 +66,16 @@ impl Elaborator<'_> {
     /// Shares of cells stuck at the highest and at the lowest conductance.
     fn faults(&mut self, fields: &Fields) -> Option<(f64, f64)> {
         let Some(ast) = fields.get("faults") else { return Some((0.0, 0.0)) };
-        let list: Vec<&Ast> = if let ExprKind::List(items) = &ast.kind { items.iter().collect() } else { vec![ast] };
         let (mut on, mut off) = (0.0, 0.0);
-        for item in list {
-            let found = match &item.kind {
-                ExprKind::Call(callee, args) => match (&callee.kind, &args[..]) {
-                    (ExprKind::Name(name), [share]) if name == "stuck_on" => Some((&mut on, &share.value)),
-                    (ExprKind::Name(name), [share]) if name == "stuck_off" => Some((&mut off, &share.value)),
-                    _ => None,
-                },
-                _ => None,
-            };
-            let Some((share, value)) = found else {
-                self.error(Code::E0503, "unknown fault", item.span, "`stuck_on(0.1 %)` or `stuck_off(0.1 %)`");
-                return None;
-            };
-            *share = self.quantity(value, Dimension::NONE)?;
+        for item in all(ast) {
+            let ExprKind::Call(callee, args) = &item.kind else { continue };
+            let (ExprKind::Name(name), [share]) = (&callee.kind, &args[..]) else { continue };
+            let share = self.quantity(&share.value, Dimension::NONE)?;
+            if name == "stuck_on" {
+                on = share;
+            } else {
+                off = share;
+            }
         }
         if on + off > 1.0 {
             self.error(Code::E0503, "more than all cells are faulty", ast.span, "shares add to more than 100 %");

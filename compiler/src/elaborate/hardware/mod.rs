@@ -6,18 +6,16 @@ mod tile;
 
 use std::collections::BTreeMap;
 
-use nmc_grammar::ast::{Arg, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, StmtKind};
+use nmc_grammar::ast::{Arg, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, StmtKind};
 use nmc_grammar::codes::Code;
-use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
-use nmc_grammar::suggest::closest;
 
 use super::Elaborator;
 use super::term::Scope;
 use crate::forms::chip::{Chip, CoreKind, Domain, Host, Link, Mesh};
 use crate::forms::model::DefId;
-use crate::quantity::{Dimension, Quantity};
-use crate::units::show;
+use crate::quantity::Dimension;
+use crate::typing::walk::all;
 
 const ENERGY: Dimension = Dimension::of([1, 2, -2, 0, 0]);
 const POWER: Dimension = Dimension::of([1, 2, -3, 0, 0]);
@@ -74,6 +72,14 @@ fn place<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
     })
 }
 
+/// The fields of a block; the check has told of those that are unknown, given twice or missing.
+fn fields_of(block: &Block) -> Fields<'_> {
+    let fields =
+        block.body.iter().filter_map(|stmt| if let StmtKind::Field(field) = &stmt.kind { Some(field) } else { None });
+    let key = |field: &Field| field.key.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
+    fields.map(|field| (key(field), &field.value)).collect()
+}
+
 impl<'a> Elaborator<'a> {
     /// The chip an experiment names.
     pub fn deploy_chip(&mut self, ast: &Ast) {
@@ -83,7 +89,12 @@ impl<'a> Elaborator<'a> {
         }
         let Some(used) = self.used(ast, BlockKind::Chip) else { return };
         self.chip = Chip { name: used.block.name.text.clone(), span: Some(used.span), ..Chip::default() };
-        self.within(&used, |this, block| this.chip_fields(block));
+        let errors = self.errors();
+        let made = self.within(&used, |this, block| this.chip_fields(block));
+        if made.is_none() && self.errors() == errors {
+            let message = format!("elaborate: the check let something of `{}` pass", used.block.name.text);
+            self.error(Code::E0999, message, used.span, "this chip cannot be made");
+        }
     }
 
     fn used(&mut self, ast: &Ast, kind: BlockKind) -> Option<Used<'a>> {
@@ -95,10 +106,7 @@ impl<'a> Elaborator<'a> {
             ExprKind::Index(object, indices) => (&**object, indices.clone()),
             _ => (callee, Vec::new()),
         };
-        let ExprKind::Name(name) = &object.kind else {
-            self.error(Code::E0305, format!("the name of a {} is needed", super::word(kind)), ast.span, "not a name");
-            return None;
-        };
+        let ExprKind::Name(name) = &object.kind else { return None };
         let (id, block) = self.block(self.file, name, object.span, &[kind])?;
         Some(Used { id, block, counts, args, span: ast.span })
     }
@@ -114,50 +122,11 @@ impl<'a> Elaborator<'a> {
         done
     }
 
-    /// The fields of a block, each known and given once; other statements are left to the caller.
-    fn fields_of<'b>(&mut self, block: &'b Block, known: &[&str]) -> Option<Fields<'b>> {
-        let mut fields = Fields::new();
-        for stmt in &block.body {
-            let StmtKind::Field(field) = &stmt.kind else { continue };
-            let key = field.key.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
-            let kind = super::word(block.kind);
-            if !known.contains(&key.as_str()) {
-                let message = format!("a {kind} has no field `{key}`");
-                let mut unknown = Diagnostic::new(Code::E0501, message, field.key[0].span, "unknown field");
-                unknown.help = closest(&key, known.iter().copied())
-                    .map(|near| format!("did you mean `{near}`?"))
-                    .or_else(|| Some(format!("one of {}", known.join(", "))));
-                self.closer.diagnostics.push(unknown);
-                return None;
-            }
-            if fields.insert(key.clone(), &field.value).is_some() {
-                self.error(Code::E0202, format!("`{key}` is given twice"), field.span, "given again here");
-                return None;
-            }
-        }
-        Some(fields)
-    }
-
-    fn needed<'b>(&mut self, fields: &Fields<'b>, key: &str, block: &Block) -> Option<&'b Ast> {
-        let found = fields.get(key).copied();
-        if found.is_none() {
-            let message = format!("the {} `{}` needs `{key}`", super::word(block.kind), block.name.text);
-            let missing = Diagnostic::new(Code::E0502, message, block.name.span, format!("`{key}` is missing"));
-            self.closer.diagnostics.push(missing);
-        }
-        found
-    }
-
     /// A number that is known now and not negative.
     fn quantity(&mut self, ast: &Ast, dimension: Dimension) -> Option<f64> {
         let names = self.names.clone();
-        let value = self.closer.value(&names, self.file, ast, dimension)?;
-        if value >= 0.0 && value.is_finite() {
-            return Some(value);
-        }
-        let shown = show(Quantity { si: value, dimension });
-        self.error(Code::E0503, format!("{shown} is not possible here"), ast.span, "0 or more is needed");
-        None
+        let term = self.closer.quantity(&names, self.file, ast, dimension)?;
+        self.closer.known(&term, ast)
     }
 
     /// The same for a field, with its value when it is not given.
@@ -169,8 +138,7 @@ impl<'a> Elaborator<'a> {
     }
 
     fn chip_fields(&mut self, block: &Block) -> Option<()> {
-        let known = ["ideal", "cores", "network", "host", "static_power", "area", "converters", "links", "ticks"];
-        let fields = self.fields_of(block, &known)?;
+        let fields = fields_of(block);
         if let Some(ast) = fields.get("ideal") {
             let names = self.names.clone();
             self.chip.ideal = self.closer.value(&names, self.file, ast, Dimension::NONE)? != 0.0;
@@ -178,10 +146,7 @@ impl<'a> Elaborator<'a> {
                 return Some(());
             }
         }
-        let cores = self.needed(&fields, "cores", block)?;
-        let grids: Vec<&Ast> =
-            if let ExprKind::List(items) = &cores.kind { items.iter().collect() } else { vec![cores] };
-        for grid in grids {
+        for grid in all(fields.get("cores")?) {
             self.grid(grid)?;
         }
         if let Some(ast) = fields.get("network") {
@@ -197,27 +162,16 @@ impl<'a> Elaborator<'a> {
         self.chip.static_power = self.number(&fields, "static_power", POWER, 0.0)?;
         self.chip.area = self.number(&fields, "area", AREA, 0.0)?;
         if let Some(ast) = fields.get("ticks") {
-            self.chip.fixed_ticks = match &ast.kind {
-                ExprKind::Name(name) if name == "fixed" => true,
-                ExprKind::Name(name) if name == "lengthen" => false,
-                _ => {
-                    self.error(Code::E0503, "not a rule for ticks", ast.span, "fixed or lengthen");
-                    return None;
-                }
-            };
+            self.chip.fixed_ticks = matches!(&ast.kind, ExprKind::Name(name) if name == "fixed");
         }
         if let Some(ast) = fields.get("links") {
-            let list: Vec<&Ast> =
-                if let ExprKind::List(items) = &ast.kind { items.iter().collect() } else { vec![ast] };
-            for item in list {
+            for item in all(ast) {
                 let link = self.link(item)?;
                 self.chip.links.push(link);
             }
         }
         if let Some(ast) = fields.get("converters") {
-            let list: Vec<&Ast> =
-                if let ExprKind::List(items) = &ast.kind { items.iter().collect() } else { vec![ast] };
-            for item in list {
+            for item in all(ast) {
                 let converter = self.converter(item)?;
                 if !self.chip.on_wires.contains(&converter) {
                     self.chip.on_wires.push(converter);
@@ -229,41 +183,19 @@ impl<'a> Elaborator<'a> {
 
     /// `neighbours(carries: voltage, energy: 50 fJ, noise: 0.5 %, time: 2 ns)`
     fn link(&mut self, ast: &Ast) -> Option<Link> {
-        let args = match &ast.kind {
-            ExprKind::Call(callee, args) if matches!(&callee.kind, ExprKind::Name(name) if name == "neighbours") => {
-                args
-            }
-            _ => {
-                let label = "such as `neighbours(carries: voltage, energy: 50 fJ)`";
-                self.error(Code::E0503, "links join neighbouring cores", ast.span, label);
-                return None;
-            }
-        };
-        let carries = args.iter().find(|arg| arg.name.as_ref().is_some_and(|name| name.text == "carries"));
-        let carries = carries.and_then(|arg| domain(&arg.value));
-        let Some(carries) = carries.filter(|domain| !matches!(domain, Domain::Bits | Domain::Spikes)) else {
-            let label = "`carries: voltage`, current, charge, pulse or light";
-            self.error(Code::E0503, "a link says which analog domain it carries", ast.span, label);
-            return None;
-        };
-        let numbers: Vec<Arg> =
-            args.iter().filter(|arg| arg.name.as_ref().is_none_or(|name| name.text != "carries")).cloned().collect();
+        let ExprKind::Call(_, args) = &ast.kind else { return None };
+        let is_carries = |arg: &Arg| arg.name.as_ref().is_some_and(|name| name.text == "carries");
+        let first = args.iter().position(is_carries).unwrap_or(0);
+        let carries = domain(&args.get(first)?.value)?;
+        let numbers: Vec<Arg> = [&args[..first], &args[first + 1..]].concat();
         let known = [("energy", ENERGY), ("time", Dimension::TIME), ("noise", Dimension::NONE)];
-        let given = self.named_numbers(&numbers, &known)?;
+        let given = self.numbers(&numbers, &known)?;
         let number = |key: &str| given.get(key).copied().unwrap_or(0.0);
         Some(Link { carries, energy: number("energy"), time: number("time"), noise: number("noise") })
     }
 
     /// `mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit)`
     fn mesh(&mut self, ast: &Ast) -> Option<()> {
-        let is_mesh = match &ast.kind {
-            ExprKind::Call(callee, _) => matches!(&callee.kind, ExprKind::Name(name) if name == "mesh"),
-            _ => false,
-        };
-        if !is_mesh {
-            self.error(Code::E0503, "only a mesh can join cores", ast.span, "such as `mesh(flit: 32 bit, hop: 1 ns)`");
-            return None;
-        }
         let known =
             [("flit", Dimension::NONE), ("hop", Dimension::TIME), ("energy", ENERGY), ("area", AREA), ("power", POWER)];
         let given = self.call_numbers(ast, &known)?;
@@ -278,27 +210,21 @@ impl<'a> Elaborator<'a> {
         Some(())
     }
 
-    /// Named numbers in parentheses.
+    /// Those arguments of a call that are numbers, by their names or in this order; the check has told of others.
     fn call_numbers(&mut self, ast: &Ast, known: &[(&str, Dimension)]) -> Option<BTreeMap<String, f64>> {
-        let ExprKind::Call(_, args) = &ast.kind else { return Some(BTreeMap::new()) };
-        self.named_numbers(args, known)
+        let args = if let ExprKind::Call(_, args) = &ast.kind { &args[..] } else { &[] };
+        self.numbers(args, known)
     }
 
-    fn named_numbers(&mut self, args: &[Arg], known: &[(&str, Dimension)]) -> Option<BTreeMap<String, f64>> {
+    fn numbers(&mut self, args: &[Arg], known: &[(&str, Dimension)]) -> Option<BTreeMap<String, f64>> {
         let mut given = BTreeMap::new();
-        for arg in args {
-            let name = arg.name.as_ref().map_or("", |name| name.text.as_str());
-            let Some((_, dimension)) = known.iter().find(|(known, _)| *known == name) else {
-                let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-                let mut unknown =
-                    Diagnostic::new(Code::E0501, format!("there is no `{name}` here"), arg.value.span, "unknown");
-                unknown.help = closest(name, names.iter().copied())
-                    .map(|near| format!("did you mean `{near}`?"))
-                    .or_else(|| Some(format!("one of {}", names.join(", "))));
-                self.closer.diagnostics.push(unknown);
-                return None;
+        for (position, arg) in args.iter().enumerate() {
+            let found = match &arg.name {
+                Some(name) => known.iter().find(|(known, _)| *known == name.text),
+                None => known.get(position),
             };
-            given.insert(name.to_string(), self.quantity(&arg.value, *dimension)?);
+            let Some((name, dimension)) = found else { continue };
+            given.insert((*name).to_string(), self.quantity(&arg.value, *dimension)?);
         }
         Some(given)
     }
@@ -309,17 +235,13 @@ impl<'a> Elaborator<'a> {
             ExprKind::Binary(BinaryOp::Of, grid, core) => (Some(&**grid), &**core),
             _ => (None, ast),
         };
-        let (width, height) = match size.map(|size| (&size.kind, size.span)) {
+        let (width, height) = match size.map(|size| &size.kind) {
             None => (1, 1),
-            Some((ExprKind::Call(callee, args), _))
-                if matches!(&callee.kind, ExprKind::Name(name) if name == "grid") && args.len() == 2 =>
-            {
+            Some(ExprKind::Call(_, args)) if args.len() == 2 => {
                 (self.count(&args[0].value, 1.0)?, self.count(&args[1].value, 1.0)?)
             }
-            Some((_, span)) => {
-                self.error(Code::E0503, "cores lie in a grid", span, "such as `grid(8, 6) of cim`");
-                return None;
-            }
+            // Of another form: the check has told.
+            Some(_) => return None,
         };
         if width.checked_mul(height).is_none_or(|cores| cores + self.chip.cores.len() > MOST_CORES) {
             self.error(Code::E0503, "so many cores cannot be handled", ast.span, format!("at most {MOST_CORES}"));
@@ -343,31 +265,11 @@ impl<'a> Elaborator<'a> {
     }
 
     fn core_fields(&mut self, block: &Block) -> Option<CoreKind> {
-        let known = [
-            "tiles",
-            "units",
-            "cells",
-            "lines",
-            "buffer",
-            "buffer_energy",
-            "neurons",
-            "synapses",
-            "neuron_energy",
-            "idle_neuron_energy",
-            "synapse_energy",
-            "spike_energy",
-            "neuron_time",
-            "synapse_time",
-            "static_power",
-            "area",
-        ];
-        let fields = self.fields_of(block, &known)?;
+        let fields = fields_of(block);
         let mut kind = CoreKind { name: block.name.text.clone(), ..CoreKind::default() };
         for (key, what) in [("tiles", BlockKind::Tile), ("units", BlockKind::Unit)] {
             let Some(ast) = fields.get(key) else { continue };
-            let list: Vec<&Ast> =
-                if let ExprKind::List(items) = &ast.kind { items.iter().collect() } else { vec![ast] };
-            for item in list {
+            for item in all(ast) {
                 let used = self.used(item, what)?;
                 let count = match used.counts.first() {
                     Some(count) => self.count(count, 1.0)?,
@@ -388,15 +290,8 @@ impl<'a> Elaborator<'a> {
             kind.cells.push((used.block.name.text.clone(), count));
         }
         if let Some(ast) = fields.get("lines") {
-            let list: Vec<&Ast> =
-                if let ExprKind::List(items) = &ast.kind { items.iter().collect() } else { vec![ast] };
-            for item in list {
-                let carried = domain(item).filter(|domain| !matches!(domain, Domain::Bits | Domain::Spikes));
-                let Some(carried) = carried else {
-                    let label = "such as `lines: [voltage, current]`";
-                    self.error(Code::E0503, "lines carry an analog domain", item.span, label);
-                    return None;
-                };
+            for item in all(ast) {
+                let Some(carried) = domain(item) else { continue };
                 kind.lines.push(carried);
             }
             kind.lines.sort_unstable();

@@ -4,7 +4,7 @@ use nmc_grammar::ast::{BinaryOp, Block, BlockKind, Expr as Ast, ExprKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 
-use super::{AREA, ENERGY, Elaborator, Fields, domain, is_ideal, place};
+use super::{AREA, ENERGY, Elaborator, Fields, domain, fields_of, is_ideal, place};
 use crate::forms::chip::{Converter, Domain, Drive, Sense, TileKind, WeightScheme};
 use crate::quantity::Dimension;
 
@@ -14,24 +14,8 @@ const LONGEST: usize = 1 << 20;
 
 impl Elaborator<'_> {
     pub(super) fn tile_fields(&mut self, block: &Block) -> Option<TileKind> {
-        let known = [
-            "cells",
-            "weights",
-            "slices",
-            "input",
-            "sense",
-            "sharing",
-            "hold",
-            "row_energy",
-            "normalises",
-            "read_voltage",
-            "read_time",
-            "wire",
-            "area",
-            "transposable",
-        ];
-        let fields = self.fields_of(block, &known)?;
-        let cells = self.needed(&fields, "cells", block)?;
+        let fields = fields_of(block);
+        let cells = *fields.get("cells")?;
         let used = self.used(cells, BlockKind::Device)?;
         let [rows, cols] = &used.counts[..] else {
             self.error(Code::E0503, "cells have rows and columns", cells.span, "such as `cell[256, 256]`");
@@ -49,11 +33,11 @@ impl Elaborator<'_> {
         }
         let device = self.within(&used, |this, block| this.cell_fields(block))?;
         let device = place(&mut self.chip.devices, device);
-        let weights = self.weight_scheme(&fields)?;
+        let weights = weight_scheme(&fields);
         let sharing = fields.get("sharing").map_or(Some(1), |ast| self.count(ast, 1.0))?;
-        let input = self.needed(&fields, "input", block)?;
+        let input = *fields.get("input")?;
         let inputs = alternatives(input).into_iter().map(|ast| self.drive(ast)).collect::<Option<Vec<_>>>()?;
-        let sense = self.needed(&fields, "sense", block)?;
+        let sense = *fields.get("sense")?;
         let normalises = self.number(&fields, "normalises", Dimension::NONE, 0.0)? != 0.0;
         let slices = fields.get("slices").map_or(Some(1), |ast| self.count(ast, 1.0))?;
         if slices > 1 && weights != WeightScheme::Offset {
@@ -84,26 +68,13 @@ impl Elaborator<'_> {
             senses,
             row_energy: self.number(&fields, "row_energy", ENERGY, 0.0)?,
             hold,
+            normalises,
             read_voltage: self.number(&fields, "read_voltage", Dimension::VOLTAGE, 0.2)?,
             read_time: self.number(&fields, "read_time", Dimension::TIME, 0.0)?,
             wire_ohms,
             area: self.number(&fields, "area", AREA, 0.0)?,
             transposable: self.number(&fields, "transposable", Dimension::NONE, 0.0)? != 0.0,
         })
-    }
-
-    fn weight_scheme(&mut self, fields: &Fields) -> Option<WeightScheme> {
-        let Some(ast) = fields.get("weights") else { return Some(WeightScheme::Differential) };
-        match &ast.kind {
-            ExprKind::Name(name) if name == "differential" => Some(WeightScheme::Differential),
-            ExprKind::Name(name) if name == "reference" => Some(WeightScheme::Reference),
-            ExprKind::Name(name) if name == "offset" => Some(WeightScheme::Offset),
-            _ => {
-                let label = "differential, reference or offset";
-                self.error(Code::E0503, "not a way to hold signed weights", ast.span, label);
-                None
-            }
-        }
     }
 
     fn drive(&mut self, ast: &Ast) -> Option<Drive> {
@@ -193,6 +164,14 @@ impl Elaborator<'_> {
             .diagnostics
             .push(wrong.with_help("`input: dac(bits: 8) or voltage`, `sense: sar(bits: 8) or current`"));
         None
+    }
+}
+
+fn weight_scheme(fields: &Fields) -> WeightScheme {
+    match fields.get("weights").map(|ast| &ast.kind) {
+        Some(ExprKind::Name(name)) if name == "reference" => WeightScheme::Reference,
+        Some(ExprKind::Name(name)) if name == "offset" => WeightScheme::Offset,
+        _ => WeightScheme::Differential,
     }
 }
 

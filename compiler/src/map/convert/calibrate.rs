@@ -18,10 +18,10 @@ use crate::analyse::sign;
 use crate::forms::chip::Sense;
 use crate::forms::decisions::{Bias, OnTiles, Range, Summing};
 use crate::forms::mapped::Given;
+use crate::forms::measured::Measured;
 use crate::forms::network::{Network, NodeId, Operator, Weights};
 use crate::forms::tiling::Tiling;
 use crate::graph::{operands, order};
-use crate::trial::Measured;
 
 /// Values kept of each sum to tell what rounding and clipping do to it.
 const KEPT: usize = 1024;

@@ -27,12 +27,12 @@ use crate::forms::chip::Domain;
 use crate::forms::circuit::Circuit;
 use crate::forms::decisions::{Choice, Decisions, Implementation, Outcome, Range, Wire};
 use crate::forms::mapped::Given;
+use crate::forms::measured::Measured;
 use crate::forms::network::Logical;
 use crate::forms::placement::Placement;
 use crate::forms::plan::{Objective, Pinned};
 use crate::forms::tiling::Tiling;
 use crate::map::place::place;
-use crate::trial::Measured;
 use problem::{Choices, Demand, fans};
 use search::{Design, Failed, search};
 

@@ -1,5 +1,7 @@
 //! One experiment from network to program: every stage from tiling on, each form verified by code that did not make it.
 
+mod trial;
+
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Program, Tensor};
@@ -11,7 +13,7 @@ use crate::forms::network::Network;
 use crate::forms::plan::Plan;
 use crate::map::convert::Converted;
 use crate::map::{convert, place, schedule, tile};
-use crate::{Options, cost, elaborate, lower, report, trial};
+use crate::{Options, cost, elaborate, lower, report};
 
 /// What came of an experiment; the program is missing when lowering found an error.
 pub struct Built {

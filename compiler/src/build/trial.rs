@@ -9,18 +9,10 @@ use nmc_program::{ArrayId, Precision, Program, TensorId};
 use crate::files::Files;
 use crate::forms::chip::Chip;
 use crate::forms::mapped::Given;
+use crate::forms::measured::Measured;
 use crate::forms::network::{Logical, Network, NodeId, Operator, PopulationKind, Probe, Probed, Weights};
 use crate::forms::plan::{InputData, Phase, PhaseKind, Plan};
-use crate::{build, lower};
-
-/// What a trial run told.
-#[derive(Debug, Clone, Default)]
-pub struct Measured {
-    /// [samples, elements] of each node.
-    pub values: BTreeMap<NodeId, Vec<f32>>,
-    /// The bias of each fitted layer: it is added after its products are sensed.
-    pub biases: BTreeMap<NodeId, Vec<f32>>,
-}
+use crate::lower;
 
 /// What each probe of a trial run tells: the values of a node, or (`true`) its bias.
 type Names = BTreeMap<String, (NodeId, bool)>;
@@ -71,7 +63,7 @@ fn program(given: Given, files: &dyn Files) -> Option<(Program, Names)> {
     let chip = Chip { name: String::from("ideal"), ideal: true, ..Chip::default() };
     // Whatever is wrong is told when the network itself is lowered.
     let mut ignored = Vec::new();
-    let mapped = build::map(Given { network: &network, chip: &chip, plan: &plan, tensors }, files, &mut ignored)?;
+    let mapped = super::map(Given { network: &network, chip: &chip, plan: &plan, tensors }, files, &mut ignored)?;
     let mut program = lower::lower(&mapped, tensors, Precision::F32, Default::default(), &mut ignored)?.program;
     for (node, array) in biases(&network, &program) {
         let name = format!("trial: bias of {}", network.graph[node].name);

@@ -1,0 +1,14 @@
+//! `Measured`: what a trial run of the network on the ideal chip told of its signals.
+
+use std::collections::BTreeMap;
+
+use super::network::NodeId;
+
+/// What a trial run told.
+#[derive(Debug, Clone, Default)]
+pub struct Measured {
+    /// [samples, elements] of each node.
+    pub values: BTreeMap<NodeId, Vec<f32>>,
+    /// The bias of each fitted layer: it is added after its products are sensed.
+    pub biases: BTreeMap<NodeId, Vec<f32>>,
+}
