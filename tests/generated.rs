@@ -6,33 +6,8 @@ use nmc_compiler::map::{convert, place, schedule, tile};
 use nmc_compiler::{Options, compile};
 use nmc_program::Precision;
 use nmc_runtime::{EngineKind, RunOptions};
+use nmc_tests::dice::Dice;
 use nmc_tests::values;
-
-/// Numbers from a counter (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % end as u64) as usize
-    }
-
-    fn one<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len())]
-    }
-
-    fn vector(&mut self, len: usize) -> String {
-        let numbers: Vec<String> = (0..len).map(|_| (self.below(201) as f64 / 100.0 - 1.0).to_string()).collect();
-        format!("[{}]", numbers.join(", "))
-    }
-
-    fn matrix(&mut self, rows: usize, cols: usize) -> String {
-        let rows: Vec<String> = (0..rows).map(|_| self.vector(cols)).collect();
-        format!("[{}]", rows.join(", "))
-    }
-}
 
 /// A program whose experiments differ only in their chip: a network on none, and on one.
 fn program(dice: &mut Dice) -> String {
@@ -85,7 +60,7 @@ experiment mapped {{ deploy net on made {{ minimise: {objective}; {everywhere} }
 
 /// What is compiled, verified and run: whether any value crossed between two operators without being converted.
 fn agree(seed: u64) -> bool {
-    let text = program(&mut Dice(seed << 32));
+    let text = program(&mut Dice::new(seed));
     let options = Options { precision: Precision::F64, ..Options::default() };
     let compilation = compile("generated.nmc", &text, &NoFiles, &options);
     let image = compilation.image.unwrap_or_else(|| panic!("{seed}: {:#?}\n{text}", compilation.diagnostics));

@@ -1,5 +1,8 @@
 //! What the tests of the whole share: a program's text in, its results out.
 
+pub mod dice;
+pub mod oracle;
+
 use nmc_compiler::files::{Files, NoFiles};
 use nmc_compiler::{Options, compile};
 use nmc_grammar::diagnostic::Diagnostic;
