@@ -2,7 +2,7 @@
 
 use nmc_compiler::files::NoFiles;
 use nmc_tests::dice::Dice;
-use nmc_tests::oracle::{self, Tally, spiking};
+use nmc_tests::oracle::{self, Tally, frames, spiking};
 
 /// The programs of these seeds, compared; every one that is wrong is told.
 fn agree(seeds: std::ops::Range<u64>, one: impl Fn(u64) -> Tally + std::panic::RefUnwindSafe) -> Tally {
@@ -27,6 +27,35 @@ fn with_time(seed: u64) -> Tally {
         tally.add(found);
     }
     tally
+}
+
+fn on_a_chip(seed: u64) -> Tally {
+    let text = format!("// seed {seed}{}", frames::program(&mut Dice::new(seed), true));
+    let mut tally = Tally::default();
+    oracle::cases(&text, &NoFiles, seed).iter().for_each(|case| tally.add(oracle::on_arrays(case)));
+    tally
+}
+
+/// What programming leaves has the mean and the variance that it should, five sigma.
+fn are_normal((count, sum, squares): (f64, f64, f64)) {
+    assert!((sum / count).abs() < 5.0 / count.sqrt(), "{count}: {sum}");
+    assert!((squares / count - 1.0).abs() < 5.0 * (2.0 / count).sqrt(), "{count}: {squares}");
+}
+
+#[test]
+fn chips_give_and_take_what_the_oracle_counts() {
+    let tally = agree(0..40, on_a_chip);
+    assert!(tally.values > 500 && tally.conversions > 1000.0, "{tally:?}");
+    are_normal(tally.deviations);
+}
+
+#[test]
+#[ignore = "minutes"]
+fn many_chips_give_and_take_what_the_oracle_counts() {
+    let first = std::env::var("FIRST").ok().and_then(|first| first.parse().ok()).unwrap_or(1000);
+    let tally = agree(first..first + 1000, on_a_chip);
+    println!("{tally:?}");
+    are_normal(tally.deviations);
 }
 
 #[test]

@@ -4,12 +4,14 @@
 //! solutions are many small steps of Runge-Kutta; which equations are linear is found by trying. From the compiled program it takes
 //! only the names under which random numbers are drawn, and from the run which spikes a Poisson source drew.
 
+mod arrays;
 mod compare;
 mod expression;
 mod integrate;
 mod synapses;
 mod time;
 
+pub mod frames;
 pub mod spiking;
 
 use nmc_compiler::files::Files;
@@ -21,6 +23,7 @@ use nmc_runtime::{Results, RunOptions};
 
 use crate::ENGINES;
 
+pub use arrays::on_arrays;
 pub use compare::{Tally, compare};
 
 /// One experiment with all that the oracle needs to know of it.
