@@ -219,10 +219,8 @@ impl<'a> Chip<'a> {
                 let (low, high) = block.inputs;
                 // Bits become analog at each array.
                 takes.iter().for_each(|take| *self.conversions.entry(*take).or_insert(0.0) += (high - low) as f64);
-                let pieces = self.digits(tile, how);
-                if pieces.is_some() {
+                if let Some((bits, slices, _)) = self.digits(tile, how) {
                     let found = self.digit_sums(id, tile, how, block, &x[low..high], range, most);
-                    let (bits, slices, _) = pieces.unwrap();
                     (outputs.0..outputs.1).zip(found).for_each(|(output, sum)| {
                         sums[output] += sum;
                         terms[output] += bits.unwrap_or(1) as usize * slices;

@@ -16,15 +16,13 @@ pub fn drawn(expr: &Expr, of: &dyn Fn(Symbol) -> f64, draw: &mut dyn FnMut(bool,
             Expr::Call(function, args) => {
                 let args: Vec<f64> = args.iter().map(|arg| walk(arg, of, draw, count)).collect();
                 let number = *count;
-                match function {
-                    Function::Uniform | Function::Normal => {
-                        *count += 1;
-                        let normal = *function == Function::Normal;
-                        let drawn = draw(normal, number);
-                        if normal { args[0] + args[1] * drawn } else { args[0] + (args[1] - args[0]) * drawn }
-                    }
-                    _ => function.value(&args),
+                if !function.is_random() {
+                    return function.value(&args);
                 }
+                *count += 1;
+                let normal = *function == Function::Normal;
+                let drawn = draw(normal, number);
+                if normal { args[0] + args[1] * drawn } else { args[0] + (args[1] - args[0]) * drawn }
             }
         }
     }

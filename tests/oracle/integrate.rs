@@ -7,6 +7,9 @@ use crate::dice::Dice;
 /// The derivative of state `n` where the states are `x`; none: it does not move.
 pub type Derivative<'a> = &'a dyn Fn(usize, &[f64]) -> Option<f64>;
 
+/// The same where everything that is no state has values made of one number.
+pub type Placed<'a> = &'a dyn Fn(f64, usize, &[f64]) -> Option<f64>;
+
 /// Which states are solved exactly, and how the rest is stepped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scheme {
@@ -22,12 +25,7 @@ fn any(dice: &mut Dice) -> f64 {
 
 /// Finds the scheme by trying: `at(point)` is the system where everything that is no state has values made of `point`.
 /// The states from `own` on belong to synapses and are exact whatever method is asked for.
-pub fn scheme(
-    len: usize,
-    own: usize,
-    pinned: Option<Method>,
-    at: &dyn Fn(f64, usize, &[f64]) -> Option<f64>,
-) -> Scheme {
+pub fn scheme(len: usize, own: usize, pinned: Option<Method>, at: Placed) -> Scheme {
     const TRIES: usize = 40;
     let mut dice = Dice::new(7);
     // Numbers of every size; and such as membranes, conductances and currents have.

@@ -6,10 +6,13 @@
 
 mod arrays;
 mod compare;
+mod events;
 mod expression;
 mod integrate;
+mod records;
 mod synapses;
 mod time;
+mod values;
 
 pub mod frames;
 pub mod spiking;
@@ -67,13 +70,13 @@ impl Case {
     }
 
     fn on_both(&self, program: &Program) -> Option<Results> {
-        let run = |engine| match {
+        let run = |engine| {
             let options = RunOptions { seed: self.seed, engine, threads: 1, memory: 16 << 30, progress: None };
-            nmc_runtime::run(program, &options)
-        } {
-            Ok(results) => Some(Results { jit_seconds: 0.0, load_seconds: 0.0, run_seconds: 0.0, ..results }),
-            Err(error) if error.code == "E0706" => None,
-            Err(error) => panic!("{error:?}\n{}", self.text),
+            match nmc_runtime::run(program, &options) {
+                Ok(results) => Some(Results { jit_seconds: 0.0, load_seconds: 0.0, run_seconds: 0.0, ..results }),
+                Err(error) if error.code == "E0706" => None,
+                Err(error) => panic!("{error:?}\n{}", self.text),
+            }
         };
         let [interpreted, compiled] = ENGINES.map(run);
         assert!(interpreted == compiled, "the engines differ\n{}", self.text);

@@ -68,14 +68,12 @@ impl Case {
                 };
                 drawn(expr, &of, &mut |normal, number| self.draw(&name, index, (normal, number), (0, 0)))
             };
-            let weight = match connection.pattern {
-                Pattern::Matrix(tensor) => {
-                    let width = connection.target_range.1 - connection.target_range.0;
-                    let (row, column) = (source - connection.source_range.0, target - connection.target_range.0);
-                    self.tensors[tensor.index()].data.get(row * width + column)
-                }
-                _ => value("w", &connection.weight, f64::NAN),
-            };
+            let mut weight = value("w", &connection.weight, f64::NAN);
+            if let Pattern::Matrix(tensor) = connection.pattern {
+                let width = connection.target_range.1 - connection.target_range.0;
+                let (row, column) = (source - connection.source_range.0, target - connection.target_range.0);
+                weight = self.tensors[tensor.index()].data.get(row * width + column);
+            }
             let delay = (value("delay", &connection.delay, f64::NAN) / dt).round().max(0.0) as u64;
             let states = &connection.dynamics.states;
             let initial = states.iter().map(|state| value(&state.name, &state.initial, weight)).collect();
