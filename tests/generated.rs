@@ -6,86 +6,13 @@ use nmc_compiler::map::{convert, place, schedule, tile};
 use nmc_compiler::{Options, compile};
 use nmc_program::Precision;
 use nmc_runtime::{EngineKind, RunOptions};
+use nmc_tests::dice::Dice;
+use nmc_tests::oracle::frames;
 use nmc_tests::values;
-
-/// Numbers from a counter (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % end as u64) as usize
-    }
-
-    fn one<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len())]
-    }
-
-    fn vector(&mut self, len: usize) -> String {
-        let numbers: Vec<String> = (0..len).map(|_| (self.below(201) as f64 / 100.0 - 1.0).to_string()).collect();
-        format!("[{}]", numbers.join(", "))
-    }
-
-    fn matrix(&mut self, rows: usize, cols: usize) -> String {
-        let rows: Vec<String> = (0..rows).map(|_| self.vector(cols)).collect();
-        format!("[{}]", rows.join(", "))
-    }
-}
-
-/// A program whose experiments differ only in their chip: a network on none, and on one.
-fn program(dice: &mut Dice) -> String {
-    let (rows, columns) = (1 + dice.below(12), 3 + dice.below(20));
-    let weights = dice.one(&["differential", "reference"]);
-    let input = dice.one(&["ideal", "ideal or voltage", "ideal or voltage"]);
-    let sense = dice.one(&["ideal", "ideal or current", "ideal or current"]);
-    let arrays = dice.one(&[1, 2, 4, 16]);
-    let lines = dice.one(&["", "lines: voltage, current; ", "lines: voltage, current; "]);
-    let (rectifiers, adders, logic) = (1 + dice.below(40), 1 + dice.below(40), 1 + dice.below(8));
-    let (width, height) = dice.one(&[(24, 20), (30, 10), (10, 30)]);
-    let everywhere = dice.one(&["", "", "", "convert: everywhere"]);
-    let objective = dice.one(&["energy", "energy", "time", "area"]);
-    let inputs = 1 + dice.below(14);
-    let (mut len, mut body) = (inputs, String::from("x"));
-    for _ in 0..1 + dice.below(3) {
-        let outputs = 1 + dice.below(14);
-        let bias = if dice.below(2) == 0 { format!(", bias: {}", dice.vector(outputs)) } else { String::new() };
-        body += &format!(" |> dense({}{bias})", dice.matrix(outputs, len));
-        body += dice.one(&["", " |> relu", " |> relu", " |> tanh", " |> sigmoid", " |> scale(0.5)"]);
-        len = outputs;
-    }
-    let samples = dice.matrix(3, inputs);
-    format!(
-        "
-device cell {{ conductance: 1 uS .. 100 uS; levels: ideal }}
-converter tia: current -> voltage {{ energy: 50 fJ; area: 50 um2; time: 5 ns }}
-converter keeper: voltage -> voltage {{ energy: 1 fJ; area: 1 um2; time: 1 ns }}
-unit rectifier: voltage -> voltage {{ implements: relu; energy: 20 fJ; area: 30 um2; time: 5 ns }}
-unit adder: current -> current {{ implements: sum; energy: 1 fJ; area: 5 um2; time: 1 ns }}
-unit logic: bits(16) -> bits(16) {{ implements: any; energy: 0.1 pJ; area: 500 um2; time: 1 ns }}
-tile array {{
-    cells: cell[{rows}, {columns}]; weights: {weights}; input: {input}; sense: {sense}
-    read_voltage: 0.2 V; read_time: 10 ns; wire: ideal; area: 100 um2
-}}
-core crossbars {{
-    tiles: array[{arrays}]; {lines}units: [rectifier[{rectifiers}], adder[{adders}], logic[{logic}]]; buffer: 64 kB
-}}
-chip made {{
-    cores: grid({width}, {height}) of crossbars; converters: [tia(), keeper()]
-    network: mesh(flit: 32 bit, hop: 1 ns, energy: 1 pJ per bit)
-    host: spi(energy: 5 pJ per bit)
-}}
-network net(x: real[{inputs}]) -> (y: real[{len}]) {{ {body} -> y }}
-experiment exact {{ deploy net; test {{ x: {samples} }} measure m = mean(y) }}
-experiment mapped {{ deploy net on made {{ minimise: {objective}; {everywhere} }}; test {{ x: {samples} }} measure m = mean(y) }}
-"
-    )
-}
 
 /// What is compiled, verified and run: whether any value crossed between two operators without being converted.
 fn agree(seed: u64) -> bool {
-    let text = program(&mut Dice(seed << 32));
+    let text = frames::program(&mut Dice::new(seed), false);
     let options = Options { precision: Precision::F64, ..Options::default() };
     let compilation = compile("generated.nmc", &text, &NoFiles, &options);
     let image = compilation.image.unwrap_or_else(|| panic!("{seed}: {:#?}\n{text}", compilation.diagnostics));

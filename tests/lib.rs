@@ -1,5 +1,10 @@
 //! What the tests of the whole share: a program's text in, its results out.
 
+pub mod dice;
+// What the oracle does not know ends it.
+#[allow(clippy::wildcard_enum_match_arm)]
+pub mod oracle;
+
 use nmc_compiler::files::{Files, NoFiles};
 use nmc_compiler::{Options, compile};
 use nmc_grammar::diagnostic::Diagnostic;

@@ -361,3 +361,99 @@ experiment e {{ deploy net {{ step: 0.1 ms }}; run for 1 ms {{ drive: {shown} }}
     assert_eq!(codes(&text("[1, 2, 3]")), ["E0308"]);
     assert_eq!(codes(&text("[[1, 2, 3]]")), Vec::<&str>::new());
 }
+
+/// Two connections with the same equations onto one neuron: what is recorded of one is its own. Oracle: its one spike's decay.
+#[test]
+fn a_synapse_state_is_recorded_of_one_connection() {
+    let text = "
+use std.neuron.lif
+use std.synapse.exp_current
+network net(s: spikes[2]) {
+    population a: lif[1]()
+    connect one: s[0..1] -> a { synapse: exp_current(tau: 3 ms), weight: 10 pA }
+    connect two: s[1..2] -> a { synapse: exp_current(tau: 3 ms), weight: 40 pA }
+    probe one.i, two.i
+}
+experiment e { deploy net; run for 1 ms { step: 0.1 ms, s: spikes([0, 1], [2, 5]) } }
+";
+    for engine in ENGINES {
+        let results = &run("own.nmc", text, &NoFiles, engine)[0];
+        for (name, weight, step) in [("one.i", 10e-12, 2), ("two.i", 40e-12, 5)] {
+            for (at, found) in values(results, name).iter().enumerate() {
+                let wanted = if at < step { 0.0 } else { weight * f64::exp(-0.1 / 3.0 * (at - step) as f64) };
+                assert!((found - wanted).abs() < 1e-9 * weight, "{name} {at}: {found} {wanted}");
+            }
+        }
+    }
+}
+
+/// A reset comes after the arrivals of its tick, whatever way it sees them. Oracle: the current that has arrived.
+#[test]
+fn a_reset_sees_what_arrives_in_its_tick() {
+    let text = "
+use std.synapse.exp_current
+neuron cell() {
+    input i: current
+    state v: real = 0
+    v' = 1 / 1 ms
+    spike when v > 0.45 { v = i / 1 nA - 1 }
+}
+network net(s: spikes[1]) {
+    population a: cell[1]()
+    connect s -> a { synapse: exp_current(tau: 1e6 s), weight: 0.25 nA }
+    probe a.v, a.spikes
+}
+experiment e { deploy net; run for 1 ms { step: 0.1 ms, s: spikes([0], [4]) } }
+";
+    for engine in ENGINES {
+        let results = &run("seen.nmc", text, &NoFiles, engine)[0];
+        assert_eq!(spikes(results, "a.spikes").1, [4]);
+        assert!((values(results, "a.v")[4] + 0.75).abs() < 1e-9, "{:?}", values(results, "a.v"));
+    }
+}
+
+/// Its bounds hold for a state after a reset, too.
+#[test]
+fn a_reset_keeps_bounds() {
+    let text = "
+neuron cell() {
+    state v: real = 0
+    state u: real = 0
+    v' = 1 / 1 ms
+    u' = -u / 1 s
+    u in 0..1
+    spike when v > 0.45 { v = 0; u += 0.7 }
+}
+network net() { population a: cell[1](); probe a.u, a.spikes }
+experiment e { deploy net; run for 3 ms { step: 0.1 ms } }
+";
+    for engine in ENGINES {
+        let results = &run("bounds.nmc", text, &NoFiles, engine)[0];
+        assert!(spikes(results, "a.spikes").1.len() > 2);
+        let most = values(results, "a.u").iter().fold(0.0, |most: f64, u| most.max(*u));
+        assert_eq!(most, 1.0);
+    }
+}
+
+/// Each of several spikes of one element in one step draws its own numbers. Oracle: the binomial distribution, five sigma.
+#[test]
+fn spikes_of_one_step_draw_their_own_numbers() {
+    let text = "
+neuron sink() { state v: real = 0; spike when v > 1e9 { v = 0 } }
+synapse unreliable { on pre { post.v += if uniform(0, 1) < 0.5 then w else 0 } }
+network net(s: spikes[1]) {
+    population a: sink[1]()
+    connect s -> a { synapse: unreliable(), weight: 1, delay: DELAY }
+    probe a.v
+}
+experiment e { deploy net; run for 2 ms { step: 0.1 ms, s: spikes([ELEMENTS], [STEPS]) } }
+";
+    let list = |what: &str| vec![what; 1000].join(", ");
+    let text = text.replace("ELEMENTS", &list("0")).replace("STEPS", &list("3"));
+    for engine in ENGINES {
+        for results in with_delays(&text, engine) {
+            let passed = values(&results, "a.v")[19];
+            assert!((passed - 500.0).abs() < 5.0 * f64::sqrt(250.0), "{passed}");
+        }
+    }
+}

@@ -214,7 +214,7 @@ impl<T: Computable + Product> Lanes<T> {
 
     /// One operation in one lane, for the spike number `round` of each element; whether there are more.
     fn one(&mut self, shared: &Shared<T>, phase: &Phase, op: &Op, lane: usize, moment: Moment, round: usize) -> bool {
-        let clock = self.clock(shared, moment, lane);
+        let clock = self.clock(shared, moment, lane).of_spike(round);
         let program = shared.program;
         let kernels = shared.kernels.as_ref();
         match op {

@@ -78,6 +78,13 @@ pub struct Clock {
     pub time: f64,
 }
 
+impl Clock {
+    /// For the spike number `round` (from 0) of an element in one tick: each draws its own numbers.
+    pub fn of_spike(self, round: usize) -> Self {
+        Clock { seed: self.seed ^ (round as u64).wrapping_mul(0xd6e8_feb8_6659_fd93), ..self }
+    }
+}
+
 /// The synapses an event touches.
 #[derive(Debug, Clone, Copy)]
 pub struct Synapses<'a> {

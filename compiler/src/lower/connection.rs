@@ -84,11 +84,16 @@ impl Lowering<'_> {
             return joint;
         }
         let network = self.network;
+        // What is recorded is of one connection alone.
+        let recorded =
+            |of: usize| network.probes.iter().any(|probe| matches!(probe.what, Probed::State(known, _) if known == of));
         let firsts = self.summed.get(&connection.target).map_or(&[][..], Vec::as_slice);
+        let firsts = if recorded(index) { &[] } else { firsts };
         let shared = firsts.iter().copied().find(|&other| {
             let earlier = &network.connections[other];
             let same = |state: usize| dynamics.states[state].derivative.as_ref();
-            earlier.port == connection.port
+            !recorded(other)
+                && earlier.port == connection.port
                 && self.connections[other].roles == roles
                 && self.connections[other].dynamics.outputs == dynamics.outputs
                 && summed

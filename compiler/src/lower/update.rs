@@ -167,6 +167,12 @@ impl Lowering<'_> {
             let symbol = Symbol::State(state);
             resets.iter().any(|change| change.target == symbol || mentions(&change.value, &|other| other == symbol))
         };
+        // What synapses give, arrivals change.
+        let own = population.dynamics.states.len();
+        let of_synapses = |symbol: Symbol| matches!(symbol, Symbol::State(state) if state >= own);
+        if resets.iter().any(|change| mentions(&population.closed(&change.value), &of_synapses)) {
+            return true;
+        }
         crate::graph::connections(self.network, population.node).any(|connection| {
             let (into, out) = (connection.target == population.node, connection.source == population.node);
             let changes = connection.dynamics.on_pre.iter().chain(&connection.dynamics.on_post);
@@ -255,12 +261,14 @@ fn hold_ticks(
 
 /// Keeps states within their bounds.
 fn bound(b: &mut Builder, population: &Population, values: &mut [Value], rest: &mut Names) {
-    for (index, state) in population.dynamics.states.iter().enumerate() {
-        if let Some((low, high)) = &state.bounds {
-            let low = expression::number(b, &mut with_states(values, rest), low);
-            let high = expression::number(b, &mut with_states(values, rest), high);
-            values[index] = b.clamp(values[index], low, high);
-        }
+    (0..population.dynamics.states.len()).for_each(|index| bound_one(b, population, index, values, rest));
+}
+
+fn bound_one(b: &mut Builder, population: &Population, index: usize, values: &mut [Value], rest: &mut Names) {
+    if let Some((low, high)) = &population.dynamics.states[index].bounds {
+        let low = expression::number(b, &mut with_states(values, rest), low);
+        let high = expression::number(b, &mut with_states(values, rest), high);
+        values[index] = b.clamp(values[index], low, high);
     }
 }
 
@@ -275,9 +283,10 @@ fn run_changes(
     for change in changes {
         let value = expression::number(b, &mut with_states(&values, rest), &population.closed(&change.value));
         if let Symbol::State(index) = change.target
-            && index < values.len()
+            && index < population.dynamics.states.len()
         {
             values[index] = value;
+            bound_one(b, population, index, &mut values, rest);
         } else {
             b.problems.push(format!("a reset changes {:?}", change.target));
         }

@@ -1,0 +1,568 @@
+//! Frame networks on chips: every conversion, cell and sum of a sample by itself, and what each of them takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nmc_compiler::cost;
+use nmc_compiler::forms::chip::{Converter, Domain, Drive, Sense, TileKind, WeightScheme};
+use nmc_compiler::forms::circuit::End;
+use nmc_compiler::forms::decisions::{Bias, Implementation, OnTiles, Range, Summing};
+use nmc_compiler::forms::equations::{Expr, Symbol};
+use nmc_compiler::forms::network::{NodeId, Operator, Weights};
+use nmc_compiler::forms::plan::InputData;
+use nmc_compiler::forms::tiling::Block;
+use nmc_compiler::graph;
+use nmc_program::{ComponentKind, Matrix};
+use nmc_runtime::engine::Engine;
+use nmc_runtime::{EngineKind, RunOptions};
+
+use super::Case;
+use super::compare::{Tally, close};
+use super::expression::{nothing, value};
+use crate::values;
+
+/// A chip whose cells are programmed, and what happened on it.
+struct Chip<'a> {
+    case: &'a Case,
+    /// By matrix: conductances as programmed.
+    programmed: BTreeMap<String, (&'a Matrix, Vec<f64>)>,
+    shown: BTreeMap<NodeId, Vec<f64>>,
+    known: BTreeMap<NodeId, Vec<f64>>,
+    /// Conversions by converter.
+    conversions: BTreeMap<usize, f64>,
+    joules: BTreeMap<ComponentKind, f64>,
+    /// Deviations of cells from what was asked for, in standard deviations: how many, their sum and that of their squares.
+    deviations: (f64, f64, f64),
+}
+
+/// Runs a frame network on its chip on both engines and by the oracle: the same outputs, conversions and energy by kind.
+pub fn on_arrays(case: &Case) -> Tally {
+    let results = case.run().unwrap_or_else(|| panic!("infinite\n{}", case.text));
+    let mut chip = Chip::new(case);
+    let network = &case.mapped.network;
+    let mut outputs: BTreeMap<NodeId, Vec<f64>> = BTreeMap::new();
+    let mut samples = 0.0;
+    for phase in &case.mapped.plan.phases {
+        for row in 0..phase.samples {
+            chip.known.clear();
+            for (id, data) in &phase.inputs {
+                let InputData::Values(tensor) = data else { panic!("frames have no spikes") };
+                let (len, data) = (network.graph[*id].len(), &case.tensors[tensor.index()].data);
+                chip.shown.insert(*id, (0..len).map(|at| data.get(row * len + at)).collect());
+            }
+            for &output in &network.outputs {
+                let values = chip.signal(output);
+                outputs.entry(output).or_default().extend(values);
+            }
+            samples += 1.0;
+        }
+    }
+    let mut tally = Tally { deviations: chip.deviations, ..Tally::default() };
+    for (output, wanted) in &outputs {
+        let name = &network.graph[*output].name;
+        close(case, name, values(&results, name), wanted);
+        tally.values += wanted.len();
+    }
+    if !case.mapped.chip.ideal {
+        tally.conversions += chip.agree(&results.energy_j, samples);
+    }
+    tally
+}
+
+impl<'a> Chip<'a> {
+    fn new(case: &'a Case) -> Self {
+        let options = RunOptions {
+            seed: case.seed,
+            engine: EngineKind::Interpreter,
+            threads: 1,
+            memory: 16 << 30,
+            progress: None,
+        };
+        let engine = Engine::<f64>::load(&case.program, &options).unwrap_or_else(|error| panic!("{error:?}"));
+        let mut programmed = BTreeMap::new();
+        for matrix in &case.program.matrices {
+            if let Some(cells) = &matrix.cells {
+                let held = engine.state.main.buffers[cells.conductance.index()].data.clone();
+                programmed.insert(matrix.name.clone(), (matrix, held));
+            }
+        }
+        let (shown, known, conversions, joules) = Default::default();
+        Chip { case, programmed, shown, known, conversions, joules, deviations: (0.0, 0.0, 0.0) }
+    }
+
+    fn spend(&mut self, kind: ComponentKind, joules: f64) {
+        *self.joules.entry(kind).or_insert(0.0) += joules;
+    }
+
+    /// A value through a converter, which is counted.
+    fn convert(&mut self, x: f64, id: usize, range: Range) -> f64 {
+        let converter: &Converter = &self.case.mapped.chip.converters[id];
+        *self.conversions.entry(id).or_insert(0.0) += 1.0;
+        assert!(converter.noise == 0.0 && converter.droop == 0.0, "noise is not drawn here");
+        let gain = 1.0 + converter.gain_error;
+        let Some(bits) = converter.bits else { return x * gain };
+        // Mid-tread: 0 is a level, and the largest level is the full range.
+        let levels = 2_f64.powi(bits as i32);
+        let (low, high) = if range.unsigned { (0.0, levels - 1.0) } else { (-levels / 2.0, levels / 2.0 - 1.0) };
+        let step = range.full / high.max(1.0);
+        ((x * gain / step + converter.offset_lsb).round_ties_even().clamp(low, high)) * step
+    }
+
+    fn range(&self, node: NodeId) -> Range {
+        let range = self.case.mapped.decisions.range(node);
+        if range.full > 0.0 && range.full.is_finite() { range } else { Range { full: 1.0, ..range } }
+    }
+
+    /// The value of a node's output where it arises, worked out once a sample.
+    fn signal(&mut self, id: NodeId) -> Vec<f64> {
+        if let Some(known) = self.known.get(&id) {
+            return known.clone();
+        }
+        let (case, node) = (self.case, &self.case.mapped.network.graph[id]);
+        let operands = graph::operands(&case.mapped.network, id).len();
+        let found = match &node.operator {
+            Operator::Input => self.shown[&id].clone(),
+            Operator::Dense { weights: Weights::Given(weights), bias } => {
+                let x = self.arriving(id, 0, 0.0);
+                let weights = &case.tensors[weights.index()];
+                let bias: Option<Vec<f64>> = bias.map(|bias| {
+                    let data = &case.tensors[bias.index()].data;
+                    (0..data.len()).map(|at| data.get(at)).collect()
+                });
+                self.dense(id, &x, weights, bias.as_deref())
+            }
+            Operator::Elementwise { body, .. } => {
+                let x: Vec<Vec<f64>> = (0..operands).map(|operand| self.arriving(id, operand, 1.0)).collect();
+                (0..node.len()).map(|index| self.element(id, index, body, &x)).collect()
+            }
+            Operator::Output | Operator::Reshape | Operator::Concat => {
+                (0..operands).flat_map(|operand| self.arriving(id, operand, 1.0)).collect()
+            }
+            Operator::Slice { start } => self.arriving(id, 0, 1.0)[*start..start + node.len()].to_vec(),
+            other => panic!("{other:?} is no frame"),
+        };
+        self.given(id, found.len());
+        self.known.insert(id, found.clone());
+        found
+    }
+
+    /// Counts the converters at a node's output, each once however many wires lead on from it.
+    fn given(&mut self, id: NodeId, len: usize) {
+        let wires = self.case.mapped.decisions.wires.iter().filter(|wire| wire.from == id);
+        let chains: BTreeSet<&[usize]> =
+            wires.flat_map(|wire| (1..=wire.gives.len()).map(|end| &wire.gives[..end])).collect();
+        for chain in chains {
+            *self.conversions.entry(chain[chain.len() - 1]).or_insert(0.0) += len as f64;
+        }
+    }
+
+    /// An operand as it arrives; converters at the destination are counted so many times for each value.
+    fn arriving(&mut self, id: NodeId, operand: usize, times: f64) -> Vec<f64> {
+        let case = self.case;
+        let from = graph::operands(&case.mapped.network, id)[operand];
+        let mut values = self.signal(from);
+        let wire =
+            case.mapped.decisions.wires.iter().find(|wire| (wire.from, wire.to, wire.operand) == (from, id, operand));
+        let Some(wire) = wire else { return values };
+        let before = self.conversions.clone();
+        for id in wire.gives.iter().chain(&wire.takes) {
+            values = values.iter().map(|&x| self.convert(x, *id, self.range(from))).collect();
+        }
+        self.conversions = before;
+        for id in &wire.takes {
+            *self.conversions.entry(*id).or_insert(0.0) += times * values.len() as f64;
+        }
+        values
+    }
+
+    /// An element of what a unit (or nothing that costs) computes.
+    fn element(&mut self, id: NodeId, index: usize, body: &Expr, x: &[Vec<f64>]) -> f64 {
+        let chip = &self.case.mapped.chip;
+        let exact = value(body, &|symbol| match symbol {
+            Symbol::Input(n) => x[n][if x[n].len() == 1 { 0 } else { index }],
+            other => nothing(other),
+        });
+        let choice = self.case.mapped.decisions.choice(id).map(|choice| choice.implementation.clone());
+        let Some(Implementation::Unit(unit)) = choice else { return exact };
+        let unit = &chip.unit_kinds[unit];
+        let digital = unit.from == Domain::Bits && unit.to == Domain::Bits;
+        self.spend(if digital { ComponentKind::Digital } else { ComponentKind::Unit }, unit.energy);
+        assert!(unit.noise == 0.0, "noise is not drawn here");
+        let Some(transfer) = &unit.transfer else { return exact };
+        let full = self.range(graph::operands(&self.case.mapped.network, id)[0]).full;
+        full * value(transfer, &|_| x[0][index] / full)
+    }
+
+    fn dense(&mut self, id: NodeId, x: &[f64], weights: &nmc_program::Tensor, bias: Option<&[f64]>) -> Vec<f64> {
+        let mapped = &self.case.mapped;
+        let name = &mapped.network.graph[id].name;
+        let len = mapped.network.graph[id].len();
+        let blocks: Vec<(usize, &Block)> = mapped.tiling.of(id).collect();
+        let weight = |output: usize, input: usize| weights.data.get(output * x.len() + input);
+        let Some(how) = mapped.decisions.on_tiles(id).filter(|_| !blocks.is_empty()) else {
+            let row = |output| x.iter().enumerate().map(|(input, x)| weight(output, input) * x).sum::<f64>();
+            return (0..len).map(|output| row(output) + bias.map_or(0.0, |bias| bias[output])).collect();
+        };
+        let tile = &mapped.chip.tile_kinds[blocks[0].1.tile_kind];
+        let most = (0..weights.data.len()).map(|at| weights.data.get(at).abs()).fold(0.0, f64::max);
+        let from = graph::operands(&mapped.network, id)[0];
+        let range = self.range(from);
+        let wire = mapped.decisions.wires.iter().find(|wire| (wire.from, wire.to) == (from, id));
+        let takes = wire.map_or_else(Vec::new, |wire| wire.takes.clone());
+        let mut sums = vec![0.0; len];
+        let mut terms = vec![0_usize; len];
+        let columns: BTreeSet<(usize, usize)> = blocks.iter().map(|(_, block)| block.outputs).collect();
+        for outputs in columns {
+            let of_column: Vec<(usize, &Block)> =
+                blocks.iter().copied().filter(|(_, block)| block.outputs == outputs).collect();
+            let mut line = vec![0.0; outputs.1 - outputs.0];
+            for &(index, block) in &of_column {
+                let (low, high) = block.inputs;
+                // Bits become analog at each array.
+                takes.iter().for_each(|take| *self.conversions.entry(*take).or_insert(0.0) += (high - low) as f64);
+                if let Some((bits, slices, _)) = self.digits(tile, how) {
+                    let found = self.digit_sums(id, tile, how, block, &x[low..high], range, most);
+                    (outputs.0..outputs.1).zip(found).for_each(|(output, sum)| {
+                        sums[output] += sum;
+                        terms[output] += bits.unwrap_or(1) as usize * slices;
+                    });
+                    continue;
+                }
+                let driven: Vec<f64> = x[low..high].iter().map(|&x| self.drive(tile, how, x, range)).collect();
+                let label = format!("{name}[{}..{}, {low}..{high}]", outputs.0, outputs.1);
+                let wanted = |row: usize, column: usize| weight(outputs.0 + column, low + row);
+                let mut partial = self.product(&label, tile, how, &driven, range, most, &wanted);
+                let bias_rows = match (how.bias, bias) {
+                    (Bias::Rows(rows), Some(_)) => rows.min(block.spare_rows),
+                    _ => 0,
+                };
+                if bias_rows > 0 {
+                    let bias = bias.unwrap();
+                    let driven: Vec<f64> = (0..bias_rows).map(|_| self.drive(tile, how, range.full, range)).collect();
+                    let label = format!("{name}[{}..{}]: bias rows", outputs.0, outputs.1);
+                    let wanted = |_: usize, column: usize| bias[outputs.0 + column] / (range.full * bias_rows as f64);
+                    let more = self.product(&label, tile, how, &driven, range, most, &wanted);
+                    partial.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+                }
+                self.spend(ComponentKind::Driver, (driven.len() + bias_rows) as f64 * tile.row_energy);
+                let full = mapped.decisions.block_ranges[index];
+                for (column, partial) in partial.into_iter().enumerate() {
+                    if let Summing::Line(_) = how.sum {
+                        line[column] += partial;
+                    } else {
+                        sums[outputs.0 + column] += self.sense(tile, how, partial, full);
+                        terms[outputs.0 + column] += 1;
+                    }
+                }
+            }
+            if let Summing::Line(unit) = how.sum {
+                let full = mapped.decisions.block_ranges[of_column[0].0];
+                let unit = &mapped.chip.unit_kinds[unit];
+                for (column, sum) in line.into_iter().enumerate() {
+                    self.spend(ComponentKind::Unit, unit.energy);
+                    sums[outputs.0 + column] += self.sense(tile, how, sum, full);
+                    terms[outputs.0 + column] += 1;
+                }
+            }
+        }
+        if let (Bias::Digital(_), Some(bias)) = (how.bias, bias) {
+            for output in 0..len {
+                sums[output] += bias[output];
+                terms[output] += 1;
+            }
+        }
+        if tile.weights == WeightScheme::Offset {
+            // What the offset of all weights gives is taken off once.
+            terms.iter_mut().for_each(|terms| *terms += 1);
+        }
+        let adder = match (how.sum, how.bias) {
+            (Summing::Digital(unit), _) | (_, Bias::Digital(unit)) => Some(unit),
+            _ => None,
+        };
+        if let Some(adder) = adder {
+            let additions: usize = terms.iter().map(|terms| terms - 1).sum();
+            self.spend(ComponentKind::Digital, additions as f64 * mapped.chip.unit_kinds[adder].energy);
+        }
+        sums
+    }
+
+    /// A value on a row.
+    fn drive(&mut self, tile: &TileKind, how: OnTiles, x: f64, range: Range) -> f64 {
+        match tile.inputs[how.drive] {
+            Drive::Converter(id) => self.convert(x, id, range),
+            Drive::Direct(_) => x,
+            Drive::BitSerial { .. } => panic!("bits are driven one by one"),
+        }
+    }
+
+    /// A column's value as it leaves its array.
+    fn sense(&mut self, tile: &TileKind, how: OnTiles, x: f64, full: f64) -> f64 {
+        let range = Range { full: if full > 0.0 { full } else { 1.0 }, unsigned: false };
+        match (&tile.senses[how.sense], how.gather) {
+            (Sense::Converter { converter, .. }, _) => self.convert(x, *converter, range),
+            (Sense::Analog(_), Some(gather)) => self.convert(x, gather, range),
+            (Sense::Analog(_), None) => x,
+        }
+    }
+
+    /// A product on cells: what they hold, held against the weights wanted, times what drives them; their energy.
+    #[allow(clippy::too_many_arguments)]
+    fn product(
+        &mut self,
+        label: &str,
+        tile: &TileKind,
+        how: OnTiles,
+        driven: &[f64],
+        range: Range,
+        most: f64,
+        wanted: &dyn Fn(usize, usize) -> f64,
+    ) -> Vec<f64> {
+        let chip = &self.case.mapped.chip;
+        let device = &chip.devices[tile.device];
+        let (matrix, held) =
+            self.programmed.get(label).unwrap_or_else(|| panic!("no cells of {label}\n{}", self.case.text)).clone();
+        let cells = matrix.cells.as_ref().unwrap();
+        let span = device.g_max - device.g_min;
+        let level = |share: f64| match device.levels {
+            Some(levels) => (share * f64::from(levels - 1)).round_ties_even() / f64::from(levels - 1),
+            None => share,
+        };
+        let asked = |share: f64| device.g_min + span * level(share);
+        let width = if tile.weights == WeightScheme::Differential { 2 * matrix.cols } else { matrix.cols + 1 };
+        let mut sums = vec![0.0; matrix.cols];
+        let (mut joules, pulses) = (0.0, cost::pulses(chip, tile, how));
+        for (row, &x) in driven.iter().enumerate() {
+            let held = &held[row * width..(row + 1) * width];
+            for (column, sum) in sums.iter_mut().enumerate() {
+                let share = if most > 0.0 { (wanted(row, column) / most).clamp(-1.0, 1.0) } else { 0.0 };
+                let effective = match tile.weights {
+                    WeightScheme::Differential => {
+                        self.is_as_asked(held[2 * column], asked(share.max(0.0)), tile);
+                        self.is_as_asked(held[2 * column + 1], asked((-share).max(0.0)), tile);
+                        (held[2 * column] - held[2 * column + 1]) * most / span
+                    }
+                    WeightScheme::Reference => {
+                        self.is_as_asked(held[column], asked(0.5 + 0.5 * share), tile);
+                        2.0 * (held[column] - held[matrix.cols]) * most / span
+                    }
+                    WeightScheme::Offset => panic!("digits are products of their own"),
+                };
+                *sum += effective * x;
+            }
+            // Volts, or the width of a pulse, stand for the share of full range.
+            let share = x / range.full;
+            let seconds = cells.read_time * if pulses { range.full } else { 1.0 };
+            let squares = if pulses { share.abs() } else { share * share };
+            joules += tile.read_voltage.powi(2) * squares * seconds * held.iter().sum::<f64>();
+        }
+        self.spend(ComponentKind::Cells, joules);
+        sums
+    }
+
+    /// Whether a cell holds what programming may leave in it.
+    fn is_as_asked(&mut self, held: f64, asked: f64, tile: &TileKind) {
+        let device = &self.case.mapped.chip.devices[tile.device];
+        let range = device.g_min * (1.0 - 1e-12)..=device.g_max * (1.0 + 1e-12);
+        assert!(range.contains(&held), "{held} is no conductance\n{}", self.case.text);
+        let stuck = device.stuck_on + device.stuck_off > 0.0;
+        match &device.programming_sigma {
+            None => {
+                let at_end = held == device.g_min || held == device.g_max;
+                let right = (held - asked).abs() <= 1e-9 * asked || stuck && at_end;
+                assert!(right, "{held} for {asked}\n{}", self.case.text);
+            }
+            Some(sigma) => {
+                let sigma = value(sigma, &|_| asked);
+                // Where the ends of the range are far and no cell is stuck.
+                if !stuck && asked - device.g_min > 6.0 * sigma && device.g_max - asked > 6.0 * sigma {
+                    let z = (held - asked) / sigma;
+                    let (count, sum, squares) = &mut self.deviations;
+                    (*count, *sum, *squares) = (*count + 1.0, *sum + z, *squares + z * z);
+                }
+            }
+        }
+    }
+
+    /// Bits of an input and digits of a weight where they are taken apart.
+    fn digits(&self, tile: &TileKind, how: OnTiles) -> Option<(Option<u32>, usize, u32)> {
+        let bits = match tile.inputs[how.drive] {
+            Drive::BitSerial { bits, .. } => Some(bits),
+            Drive::Converter(_) | Drive::Direct(_) => None,
+        };
+        let offset = tile.weights == WeightScheme::Offset;
+        let levels = self.case.mapped.chip.devices[tile.device].levels.unwrap_or(1 << 16).max(2);
+        (bits.is_some() || offset).then_some((bits, if offset { tile.slices.max(1) } else { 1 }, levels))
+    }
+
+    /// The partial sums of a block whose weights are digits, inputs driven at once or bit by bit.
+    #[allow(clippy::too_many_arguments)]
+    fn digit_sums(
+        &mut self,
+        id: NodeId,
+        tile: &TileKind,
+        how: OnTiles,
+        block: &Block,
+        x: &[f64],
+        range: Range,
+        most: f64,
+    ) -> Vec<f64> {
+        let case = self.case;
+        let (bits, slices, levels) = self.digits(tile, how).unwrap();
+        assert!(tile.weights == WeightScheme::Offset, "whole weights are driven at once here");
+        let (name, outputs) = (&case.mapped.network.graph[id].name, block.outputs);
+        let device = &case.mapped.chip.devices[tile.device];
+        let base = f64::from(levels);
+        let largest = base.powi(slices as i32) - 1.0;
+        // What drives the rows: a share of full range, or bits of a code, each with what it stands for.
+        let mut driven: Vec<(Vec<f64>, f64)> = Vec::new();
+        match bits {
+            None => {
+                let rows = x.iter().map(|&x| self.drive(tile, how, x, range) / range.full).collect();
+                driven.push((rows, range.full));
+                self.spend(ComponentKind::Driver, x.len() as f64 * tile.row_energy);
+            }
+            Some(bits) => {
+                let codes = 2_i64.pow(bits);
+                let (low, high) = if range.unsigned { (0, codes - 1) } else { (-codes / 2, codes / 2 - 1) };
+                let step = range.full / (high as f64).max(1.0);
+                let code = |x: f64| ((x / step).round_ties_even() as i64).clamp(low, high);
+                for bit in 0..bits {
+                    let rows = x.iter().map(|&x| (code(x).rem_euclid(codes) >> bit & 1) as f64).collect();
+                    let top = bit + 1 == bits && !range.unsigned;
+                    driven.push((rows, step * 2_f64.powi(bit as i32) * if top { -1.0 } else { 1.0 }));
+                    let Drive::BitSerial { converter, .. } = tile.inputs[how.drive] else { panic!() };
+                    *self.conversions.entry(converter).or_insert(0.0) += x.len() as f64;
+                    self.spend(ComponentKind::Driver, x.len() as f64 * tile.row_energy);
+                }
+            }
+        }
+        let mut sums = vec![0.0; outputs.1 - outputs.0];
+        for (rows, stands_for) in &driven {
+            let total: f64 = rows.iter().sum();
+            for slice in 0..slices {
+                let label = format!(
+                    "{name}[{}..{}], {}..{}, digit {slice}",
+                    outputs.0, outputs.1, block.inputs.0, block.inputs.1
+                );
+                let (matrix, held) = self.programmed[&label].clone();
+                let cells = matrix.cells.as_ref().unwrap();
+                let width = matrix.cols + 1;
+                let digit = |g: f64, zero: f64| (g - zero) * (base - 1.0) / (device.g_max - device.g_min);
+                for (column, sum) in sums.iter_mut().enumerate() {
+                    let of_row = |(row, x): (usize, &f64)| {
+                        x * digit(held[row * width + column], held[row * width + matrix.cols])
+                    };
+                    let read: f64 = rows.iter().enumerate().map(of_row).sum();
+                    let read = match &tile.senses[how.sense] {
+                        Sense::Converter { converter, .. } => {
+                            let reach = rows.len() as f64 * (base - 1.0);
+                            let bits = case.mapped.chip.converters[*converter].bits;
+                            let codes = bits.map_or(0.0, |bits| 2_f64.powi(bits as i32) - 1.0);
+                            self.convert(read, *converter, Range { full: reach.max(codes), unsigned: true })
+                        }
+                        Sense::Analog(_) => read,
+                    };
+                    *sum += stands_for * base.powi(slice as i32) * 2.0 * most / largest * read;
+                }
+                // The one column of zeros is read and converted as well.
+                let zeros = usize::from(slice == 0);
+                if let (Sense::Converter { converter, .. }, 0) = (&tile.senses[how.sense], slice) {
+                    *self.conversions.entry(*converter).or_insert(0.0) += 1.0;
+                }
+                for (row, x) in rows.iter().enumerate() {
+                    let all: f64 = held[row * width..row * width + matrix.cols + zeros].iter().sum();
+                    let squares = if cells.pulses { x.abs() } else { x * x };
+                    self.spend(ComponentKind::Cells, tile.read_voltage.powi(2) * cells.read_time * squares * all);
+                }
+            }
+            sums.iter_mut().for_each(|sum| *sum -= stands_for * most * total);
+        }
+        sums
+    }
+
+    /// What a run says it took, and the report of conversions, against what was counted here; returns the conversions.
+    fn agree(&mut self, found: &[(ComponentKind, f64)], samples: f64) -> f64 {
+        let (case, mapped) = (self.case, &self.case.mapped);
+        let chip = &mapped.chip;
+        let mut by_name: BTreeMap<String, f64> = BTreeMap::new();
+        for (id, count) in self.conversions.clone() {
+            let converter = &chip.converters[id];
+            if !converter.is_ideal() {
+                self.spend(cost::converter_kind(converter), count * converter.energy);
+                *by_name.entry(cost::title(converter)).or_insert(0.0) += count / samples;
+            }
+        }
+        let inserted: BTreeMap<String, f64> =
+            case.program.costs.conversions.inserted.iter().filter(|(_, count)| *count > 0.0).cloned().collect();
+        by_name.retain(|_, count| *count > 0.0);
+        let near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs().max(b.abs());
+        let same = by_name.len() == inserted.len()
+            && by_name.iter().all(|(name, count)| inserted.get(name).is_some_and(|other| near(*count, *other)));
+        assert!(same, "conversions {inserted:?}, counted {by_name:?}\n{}", case.text);
+        let all = by_name.values().sum();
+        for block in &mapped.tiling.blocks {
+            let tile = &chip.tile_kinds[block.tile_kind];
+            let device = &chip.devices[tile.device];
+            let bias = match mapped.decisions.on_tiles(block.layer).map(|how| how.bias) {
+                Some(Bias::Rows(rows)) => rows.min(block.spare_rows),
+                _ => 0,
+            };
+            let columns = match tile.weights {
+                WeightScheme::Differential => 2 * block.width(),
+                WeightScheme::Reference => block.width() + 1,
+                WeightScheme::Offset => tile.slices * block.width() + 1,
+            };
+            let cells = ((block.rows() + bias) * columns) as f64;
+            self.spend(ComponentKind::Programming, cells * device.program_pulses * device.pulse_energy);
+        }
+        self.transport(samples);
+        self.spend(ComponentKind::Static, mapped.costs.static_power * mapped.timetable.interval * samples);
+        self.joules.retain(|_, joules| *joules != 0.0);
+        let found: BTreeMap<ComponentKind, f64> = found.iter().copied().collect();
+        let kinds: BTreeSet<&ComponentKind> = found.keys().chain(self.joules.keys()).collect();
+        for kind in kinds {
+            let (run, counted) =
+                (found.get(kind).copied().unwrap_or(0.0), self.joules.get(kind).copied().unwrap_or(0.0));
+            assert!(near(run, counted), "{kind:?}: the run took {run} J, counted {counted} J\n{}", case.text);
+        }
+        all
+    }
+
+    /// Bits that move: through the host's port, over every link of the mesh once, into and out of buffers; analog values over links.
+    fn transport(&mut self, samples: f64) {
+        let mapped = &self.case.mapped;
+        let (chip, width) = (&mapped.chip, mapped.chip.grid.0);
+        let core = |end: End| if let End::Part(part) = end { mapped.placement.cores[part.0] } else { 0 };
+        for net in &mapped.circuit.nets {
+            let mut links = BTreeSet::new();
+            for &to in &net.to {
+                let ((mut x, mut y), (a, b)) =
+                    ((core(net.from) % width, core(net.from) / width), (core(to) % width, core(to) / width));
+                while (x, y) != (a, b) {
+                    let from = (x, y);
+                    if x != a {
+                        x = if x < a { x + 1 } else { x - 1 }
+                    } else {
+                        y = if y < b { y + 1 } else { y - 1 }
+                    }
+                    links.insert((from, (x, y)));
+                }
+            }
+            let (values, passed) = (net.values as f64 * samples, links.len() as f64);
+            if net.domain == Domain::Bits {
+                let bits = values * net.bits;
+                if net.from == End::Host || net.to.contains(&End::Host) {
+                    self.spend(ComponentKind::Host, bits * chip.host.energy_per_bit);
+                }
+                self.spend(ComponentKind::Network, bits * passed * chip.mesh.energy_per_bit);
+                let reached: BTreeSet<usize> =
+                    net.to.iter().filter(|to| **to != End::Host).map(|to| core(*to)).collect();
+                for core in reached {
+                    self.spend(ComponentKind::Buffer, 2.0 * bits * chip.core_kinds[chip.cores[core]].buffer_energy);
+                }
+            } else if let Some(link) = chip.links.iter().find(|link| link.carries == net.domain) {
+                assert!(link.noise == 0.0, "noise is not drawn here");
+                self.spend(ComponentKind::Network, values * passed * link.energy);
+            }
+        }
+    }
+}

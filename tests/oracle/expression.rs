@@ -1,0 +1,35 @@
+//! The value of a closed expression, straight from its tree.
+
+use nmc_compiler::forms::equations::{Expr, Function, Symbol};
+
+/// With names that have these values; nothing in it is random.
+pub fn value(expr: &Expr, of: &dyn Fn(Symbol) -> f64) -> f64 {
+    drawn(expr, of, &mut |_, _| panic!("nothing is drawn here"))
+}
+
+/// Likewise, with uniform (`false`) and normal (`true`) draws by their number, counted through the expression.
+pub fn drawn(expr: &Expr, of: &dyn Fn(Symbol) -> f64, draw: &mut dyn FnMut(bool, u32) -> f64) -> f64 {
+    fn walk(expr: &Expr, of: &dyn Fn(Symbol) -> f64, draw: &mut dyn FnMut(bool, u32) -> f64, count: &mut u32) -> f64 {
+        match expr {
+            Expr::Number(number) => *number,
+            Expr::Symbol(symbol) => of(*symbol),
+            Expr::Call(function, args) => {
+                let args: Vec<f64> = args.iter().map(|arg| walk(arg, of, draw, count)).collect();
+                let number = *count;
+                if !function.is_random() {
+                    return function.value(&args);
+                }
+                *count += 1;
+                let normal = *function == Function::Normal;
+                let drawn = draw(normal, number);
+                if normal { args[0] + args[1] * drawn } else { args[0] + (args[1] - args[0]) * drawn }
+            }
+        }
+    }
+    walk(expr, of, draw, &mut 0)
+}
+
+/// A name that an expression may not hold where it stands.
+pub fn nothing(symbol: Symbol) -> f64 {
+    panic!("{symbol:?} has no value here")
+}
