@@ -159,8 +159,7 @@ fn a_core_of_several_arrays_leaves_the_hidden_layer_analog() {
     assert_eq!(hidden.remedy, None);
     assert!(converts(&all, wire(&all, "hidden", "relu")));
     let reached = free.decisions.objective;
-    // What cells take while others work is known only once parts lie somewhere: a bound knows less.
-    assert!(reached.lower_bound <= reached.value && reached.value < 1.01 * reached.lower_bound, "{reached:?}");
+    assert!(reached.optimal && reached.lower_bound <= reached.value, "{reached:?}");
     assert!(reached.value < reached.convert_everywhere, "{reached:?}");
     assert_eq!(free.decisions.conversions.baseline, all.decisions.conversions.inserted);
     // Converted everywhere: both partial sums of 8 hidden values and 4 scores; 16 inputs and 8 hidden values driven.
@@ -581,7 +580,7 @@ fn a_pin_is_kept_and_its_price_told() {
     let (with, without) = (pinned.decisions.objective.value, free.decisions.objective.value);
     assert!(with > without);
     let told = pinned.decisions.pin_costs[0];
-    assert!(told > 0.0 && told < 2.0 * (with - without), "{told} {with} {without}");
+    assert!(told > 0.0 && close(told, with - without), "{told} {with} {without}");
 }
 
 #[test]
@@ -599,7 +598,7 @@ fn what_cannot_be_mapped_is_one_coded_error() {
     let mute = "cells: cell[8, 16]; weights: differential; input: voltage; sense: sar(bits: 8)";
     assert_eq!(code(mute, &arrays(2), ""), ["E0603"]);
     assert_eq!(code(MIXED, &arrays(2), "pin hidden: light"), ["E0604"]);
-    assert_eq!(code(MIXED, &arrays(2), "pin hidden: core(9, 9)"), ["E0617"]);
+    assert_eq!(code(MIXED, &arrays(2), "pin hidden: core(9, 9)"), ["E0612"]);
     let small = hardware(DIGITAL, &arrays(2), "cores: grid(2, 1) of crossbars") + &layers("");
     assert_eq!(codes(&small.replace("buffer: 64 kB", "buffer: 8 bit")), ["E0608"]);
 }

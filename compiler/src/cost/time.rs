@@ -2,7 +2,7 @@
 
 use super::part::{conversions_a_read, pulses, reads};
 use crate::forms::chip::{Chip, Domain, Drive, Sense, TileKind};
-use crate::forms::circuit::{Circuit, End, Part, PartId, Role};
+use crate::forms::circuit::{Circuit, End, Net, Part, PartId, Role};
 use crate::forms::decisions::{Decisions, OnTiles};
 use crate::forms::mapped::Given;
 use crate::forms::tiling::{Block, Tiling};
@@ -134,14 +134,32 @@ pub fn part(chip: &Chip, tiling: &Tiling, how: Option<OnTiles>, part: &Part, cor
 
 /// Seconds of the converters at a part's output, along the longest way.
 pub fn giving(chip: &Chip, part: &Part) -> f64 {
-    // Parents come first: each starts when what gives its domain is there.
+    longest(chip, &part.gives)
+}
+
+/// Seconds of a tree of converters, parents first, along its longest way.
+pub fn longest(chip: &Chip, tree: &[usize]) -> f64 {
+    // Each starts when what gives its domain is there.
     let mut ready: Vec<(Domain, f64)> = Vec::new();
-    for &id in &part.gives {
+    for &id in tree {
         let converter = &chip.converters[id];
         let before = ready.iter().rev().find(|(domain, _)| *domain == converter.from).map_or(0.0, |(_, at)| *at);
         ready.push((converter.to, before + converter.time));
     }
     ready.into_iter().map(|(_, at)| at).fold(0.0, f64::max)
+}
+
+/// Seconds of a net's values on their way between cores, the farthest of them, when nothing is in their way.
+pub fn moving(chip: &Chip, cores: &[usize], net: &Net) -> f64 {
+    let hops = net.to.iter().map(|&to| super::apart(chip, cores, net.from, to)).max().unwrap_or(0);
+    if hops == 0 {
+        return 0.0;
+    }
+    if net.is_analog() {
+        return chip.links.iter().find(|link| link.carries == net.domain).map_or(0.0, |link| link.time);
+    }
+    let flits = (net.values as f64 * net.bits / chip.mesh.flit_bits.max(1.0)).ceil().max(1.0);
+    (hops as f64 - 1.0 + flits) * chip.mesh.hop_time
 }
 
 /// When each part of an island begins and has done its work, from the first input's arrival on: each begins when all that analog wires
