@@ -29,6 +29,7 @@ use std::cell::RefCell;
 
 use nmc_grammar::diagnostic::Diagnostic;
 
+use crate::files::Files;
 use crate::forms::chip::Domain;
 use crate::forms::circuit::Circuit;
 use crate::forms::decisions::{Choice, Decisions, Implementation, Outcome, Range, Wire};
@@ -55,6 +56,7 @@ pub fn convert(
     given: Given,
     tiling: &Tiling,
     measured: &Measured,
+    files: &dyn Files,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Converted> {
     if given.chip.ideal {
@@ -84,7 +86,11 @@ pub fn convert(
         if let Some((_, known)) = placed.borrow().iter().find(|(of, _)| of == circuit) {
             return Ok(known.clone());
         }
-        let placement = place(given, tiling, circuit)?;
+        // One stage within the other, as who measures them is told.
+        files.entering("place");
+        let placement = place(given, tiling, circuit);
+        files.entering("convert");
+        let placement = placement?;
         placed.borrow_mut().push((circuit.clone(), placement.clone()));
         Ok(placement)
     };

@@ -18,7 +18,7 @@ pub fn lying(choices: &Choices, demand: &Demand, sketch: &Sketch, placement: &Pl
     match choices.given.plan.objective {
         Objective::Energy => {
             let nets = sketch.circuit.nets.iter().map(|net| cost::net_joules(chip, &placement.cores, net));
-            parts(choices, sketch) + nets.sum::<f64>()
+            parts(choices, sketch, Some(&placement.cores)) + nets.sum::<f64>()
         }
         Objective::Time => still(choices, demand, sketch) + moving(choices, sketch, placement),
         Objective::Area => still(choices, demand, sketch),
@@ -31,20 +31,20 @@ pub fn least(choices: &Choices, demand: &Demand, sketch: &Sketch, links: f64) ->
     match choices.given.plan.objective {
         Objective::Energy => {
             let nets = sketch.circuit.nets.iter().map(|net| cost::least_net_joules(chip, net));
-            parts(choices, sketch) + nets.sum::<f64>() + links * chip.mesh.energy_per_bit
+            parts(choices, sketch, None) + nets.sum::<f64>() + links * chip.mesh.energy_per_bit
         }
         Objective::Time | Objective::Area => sketch.assignment.cost.max(still(choices, demand, sketch)),
     }
 }
 
-/// Joules of all parts, which work as long as their islands do.
-fn parts(choices: &Choices, sketch: &Sketch) -> f64 {
+/// Joules of all parts, which work as long as what analog wires join them to.
+fn parts(choices: &Choices, sketch: &Sketch, cores: Option<&[usize]>) -> f64 {
     let (given, tiling, Sketch { decisions, circuit, .. }) = (choices.given, choices.tiling, sketch);
     let mut joules = 0.0;
-    for island in crate::map::place::islands(given.chip, circuit) {
-        let spans = cost::time::spans(given, tiling, decisions, circuit, &island, None);
-        let driven = cost::time::driven(given, tiling, decisions, circuit, &island, &spans);
-        for id in &island {
+    for whole in crate::map::place::wholes(circuit) {
+        let spans = cost::time::spans(given, tiling, decisions, circuit, &whole, cores);
+        let driven = cost::time::driven(given, tiling, decisions, circuit, &whole, &spans);
+        for id in &whole {
             let part = &circuit.parts[id.0];
             let of =
                 driven.iter().find(|(block, _)| matches!(part.role, Role::Array { block: of, .. } if of == *block));

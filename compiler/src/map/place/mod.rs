@@ -6,7 +6,7 @@ mod print;
 pub mod solve;
 mod verify;
 
-pub use islands::{Resource, islands, needs, resources, room};
+pub use islands::{Resource, islands, needs, resources, room, wholes};
 pub use print::print;
 pub use verify::verify;
 
