@@ -24,6 +24,7 @@ tile array {
 }
 core single { tiles: array[1]; units: logic[4]; buffer: 64 kB }
 core joined { tiles: array[4]; lines: voltage, current; units: [rectifier[8], adder[8], logic[4]]; buffer: 64 kB }
+core alone { tiles: array[1]; lines: voltage, current; units: [rectifier[8], adder[8], logic[4]]; buffer: 64 kB }
 core spiking {
     neurons: 8; synapses: 10000; neuron_energy: 1 pJ; synapse_energy: 1 pJ; spike_energy: 1 pJ; neuron_time: 10 ns
 }
@@ -81,9 +82,22 @@ experiment e {{ deploy net on made {{ step: 0.1 ms }}; test {{ x: {} }} for 10 m
         matrix(8, 8, 5),
         matrix(2, 8, 11)
     );
+    let linked = format!(
+        "network net(x: real[8]) -> (y: real[4]) {{ hidden = x |> dense({})
+    hidden |> relu |> dense({}) -> y }}
+experiment e {{ deploy net on made {{ pin hidden: current; pin relu_1: voltage }}; test {{ x: {} }} measure m = mean(y) }}\n",
+        matrix(8, 8, 5),
+        matrix(4, 8, 8),
+        matrix(4, 8, 11)
+    );
+    let links = |cores: &str| {
+        let links = "links: neighbours(carries: voltage, energy: 70 fJ, time: 20 ns); converters:";
+        chip(cores).replace("converters:", links)
+    };
     let programs = [
         ("digital", chip("grid(3, 3) of single") + &layers),
         ("analog", chip("grid(2, 1) of joined") + &layers),
+        ("linked", links("grid(2, 1) of alone") + &linked),
         ("spiking", chip("grid(2, 2) of spiking") + spiking),
         ("hybrid", chip("[grid(2, 1) of single, grid(2, 1) of spiking]") + &hybrid),
     ];
@@ -356,6 +370,30 @@ const PLANTS: &[(&str, Plant)] = &[
         let at = dice.one(m.tiling.merges.len(), |_| true)?;
         let blocks = &mut m.tiling.merges[at].blocks;
         blocks.remove(dice.below(blocks.len()));
+        Some(())
+    }),
+    ("a value is used before its link has brought it", |m, dice| {
+        let crosses = |net: &nmc_compiler::forms::circuit::Net, work: &nmc_compiler::forms::timetable::Work| {
+            let (End::Part(from), true) = (net.from, net.is_analog()) else { return false };
+            let core = m.placement.cores[from.0];
+            core != work.core && net.to.iter().any(|end| matches!(end, End::Part(to) if work.parts.contains(to)))
+        };
+        let at = dice
+            .one(m.timetable.works.len(), |at| m.circuit.nets.iter().any(|net| crosses(net, &m.timetable.works[at])))?;
+        let by = dice.share() * m.chip.links.first()?.time;
+        let work = &mut m.timetable.works[at];
+        (work.start, work.end) = (work.start - by, work.end - by);
+        Some(())
+    }),
+    ("an array is driven anew while what a link joins to it still works", |m, dice| {
+        let work = |end: &End| {
+            m.timetable.works.iter().find(|work| matches!(end, End::Part(part) if work.parts.contains(part)))
+        };
+        let ends = |net: &nmc_compiler::forms::circuit::Net| Some((work(&net.from)?, work(net.to.first()?)?));
+        let mut joined = m.circuit.nets.iter().filter(|net| net.is_analog()).filter_map(ends);
+        let (first, last) = joined.find(|(first, last)| first.core != last.core)?;
+        let (own, whole) = (first.end - first.start, last.end - first.start);
+        m.timetable.interval = own + 0.99 * dice.share() * (whole - own);
         Some(())
     }),
     ("nothing is timed", |m, _| {

@@ -14,7 +14,7 @@ pub trait Files {
     /// array has it under `""`. Paths are relative to the program's folder. The error says what is wrong in one sentence.
     fn data(&self, path: &str) -> Result<Arc<DataFile>, FileProblem>;
 
-    /// Told before each stage of an experiment begins, by its name in [`crate::stages::STAGES`]: the compiler has no clock.
+    /// Told before each stage of an experiment begins or goes on, by its name in [`crate::stages::STAGES`]: the compiler has no clock.
     fn entering(&self, _stage: &'static str) {}
 
     /// Runs a program once and gives what its probes recorded: by name, [samples, elements]; or says why the run failed.

@@ -121,7 +121,7 @@ impl<'a> Chip<'a> {
         let operands = graph::operands(&case.mapped.network, id).len();
         let found = match &node.operator {
             Operator::Input => self.shown[&id].clone(),
-            Operator::Dense { weights: Weights::Given(weights), bias } => {
+            Operator::Dense { weights: Weights::Given(weights), bias, positions: 1 } => {
                 let x = self.arriving(id, 0, 0.0);
                 let weights = &case.tensors[weights.index()];
                 let bias: Option<Vec<f64>> = bias.map(|bias| {
@@ -134,10 +134,13 @@ impl<'a> Chip<'a> {
                 let x: Vec<Vec<f64>> = (0..operands).map(|operand| self.arriving(id, operand, 1.0)).collect();
                 (0..node.len()).map(|index| self.element(id, index, body, &x)).collect()
             }
-            Operator::Output | Operator::Reshape | Operator::Concat => {
-                (0..operands).flat_map(|operand| self.arriving(id, operand, 1.0)).collect()
+            Operator::Output => self.arriving(id, 0, 1.0),
+            Operator::Gather(gather) => {
+                let operands: Vec<Vec<f64>> = (0..operands).map(|operand| self.arriving(id, operand, 1.0)).collect();
+                (0..node.len())
+                    .map(|at| gather.source(at).map_or(0.0, |(operand, from)| operands[operand][from]))
+                    .collect()
             }
-            Operator::Slice { start } => self.arriving(id, 0, 1.0)[*start..start + node.len()].to_vec(),
             other => panic!("{other:?} is no frame"),
         };
         self.given(id, found.len());

@@ -101,8 +101,8 @@ impl Simulation<'_> {
         let from = || graph::operands(self.network(), id)[0];
         match &self.network().graph[id].operator {
             Operator::Population { .. } => state.neurons[&id][index].spikes,
-            Operator::Slice { start } => self.spikes_of(state, from(), start + index),
-            Operator::Reshape | Operator::Output => self.spikes_of(state, from(), index),
+            Operator::Gather(gather) => gather.source(index).map_or(0, |(_, at)| self.spikes_of(state, from(), at)),
+            Operator::Output => self.spikes_of(state, from(), index),
             other => panic!("{other:?} does not spike"),
         }
     }

@@ -19,9 +19,18 @@ impl Simulation<'_> {
         let tensor = |id: nmc_program::TensorId| &self.case.tensors[id.index()].data;
         match &node.operator {
             Operator::Input => self.shown.get(&id).cloned().unwrap_or_else(|| vec![0.0; node.len()]),
-            Operator::Output | Operator::Reshape | Operator::Concat => operands().concat(),
-            Operator::Slice { start } => operands()[0][*start..start + node.len()].to_vec(),
-            Operator::Dense { weights: Weights::Given(weights), bias } => {
+            Operator::Output => operands().concat(),
+            Operator::Gather(gather) => {
+                let operands = operands();
+                (0..node.len())
+                    .map(|at| gather.source(at).map_or(0.0, |(operand, from)| operands[operand][from]))
+                    .collect()
+            }
+            Operator::Reduce { reduction, each } => {
+                let reduced = |x: &[f64]| reduction.of(x.iter().copied());
+                operands()[0].chunks(*each).map(reduced).collect()
+            }
+            Operator::Dense { weights: Weights::Given(weights), bias, positions: 1 } => {
                 let (x, weights) = (&operands()[0], tensor(*weights));
                 let row = |output: usize| {
                     let products = x.iter().enumerate().map(|(input, x_i)| weights.get(output * x.len() + input) * x_i);
@@ -29,7 +38,7 @@ impl Simulation<'_> {
                 };
                 (0..node.len()).map(row).collect()
             }
-            Operator::Dense { .. } => panic!("fitted layers are not known here"),
+            Operator::Dense { .. } => panic!("fitted layers and layers at many positions are not known here"),
             Operator::Elementwise { body, .. } => {
                 let operands = operands();
                 let one = |index: usize| {

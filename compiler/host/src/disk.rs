@@ -48,8 +48,9 @@ impl Folder {
             let seconds = (end - *begin).as_secs_f64();
             match (*stage, experiments.last_mut()) {
                 ("elaborate", _) => experiments.push(StageSeconds::default()),
-                ("place", Some(last)) => last.place = Some(seconds),
-                ("schedule", Some(last)) => last.schedule = Some(seconds),
+                // Places are found while conversions are chosen, time and again.
+                ("place", Some(last)) => *last.place.get_or_insert(0.0) += seconds,
+                ("schedule", Some(last)) => *last.schedule.get_or_insert(0.0) += seconds,
                 (_, _) => {}
             }
         }

@@ -53,7 +53,7 @@ pub fn map(given: Given, files: &dyn Files, diagnostics: &mut Vec<Diagnostic>) -
     faults("tile", tile::verify(given, &tiling), diagnostics);
     files.entering("convert");
     let measured = trial::measure(given, files, diagnostics);
-    let Converted { decisions, circuit, placement } = convert::convert(given, &tiling, &measured, diagnostics)?;
+    let Converted { decisions, circuit, placement } = convert::convert(given, &tiling, &measured, files, diagnostics)?;
     faults("convert", convert::verify(given, &tiling, &decisions, &circuit), diagnostics);
     files.entering("place");
     faults("place", place::verify(given, &tiling, &circuit, &placement), diagnostics);

@@ -15,7 +15,10 @@ use crate::forms::mapped::Mapped;
 
 pub use crate::forms::costs::{Event, Often};
 pub use area::{of_chip, of_part, of_parts};
-pub use net::{SPIKE_SHARE, apart, buffered, core_of, events as net_events, links, route};
+pub use net::{
+    SPIKE_SHARE, apart, buffered, core_of, events as net_events, joules as net_joules,
+    least_joules as least_net_joules, links, route, weight,
+};
 pub use part::{events as part_events, of as events_of, pulses, reads as part_reads};
 
 /// Joules, seconds and square metres.

@@ -60,6 +60,50 @@ pub fn buffered(net: &Net) -> f64 {
     if net.domain == Domain::Bits { 2.0 * net.bits_per_sample() } else { 0.0 }
 }
 
+/// Bits a sample that a net counts as on every link it passes; a value on an analog link as the bits that take as much energy.
+pub fn weight(chip: &Chip, net: &Net) -> f64 {
+    let values = net.values as f64 * net.firings;
+    match net.domain {
+        Domain::Bits => net.bits_per_sample(),
+        Domain::Spikes => net.bits_per_sample() * SPIKE_SHARE,
+        Domain::Voltage | Domain::Current | Domain::Charge | Domain::Pulse | Domain::Light => {
+            let link = chip.links.iter().find(|link| link.carries == net.domain);
+            let energy = link.map_or(0.0, |link| link.energy);
+            let bits = energy / chip.mesh.energy_per_bit;
+            values * if bits.is_finite() { bits } else { 1.0 }
+        }
+    }
+}
+
+/// Joules a sample of a net wherever its ends lie: the host's port, and a buffer at least.
+pub fn least_joules(chip: &Chip, net: &Net) -> f64 {
+    let buffers = chip.core_kinds.iter().map(|core| core.buffer_energy).fold(f64::INFINITY, f64::min);
+    let inside = net.to.iter().any(|end| *end != End::Host) && buffers.is_finite();
+    let host = if by_host(net) && net.domain == Domain::Bits { net.bits_per_sample() } else { 0.0 };
+    host * chip.host.energy_per_bit + if inside { buffered(net) * buffers } else { 0.0 }
+}
+
+/// Joules a sample of a net where its ends lie; so many spikes are expected as there is room for.
+pub fn joules(chip: &Chip, cores: &[usize], net: &Net) -> f64 {
+    let reached: BTreeSet<usize> = reached(cores, net);
+    let buffers: f64 = reached.iter().map(|&core| chip.core_kinds[chip.cores[core]].buffer_energy).sum();
+    let host = if by_host(net) && net.domain == Domain::Bits { net.bits_per_sample() } else { 0.0 };
+    let passed = links(chip, cores, net).len() as f64;
+    let moved = match net.domain {
+        Domain::Bits | Domain::Spikes => weight(chip, net) * chip.mesh.energy_per_bit,
+        Domain::Voltage | Domain::Current | Domain::Charge | Domain::Pulse | Domain::Light => {
+            let link = chip.links.iter().find(|link| link.carries == net.domain);
+            net.values as f64 * net.firings * link.map_or(0.0, |link| link.energy)
+        }
+    };
+    host * chip.host.energy_per_bit + buffered(net) * buffers + moved * passed
+}
+
+/// Cores that a net ends in.
+fn reached(cores: &[usize], net: &Net) -> BTreeSet<usize> {
+    net.to.iter().filter(|end| **end != End::Host).map(|&end| core_of(cores, end)).collect()
+}
+
 /// Events of one net.
 pub fn events(given: Given, circuit: &Circuit, cores: &[usize], net: &Net) -> Vec<Event> {
     let Given { network, chip, .. } = given;
@@ -93,9 +137,7 @@ pub fn events(given: Given, circuit: &Circuit, cores: &[usize], net: &Net) -> Ve
                     chip.mesh.energy_per_bit,
                 );
             }
-            let reached: BTreeSet<usize> =
-                net.to.iter().filter(|end| **end != End::Host).map(|&end| core_of(cores, end)).collect();
-            for core in reached {
+            for core in reached(cores, net) {
                 let energy = chip.core_kinds[chip.cores[core]].buffer_energy;
                 add(ComponentKind::Buffer, title.clone(), Some(core), Often::new(buffered(net), net.firings), energy);
             }

@@ -2,7 +2,7 @@
 
 use super::part::{conversions_a_read, pulses, reads};
 use crate::forms::chip::{Chip, Domain, Drive, Sense, TileKind};
-use crate::forms::circuit::{Circuit, End, Part, PartId, Role};
+use crate::forms::circuit::{Circuit, End, Net, Part, PartId, Role};
 use crate::forms::decisions::{Decisions, OnTiles};
 use crate::forms::mapped::Given;
 use crate::forms::tiling::{Block, Tiling};
@@ -134,9 +134,14 @@ pub fn part(chip: &Chip, tiling: &Tiling, how: Option<OnTiles>, part: &Part, cor
 
 /// Seconds of the converters at a part's output, along the longest way.
 pub fn giving(chip: &Chip, part: &Part) -> f64 {
-    // Parents come first: each starts when what gives its domain is there.
+    longest(chip, &part.gives)
+}
+
+/// Seconds of a tree of converters, parents first, along its longest way.
+pub fn longest(chip: &Chip, tree: &[usize]) -> f64 {
+    // Each starts when what gives its domain is there.
     let mut ready: Vec<(Domain, f64)> = Vec::new();
-    for &id in &part.gives {
+    for &id in tree {
         let converter = &chip.converters[id];
         let before = ready.iter().rev().find(|(domain, _)| *domain == converter.from).map_or(0.0, |(_, at)| *at);
         ready.push((converter.to, before + converter.time));
@@ -144,32 +149,50 @@ pub fn giving(chip: &Chip, part: &Part) -> f64 {
     ready.into_iter().map(|(_, at)| at).fold(0.0, f64::max)
 }
 
-/// When each part of an island begins and has done its work, from the first input's arrival on: each begins when all that analog wires
-/// bring it is there. In the order of `island`.
+/// Seconds of a net's values on their way between cores, the farthest of them, when nothing is in their way.
+pub fn moving(chip: &Chip, cores: &[usize], net: &Net) -> f64 {
+    let hops = net.to.iter().map(|&to| super::apart(chip, cores, net.from, to)).max().unwrap_or(0);
+    if hops == 0 {
+        return 0.0;
+    }
+    if net.is_analog() {
+        return chip.links.iter().find(|link| link.carries == net.domain).map_or(0.0, |link| link.time);
+    }
+    let flits = (net.values as f64 * net.bits / chip.mesh.flit_bits.max(1.0)).ceil().max(1.0);
+    (hops as f64 - 1.0 + flits) * chip.mesh.hop_time
+}
+
+/// When each part of what analog wires join begins and has done its work, from the first input's arrival on: each begins when all that
+/// these wires bring it is there, over links later. In the order of `joined`. `cores`: of all parts; none: nothing is taken to pass a link.
 pub fn spans(
     given: Given,
     tiling: &Tiling,
     decisions: &Decisions,
     circuit: &Circuit,
-    island: &[PartId],
-    core_kind: Option<usize>,
+    joined: &[PartId],
+    cores: Option<&[usize]>,
 ) -> Vec<(f64, f64)> {
-    let chip = given.chip;
+    let (chip, island) = (given.chip, joined);
     let at = |id: PartId| island.binary_search(&id).ok();
-    let mut before: Vec<Vec<usize>> = vec![Vec::new(); island.len()];
+    let mut before: Vec<Vec<(usize, f64)>> = vec![Vec::new(); island.len()];
     if island.len() > 1 {
         for net in circuit.nets.iter().filter(|net| net.is_analog()) {
             let End::Part(from) = net.from else { continue };
-            let Some(from) = at(from) else { continue };
-            for to in net.to.iter().filter_map(|end| if let End::Part(id) = end { at(*id) } else { None }) {
-                before[to].push(from);
+            let Some(source) = at(from) else { continue };
+            let link = chip.links.iter().find(|link| link.carries == net.domain).map_or(0.0, |link| link.time);
+            for end in &net.to {
+                let End::Part(id) = end else { continue };
+                let far = cores.is_some_and(|cores| cores[from.0] != cores[id.0]);
+                if let Some(to) = at(*id) {
+                    before[to].push((source, if far { link } else { 0.0 }));
+                }
             }
         }
     }
     let times: Vec<f64> = (island.iter())
         .map(|id| {
             let of = &circuit.parts[id.0];
-            part(chip, tiling, decisions.on_tiles(of.node), of, core_kind)
+            part(chip, tiling, decisions.on_tiles(of.node), of, cores.map(|cores| chip.cores[cores[id.0]]))
         })
         .collect();
     let mut spans: Vec<Option<(f64, f64)>> = vec![None; island.len()];
@@ -177,10 +200,11 @@ pub fn spans(
     for _ in 0..island.len() {
         let mut changed = false;
         for index in 0..island.len() {
-            if spans[index].is_some() || before[index].iter().any(|&from| spans[from].is_none()) {
+            if spans[index].is_some() || before[index].iter().any(|&(from, _)| spans[from].is_none()) {
                 continue;
             }
-            let start = before[index].iter().filter_map(|&from| spans[from]).map(|span| span.1).fold(0.0, f64::max);
+            let there = before[index].iter().filter_map(|&(from, link)| spans[from].map(|span| span.1 + link));
+            let start = there.fold(0.0, f64::max);
             spans[index] = Some((start, start + times[index]));
             changed = true;
         }
@@ -191,9 +215,9 @@ pub fn spans(
     spans.into_iter().zip(times).map(|(span, time)| span.unwrap_or((0.0, time))).collect()
 }
 
-/// How long the cells of each array of an island conduct in one read, by block. Pulses end by themselves. Where columns end in
+/// How long the cells of each array of what analog wires join conduct in one read, by block. Pulses end by themselves. Where columns end in
 /// converters, rows are driven until all have had their turn, unless they are held. An analog output is driven until it (or the sum it is
-/// part of) is held, or until the work of its island ends.
+/// part of) is held, or until the work of all that is joined ends, on whatever cores.
 pub fn driven(
     given: Given,
     tiling: &Tiling,

@@ -21,6 +21,13 @@ pub enum Domain {
     Light,
 }
 
+impl Domain {
+    /// Whether it needs a wire that joins both ends.
+    pub fn is_analog(self) -> bool {
+        !matches!(self, Domain::Bits | Domain::Spikes)
+    }
+}
+
 /// A chip. Lists are in the order of the source; ids are indices.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Chip {

@@ -93,7 +93,7 @@ pub struct Net {
 impl Net {
     /// Whether it needs a wire that joins its ends.
     pub fn is_analog(&self) -> bool {
-        !matches!(self.domain, Domain::Bits | Domain::Spikes)
+        self.domain.is_analog()
     }
 
     /// Bits a sample.

@@ -110,12 +110,19 @@ impl Lowering<'_> {
     pub fn read_timetable(&mut self) {
         let mapped = self.mapped;
         let given = mapped.given(&[]);
+        let mut span_of: Vec<(f64, f64)> = vec![(0.0, 0.0); mapped.circuit.parts.len()];
         for work in &mapped.timetable.works {
-            let end = work.spans.iter().map(|span| span.1).fold(0.0, f64::max);
-            let (tiling, decisions, circuit) = (&mapped.tiling, &mapped.decisions, &mapped.circuit);
-            self.driven.extend(cost::time::driven(given, tiling, decisions, circuit, &work.parts, &work.spans));
-            for (id, &span) in work.parts.iter().zip(&work.spans) {
-                let part = &mapped.circuit.parts[id.0];
+            for (id, span) in work.parts.iter().zip(&work.spans) {
+                span_of[id.0] = (work.start + span.0, work.start + span.1);
+            }
+        }
+        let (tiling, decisions, circuit) = (&mapped.tiling, &mapped.decisions, &mapped.circuit);
+        for whole in crate::map::place::wholes(circuit) {
+            let spans: Vec<(f64, f64)> = whole.iter().map(|id| span_of[id.0]).collect();
+            let end = spans.iter().map(|span| span.1).fold(0.0, f64::max);
+            self.driven.extend(cost::time::driven(given, tiling, decisions, circuit, &whole, &spans));
+            for (id, &span) in whole.iter().zip(&spans) {
+                let part = &circuit.parts[id.0];
                 let held = cost::time::held(&mapped.chip, part, span, end);
                 let most = self.held.entry(part.node).or_insert(0.0);
                 *most = most.max(held);

@@ -34,6 +34,8 @@ pub struct Alternative {
     /// Bits of a value it takes, and of one it gives, where these are bits.
     pub need: f64,
     pub width: f64,
+    /// Bits of a partial sum that goes to what adds it.
+    pub sums: f64,
 }
 
 impl Alternative {
@@ -50,6 +52,7 @@ impl Alternative {
             power: 0.0,
             need: f64::INFINITY,
             width: WORD,
+            sums: 0.0,
         }
     }
 
@@ -335,6 +338,7 @@ fn on_tiles(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, ho
         let bits = chip.converters[*converter].bits.map_or(WORD, f64::from);
         made.width = (bits + (terms.unwrap_or(1) as f64).log2().ceil()).min(32.0);
     }
+    made.sums = crate::map::circuit::sum_bits(chip, tile, how);
     made.name = name;
     made
 }

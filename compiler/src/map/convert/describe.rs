@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use nmc_program::Conversions;
 
 use super::alternatives::Alternative;
+use super::choices::Choices;
 use super::domains::{branch, title, word};
-use super::problem::{Choices, Demand};
+use super::problem::{Assignment, Demand};
 use crate::cost;
 use crate::forms::chip::{Chip, Domain, Drive, Sense};
 use crate::forms::circuit::Circuit;
@@ -16,7 +17,8 @@ use crate::forms::plan::Pinned;
 use crate::forms::tiling::Tiling;
 
 /// Decisions without reasons, objective, pins and conversions, which come from comparing.
-pub fn decisions(choices: &Choices, choice: &[usize], demand: &Demand) -> Decisions {
+pub fn decisions(choices: &Choices, assignment: &Assignment, demand: &Demand) -> Decisions {
+    let choice = &assignment.choice;
     let chosen = |node: NodeId| &choices.alternatives[choices.index(node)][choice[choices.index(node)]];
     let each = choices.nodes.iter().map(|&node| {
         let Alternative { name, implementation, input, output, .. } = chosen(node).clone();
@@ -32,7 +34,7 @@ pub fn decisions(choices: &Choices, choice: &[usize], demand: &Demand) -> Decisi
         });
     Decisions {
         choices: each.collect(),
-        wires: wires(choices, choice, demand),
+        wires: wires(choices, assignment, demand),
         ranges: ranges.collect(),
         block_ranges: block_ranges.collect(),
         ..Decisions::default()
@@ -51,19 +53,20 @@ fn range(choices: &Choices, choice: &[usize], node: NodeId) -> Range {
 }
 
 /// Wires in the order (from, to, operand).
-fn wires(choices: &Choices, choice: &[usize], demand: &Demand) -> Vec<Wire> {
+fn wires(choices: &Choices, assignment: &Assignment, demand: &Demand) -> Vec<Wire> {
+    let Assignment { choice, states, .. } = assignment;
     let chip = choices.chip();
     let chosen = |node: NodeId| &choices.alternatives[choices.index(node)][choice[choices.index(node)]];
     let mut wires = Vec::new();
-    for (&source, consumers) in &choices.fans {
-        let Some(leaving) = choices.leaving(choice, source, demand) else { continue };
+    let left = choices.left(choice, states, demand).unwrap_or_default();
+    for ((&source, consumers), leaving) in choices.fans.iter().zip(left) {
         let producer = chosen(source);
         let firings = choices.tiling.firings[source.index()];
         let values = choices.given.network.graph[source].len() as f64 * firings;
         let (mut paid, mut driven): (Vec<usize>, Vec<NodeId>) = (Vec::new(), Vec::new());
         for (place, &(to, operand)) in consumers.iter().enumerate() {
             let consumer = chosen(to);
-            let takes = choices.taking(choice, &leaving, source, to, demand);
+            let takes = choices.taking(&leaving, source, to, consumer, demand);
             let arrives = if takes.is_empty() { consumer.input } else { Domain::Bits };
             let mut gives = branch(chip, &leaving.tree, producer.output, arrives);
             if !matches!(arrives, Domain::Bits | Domain::Spikes) {

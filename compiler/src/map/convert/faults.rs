@@ -4,8 +4,9 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::{FileId, Span};
 
+use super::choices::Choices;
 use super::domains::{chain, word};
-use super::problem::{Choices, Demand};
+use super::problem::Demand;
 use crate::forms::chip::Domain;
 use crate::forms::mapped::Given;
 use crate::forms::network::{NodeId, Operator, PopulationKind};

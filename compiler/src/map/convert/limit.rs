@@ -3,7 +3,8 @@
 use nmc_program::MetricKind;
 
 use super::calibrate::{Calibration, hash};
-use super::problem::{Assignment, Choices, Demand};
+use super::choices::Choices;
+use super::problem::{Assignment, Demand};
 use crate::forms::mapped::Given;
 use crate::forms::network::NodeId;
 use crate::forms::plan::InputData;
@@ -124,11 +125,12 @@ fn gaussian(counter: u64) -> f64 {
     (-2.0 * a.ln()).sqrt() * (2.0 * std::f64::consts::PI * b).cos()
 }
 
-/// The cheapest assignment found with at most this error, and a bound of its cost; else the least error there is.
-pub fn within(choices: &Choices, base: &Demand, plain: Assignment, error: f64) -> Result<(Assignment, f64), f64> {
+/// The cheapest assignment found with at most this error, a bound of its cost, and the multiplier of the error that gives this bound; else
+/// the least error there is.
+pub fn within(choices: &Choices, base: &Demand, plain: Assignment, error: f64) -> Result<(Assignment, f64, f64), f64> {
     if plain.error <= error {
         let bound = plain.solution.lower_bound;
-        return Ok((plain, bound));
+        return Ok((plain, bound, 0.0));
     }
     let Some(best) = choices.solve(&Demand { weight: 0.0, multiplier: 1.0, ..base.clone() }) else {
         return Err(plain.error);
@@ -137,11 +139,13 @@ pub fn within(choices: &Choices, base: &Demand, plain: Assignment, error: f64) -
         return Err(best.error);
     }
     let (mut low, mut high) = (0.0, plain.cost.max(f64::MIN_POSITIVE) / error.max(f64::MIN_POSITIVE));
-    let (mut best, mut bound) = (best, plain.solution.lower_bound);
+    let (mut best, mut bound, mut tightest) = (best, plain.solution.lower_bound, 0.0);
     for step in 0..STEPS {
         let multiplier = if step < 2 { high } else { 0.5 * (low + high) };
         let Some(found) = choices.solve(&Demand { multiplier, ..base.clone() }) else { break };
-        bound = bound.max(found.solution.lower_bound - multiplier * error);
+        if found.solution.lower_bound - multiplier * error > bound {
+            (bound, tightest) = (found.solution.lower_bound - multiplier * error, multiplier);
+        }
         if found.error <= error {
             high = multiplier;
             if found.cost < best.cost {
@@ -154,5 +158,5 @@ pub fn within(choices: &Choices, base: &Demand, plain: Assignment, error: f64) -
             }
         }
     }
-    Ok((best, bound))
+    Ok((best, bound, tightest))
 }

@@ -3,6 +3,7 @@
 
 mod alternatives;
 pub mod calibrate;
+mod choices;
 pub mod describe;
 pub mod domains;
 mod expect;
@@ -13,16 +14,22 @@ mod print;
 mod problem;
 mod remedy;
 mod search;
+#[cfg(test)]
+mod tests;
+mod transport;
 mod verify;
+mod worth;
 
 pub use alternatives::digital_adder;
 pub use print::print;
 pub use search::Misfit;
 pub use verify::verify;
 
+use std::cell::RefCell;
+
 use nmc_grammar::diagnostic::Diagnostic;
 
-use crate::cost;
+use crate::files::Files;
 use crate::forms::chip::Domain;
 use crate::forms::circuit::Circuit;
 use crate::forms::decisions::{Choice, Decisions, Implementation, Outcome, Range, Wire};
@@ -30,11 +37,12 @@ use crate::forms::mapped::Given;
 use crate::forms::measured::Measured;
 use crate::forms::network::Logical;
 use crate::forms::placement::Placement;
-use crate::forms::plan::{Objective, Pinned};
+use crate::forms::plan::Plan;
 use crate::forms::tiling::Tiling;
-use crate::map::place::place;
-use problem::{Choices, Demand, fans};
-use search::{Design, Failed, search};
+use crate::map::place::{least, place};
+use choices::Choices;
+use problem::Demand;
+use search::{Design, Failed, Site, search};
 
 /// What was decided, what it takes, and where that lies.
 pub struct Converted {
@@ -48,6 +56,7 @@ pub fn convert(
     given: Given,
     tiling: &Tiling,
     measured: &Measured,
+    files: &dyn Files,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Converted> {
     if given.chip.ideal {
@@ -71,8 +80,22 @@ pub fn convert(
     if wanted.is_some() && tolerance.is_none() {
         diagnostics.push(faults::unmeasured(given));
     }
-    let here = |circuit: &Circuit| place(given, tiling, circuit);
-    let best = match search(&choices, &base, error, &here) {
+    // Circuits that are alike lie alike.
+    let placed: RefCell<Vec<(Circuit, Placement)>> = RefCell::default();
+    let place = |circuit: &Circuit| {
+        if let Some((_, known)) = placed.borrow().iter().find(|(of, _)| of == circuit) {
+            return Ok(known.clone());
+        }
+        // One stage within the other, as who measures them is told.
+        files.entering("place");
+        let placement = place(given, tiling, circuit);
+        files.entering("convert");
+        let placement = placement?;
+        placed.borrow_mut().push((circuit.clone(), placement.clone()));
+        Ok(placement)
+    };
+    let site = Site { least: &|circuit| least(given, tiling, circuit), place: Some(&place) };
+    let mut best = match search(&choices, &base, error, &site) {
         Ok(best) => best,
         Err(Failed::NoWay) => {
             diagnostics.push(faults::no_way(&choices, &base));
@@ -88,32 +111,25 @@ pub fn convert(
             return None;
         }
     };
-    // Circuits that are alike lie alike.
-    let again = |circuit: &Circuit| if *circuit == best.circuit { Ok(best.placement.clone()) } else { here(circuit) };
-    let everywhere = search(&choices, &Demand { everywhere: true, ..Demand::plain() }, None, &again).ok();
-    let value = |design: &Design| value(&choices, design);
-    let reached = value(&best);
-    let greedy = choices.greedy(&base).and_then(|choice| {
-        // What greedy wants may fit no core; then it has to convert, too.
-        let decisions = describe::decisions(&choices, &choice, &base);
-        let circuit = crate::map::circuit::build(given, tiling, &decisions);
-        let placement = again(&circuit).ok()?;
-        let (cost, error) = choices.value(&choice, &base)?;
-        let assignment = problem::Assignment { choice, cost, error, solution: best.assignment.solution.clone() };
-        Some(value(&Design { assignment, decisions, circuit, placement, bound: 0.0 }))
-    });
-    let all = everywhere.as_ref().map_or(reached, value);
-    let bound = best.bound.min(reached);
+    let everywhere = search(&choices, &Demand { everywhere: true, ..Demand::plain() }, None, &site).ok();
+    // What greedy wants may fit no core; then it has to convert, too.
+    let greedy = choices.greedy(&base).and_then(|assignment| Design::of(&choices, &base, assignment, &site));
+    let all = everywhere.as_ref().map_or(best.value, |design| design.value);
+    let of_greedy = greedy.as_ref().map_or(all, |design| design.value);
+    if let Some(greedy) = greedy.filter(|greedy| greedy.value < best.value) {
+        let allowed = error.is_none_or(|error| greedy.assignment.error <= error);
+        best = if allowed { Design { bound: best.bound.min(greedy.value), ..greedy } } else { best };
+    }
     let outcome = Outcome {
-        value: reached,
+        value: best.value,
         convert_everywhere: all,
-        greedy: greedy.unwrap_or(all),
-        lower_bound: bound,
-        optimal: reached - bound <= 1e-9 * reached.abs(),
+        greedy: of_greedy,
+        lower_bound: best.bound,
+        optimal: best.value - best.bound <= 1e-9 * best.value.abs(),
         error_variance: best.assignment.error,
         accuracy_loss: tolerance.as_ref().map(|tolerance| tolerance.loss_of(best.assignment.error)),
     };
-    let pin_costs = pin_costs(&choices, &base, &best);
+    let pin_costs = pin_costs(&choices, error, &best);
     let inserted = describe::count(given.chip, tiling, &best.decisions, &best.circuit);
     let baseline = everywhere.as_ref().map_or_else(
         || inserted.clone(),
@@ -133,58 +149,25 @@ pub fn convert(
 
 /// The network with everything a chip offers for it.
 fn choices<'a>(given: Given<'a>, tiling: &'a Tiling, found: &'a calibrate::Calibration) -> Choices<'a> {
-    let nodes: Vec<_> = given.network.graph.node_indices().collect();
-    let alternatives = nodes.iter().map(|&node| alternatives::alternatives(given, tiling, found, node)).collect();
-    let output_variance = limit::output_variance(given, found);
-    Choices { given, tiling, found, fans: fans(given), nodes, alternatives, output_variance }
+    let alternatives = |node| alternatives::alternatives(given, tiling, found, node);
+    Choices::new(given, tiling, found, alternatives, limit::output_variance(given, found))
 }
 
-/// The objective of a design where it lies: of energy, everything in the table of costs that is expected on the calibration data.
-fn value(choices: &Choices, design: &Design) -> f64 {
+/// How much worse the objective is for each pin: against what is best without it, where that lies.
+fn pin_costs(choices: &Choices, error: Option<f64>, best: &Design) -> Vec<f64> {
     let given = choices.given;
-    if given.plan.objective != Objective::Energy {
-        return design.assignment.cost;
-    }
-    let mut joules = 0.0;
-    for island in crate::map::place::islands(given.chip, &design.circuit) {
-        let spans = cost::time::spans(given, choices.tiling, &design.decisions, &design.circuit, &island, None);
-        let driven = cost::time::driven(given, choices.tiling, &design.decisions, &design.circuit, &island, &spans);
-        for id in &island {
-            let part = &design.circuit.parts[id.0];
-            let driven = driven.iter().find(
-                |(block, _)| matches!(part.role, crate::forms::circuit::Role::Array { block: of, .. } if of == *block),
-            );
-            let driven = driven.map(|(_, seconds)| *seconds);
-            let how = design.decisions.on_tiles(part.node);
-            for event in cost::events_of(given, choices.tiling, how, part, None) {
-                joules += choices.found.expected(given, choices.tiling, how, part, &event, driven);
-            }
-        }
-    }
-    for net in &design.circuit.nets {
-        for event in cost::net_events(given, &design.circuit, &design.placement.cores, net) {
-            joules += match event.often {
-                cost::Often::Sample(count) => count * event.energy,
-                cost::Often::Tick(count) => count * event.energy * crate::graph::ticks(given.plan),
-                // Nobody's choice.
-                cost::Often::Once(_) | cost::Often::Spike(..) | cost::Often::Synapse(..) | cost::Often::Read { .. } => {
-                    0.0
-                }
-            };
-        }
-    }
-    joules
-}
-
-/// How much worse the objective is for each pin.
-fn pin_costs(choices: &Choices, base: &Demand, best: &Design) -> Vec<f64> {
-    let pins = choices.given.plan.pins.iter().enumerate();
-    pins.map(|(number, pin)| match pin.value {
-        Pinned::Domain(_) => {
-            let free = choices.solve(&Demand { without: Some(number), ..base.clone() });
-            free.map_or(0.0, |free| (best.assignment.cost - free.cost).max(0.0))
-        }
-        Pinned::Core(..) => 0.0,
+    let pins = 0..given.plan.pins.len();
+    pins.map(|number| {
+        let mut plan: Plan = given.plan.clone();
+        plan.pins.remove(number);
+        let free = Given { plan: &plan, ..given };
+        let site = Site {
+            least: &|circuit| least(free, choices.tiling, circuit),
+            place: Some(&|circuit| place(free, choices.tiling, circuit)),
+        };
+        let choices = self::choices(free, choices.tiling, choices.found);
+        let demand = Demand { everywhere: plan.convert_everywhere, ..Demand::plain() };
+        search(&choices, &demand, error, &site).map_or(0.0, |free| (best.value - free.value).max(0.0))
     })
     .collect()
 }

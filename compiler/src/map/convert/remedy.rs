@@ -1,16 +1,16 @@
 //! Why not? For each conversion that stayed: what would have to be true for it to go, found by solving again with that one thing changed.
 
 use super::alternatives::has_line;
+use super::choices::Choices;
 use super::domains::word;
-use super::problem::{Choices, Demand};
-use super::search::search;
+use super::problem::Demand;
+use super::search::{Site, search};
 use crate::forms::chip::{Chip, Domain, UnitKind};
 use crate::forms::circuit::{Circuit, Role};
 use crate::forms::decisions::{Decisions, Implementation, OnTiles, Summing, Wire};
 use crate::forms::mapped::Given;
 use crate::forms::network::{NodeId, Operator};
-use crate::forms::placement::Placement;
-use crate::map::place::fits;
+use crate::map::place::least;
 
 /// Networks with more operators are not solved again for this.
 const MOST: usize = 64;
@@ -62,8 +62,8 @@ pub fn remedies(choices: &Choices, base: &Demand, error: Option<f64>, decisions:
         let given = Given { chip: &change.chip, ..choices.given };
         let changed = super::choices(given, choices.tiling, choices.found);
         // Where things would lie does not matter, only that they could.
-        let here = |circuit: &Circuit| fits(given, choices.tiling, circuit).map(|()| Placement::default());
-        let Ok(design) = search(&changed, base, change.error, &here) else { continue };
+        let site = Site { least: &|circuit| least(given, choices.tiling, circuit), place: None };
+        let Ok(design) = search(&changed, base, change.error, &site) else { continue };
         let free: Vec<usize> = (decisions.wires.iter().enumerate())
             .filter(|(index, wire)| {
                 let then = &design.decisions.wires[*index];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::forms::chip::{Chip, CoreKind, Domain};
-use crate::forms::circuit::{Circuit, End, PartId, Role};
+use crate::forms::circuit::{Circuit, End, Net, PartId, Role};
 use crate::forms::mapped::Given;
 use crate::forms::network::{Network, Operator};
 use crate::forms::tiling::Tiling;
@@ -89,6 +89,15 @@ pub fn room(core: &CoreKind, resources: &[Resource]) -> Vec<f64> {
 
 /// Parts by island, each in order, islands by their first part. Wires that links carry to neighbours bind nothing.
 pub fn islands(chip: &Chip, circuit: &Circuit) -> Vec<Vec<PartId>> {
+    joined(circuit, |net| !chip.links.iter().any(|link| link.carries == net.domain))
+}
+
+/// Parts that work as a whole: what analog wires join, over links, too.
+pub fn wholes(circuit: &Circuit) -> Vec<Vec<PartId>> {
+    joined(circuit, |_| true)
+}
+
+fn joined(circuit: &Circuit, binds: impl Fn(&Net) -> bool) -> Vec<Vec<PartId>> {
     let mut parent: Vec<usize> = (0..circuit.parts.len()).collect();
     fn root(parent: &mut [usize], mut at: usize) -> usize {
         while parent[at] != at {
@@ -97,10 +106,7 @@ pub fn islands(chip: &Chip, circuit: &Circuit) -> Vec<Vec<PartId>> {
         }
         at
     }
-    for net in circuit.nets.iter().filter(|net| net.is_analog()) {
-        if chip.links.iter().any(|link| link.carries == net.domain) {
-            continue;
-        }
+    for net in circuit.nets.iter().filter(|net| net.is_analog() && binds(net)) {
         let End::Part(from) = net.from else { continue };
         for to in &net.to {
             let End::Part(to) = to else { continue };

@@ -42,6 +42,7 @@ pub fn island(
     let (resource, amount, room) = worst.unwrap_or((0, 0.0, 0.0));
     Box::new(Misfit {
         parts: island.to_vec(),
+        arrays: matches!(resources[resource], Resource::Tiles(_)),
         diagnostic: told(given, circuit, island, &resources[resource], amount, room),
     })
 }
@@ -68,6 +69,7 @@ pub fn chip(
     let (needed, room) = all(resource);
     Box::new(Misfit {
         parts: island.to_vec(),
+        arrays: false,
         diagnostic: told(given, circuit, island, &resources[resource], needed, room),
     })
 }
@@ -146,7 +148,7 @@ pub fn no_such_core(given: Given, pin: &Pin) -> Box<Misfit> {
     let message = format!("chip `{}` has no core at ({x}, {y})", chip.name);
     let help = format!("cores go from (0, 0) to ({}, {})", chip.grid.0.max(1) - 1, chip.grid.1.max(1) - 1);
     let diagnostic = Diagnostic::new(Code::E0612, message, pin.span, "pinned here").with_help(help);
-    Box::new(Misfit { parts: Vec::new(), diagnostic })
+    Box::new(Misfit { parts: Vec::new(), arrays: false, diagnostic })
 }
 
 /// Parts that analog wires join are pinned to different cores.
@@ -155,7 +157,7 @@ pub fn two_pins(given: Given, pin: &Pin, island: &[PartId]) -> Box<Misfit> {
     let message = format!("analog wires join `{name}` to what is pinned to another core");
     let diagnostic = Diagnostic::new(Code::E0604, message, pin.span, "pinned here")
         .with_help("pin both to one core, or one of them to bits");
-    Box::new(Misfit { parts: island.to_vec(), diagnostic })
+    Box::new(Misfit { parts: island.to_vec(), arrays: false, diagnostic })
 }
 
 /// Parts joined by links found no neighbouring cores.
@@ -168,5 +170,5 @@ pub fn apart(given: Given, net: &Net) -> Box<Misfit> {
         End::Part(part) => Some(*part),
         End::Host => None,
     });
-    Box::new(Misfit { parts: ends.collect(), diagnostic: on_chip(given, diagnostic) })
+    Box::new(Misfit { parts: ends.collect(), arrays: false, diagnostic: on_chip(given, diagnostic) })
 }

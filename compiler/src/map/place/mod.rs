@@ -6,11 +6,10 @@ mod print;
 pub mod solve;
 mod verify;
 
-pub use islands::{Resource, islands, needs, resources, room};
+pub use islands::{Resource, islands, needs, resources, room, wholes};
 pub use print::print;
 pub use verify::verify;
 
-use crate::forms::chip::Domain;
 use crate::forms::circuit::{Circuit, End, PartId, Role};
 use crate::forms::mapped::Given;
 use crate::forms::placement::Placement;
@@ -18,9 +17,6 @@ use crate::forms::plan::Pinned;
 use crate::forms::tiling::Tiling;
 use crate::map::convert::Misfit;
 use solve::{Failure, Net, Part, Problem};
-
-/// Bits that stand for a value on a link between neighbours, so that no distance is worth parting them.
-const LINKED: f64 = 1e9;
 
 /// Places a circuit; the parts that cannot lie together, with the reason, when something does not fit.
 pub fn place(given: Given, tiling: &Tiling, circuit: &Circuit) -> Result<Placement, Box<Misfit>> {
@@ -57,6 +53,16 @@ pub fn fits(given: Given, tiling: &Tiling, circuit: &Circuit) -> Result<(), Box<
     solve::fits(&asked.problem).map_err(|failure| asked.misfit(given, circuit, &failure))
 }
 
+/// The least that moving a circuit's values takes, in bits times links, if it finds room on the chip.
+pub fn least(given: Given, tiling: &Tiling, circuit: &Circuit) -> Result<f64, Box<Misfit>> {
+    if given.chip.ideal {
+        return Ok(0.0);
+    }
+    let asked = Asked::new(given, tiling, circuit)?;
+    let found = solve::fits(&asked.problem).and_then(|()| solve::least(&asked.problem));
+    found.map_err(|failure| asked.misfit(given, circuit, &failure))
+}
+
 /// What the solver is asked, and what its parts stand for.
 struct Asked {
     problem: Problem,
@@ -79,12 +85,14 @@ impl Asked {
         }
         let needed = needs(given, tiling, circuit, &of_part, islands.len(), &resources);
         let mut parts = Vec::new();
-        for (island, needs) in islands.iter().zip(needed) {
+        let fixed: Vec<Option<usize>> =
+            islands.iter().map(|island| pinned(given, circuit, island)).collect::<Result<_, _>>()?;
+        for ((island, needs), fixed) in islands.iter().zip(needed).zip(fixed) {
             let fits = |kind: &Vec<f64>| needs.iter().all(|&(resource, amount)| amount <= kind[resource]);
             if !rooms.iter().any(fits) {
                 return Err(misfit::island(given, circuit, island, &resources, &rooms, &needs));
             }
-            parts.push(Part { fixed: pinned(given, circuit, island)?, needs });
+            parts.push(Part { fixed, needs });
         }
         let end = |end: &End| match end {
             End::Host => solve::End::Host,
@@ -93,14 +101,19 @@ impl Asked {
         let nets = circuit.nets.iter().map(|net| Net {
             from: end(&net.from),
             to: net.to.iter().map(end).collect(),
-            bits: match net.domain {
-                Domain::Bits => net.bits_per_sample(),
-                Domain::Spikes => net.bits_per_sample() * crate::cost::SPIKE_SHARE,
-                Domain::Voltage | Domain::Current | Domain::Charge | Domain::Pulse | Domain::Light => LINKED,
-            },
+            bits: crate::cost::weight(chip, net),
         });
         let nets = nets.filter(|net| net.to.iter().any(|to| *to != net.from)).collect();
-        let problem = Problem { grid: chip.grid, cores: chip.cores.clone(), room: rooms, parts, nets, port: 0 };
+        // What links carry goes to neighbours only.
+        let mut near: Vec<(usize, usize)> = Vec::new();
+        for net in circuit.nets.iter().filter(|net| net.is_analog()) {
+            let End::Part(from) = net.from else { continue };
+            let ends = net.to.iter().filter_map(|end| if let End::Part(to) = end { Some(of_part[to.0]) } else { None });
+            near.extend(ends.filter(|&to| to != of_part[from.0]).map(|to| (of_part[from.0], to)));
+        }
+        near.sort_unstable();
+        near.dedup();
+        let problem = Problem { grid: chip.grid, cores: chip.cores.clone(), room: rooms, parts, nets, near, port: 0 };
         Ok(Asked { problem, islands, resources, of_part })
     }
 
@@ -140,7 +153,7 @@ fn pinned(given: Given, circuit: &Circuit, island: &[PartId]) -> Result<Option<u
 }
 
 /// Tiles of each core, taken in the order of parts.
-fn tiles(given: Given, tiling: &Tiling, circuit: &Circuit, cores: &[usize]) -> Vec<Option<usize>> {
+pub fn tiles(given: Given, tiling: &Tiling, circuit: &Circuit, cores: &[usize]) -> Vec<Option<usize>> {
     let chip = given.chip;
     let mut taken: std::collections::BTreeMap<(usize, usize), usize> = std::collections::BTreeMap::new();
     let each = circuit.parts.iter().zip(cores).map(|(part, &core)| {

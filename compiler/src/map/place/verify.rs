@@ -119,21 +119,28 @@ pub fn verify(given: Given, tiling: &Tiling, circuit: &Circuit, placement: &Plac
             }
             Domain::Voltage | Domain::Current | Domain::Charge | Domain::Pulse | Domain::Light => {
                 let domain = net.domain;
-                let linked = chip.links.iter().any(|link| link.carries == domain);
+                let link = chip.links.iter().find(|link| link.carries == domain);
+                let linked = link.is_some();
+                let mut crossed = BTreeSet::new();
                 for &to in &net.to {
                     let to = core_of(to);
+                    if to != from {
+                        crossed.insert(to);
+                    }
                     let lines = kind_of(from).lines.contains(&domain);
                     let sound = if to == from { lines || linked } else { linked && apart(from, to) == 1 };
                     if !sound {
                         faults.push(format!("a {domain:?} leaves core {from} for core {to}, and no wire carries it"));
                     }
                 }
+                // A value counts as the bits that take as much energy over a link.
+                let bits = link.map_or(0.0, |link| link.energy) / chip.mesh.energy_per_bit;
+                let each = if bits.is_finite() { bits } else { 1.0 };
+                cost += each * net.values as f64 * net.firings * crossed.len() as f64;
             }
         }
     }
-    let linked =
-        circuit.nets.iter().any(|net| net.is_analog() && chip.links.iter().any(|link| link.carries == net.domain));
-    if !linked && (cost - placement.cost).abs() > 1e-6 * cost.max(1.0) {
+    if (cost - placement.cost).abs() > 1e-6 * cost.max(1.0) {
         faults.push(format!("nets cost {cost} bit-links, the placement says {}", placement.cost));
     }
     if placement.cost < placement.lower_bound * (1.0 - 1e-12) {

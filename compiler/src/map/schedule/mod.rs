@@ -22,7 +22,7 @@ use crate::forms::placement::Placement;
 use crate::forms::tiling::Tiling;
 use crate::forms::timetable::{Timetable, Transfer, Work};
 use crate::graph::{operands, order, ticks};
-use crate::map::place::islands;
+use crate::map::place::wholes;
 use solve::{Event, Failure, Move, Problem, Resource};
 
 /// When in a sample something happens.
@@ -50,7 +50,7 @@ pub fn schedule(
     }
     let maker = Maker::new(given, tiling, decisions, circuit, placement);
     let mut table = Timetable::default();
-    if maker.islands.iter().any(|island| maker.time_of(island) == Time::Tick) {
+    if maker.wholes.iter().any(|whole| maker.time_of(whole) == Time::Tick) {
         let within = maker.run(&[Time::Tick], None, diagnostics)?;
         let step = given.plan.step.unwrap_or(0.0);
         let devices = circuit.parts.iter().find(|part| part.role == Role::Devices);
@@ -74,8 +74,9 @@ struct Maker<'a> {
     decisions: &'a Decisions,
     circuit: &'a Circuit,
     placement: &'a Placement,
-    islands: Vec<Vec<PartId>>,
-    /// Island of each part.
+    /// Parts that work as a whole, on one core or on several that links join.
+    wholes: Vec<Vec<PartId>>,
+    /// The whole of each part.
     of_part: Vec<usize>,
     times: BTreeMap<NodeId, Time>,
     /// Bits that each part's digital outputs are.
@@ -90,10 +91,10 @@ impl<'a> Maker<'a> {
         circuit: &'a Circuit,
         placement: &'a Placement,
     ) -> Self {
-        let islands = islands(given.chip, circuit);
+        let wholes = wholes(circuit);
         let mut of_part = vec![0; circuit.parts.len()];
-        for (index, island) in islands.iter().enumerate() {
-            island.iter().for_each(|part| of_part[part.0] = index);
+        for (index, whole) in wholes.iter().enumerate() {
+            whole.iter().for_each(|part| of_part[part.0] = index);
         }
         let times = times(given, tiling);
         let mut written = vec![0.0; circuit.parts.len()];
@@ -102,16 +103,19 @@ impl<'a> Maker<'a> {
                 written[part.0] += net.values as f64 * net.bits;
             }
         }
-        Maker { given, tiling, decisions, circuit, placement, islands, of_part, times, written }
+        Maker { given, tiling, decisions, circuit, placement, wholes, of_part, times, written }
     }
 
-    fn time_of(&self, island: &[PartId]) -> Time {
-        let each = island.iter().map(|part| self.times.get(&self.circuit.parts[part.0].node));
+    fn time_of(&self, whole: &[PartId]) -> Time {
+        let each = whole.iter().map(|part| self.times.get(&self.circuit.parts[part.0].node));
         each.flatten().copied().max().unwrap_or(Time::Before)
     }
 
-    fn core(&self, island: &[PartId]) -> usize {
-        self.placement.cores[island[0].0]
+    /// Parts by their cores.
+    fn by_core(&self, whole: &[PartId]) -> BTreeMap<usize, Vec<PartId>> {
+        let mut cores: BTreeMap<usize, Vec<PartId>> = BTreeMap::new();
+        whole.iter().for_each(|&part| cores.entry(self.placement.cores[part.0]).or_default().push(part));
+        cores
     }
 
     /// The timetable of what happens at these times. `tick`: between what comes before and after, the ticks take place.
@@ -130,27 +134,41 @@ impl<'a> Maker<'a> {
             tick: None,
         };
         let mut resources: BTreeMap<String, usize> = BTreeMap::new();
-        let (mut works, mut work_of): (Vec<Work>, BTreeMap<usize, usize>) = (Vec::new(), BTreeMap::new());
-        for (index, island) in self.islands.iter().enumerate() {
-            if !times.contains(&self.time_of(island)) {
+        // What works, with when each of its parts does; what each gives to another core than its first; the work of each whole.
+        let mut made: Vec<(&[PartId], Vec<(f64, f64)>)> = Vec::new();
+        let (mut gives, mut work_of) = (Vec::new(), BTreeMap::<usize, usize>::new());
+        for (index, whole) in self.wholes.iter().enumerate() {
+            if !times.contains(&self.time_of(whole)) {
                 continue;
             }
-            let core = self.core(island);
-            let kind = Some(chip.cores[core]);
-            let spans = cost::time::spans(self.given, self.tiling, self.decisions, self.circuit, island, kind);
-            let end = spans.iter().map(|span| span.1).fold(0.0, f64::max);
-            let uses = self.uses(island, &mut resources, &mut problem.resources);
-            let writes_bits = self.written(island);
-            work_of.insert(index, works.len());
-            problem.works.push(solve::Work { core, uses, time: end, after: Vec::new(), writes_bits });
-            works.push(Work { parts: island.clone(), core, start: 0.0, end, spans });
+            let cores = Some(&self.placement.cores[..]);
+            let spans = cost::time::spans(self.given, self.tiling, self.decisions, self.circuit, whole, cores);
+            let time = spans.iter().map(|span| span.1).fold(0.0, f64::max);
+            let first = self.placement.cores[whole[0].0];
+            let (mut uses, mut writes_bits) = (Vec::new(), 0.0);
+            for (core, parts) in self.by_core(whole) {
+                uses.extend(self.uses(core, &parts, &mut resources, &mut problem.resources));
+                match self.written(&parts) {
+                    bits if core == first => writes_bits = bits,
+                    bits => gives.push((made.len(), core, bits)),
+                }
+            }
+            work_of.insert(index, made.len());
+            problem.works.push(solve::Work { core: first, uses, time, after: Vec::new(), writes_bits });
+            made.push((whole, spans));
+        }
+        let mut gives_at: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+        for (work, core, writes_bits) in gives.into_iter().filter(|(_, _, bits)| *bits > 0.0) {
+            gives_at.insert((work, core), problem.works.len());
+            let after = vec![Event::Work(work)];
+            problem.works.push(solve::Work { core, uses: Vec::new(), time: 0.0, after, writes_bits });
         }
         // All ticks of a sample are one work on each core that takes part in them.
         let mut ticking: BTreeMap<usize, usize> = BTreeMap::new();
         if let Some(tick) = tick {
-            for island in self.islands.iter().filter(|island| self.time_of(island) == Time::Tick) {
-                let core = self.core(island);
-                let uses = self.uses(island, &mut resources, &mut problem.resources);
+            let ticks_of = self.wholes.iter().filter(|whole| self.time_of(whole) == Time::Tick);
+            for (core, parts) in ticks_of.flat_map(|whole| self.by_core(whole)) {
+                let uses = self.uses(core, &parts, &mut resources, &mut problem.resources);
                 let work = *ticking.entry(core).or_insert_with(|| {
                     // The next sample's ticks begin when these have ended.
                     problem.resources.push(Resource { name: format!("ticks of core {core}"), count: 1 });
@@ -168,21 +186,15 @@ impl<'a> Maker<'a> {
                 }
             }
         }
-        let rests = self.split(&works, &mut problem.works);
+        let rests = self.split(&made, &mut problem.works);
         let work_at = |end: &End| -> Option<usize> {
             let End::Part(part) = end else { return None };
-            let island = self.of_part[part.0];
-            let core = self.core(&self.islands[island]);
-            work_of.get(&island).copied().or_else(|| ticking.get(&core).copied())
+            let ticks = || ticking.get(&self.placement.cores[part.0]).copied();
+            work_of.get(&self.of_part[part.0]).copied().or_else(ticks)
         };
         let mut sent = Vec::new();
         for (index, net) in self.circuit.nets.iter().enumerate() {
             if net.is_analog() {
-                // Over a link to another island: it works when the value is there.
-                let Some(from) = work_at(&net.from) else { continue };
-                for work in net.to.iter().filter_map(work_at).filter(|work| *work != from) {
-                    problem.works[work].after.push(Event::Work(from));
-                }
                 continue;
             }
             let in_tick = net.domain == Domain::Spikes || net.firings > 1.0;
@@ -190,7 +202,10 @@ impl<'a> Maker<'a> {
                 continue;
             }
             let begins = work_at(&net.from);
-            let from = begins.map(|work| rests.get(&work).copied().unwrap_or(work));
+            let from = begins.map(|work| {
+                let gives = gives_at.get(&(work, cost::core_of(&self.placement.cores, net.from)));
+                rests.get(&work).or(gives).copied().unwrap_or(work)
+            });
             let known = |end: &End| *end == End::Host || work_at(end).is_some();
             if !known(&net.from) || !net.to.iter().any(known) {
                 continue;
@@ -253,14 +268,20 @@ impl<'a> Maker<'a> {
                 return None;
             }
         };
-        for (index, work) in works.iter_mut().enumerate() {
-            let start = solved.starts[index];
-            let end =
-                rests.get(&index).map_or(start + work.end, |&rest| solved.starts[rest] + problem.works[rest].time);
-            if let (Some(span), true) = (work.spans.first_mut(), rests.contains_key(&index)) {
-                span.1 = end - start;
+        let mut works = Vec::new();
+        for (index, (whole, spans)) in made.iter().enumerate() {
+            let begin = solved.starts[index];
+            for (core, parts) in self.by_core(whole) {
+                let span_of = |part: &PartId| spans[whole.binary_search(part).unwrap_or(0)];
+                let first = parts.iter().map(|part| span_of(part).0).fold(f64::INFINITY, f64::min);
+                let mut spans: Vec<(f64, f64)> =
+                    parts.iter().map(span_of).map(|span| (span.0 - first, span.1 - first)).collect();
+                if let ([span], Some(&rest)) = (&mut spans[..], rests.get(&index)) {
+                    span.1 = solved.starts[rest] + problem.works[rest].time - begin;
+                }
+                let (start, end) = (begin + first, spans.iter().map(|span| span.1).fold(0.0, f64::max));
+                works.push(Work { parts, core, start, end: start + end, spans });
             }
-            (work.start, work.end) = (start, end);
         }
         let transfers = sent.iter().zip(&solved.moves).map(|(&(net, bits), sent)| Transfer {
             net,
@@ -282,10 +303,10 @@ impl<'a> Maker<'a> {
 
     /// An array alone that takes the next sample while the columns of its last read are still converted, in two: what occupies it, and the
     /// rest, which occupies nothing. For each of the former the index of the latter.
-    fn split(&self, works: &[Work], problem: &mut Vec<solve::Work>) -> BTreeMap<usize, usize> {
+    fn split(&self, works: &[(&[PartId], Vec<(f64, f64)>)], problem: &mut Vec<solve::Work>) -> BTreeMap<usize, usize> {
         let mut rests = BTreeMap::new();
-        for (index, work) in works.iter().enumerate() {
-            let [part] = work.parts[..] else { continue };
+        for (index, (parts, _)) in works.iter().enumerate() {
+            let &[part] = *parts else { continue };
             let of = &self.circuit.parts[part.0];
             let rest = cost::time::overlap(self.given.chip, self.tiling, self.decisions.on_tiles(of.node), of);
             if rest <= 0.0 {
@@ -301,15 +322,15 @@ impl<'a> Maker<'a> {
         rests
     }
 
-    /// Resources that an island occupies while it works: its arrays, its turns on logic, the engine of a spiking core.
+    /// Resources that parts of a core occupy while they work: its arrays, its turns on logic, the engine of a spiking core.
     fn uses(
         &self,
-        island: &[PartId],
+        core: usize,
+        parts: &[PartId],
         names: &mut BTreeMap<String, usize>,
         resources: &mut Vec<Resource>,
     ) -> Vec<(usize, usize)> {
         let chip = self.given.chip;
-        let core = self.core(island);
         let kind = &chip.core_kinds[chip.cores[core]];
         let mut uses: BTreeMap<usize, usize> = BTreeMap::new();
         let mut take = |name: String, count: usize, used: usize| {
@@ -320,7 +341,7 @@ impl<'a> Maker<'a> {
             let entry = uses.entry(index).or_default();
             *entry = (*entry).max(used);
         };
-        for id in island {
+        for id in parts {
             let part = &self.circuit.parts[id.0];
             match part.role {
                 Role::Array { .. } => {
@@ -344,9 +365,9 @@ impl<'a> Maker<'a> {
         uses.into_iter().collect()
     }
 
-    /// Bits that an island's digital outputs put into the buffer of its core.
-    fn written(&self, island: &[PartId]) -> f64 {
-        island.iter().map(|part| self.written[part.0]).sum()
+    /// Bits that the digital outputs of parts put into the buffer of their core.
+    fn written(&self, parts: &[PartId]) -> f64 {
+        parts.iter().map(|part| self.written[part.0]).sum()
     }
 
     fn failed(&self, failure: &Failure) -> Diagnostic {

@@ -2,7 +2,7 @@
 
 use super::bound::Bound;
 use super::fit::Filling;
-use super::level::Level;
+use super::level::{self, Level};
 use super::nets;
 
 /// Parts up to which the search is tried, and places looked at before it gives up.
@@ -25,6 +25,8 @@ struct Search<'a> {
     at: Vec<Vec<usize>>,
     /// What every wire costs at least, from the ends that have a place.
     costs: Vec<f64>,
+    /// Parts that are to be one link from each at most.
+    near: Vec<Vec<usize>>,
     steps: usize,
     best: f64,
     found: Option<Vec<usize>>,
@@ -36,7 +38,7 @@ pub fn meets(cost: f64, least: f64) -> bool {
 }
 
 /// A placement that costs less than `best`, if one was found; and whether nothing better than what is known now exists.
-pub fn search(level: &Level, best: f64, least: f64) -> (Option<Vec<usize>>, bool) {
+pub fn search(level: &Level, near: &[(usize, usize)], best: f64, least: f64) -> (Option<Vec<usize>>, bool) {
     if meets(best, least) {
         return (None, true);
     }
@@ -59,7 +61,12 @@ pub fn search(level: &Level, best: f64, least: f64) -> (Option<Vec<usize>>, bool
     let open: Vec<usize> = (0..level.parts()).filter(|part| filling.at[*part].is_none()).collect();
     let order = by_ties(open, &wires, &at);
     let costs = vec![0.0; wires.len()];
-    let mut search = Search { filling, order, wires, at, costs, steps: STEPS, best, found: None };
+    let mut beside = vec![Vec::new(); level.parts()];
+    for &(a, b) in near {
+        beside[a].push(b);
+        beside[b].push(a);
+    }
+    let mut search = Search { filling, order, wires, at, costs, near: beside, steps: STEPS, best, found: None };
     for wire in 0..search.wires.len() {
         search.costs[wire] = search.cost(wire);
     }
@@ -118,7 +125,11 @@ impl Search<'_> {
         };
         let mut choices: Vec<(f64, usize, Vec<f64>)> = Vec::new();
         for core in 0..self.filling.level.cores() {
-            if !self.filling.has_room(core, part) {
+            let far = |other: &usize| {
+                let known = self.filling.at.get(*other).copied().flatten();
+                known.is_some_and(|other| level::apart(self.filling.level.width, core, other) > 1)
+            };
+            if !self.filling.has_room(core, part) || self.near[part].iter().any(far) {
                 continue;
             }
             if self.steps == 0 {

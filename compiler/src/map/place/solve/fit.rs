@@ -156,7 +156,7 @@ fn search(filling: &mut Filling, open: &[usize], walk: &[usize], steps: &mut usi
 }
 
 /// Whether each part fits somewhere alone, and all together by the sums.
-fn possible(level: &Level) -> Result<(), Failure> {
+pub fn possible(level: &Level) -> Result<(), Failure> {
     let kinds = level.rooms();
     for (part, needs) in level.needs.iter().enumerate() {
         if !kinds.iter().any(|room| level::fits(room, needs)) {

@@ -30,6 +30,11 @@ pub fn lacking(free: &[f64], needs: &[(usize, f64)]) -> Option<usize> {
     needs.iter().find(|need| !fits(free, &[**need])).map(|need| need.0)
 }
 
+/// Links between two cores.
+pub fn apart(width: usize, a: usize, b: usize) -> usize {
+    (a % width).abs_diff(b % width) + (a / width).abs_diff(b / width)
+}
+
 impl Level {
     pub fn new(problem: &Problem) -> Self {
         let host = problem.parts.len() as u32;
@@ -136,6 +141,9 @@ pub fn validate(problem: &Problem) -> Result<(), Failure> {
     let unknown = |end: &End| matches!(end, End::Part(part) if *part >= problem.parts.len());
     if problem.nets.iter().any(|net| unknown(&net.from) || net.to.iter().any(unknown)) {
         return Err(Failure::Senseless("a net ends at an unknown part"));
+    }
+    if problem.near.iter().any(|(a, b)| *a.max(b) >= problem.parts.len()) {
+        return Err(Failure::Senseless("what is to be near is no part"));
     }
     if problem.nets.iter().any(|net| !net.bits.is_finite() || net.bits < 0.0) {
         return Err(Failure::Senseless("a net's bits are no amount"));

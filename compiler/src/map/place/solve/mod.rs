@@ -31,6 +31,8 @@ pub struct Problem {
     pub parts: Vec<Part>,
     /// Values sent from one end to others, multicast.
     pub nets: Vec<Net>,
+    /// Parts that are to be one link apart at most.
+    pub near: Vec<(usize, usize)>,
     /// The core at which the host's link enters the mesh.
     pub port: usize,
 }
@@ -93,49 +95,80 @@ const RANDOM_DRAWS: u64 = 3;
 /// Starts that are refined before the best of them is kept.
 const STARTS: usize = 2;
 
-/// The cheapest placement that is found with a fixed amount of work.
+/// The cheapest placement that is found with a fixed amount of work. Where parts that are to be near are not, no better was found; if that
+/// is proved, there is none.
 pub fn solve(problem: &Problem) -> Result<Placement, Failure> {
     level::validate(problem)?;
-    let level = Level::new(problem);
-    let snake = fit::snake(&level)?;
+    let plain = Level::new(problem);
+    // What is to be near is as if it had much to say.
+    let tied = (!problem.near.is_empty()).then(|| {
+        let all = 1.0 + problem.nets.iter().map(|net| net.bits).sum::<f64>();
+        let bits = all * (problem.grid.0 + problem.grid.1) as f64;
+        let ties = problem.near.iter().map(|&(a, b)| Net { from: End::Part(a), to: vec![End::Part(b)], bits });
+        Level::new(&Problem { nets: problem.nets.iter().cloned().chain(ties).collect(), ..problem.clone() })
+    });
+    let level = tied.as_ref().unwrap_or(&plain);
+    let snake = fit::snake(level)?;
+    let least = Bound::new(&plain).whole();
     let of = |at: &[usize]| cost(problem, at);
-    let draws = (0..RANDOM_DRAWS).map(|seed| of(&fit::random(&level, &snake, &mut Dice::new(seed)))).sum::<f64>();
-    let least = Bound::new(&level).whole();
-    let placement = |(cost, core): (f64, Vec<usize>), proved: bool| Placement {
-        core,
-        cost,
-        lower_bound: if proved { cost } else { least.min(cost) },
-        random_cost: draws / RANDOM_DRAWS as f64,
-        snake_cost: of(&snake),
+    let draws = (0..RANDOM_DRAWS).map(|seed| of(&fit::random(level, &snake, &mut Dice::new(seed)))).sum::<f64>();
+    let placement = |(_, core): ((usize, f64), Vec<usize>), proved: bool| {
+        let cost = of(&core);
+        Placement {
+            core,
+            cost,
+            lower_bound: if proved { cost } else { least.min(cost) },
+            random_cost: draws / RANDOM_DRAWS as f64,
+            snake_cost: of(&snake),
+        }
     };
+    // How many are too far apart, then what it costs.
+    let worth = |at: &[usize]| (problem.far(at), of(at));
+    let less = |a: (usize, f64), b: (usize, f64)| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1));
 
-    let start = |heat: f64| move |at: Vec<usize>| (cost(problem, &at), heat, at);
-    let poured = fit::poured(&level).into_iter().chain([snake.clone()]);
-    let mut starts: Vec<(f64, f64, Vec<usize>)> = poured.map(start(refine::WARM)).collect();
-    starts.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let start = |heat: f64| move |at: Vec<usize>| (worth(&at), heat, at);
+    let poured = fit::poured(level).into_iter().chain([snake.clone()]);
+    let mut starts: Vec<((usize, f64), f64, Vec<usize>)> = poured.map(start(refine::WARM)).collect();
+    starts.sort_by(|a, b| less(a.0, b.0));
     let mut best = (starts[0].0, starts[0].2.clone());
-    let (better, proved) = exact::search(&level, best.0, least);
+    let known = if best.0.0 == 0 { best.0.1 } else { f64::INFINITY };
+    let (better, proved) = exact::search(&plain, &problem.near, known, least);
     if let Some(at) = better {
-        best = (of(&at), at);
+        best = (worth(&at), at);
     }
     if proved {
         return Ok(placement(best, true));
     }
-    starts.extend(coarsen::place(&level).map(start(refine::COOL)));
-    starts.sort_by(|a, b| a.0.total_cmp(&b.0));
+    starts.extend(coarsen::place(level).map(start(refine::COOL)));
+    starts.sort_by(|a, b| less(a.0, b.0));
     starts.dedup_by(|a, b| a.2 == b.2);
     for (seed, (before, heat, at)) in (100..).zip(starts.into_iter().take(STARTS)) {
-        let mut layout = Layout::new(&level, &at);
+        let mut layout = Layout::new(level, &at);
         refine::polish(&mut layout, STARTS, heat, &mut Dice::new(seed));
         let polished = layout.places();
-        let after = of(&polished);
-        let found = if after < before { (after, polished) } else { (before, at) };
-        if found.0 < best.0 {
+        let after = worth(&polished);
+        let found = if less(after, before).is_lt() { (after, polished) } else { (before, at) };
+        if less(found.0, best.0).is_lt() {
             best = found;
         }
     }
-    let proved = exact::meets(best.0, least);
+    let proved = best.0.0 == 0 && exact::meets(best.0.1, least);
     Ok(placement(best, proved))
+}
+
+impl Problem {
+    /// Parts that are to be near and are not.
+    fn far(&self, core: &[usize]) -> usize {
+        self.near.iter().filter(|(a, b)| level::apart(self.grid.0, core[*a], core[*b]) > 1).count()
+    }
+}
+
+/// What no placement costs less than.
+pub fn least(problem: &Problem) -> Result<f64, Failure> {
+    level::validate(problem)?;
+    let level = Level::new(problem);
+    fit::possible(&level)?;
+    Ok(Bound::new(&level).whole())
 }
 
 /// Whether all parts find room, wherever that may be.

@@ -1,0 +1,198 @@
+//! The nets between parts: partial sums, operands, spikes.
+
+use std::collections::BTreeMap;
+
+use super::widths::{need, sum_bits, width};
+use super::{Builder, Chunk, Needed, WORD};
+use crate::forms::chip::{Domain, Sense};
+use crate::forms::circuit::{End, Net, Part, PartId, Role};
+use crate::forms::decisions::{OnTiles, Wire};
+use crate::forms::network::{Connection, Logical, NodeId, Operator};
+
+impl Builder<'_> {
+    /// Nets of partial sums: from the arrays to what adds them.
+    pub fn sums(&mut self, node: NodeId) {
+        let Some(how) = self.decisions.on_tiles(node) else { return };
+        let ids = self.by_node.get(&node).cloned().unwrap_or_default();
+        for &id in &ids {
+            let elements = self.circuit.parts[id].elements;
+            // What takes this part's sums is the next adding part of the same outputs.
+            let next = ids.iter().copied().find(|&other| {
+                let part = &self.circuit.parts[other];
+                other > id && part.elements == elements && !matches!(part.role, Role::Array { .. })
+            });
+            let Some(next) = next else { continue };
+            let (domain, bits, values) = self.partial(&self.circuit.parts[id], how);
+            self.circuit.nets.push(Net {
+                source: node,
+                from: End::Part(PartId(id)),
+                to: vec![End::Part(PartId(next))],
+                domain,
+                values,
+                bits,
+                firings: self.tiling.firings[node.index()],
+            });
+        }
+    }
+
+    /// Domain, width and number of what a part of a layer hands to the next.
+    fn partial(&self, part: &Part, how: OnTiles) -> (Domain, f64, usize) {
+        let Some((_, block)) = self.tiling.of(part.node).next() else { return (Domain::Bits, WORD, part.len()) };
+        let tile = &self.given.chip.tile_kinds[block.tile_kind];
+        let converts = match part.role {
+            Role::Array { converts, .. } | Role::Line { converts, .. } => converts,
+            Role::Adder { .. } | Role::Unit { .. } | Role::Neurons | Role::Coder | Role::Devices => true,
+        };
+        match tile.senses.get(how.sense) {
+            Some(Sense::Converter { .. }) if converts => {
+                (Domain::Bits, sum_bits(self.given.chip, tile, how), part.len())
+            }
+            Some(Sense::Converter { converter, .. }) => (self.given.chip.converters[*converter].from, 0.0, part.len()),
+            Some(Sense::Analog(domain)) => {
+                (how.gather.map_or(*domain, |id| self.given.chip.converters[id].to), 0.0, part.len())
+            }
+            None => (Domain::Bits, WORD, part.len()),
+        }
+    }
+
+    /// Nets of a node's operands: from the chunks of their sources to the parts that need them.
+    pub fn operands(&mut self, node: NodeId) {
+        let network = self.given.network;
+        let wires: Vec<Wire> = self.decisions.wires.iter().filter(|wire| wire.to == node).cloned().collect();
+        for wire in wires {
+            let source_len = network.graph[wire.from].len();
+            let chunks = self.chunks_of(wire.from);
+            // A wire that only passes a reshape gives what its source gives: converters stand where it ends.
+            self.give(&wire, &chunks);
+            let consumers = self.consumers(node, wire.operand, source_len);
+            let passes = matches!(network.graph[node].operator, Operator::Gather(_) | Operator::Read { .. });
+            if passes || (consumers.is_empty() && !matches!(network.graph[node].operator, Operator::Output)) {
+                continue;
+            }
+            let spikes = network.graph[wire.from].logical == Logical::Spikes && wire.domain == Domain::Spikes;
+            let domain = match (spikes, wire.takes.is_empty()) {
+                (true, _) => Domain::Spikes,
+                (false, false) => Domain::Bits,
+                (false, true) => self.decisions.choice(node).map_or(Domain::Bits, |choice| choice.input),
+            };
+            let bits = match domain {
+                Domain::Bits => f64::min(
+                    width(self.given, self.tiling, self.decisions, wire.from),
+                    need(self.given, self.tiling, self.decisions, &wire),
+                ),
+                Domain::Spikes => self.given.chip.mesh.flit_bits.max(1.0),
+                Domain::Voltage | Domain::Current | Domain::Charge | Domain::Pulse | Domain::Light => 0.0,
+            };
+            for (range, to) in &consumers {
+                let mut values = 0;
+                for chunk in &chunks {
+                    let (start, end) = (chunk.start.max(range.0), chunk.end.min(range.1));
+                    if start < end {
+                        values += end - start;
+                        let first = chunk.at + start - chunk.start;
+                        let (origin, from, to) = (chunk.origin, chunk.from, *to);
+                        self.needed.push(Needed {
+                            origin,
+                            from,
+                            domain,
+                            start: first,
+                            end: first + end - start,
+                            to,
+                            bits,
+                        });
+                    }
+                }
+                if let (End::Part(id), false) = (to, wire.takes.is_empty()) {
+                    self.circuit.parts[id.0].takes.push((wire.operand, values, wire.takes.clone()));
+                }
+            }
+        }
+    }
+
+    /// Nets of what is needed: elements that the same parts need go together, once for all of them.
+    pub fn join(&mut self) {
+        let mut groups: BTreeMap<(NodeId, End, Domain), Vec<Needed>> = BTreeMap::new();
+        for needed in std::mem::take(&mut self.needed) {
+            groups.entry((needed.origin, needed.from, needed.domain)).or_default().push(needed);
+        }
+        for ((source, from, domain), all) in groups {
+            let mut ends: Vec<usize> = all.iter().flat_map(|needed| [needed.start, needed.end]).collect();
+            ends.sort_unstable();
+            ends.dedup();
+            let mut found: BTreeMap<Vec<End>, (usize, f64)> = BTreeMap::new();
+            for pair in ends.windows(2) {
+                let here = || all.iter().filter(|needed| needed.start <= pair[0] && pair[1] <= needed.end);
+                let mut to: Vec<End> = here().map(|needed| needed.to).collect();
+                to.sort_unstable();
+                to.dedup();
+                if to.is_empty() {
+                    continue;
+                }
+                let bits = here().map(|needed| needed.bits).fold(0.0, f64::max);
+                let entry = found.entry(to).or_insert((0, 0.0));
+                entry.0 += pair[1] - pair[0];
+                entry.1 = entry.1.max(bits);
+            }
+            let firings = self.tiling.firings[source.index()];
+            for (to, (values, bits)) in found {
+                self.circuit.nets.push(Net { source, from, to, domain, values, bits, firings });
+            }
+        }
+    }
+
+    /// Puts the converters of a wire at its source, each once.
+    fn give(&mut self, wire: &Wire, chunks: &[Chunk]) {
+        let earlier =
+            self.decisions.wires.iter().filter(|other| other.from == wire.from).take_while(|other| *other != wire);
+        let known: Vec<usize> = earlier.flat_map(|other| other.gives.clone()).collect();
+        for &converter in wire.gives.iter().filter(|id| !known.contains(id)) {
+            for chunk in chunks {
+                if let End::Part(id) = chunk.from {
+                    self.circuit.parts[id.0].gives.push(converter);
+                }
+            }
+        }
+    }
+
+    /// The parts of a node that need elements of an operand of so many elements, and which.
+    fn consumers(&self, node: NodeId, operand: usize, len: usize) -> Vec<((usize, usize), End)> {
+        let graph = &self.given.network.graph;
+        if matches!(graph[node].operator, Operator::Output) {
+            return vec![((0, len), End::Host)];
+        }
+        let whole = graph[node].len();
+        let ids = self.by_node.get(&node).map_or(&[][..], Vec::as_slice);
+        let each = ids.iter().filter_map(|&id| {
+            let part = &self.circuit.parts[id];
+            let range = match part.role {
+                Role::Array { block, .. } if operand == 0 => self.tiling.blocks[block].inputs,
+                Role::Array { .. } | Role::Line { .. } | Role::Adder { .. } => return None,
+                Role::Unit { .. } | Role::Neurons | Role::Coder | Role::Devices if len == whole => part.elements,
+                Role::Unit { .. } | Role::Neurons | Role::Coder | Role::Devices => (0, len),
+            };
+            Some((range, End::Part(PartId(id))))
+        });
+        each.collect()
+    }
+
+    /// Spikes go to every part with targets of its source's population.
+    pub fn spikes(&mut self) {
+        let connections: Vec<&Connection> = self.given.network.connections.iter().collect();
+        let mut targets: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
+        for connection in connections {
+            targets.entry(connection.source).or_default().push(connection.target);
+        }
+        for (source, nodes) in targets {
+            let to: Vec<End> = (self.circuit.parts.iter().enumerate())
+                .filter(|(_, part)| nodes.contains(&part.node))
+                .map(|(id, _)| End::Part(PartId(id)))
+                .collect();
+            for chunk in self.chunks_of(source) {
+                let (values, bits) = (chunk.end - chunk.start, self.given.chip.mesh.flit_bits.max(1.0));
+                let firings = self.tiling.firings[source.index()];
+                let (from, to, domain) = (chunk.from, to.clone(), Domain::Spikes);
+                self.circuit.nets.push(Net { source, from, to, domain, values, bits, firings });
+            }
+        }
+    }
+}
