@@ -1,6 +1,6 @@
 //! The mapping as one self-contained page: pictures and the wire table, an experiment after the other.
 
-use nmc_program::Program;
+use nmc_program::{ComponentKind, Program};
 
 use super::drawing;
 use crate::terminal::{digits, si};
@@ -60,7 +60,13 @@ fn experiment(program: &Program) -> String {
         html += &format!("<div><dt>{name}</dt><dd>{value}</dd></div>");
     }
     html += &format!("</dl>\n<h3>Chip</h3>\n{}\n", drawing::floor_plan(layout).svg());
-    html += &format!("<h3>Energy a sample</h3>\n{}\n", drawing::bars(&named(&layout.energy_j), "J").svg());
+    // Programming is paid once, not by the sample.
+    let (once, each): (Vec<_>, Vec<_>) =
+        layout.energy_j.iter().copied().partition(|(kind, _)| *kind == ComponentKind::Programming);
+    html += &format!("<h3>Energy a sample</h3>\n{}\n", drawing::bars(&named(&each), "J").svg());
+    for (_, joules) in once {
+        html += &format!("<p>Programming takes {} once.</p>\n", si(joules, "J"));
+    }
     if total(&layout.area_mm2) > 0.0 {
         html += &format!("<h3>Area</h3>\n{}\n", drawing::bars(&named(&layout.area_mm2), "mm2").svg());
     }
@@ -80,7 +86,7 @@ fn notes(program: &Program) -> String {
     format!("<h3>Notes</h3>\n<ul>{items}</ul>\n")
 }
 
-fn named(list: &[(nmc_program::ComponentKind, f64)]) -> Vec<(&'static str, f64)> {
+fn named(list: &[(ComponentKind, f64)]) -> Vec<(&'static str, f64)> {
     list.iter().map(|(kind, value)| (key(*kind), *value)).collect()
 }
 

@@ -258,6 +258,10 @@ fn energy(program: &Program) -> String {
     let layout = &program.costs.layout;
     let of = |list: &[(ComponentKind, f64)], kind| list.iter().find(|(known, _)| *known == kind).map(|(_, v)| *v);
     let lists = [&layout.energy_j, &layout.area_mm2, &layout.power_w];
+    // Programming is paid once, not by the sample.
+    let programming = of(&layout.energy_j, ComponentKind::Programming);
+    let programming =
+        programming.map_or_else(String::new, |joules| format!("  programming, once: {}\n", si(joules, "J")));
     let kinds: BTreeMap<ComponentKind, ()> =
         lists.iter().flat_map(|list| list.iter().map(|(kind, _)| (*kind, ()))).collect();
     let cells = |name: &str, energy: Option<f64>, area: Option<f64>, power: Option<f64>| {
@@ -272,14 +276,14 @@ fn energy(program: &Program) -> String {
         ]
     };
     let mut rows = vec![row(["kind", "energy a sample", "share", "area", "power"])];
-    for &kind in kinds.keys() {
+    for &kind in kinds.keys().filter(|kind| **kind != ComponentKind::Programming) {
         rows.push(cells(key(kind), of(&layout.energy_j, kind), of(&layout.area_mm2, kind), of(&layout.power_w, kind)));
     }
     let sums = lists.map(|list| Some(total(list)));
     rows.push(cells("total", sums[0], sums[1], sums[2]));
     let used = digits(total(&layout.area_used_mm2));
     format!(
-        "Energy, area and power\n{}  in use: {used} mm2; what is not cells and neurons: {} of the area, {} of the power\n",
+        "Energy, area and power\n{}  in use: {used} mm2; what is not cells and neurons: {} of the area, {} of the power\n{programming}",
         columns(&rows, &[false, true, true, true, true]),
         percent(peripheral_share(&layout.area_mm2)),
         percent(peripheral_share(&layout.power_w)),

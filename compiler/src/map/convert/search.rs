@@ -43,8 +43,11 @@ pub struct Site<'a> {
     /// The least that moving values takes, in bits times links.
     pub least: &'a dyn Fn(&Circuit) -> Result<f64, Box<Misfit>>,
     /// Finds a place for every part; none: it need not be known where they lie.
-    pub place: Option<&'a dyn Fn(&Circuit) -> Result<Placement, Box<Misfit>>>,
+    pub place: Option<&'a Place<'a>>,
 }
+
+/// Where the parts of a circuit lie.
+type Place<'a> = dyn Fn(&Circuit) -> Result<Placement, Box<Misfit>> + 'a;
 
 /// A design that fits.
 pub struct Design {

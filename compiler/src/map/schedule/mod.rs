@@ -67,6 +67,9 @@ pub fn schedule(
     Some(Timetable { works: works.collect(), transfers: transfers.collect(), tick: table.tick, ..whole })
 }
 
+/// Parts that work as a whole, and when each does.
+type Made<'m> = (&'m [PartId], Vec<(f64, f64)>);
+
 /// What it is made from.
 struct Maker<'a> {
     given: Given<'a>,
@@ -135,7 +138,7 @@ impl<'a> Maker<'a> {
         };
         let mut resources: BTreeMap<String, usize> = BTreeMap::new();
         // What works, with when each of its parts does; what each gives to another core than its first; the work of each whole.
-        let mut made: Vec<(&[PartId], Vec<(f64, f64)>)> = Vec::new();
+        let mut made: Vec<Made> = Vec::new();
         let (mut gives, mut work_of) = (Vec::new(), BTreeMap::<usize, usize>::new());
         for (index, whole) in self.wholes.iter().enumerate() {
             if !times.contains(&self.time_of(whole)) {
@@ -303,7 +306,7 @@ impl<'a> Maker<'a> {
 
     /// An array alone that takes the next sample while the columns of its last read are still converted, in two: what occupies it, and the
     /// rest, which occupies nothing. For each of the former the index of the latter.
-    fn split(&self, works: &[(&[PartId], Vec<(f64, f64)>)], problem: &mut Vec<solve::Work>) -> BTreeMap<usize, usize> {
+    fn split(&self, works: &[Made], problem: &mut Vec<solve::Work>) -> BTreeMap<usize, usize> {
         let mut rests = BTreeMap::new();
         for (index, (parts, _)) in works.iter().enumerate() {
             let &[part] = *parts else { continue };
