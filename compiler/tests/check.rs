@@ -144,6 +144,47 @@ fn usual_slips_are_answered() {
             "{found:?}"
         );
     }
+    let others = [
+        ("network m() { }\nexperiment e { deploy n; run for 1 ms }", "E0201 at `n`", "this file knows `m`"),
+        (
+            "experiment e { data d = load(data/x.npz) }",
+            "E0101 at `/`",
+            "the name of a file stands in quotes: `load(\"data/digits.npz\")`",
+        ),
+        (
+            "use std.neuron.lif\nnetwork n() { for k in 0..2 { population a[k]: lif[5]() }; connect a[0] -> a[2] { weight: 1 mV } }\n\
+             experiment e { deploy n; run for 1 ms }",
+            "E0201 at `a[2]`: there is no population `a[2]`",
+            "did you mean `a[0]`?",
+        ),
+        (
+            "use std.neuron.lif\nnetwork n() { population a: lif[5](); connect a -> a { weigth: 1 mV } }",
+            "E0501 at `weigth`",
+            "did you mean `weight`?",
+        ),
+        (
+            "neuron n() { v' = -v / 1 ms; spike when v > 1 mV { v = 0 mV } }",
+            "E0420 at `v`",
+            "declare it: `state v: voltage = 0 mV`",
+        ),
+        (
+            "synapse s() { state g: conductance = 0 nS; g' = -g / 1 ms; on pre { g += w }; current = g * (0 mV - v) }",
+            "E0201 at `v`",
+            "of the neuron that is reached it is `post.v`",
+        ),
+        (
+            "network n(x: real[2]) -> (y: real[2]) { if x > 0 { x -> y } }\nexperiment e { deploy n; test { x: [[1, 2]] } measure m = mean(y) }",
+            "E0305 at `x > 0`",
+            "one of two values is `y = if x > 0 then a else b`",
+        ),
+    ];
+    for (text, place, help) in others {
+        let found = told(text);
+        assert!(
+            found.len() == 1 && found[0].starts_with(place) && found[0].ends_with(&format!("({help})")),
+            "{found:?}"
+        );
+    }
     let noisy = told(&neuron("v' = -v / 10 ms + normal(0, 1 mV)"));
     assert!(noisy.len() == 1 && noisy[0].starts_with("E0455"), "{noisy:?}");
 }

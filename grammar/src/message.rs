@@ -386,6 +386,12 @@ impl Case<'_> {
         if first == Some(Token::Run) && self.expects("for") {
             return Some("write `run for 10 ms`".to_string());
         }
+        let load = (self.statement_start()..self.at).rev().find(|at| self.written(*at) == "load");
+        if load
+            .is_some_and(|at| self.token(at + 1) == Some(Token::LeftParen) && self.token(at + 2) != Some(Token::Text))
+        {
+            return Some("the name of a file stands in quotes: `load(\"data/digits.npz\")`".to_string());
+        }
         if found == Some(Token::Equals) && self.before() == Some(Token::Colon) {
             return Some("a value is given with `=`".to_string());
         }

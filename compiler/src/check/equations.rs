@@ -36,11 +36,25 @@ pub fn check(checker: &mut Checker, block: &Block) {
         if found.is_empty() {
             return;
         }
+        let found = of_the_target(checker, block, found);
         if best.as_ref().is_none_or(|best| found.len() < best.len()) {
             best = Some(found);
         }
     }
     checker.diagnostics.extend(best.into_iter().flatten());
+}
+
+/// A name that a synapse does not know and the neuron does is probably meant to be the neuron's.
+fn of_the_target(checker: &Checker, block: &Block, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    if matches!(block.kind, BlockKind::Synapse | BlockKind::Plasticity) {
+        for wrong in found.iter_mut().filter(|wrong| wrong.code == Code::E0201) {
+            let name = wrong.message.split('`').nth(1).unwrap_or_default();
+            if name == "v" || checker.elsewhere.states.contains_key(name) {
+                wrong.help = Some(format!("of the neuron that is reached it is `post.{name}`"));
+            }
+        }
+    }
+    found
 }
 
 /// Each derivative, output and emission at most once.

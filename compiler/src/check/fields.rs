@@ -219,7 +219,8 @@ pub fn check(checker: &mut Checker, block: &Block) {
             let fields: Vec<&Field> = fields.iter().collect();
             each_known(checker, &fields, CONNECTION, "a connection");
             each_once(checker, &fields);
-            if !fields.iter().any(|field| field_key(field) == "weight") {
+            let known = |field: &&Field| CONNECTION.contains(&field_key(field).as_str());
+            if fields.iter().all(known) && !fields.iter().any(|field| field_key(field) == "weight") {
                 checker.report(Code::E0207, "a connection needs a weight", stmt.span, "`weight` is missing");
             }
         }

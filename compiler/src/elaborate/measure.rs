@@ -80,7 +80,13 @@ impl Elaborator<'_> {
 
     /// An output port by its name.
     pub fn output(&mut self, ast: &Ast) -> Option<NodeId> {
-        let name = if let ExprKind::Name(name) = &ast.kind { name.as_str() } else { "" };
+        let ExprKind::Name(name) = &ast.kind else {
+            let wrong = Diagnostic::new(Code::E0305, "an output of the network is needed here", ast.span, "none");
+            let help = "a state of a population becomes one by `a.v |> scale(1 / 1 mV) -> y` in the network, `-> (y: real[5])` in its head";
+            self.closer.diagnostics.push(wrong.with_help(help));
+            return None;
+        };
+        let name = name.as_str();
         let found = self.network.outputs.iter().find(|node| self.network.graph[**node].name == name).copied();
         let Some(node) = found else {
             let mut unknown =

@@ -228,6 +228,9 @@ impl<'a> Elaborator<'a> {
                 let node = self.spiking(node, ast.span)?;
                 return self.population_behind(node, ast.span);
             }
+            if let ExprKind::Index(..) = &ast.kind {
+                return self.no_population(&name, ast.span);
+            }
         }
         if let ExprKind::Index(object, indices) = &ast.kind
             && let [index] = &indices[..]
@@ -249,10 +252,14 @@ impl<'a> Elaborator<'a> {
             return None;
         }
         let name = if let ExprKind::Name(name) = &ast.kind { name.as_str() } else { "" };
-        let mut unknown =
-            Diagnostic::new(Code::E0201, format!("there is no population `{name}`"), ast.span, "unknown population");
-        unknown.help =
-            closest(name, self.nodes.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        self.no_population(name, ast.span)
+    }
+
+    fn no_population<T>(&mut self, name: &str, span: Span) -> Option<T> {
+        let message = format!("there is no population `{name}`");
+        let mut unknown = Diagnostic::new(Code::E0201, message, span, "unknown population");
+        let near = closest(name, self.nodes.keys().map(String::as_str));
+        unknown.help = near.map(|near| format!("did you mean `{near}`?"));
         self.closer.diagnostics.push(unknown);
         None
     }

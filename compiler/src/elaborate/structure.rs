@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use nmc_grammar::ast::{Arg, Block, Expr as Ast, ExprKind, Ident, Param, Stmt, StmtKind, Type};
 use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
 
 use super::Elaborator;
@@ -245,6 +246,11 @@ impl Elaborator<'_> {
             StmtKind::Connect { name, from, to, fields } => self.connect(name.as_ref(), from, to, fields, stmt.span),
             StmtKind::Probe { signals, every } => self.probe(signals, every.as_ref()),
             StmtKind::For { variable, range, body } => self.repeat(variable, range, body),
+            StmtKind::If { condition, .. } if self.kind(condition) == Kind::Signal => {
+                let message = "structure is chosen while compiling, and this is known in a run only";
+                let wrong = Diagnostic::new(Code::E0305, message, condition.span, "a signal");
+                self.closer.diagnostics.push(wrong.with_help("one of two values is `y = if x > 0 then a else b`"));
+            }
             StmtKind::If { condition, then, otherwise } => {
                 if let Some(truth) = self.closer.value(&self.names, self.file, condition, Dimension::NONE) {
                     self.network_body(if truth != 0.0 { then } else { otherwise });

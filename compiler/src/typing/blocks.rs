@@ -31,8 +31,16 @@ pub fn block<'m>(
             let scope = model.modules.get(file.0 as usize).map(|module| &module.scope);
             let known = scope.into_iter().flat_map(|scope| scope.keys().map(String::as_str));
             let near = closest(name, known).map(|near| format!("did you mean `{near}`?"));
-            unknown.help =
-                near.or_else(|| renamed(None, name)).or_else(|| library(name)).or_else(|| library_slip(name));
+            let fitting = || {
+                let scope = model.modules.get(file.0 as usize).map(|module| &module.scope)?;
+                let fits =
+                    |id| matches!(model.definition(id), Some(Definition::Block(block)) if kinds.contains(&block.kind));
+                let names = scope.iter().filter(|(_, id)| fits(**id)).map(|(name, _)| format!("`{name}`"));
+                let names: Vec<String> = names.take(10).collect();
+                (!names.is_empty()).then(|| format!("this file knows {}", names.join(", ")))
+            };
+            let elsewhere = || renamed(None, name).or_else(|| library(name)).or_else(|| library_slip(name));
+            unknown.help = near.or_else(elsewhere).or_else(fitting);
             return Err(unknown);
         }
     };

@@ -218,8 +218,10 @@ impl Closing<'_, '_> {
         let mut unknown =
             Diagnostic::new(Code::E0420, format!("there is no state `{}`", name.text), name.span, "unknown state");
         let states = self.dynamics.states.iter().map(|state| state.name.as_str());
-        unknown.help = closest(&name.text, states).map(|near| format!("did you mean `{near}`?"));
+        let near = closest(&name.text, states).map(|near| format!("did you mean `{near}`?"));
+        unknown.help = near.or_else(|| Some(format!("declare it: `state {}: voltage = 0 mV`", name.text)));
         self.closer.diagnostics.push(unknown);
+        self.scope.failed.insert(name.text.clone());
         None
     }
 
