@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use nmc_program::{Tensor, TensorData};
 
+use super::product::products;
 use crate::analyse::evaluate::{derivative, evaluate};
 use crate::analyse::quantiser::Quantiser;
 use crate::analyse::sign;
@@ -42,6 +43,8 @@ pub struct Calibration {
     /// What was found of a block's reads (by pulses or not, in so many bits) and of a layer's cells: every alternative asks again.
     pub(super) conducted: RefCell<BTreeMap<(usize, bool, u32), f64>>,
     pub(super) cell_errors: RefCell<BTreeMap<NodeId, f64>>,
+    /// By signal, bits and sign of a converter: the range, and the mean squared error of rounding to it.
+    pub(super) rounded: RefCell<BTreeMap<(NodeId, u32, bool), (f64, f64)>>,
 }
 
 /// Whether columns hold the sum over all row blocks, and whether the bias is in it.
@@ -52,7 +55,7 @@ struct Columns {
 }
 
 /// Full range of sums, and some of them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Sums {
     pub range: f64,
     pub values: Vec<f32>,
@@ -205,14 +208,9 @@ fn sums(
     let bits = lowest_bits(given, tiling, layer);
     let samples = found.samples;
     let mut add = |inputs: (usize, usize), outputs: (usize, usize)| {
-        let mut partial = Vec::with_capacity(samples * (outputs.1 - outputs.0));
-        for sample in 0..samples {
-            let x = &input[sample * width + inputs.0..sample * width + inputs.1];
-            for output in outputs.0..outputs.1 {
-                let sum = dot(&weights[output * width + inputs.0..output * width + inputs.1], x);
-                partial.push(sum);
-                total[sample * len + output] += sum;
-            }
+        let partial = products(input, &weights, width, inputs, outputs);
+        for (into, of) in total.chunks_mut(len.max(1)).zip(partial.chunks(outputs.1 - outputs.0)) {
+            into[outputs.0..outputs.1].iter_mut().zip(of).for_each(|(total, sum)| *total += sum);
         }
         partial
     };
@@ -233,26 +231,26 @@ fn sums(
         let partial = add(block.inputs, block.outputs);
         keep(index, false, partial, found);
     }
+    // Blocks that share outputs share their sum.
+    let mut first_of: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     for &index in &blocks {
         let outputs = tiling.blocks[index].outputs;
-        let own: Vec<f32> =
-            (0..found.samples).flat_map(|s| total[s * len + outputs.0..s * len + outputs.1].to_vec()).collect();
-        keep(index, true, own, found);
-    }
-    total
-}
-
-/// In sixteen strands, so that it runs in vector registers.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0f32; 16];
-    let (wide_a, wide_b) = (a.chunks_exact(16), b.chunks_exact(16));
-    let rest: f32 = wide_a.remainder().iter().zip(wide_b.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in wide_a.zip(wide_b) {
-        for lane in 0..16 {
-            lanes[lane] += x[lane] * y[lane];
+        match first_of.get(&outputs) {
+            Some(&first) => {
+                for biased in [false, true] {
+                    let known = found.columns.get(&(first, Columns { lines: true, biased })).cloned();
+                    found.columns.extend(known.map(|known| ((index, Columns { lines: true, biased }), known)));
+                }
+            }
+            None => {
+                first_of.insert(outputs, index);
+                let own: Vec<f32> =
+                    (0..samples).flat_map(|s| total[s * len + outputs.0..s * len + outputs.1].to_vec()).collect();
+                keep(index, true, own, found);
+            }
         }
     }
-    rest + lanes.iter().sum::<f32>()
+    total
 }
 
 /// The lowest resolution a layer's tile can be sensed with; 16 when it is not converted.
@@ -282,24 +280,31 @@ fn some(values: &[f32]) -> Vec<f32> {
 
 /// Mean squared error of rounding and clipping values.
 pub fn rounding(values: &[f32], bits: u32, range: Range) -> f64 {
+    rounding_of(&some(values), bits, range)
+}
+
+/// The same of all of them.
+fn rounding_of(values: &[f32], bits: u32, range: Range) -> f64 {
     let quantiser = Quantiser::new(bits, range);
-    let stride = values.len().div_ceil(KEPT).max(1);
-    let (mut sum, mut count) = (0.0, 0.0);
-    for &value in values.iter().step_by(stride) {
-        let value = f64::from(value);
-        sum += (quantiser.level(value) - value).powi(2);
-        count += 1.0;
+    // In eight strands, so that it runs in vector registers.
+    let mut lanes = [0.0; 8];
+    for eight in values.chunks(8) {
+        for (sum, &value) in lanes.iter_mut().zip(eight) {
+            let value = f64::from(value);
+            let error = quantiser.level(value) - value;
+            *sum += error * error;
+        }
     }
-    sum / f64::max(count, 1.0)
+    lanes.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 /// The level of clipping with the least error at this resolution.
 fn clipping(values: &[f32], bits: u32) -> f64 {
-    let most = largest(values);
+    let (most, values) = (largest(values), some(values));
     let mut best = (f64::INFINITY, most);
     for tenth in (3..=10).rev() {
         let full = most * f64::from(tenth) / 10.0;
-        let error = if full > 0.0 { rounding(values, bits, Range { full, unsigned: false }) } else { 0.0 };
+        let error = if full > 0.0 { rounding_of(&values, bits, Range { full, unsigned: false }) } else { 0.0 };
         if error < best.0 {
             best = (error, full);
         }

@@ -11,6 +11,7 @@ mod limit;
 pub mod pbqp;
 mod print;
 mod problem;
+mod product;
 mod remedy;
 mod search;
 mod verify;
