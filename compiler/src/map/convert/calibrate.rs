@@ -25,6 +25,9 @@ use crate::trial::Measured;
 /// Values kept of each sum to tell what rounding and clipping do to it.
 const KEPT: usize = 1024;
 
+/// By signal, bits and sign: the full range, and the mean squared error of rounding to it.
+type Rounded = BTreeMap<(NodeId, u32, bool), (f64, f64)>;
+
 /// What was measured; a node in the part with time has no values.
 #[derive(Debug, Default)]
 pub struct Calibration {
@@ -43,8 +46,8 @@ pub struct Calibration {
     /// What was found of a block's reads (by pulses or not, in so many bits) and of a layer's cells: every alternative asks again.
     pub(super) conducted: RefCell<BTreeMap<(usize, bool, u32), f64>>,
     pub(super) cell_errors: RefCell<BTreeMap<NodeId, f64>>,
-    /// By signal, bits and sign of a converter: the range, and the mean squared error of rounding to it.
-    pub(super) rounded: RefCell<BTreeMap<(NodeId, u32, bool), (f64, f64)>>,
+    /// What converters of signals round: every alternative and demand asks again.
+    pub(super) rounded: RefCell<Rounded>,
 }
 
 /// Whether columns hold the sum over all row blocks, and whether the bias is in it.
