@@ -46,11 +46,11 @@ fn convolved(case: Case, x: &[f64], weights: &[f64], bias: &[f64]) -> Vec<f64> {
     let (rows, columns) = (along(case.size.0, case.kernel.0), along(case.size.1, case.kernel.1));
     let of_group = case.channels / case.groups;
     let mut y = Vec::new();
-    for output in 0..case.outputs {
+    for (output, bias) in bias.iter().enumerate() {
         let first = output / (case.outputs / case.groups) * of_group;
         for row in 0..rows {
             for column in 0..columns {
-                let mut sum = bias[output];
+                let mut sum = *bias;
                 for channel in 0..of_group {
                     for a in 0..case.kernel.0 {
                         for b in 0..case.kernel.1 {

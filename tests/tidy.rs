@@ -127,6 +127,10 @@ fn the_compiler_has_no_circles() {
             false => files.push(source.join(format!("{part}.rs"))),
         }
         for path in files {
+            // Tests may make what they need from text.
+            if path.ends_with("tests.rs") || path.parent().is_some_and(|folder| folder.ends_with("tests")) {
+                continue;
+            }
             let text = fs::read_to_string(&path).unwrap();
             for used in text.split("crate::").skip(1) {
                 let (names, _) = match used.strip_prefix('{') {

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use nmc_program::{Program, Tensor};
 
 /// Gives the compiler the files a program names. The command line reads them from disk; tests from memory.
-pub trait Files {
+pub trait Files: Sync {
     /// The text of module `path` (`["lab", "neurons"]` is `lab/neurons.nmc` beside the program). `None`: no such file.
     /// Modules under `std` never come here.
     fn module(&self, path: &[String]) -> Option<Result<String, String>>;
@@ -15,7 +15,8 @@ pub trait Files {
     fn data(&self, path: &str) -> Result<Arc<DataFile>, FileProblem>;
 
     /// Told before each stage of an experiment begins or goes on, by its name in [`crate::stages::STAGES`]: the compiler has no clock.
-    fn entering(&self, _stage: &'static str) {}
+    /// Experiments are compiled side by side.
+    fn entering(&self, _experiment: &str, _stage: &'static str) {}
 
     /// Runs a program once and gives what its probes recorded: by name, [samples, elements]; or says why the run failed.
     /// The compiler asks for it where ranges of signals that move in time must be measured; where nothing can be run

@@ -24,11 +24,12 @@ use std::collections::BTreeSet;
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Image, Precision};
+use rayon::prelude::*;
 
 use elaborate::Elaborated;
 use files::Files;
 use forms::mapped::Mapped;
-use forms::model::Model;
+use forms::model::{DefId, Definition, Model};
 
 /// What the caller wants.
 #[derive(Debug, Clone, Default)]
@@ -65,20 +66,20 @@ pub fn compile(name: &str, text: &str, files: &dyn Files, options: &Options) -> 
         check::check(&model, &mut diagnostics);
     }
     let failed = |diagnostics: &[Diagnostic]| diagnostics.iter().any(Diagnostic::is_error);
-    let (mut programs, mut mapped, mut fed) = (Vec::new(), Vec::new(), Vec::new());
     let experiments =
         if failed(&diagnostics) { Vec::new() } else { settings::chosen(&model, options, &mut diagnostics) };
-    for experiment in experiments {
-        files.entering("elaborate");
-        let Some(elaborated) = elaborate::elaborate(&model, experiment, files, options, &mut diagnostics) else {
-            continue;
-        };
-        let Elaborated { network, chip, plan, tensors } = elaborated;
-        fed.extend(settings::names_to_feed(&model, experiment, &network));
-        let built = build::build(network, chip, plan, &tensors, options, files, &mut diagnostics);
-        let Some(built) = built else { continue };
-        programs.extend(built.program);
-        mapped.push(built.mapped);
+    // What one experiment gives does not depend on the others.
+    let one = |&experiment: &DefId| one(&model, experiment, files, options);
+    let each: Vec<Outcome> = match experiments.len() {
+        0 | 1 => experiments.iter().map(one).collect(),
+        _ => experiments.par_iter().map(one).collect(),
+    };
+    let (mut programs, mut mapped, mut fed) = (Vec::new(), Vec::new(), Vec::new());
+    for mut outcome in each {
+        diagnostics.extend(outcome.diagnostics);
+        fed.extend(outcome.fed);
+        programs.extend(outcome.built.as_mut().and_then(|built| built.program.take()));
+        mapped.extend(outcome.built.map(|built| built.mapped));
     }
     if !failed(&diagnostics) {
         diagnostics.extend(settings::unknown_inputs(options, &fed));
@@ -91,4 +92,26 @@ pub fn compile(name: &str, text: &str, files: &dyn Files, options: &Options) -> 
     });
     let image = (!failed(&diagnostics)).then(|| lower::image(name, programs));
     Compilation { model, diagnostics, mapped, image }
+}
+
+/// What came of one experiment.
+#[derive(Default)]
+struct Outcome {
+    diagnostics: Vec<Diagnostic>,
+    /// Names that `--input` could have fed.
+    fed: Vec<String>,
+    built: Option<build::Built>,
+}
+
+fn one(model: &Model, experiment: DefId, files: &dyn Files, options: &Options) -> Outcome {
+    let mut outcome = Outcome::default();
+    if let Some(Definition::Block(block)) = model.definition(experiment) {
+        files.entering(&block.name.text, "elaborate");
+    }
+    let elaborated = elaborate::elaborate(model, experiment, files, options, &mut outcome.diagnostics);
+    if let Some(Elaborated { network, chip, plan, tensors }) = elaborated {
+        outcome.fed.extend(settings::names_to_feed(model, experiment, &network));
+        outcome.built = build::build(network, chip, plan, &tensors, options, files, &mut outcome.diagnostics);
+    }
+    outcome
 }

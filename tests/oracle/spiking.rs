@@ -356,7 +356,8 @@ impl Writer<'_> {
         let number = self.dice.number(low, high) * sign;
         let weight = match (pattern.as_str(), self.dice.below(5)) {
             ("matrix", _) => format!("{} * {number} {unit}", self.sparse(sources, targets)),
-            (_, 0) => format!("uniform({} {unit}, {} {unit})", low * sign, high * sign),
+            (_, 0) if sign < 0.0 => format!("uniform({} {unit}, {} {unit})", -high, -low),
+            (_, 0) => format!("uniform({low} {unit}, {high} {unit})"),
             (_, 1) => format!("{number} {unit} + {} {unit} * i + {} {unit} * j", low * 0.2, low * 0.1),
             (_, 2) if sign > 0.0 => format!("clamp(normal({number} {unit}, {low} {unit}), 0 {unit}, {high} {unit})"),
             (_, _) => format!("{number} {unit}"),

@@ -1,11 +1,10 @@
 //! Files: programs, modules and data beside them, and output by rename.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use nmc_compiler::files::{DataFile, FileProblem, Files, Trial};
@@ -27,34 +26,28 @@ type Known = BTreeMap<PathBuf, Result<Arc<DataFile>, FileProblem>>;
 /// The folder of a program. Data files are read once.
 pub struct Folder {
     path: PathBuf,
-    known: RefCell<Known>,
-    /// When the compiler entered which stage.
-    stages: RefCell<Vec<(&'static str, Instant)>>,
+    known: Mutex<Known>,
+    /// When the compiler entered which stage of which experiment.
+    stages: Mutex<BTreeMap<String, Vec<(&'static str, Instant)>>>,
 }
 
 impl Folder {
     /// The folder `file` is in.
     pub fn of(file: &Path) -> Folder {
         let path = file.parent().map(Path::to_path_buf).unwrap_or_default();
-        Folder { path, known: RefCell::default(), stages: RefCell::default() }
+        Folder { path, known: Mutex::default(), stages: Mutex::default() }
     }
 
-    /// For each experiment, in order: seconds spent placing and scheduling.
-    pub fn seconds(&self) -> Vec<StageSeconds> {
-        let stages = self.stages.borrow();
-        let mut experiments: Vec<StageSeconds> = Vec::new();
-        for (index, (stage, begin)) in stages.iter().enumerate() {
-            let end = stages.get(index + 1).map_or(*begin, |(_, next)| *next);
-            let seconds = (end - *begin).as_secs_f64();
-            match (*stage, experiments.last_mut()) {
-                ("elaborate", _) => experiments.push(StageSeconds::default()),
-                // Places are found while conversions are chosen, time and again.
-                ("place", Some(last)) => *last.place.get_or_insert(0.0) += seconds,
-                ("schedule", Some(last)) => *last.schedule.get_or_insert(0.0) += seconds,
-                (_, _) => {}
-            }
-        }
-        experiments
+    /// Seconds spent placing and scheduling an experiment.
+    pub fn seconds(&self, experiment: &str) -> StageSeconds {
+        let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        let entered = stages.get(experiment).map_or(&[][..], Vec::as_slice);
+        // Places are found while conversions are chosen, time and again.
+        let of = |name: &str| {
+            let spans = entered.windows(2).filter(|pair| pair[0].0 == name).map(|pair| pair[1].1 - pair[0].1);
+            spans.map(|span| span.as_secs_f64()).reduce(|a, b| a + b)
+        };
+        StageSeconds { place: of("place"), schedule: of("schedule") }
     }
 }
 
@@ -75,12 +68,13 @@ impl Files for Folder {
 
     fn data(&self, path: &str) -> Result<Arc<DataFile>, FileProblem> {
         let file = self.path.join(path);
-        let mut known = self.known.borrow_mut();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.entry(file).or_insert_with_key(|file| data::read(file).map(Arc::new)).clone()
     }
 
-    fn entering(&self, stage: &'static str) {
-        self.stages.borrow_mut().push((stage, Instant::now()));
+    fn entering(&self, experiment: &str, stage: &'static str) {
+        let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        stages.entry(experiment.to_string()).or_default().push((stage, Instant::now()));
     }
 
     fn trial(&self, program: &Program) -> Option<Result<Trial, String>> {

@@ -98,7 +98,8 @@ pub fn load(file: &Path, settings: &Settings) -> Result<Loaded, Failure> {
         diagnostics.push(Diagnostic::placeless(Code::E0904, message).with_help(help));
         return Err(Failure { model, diagnostics });
     }
-    Ok(Loaded { image, model, diagnostics, stages: folder.seconds(), seconds: begin.elapsed().as_secs_f64() })
+    let stages = image.programs.iter().map(|program| folder.seconds(&program.name)).collect();
+    Ok(Loaded { image, model, diagnostics, stages, seconds: begin.elapsed().as_secs_f64() })
 }
 
 /// Of an image, what was asked for; what is settled when compiling cannot be asked for any more.

@@ -132,9 +132,9 @@ impl Maker<'_> {
                 reads.push(self.value(source));
             }
         }
-        let moved = crate::algebra::substitute(&slope, &|symbol| match symbol {
-            Symbol::Input(n) => places.get(&n).map(|&place| Expr::Symbol(Symbol::Input(place))),
-            _ => None,
+        let moved = crate::algebra::substitute(&slope, &|symbol| {
+            let Symbol::Input(n) = symbol else { return None };
+            places.get(&n).map(|&place| Expr::Symbol(Symbol::Input(place)))
         });
         let body = multiply(Expr::Symbol(Symbol::Input(0)), moved);
         let (span, len) = (self.span(node), self.network.graph[node].len());

@@ -28,12 +28,18 @@ impl Quantiser {
     }
 
     /// The level of a value.
+    #[inline(always)]
     pub fn level(&self, value: f64) -> f64 {
-        // Adding 1.5 x 2^52 leaves no bits for a fraction: the nearest whole number, without a call.
-        const SHIFT: f64 = 6_755_399_441_055_744.0;
-        let code = (value / self.step).clamp(self.low, self.high);
-        self.step * ((code + SHIFT) - SHIFT)
+        self.step * nearest((value / self.step).clamp(self.low, self.high))
     }
+}
+
+/// The nearest whole number, of two the even one, for numbers below 2^50: adding 1.5 x 2^52 leaves no bits for a fraction. Without a
+/// call into the library, as which it would be compiled for processors of every age.
+#[inline(always)]
+pub fn nearest(number: f64) -> f64 {
+    const SHIFT: f64 = 6_755_399_441_055_744.0;
+    (number + SHIFT) - SHIFT
 }
 
 /// Error variance that a converter adds to a value well within its range: rounding and noise. Clipping is told by the values themselves.

@@ -36,7 +36,7 @@ pub fn build(
     let given = Given { network: &network, chip: &chip, plan: &plan, tensors };
     let forms = map(given, files, diagnostics)?;
     let mapped = Mapped { network, chip, plan, ..forms };
-    files.entering("lower");
+    files.entering(&mapped.plan.name, "lower");
     let layout = report::report(&mapped);
     let Some(lowered) = lower::lower(&mapped, tensors, options.precision, layout, diagnostics) else {
         return Some(Built { mapped, program: None });
@@ -48,16 +48,16 @@ pub fn build(
 
 /// The mapping: every form from tiling to the timetable, and what it costs.
 pub fn map(given: Given, files: &dyn Files, diagnostics: &mut Vec<Diagnostic>) -> Option<Mapped> {
-    files.entering("tile");
+    files.entering(&given.plan.name, "tile");
     let tiling = tile::tile(given, diagnostics)?;
     faults("tile", tile::verify(given, &tiling), diagnostics);
-    files.entering("convert");
+    files.entering(&given.plan.name, "convert");
     let measured = trial::measure(given, files, diagnostics);
     let Converted { decisions, circuit, placement } = convert::convert(given, &tiling, &measured, files, diagnostics)?;
     faults("convert", convert::verify(given, &tiling, &decisions, &circuit), diagnostics);
-    files.entering("place");
+    files.entering(&given.plan.name, "place");
     faults("place", place::verify(given, &tiling, &circuit, &placement), diagnostics);
-    files.entering("schedule");
+    files.entering(&given.plan.name, "schedule");
     let timetable = schedule::schedule(given, &tiling, &decisions, &circuit, &placement, diagnostics)?;
     let (network, chip, plan) = (given.network.clone(), given.chip.clone(), given.plan.clone());
     let mut mapped =

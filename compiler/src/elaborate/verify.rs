@@ -116,14 +116,14 @@ fn dense_fits(
     tensors: &[Tensor],
 ) -> bool {
     let shape = |id: TensorId| tensors.get(id.index()).map(|tensor| tensor.shape.as_slice());
-    if positions == 0 || node.len() % positions != 0 {
+    if positions == 0 || !node.len().is_multiple_of(positions) {
         return false;
     }
     let outputs = node.len() / positions;
     let weights_fit = match weights {
-        Weights::Given(id) => {
-            lens.first().is_some_and(|len| len % positions == 0 && shape(*id) == Some(&[outputs, len / positions]))
-        }
+        Weights::Given(id) => lens
+            .first()
+            .is_some_and(|len| len.is_multiple_of(positions) && shape(*id) == Some(&[outputs, len / positions])),
         Weights::Ridge { .. } => positions == 1,
     };
     weights_fit && bias.is_none_or(|id| shape(id) == Some(&[outputs]))

@@ -13,25 +13,33 @@ pub type Tree = Vec<usize>;
 
 /// The cheapest chain of converters on wires from one domain to another; none when there is no way.
 pub fn chain(chip: &Chip, from: Domain, to: Domain, cost: &dyn Fn(usize) -> f64) -> Option<Tree> {
-    join(chip, &[from], to, cost)
+    if from == to {
+        return Some(Vec::new());
+    }
+    join(chip, &[from], to, &priced(chip, cost))
+}
+
+/// Every converter on wires with its price.
+fn priced(chip: &Chip, cost: &dyn Fn(usize) -> f64) -> Vec<(usize, f64)> {
+    chip.on_wires.iter().map(|&index| (index, cost(index))).collect()
 }
 
 /// The same from any of several. Bits are left only at the other end of a wire: nothing passes them on the way.
-fn join(chip: &Chip, from: &[Domain], to: Domain, cost: &dyn Fn(usize) -> f64) -> Option<Tree> {
+fn join(chip: &Chip, from: &[Domain], to: Domain, priced: &[(usize, f64)]) -> Option<Tree> {
     if from.contains(&to) {
         return Some(Vec::new());
     }
-    let through_bits = |index: &usize| chip.converters[*index].from == Domain::Bits && from != [Domain::Bits];
-    let usable = chip.on_wires.iter().copied().filter(|index| !through_bits(index));
-    let priced: Vec<(usize, f64)> = usable.map(|index| (index, cost(index))).collect();
     // What reaching a domain costs, and by which converter last.
     let mut reached: [Option<(f64, Option<usize>)>; 7] =
         DOMAINS.map(|domain| from.contains(&domain).then_some((0.0, None)));
     // Bellman-Ford: there are seven domains.
     for _ in 0..DOMAINS.len() {
         let before = reached;
-        for &(index, price) in &priced {
+        for &(index, price) in priced {
             let converter = &chip.converters[index];
+            if converter.from == Domain::Bits && from != [Domain::Bits] {
+                continue;
+            }
             let Some((paid, _)) = reached[converter.from as usize] else { continue };
             let total = paid + price;
             if reached[converter.to as usize].is_none_or(|(old, _)| total < old) {
@@ -52,21 +60,42 @@ fn join(chip: &Chip, from: &[Domain], to: Domain, cost: &dyn Fn(usize) -> f64) -
 
 /// The cheapest tree from `from` to all of `set`: every order of joining the targets is tried, each by its cheapest chain.
 pub fn tree(chip: &Chip, from: Domain, set: &[Domain], cost: &dyn Fn(usize) -> f64) -> Option<Tree> {
-    let mut best: Option<(f64, Tree)> = None;
-    for order in orders(set) {
-        let (mut made, mut used): (Vec<Domain>, Tree) = (vec![from], Vec::new());
-        let complete = order.iter().all(|&target| {
-            let Some(path) = join(chip, &made, target, cost) else { return false };
-            made.extend(path.iter().map(|&index| chip.converters[index].to));
-            used.extend(path);
-            true
-        });
-        let total: f64 = used.iter().map(|&index| cost(index)).sum();
-        if complete && best.as_ref().is_none_or(|(old, _)| total < *old) {
-            best = Some((total, used));
-        }
+    if set.iter().all(|domain| *domain == from) {
+        return Some(Vec::new());
     }
+    let priced = priced(chip, cost);
+    let mut best = None;
+    grow(chip, &priced, &mut vec![from], &mut Vec::new(), set, &mut best);
     best.map(|(_, used)| used)
+}
+
+/// Every way to complete a tree that makes some domains to one that makes all of a set; the cheapest is kept, of equals the first.
+fn grow(
+    chip: &Chip,
+    priced: &[(usize, f64)],
+    made: &mut Vec<Domain>,
+    used: &mut Tree,
+    left: &[Domain],
+    best: &mut Option<(f64, Tree)>,
+) {
+    if left.is_empty() {
+        let price = |id: &usize| priced.iter().find(|(known, _)| known == id).map_or(0.0, |(_, price)| *price);
+        let total: f64 = used.iter().map(price).sum();
+        if best.as_ref().is_none_or(|(old, _)| total < *old) {
+            *best = Some((total, used.clone()));
+        }
+        return;
+    }
+    for (index, &target) in left.iter().enumerate() {
+        let Some(path) = join(chip, made, target, priced) else { continue };
+        let before = (made.len(), used.len());
+        made.extend(path.iter().map(|&id| chip.converters[id].to));
+        used.extend(path);
+        let rest: Vec<Domain> = left.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, d)| *d).collect();
+        grow(chip, priced, made, used, &rest, best);
+        made.truncate(before.0);
+        used.truncate(before.1);
+    }
 }
 
 /// The branch of a tree that ends in `to`.
@@ -82,17 +111,6 @@ pub fn branch(chip: &Chip, tree: &[usize], from: Domain, to: Domain) -> Vec<usiz
         at = chip.converters[index].from;
     }
     path
-}
-
-fn orders(set: &[Domain]) -> Vec<Vec<Domain>> {
-    if set.is_empty() {
-        return vec![Vec::new()];
-    }
-    let rest =
-        |skip: usize| set.iter().enumerate().filter(move |(i, _)| *i != skip).map(|(_, d)| *d).collect::<Vec<_>>();
-    (0..set.len())
-        .flat_map(|first| orders(&rest(first)).into_iter().map(move |tail| [vec![set[first]], tail].concat()))
-        .collect()
 }
 
 /// A domain in the user's word.

@@ -5,7 +5,7 @@ use nmc_program::TensorData;
 use super::calibrate::{Calibration, Sums, rounding};
 use crate::analyse::evaluate::evaluate;
 use crate::analyse::frames::floats;
-use crate::analyse::quantiser::{Quantiser, variance};
+use crate::analyse::quantiser::{Quantiser, nearest, variance};
 use crate::cost::{self, Event, Often};
 use crate::forms::chip::{Converter, Device, WeightScheme};
 use crate::forms::circuit::{Part, Role};
@@ -158,7 +158,12 @@ impl Calibration {
         match (converter.bits, self.values.get(&source).filter(|values| !values.is_empty())) {
             (Some(bits), Some(values)) => {
                 let step = Quantiser::new(bits, range).step;
-                rounding(values, bits, range) + (step * converter.noise).powi(2)
+                // Every alternative, converter and demand asks again.
+                let key = (source, bits, range.unsigned);
+                let known = self.rounded.borrow().get(&key).copied().filter(|(full, _)| *full == range.full);
+                let rounded = known.map_or_else(|| rounding(values, bits, range), |(_, rounded)| rounded);
+                self.rounded.borrow_mut().insert(key, (range.full, rounded));
+                rounded + (step * converter.noise).powi(2)
             }
             (Some(_) | None, _) => variance(converter, range),
         }
@@ -299,7 +304,7 @@ fn rounded_by_levels(device: &Device, scheme: WeightScheme, share: f64) -> f64 {
     let Some(levels) = device.levels.filter(|levels| *levels > 1) else { return 0.0 };
     let steps = f64::from(levels - 1);
     let span = device.g_max - device.g_min;
-    let error = |share: f64| (share * steps).round_ties_even() / steps - share;
+    let error = |share: f64| nearest(share * steps) / steps - share;
     match scheme {
         WeightScheme::Differential => {
             let [plus, minus] = cells_of(scheme, share);

@@ -87,9 +87,9 @@ pub fn convert(
             return Ok(known.clone());
         }
         // One stage within the other, as who measures them is told.
-        files.entering("place");
+        files.entering(&given.plan.name, "place");
         let placement = place(given, tiling, circuit);
-        files.entering("convert");
+        files.entering(&given.plan.name, "convert");
         let placement = placement?;
         placed.borrow_mut().push((circuit.clone(), placement.clone()));
         Ok(placement)

@@ -193,9 +193,9 @@ fn host(choices: &Choices) -> f64 {
             parts.len() - 1
         })
     };
-    let plain = |node: NodeId| match &network.graph[node].operator {
-        Operator::Gather(gather) => gather.is_whole(),
-        operator => matches!(operator, Operator::Input),
+    let plain = |node: NodeId| {
+        let operator = &network.graph[node].operator;
+        matches!(operator, Operator::Input) || matches!(operator, Operator::Gather(gather) if gather.is_whole())
     };
     for &source in choices.fans.keys() {
         let all_plain = from_host(choices, source) && {

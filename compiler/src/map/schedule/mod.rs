@@ -195,6 +195,8 @@ impl<'a> Maker<'a> {
             let ticks = || ticking.get(&self.placement.cores[part.0]).copied();
             work_of.get(&self.of_part[part.0]).copied().or_else(ticks)
         };
+        // What a whole takes on another core than its first.
+        let mut takes_at: BTreeMap<(usize, usize), usize> = BTreeMap::new();
         let mut sent = Vec::new();
         for (index, net) in self.circuit.nets.iter().enumerate() {
             if net.is_analog() {
@@ -254,7 +256,19 @@ impl<'a> Maker<'a> {
                     (true, Some(moved)) => vec![Event::Move(moved)],
                     (_, _) => local.clone(),
                 };
-                problem.works[work].after.extend(events);
+                let (here, first) = (core(to), problem.works[work].core);
+                if here == first {
+                    problem.works[work].after.extend(events);
+                    continue;
+                }
+                let taken = *takes_at.entry((work, here)).or_insert_with(|| {
+                    let (uses, after) = (Vec::new(), Vec::new());
+                    problem.works.push(solve::Work { core: here, uses, time: 0.0, after, writes_bits: 0.0 });
+                    let taken = problem.works.len() - 1;
+                    problem.works[work].after.push(Event::Work(taken));
+                    taken
+                });
+                problem.works[taken].after.extend(events);
             }
         }
         for work in &mut problem.works {

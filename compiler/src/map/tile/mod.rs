@@ -62,7 +62,7 @@ pub fn tile(given: Given, diagnostics: &mut Vec<Diagnostic>) -> Option<Tiling> {
             continue;
         }
         let (inputs, outputs) = (layer_inputs(network, layer), node.len());
-        let Some(cut) = best_cut(chip, &free, inputs, outputs) else {
+        let Some(cut) = best_cut(chip, &free, is_fitted(network, layer), inputs, outputs) else {
             diagnostics.push(no_tile(chip, network, layer));
             return None;
         };
@@ -110,9 +110,13 @@ fn columns(tile: &TileKind) -> (usize, usize) {
 }
 
 /// The kind of tile that takes the fewest arrays among those that have enough left; if none has, among all.
-fn best_cut(chip: &Chip, free: &[usize], inputs: usize, outputs: usize) -> Option<Cut> {
+fn best_cut(chip: &Chip, free: &[usize], fitted: bool, inputs: usize, outputs: usize) -> Option<Cut> {
     let total = tiles_of_each_kind(chip);
     let cuts = chip.tile_kinds.iter().enumerate().filter_map(|(tile_kind, tile)| {
+        // Digits are laid out for the largest weight, which a fit finds only when the chip runs.
+        if fitted && tile.weights == WeightScheme::Offset {
+            return None;
+        }
         let (per_output, extra) = columns(tile);
         let outputs_each = tile.cols.saturating_sub(extra) / per_output;
         if total[tile_kind] == 0 || tile.rows == 0 || outputs_each == 0 {
@@ -125,6 +129,11 @@ fn best_cut(chip: &Chip, free: &[usize], inputs: usize, outputs: usize) -> Optio
         let arrays = cut.row_blocks * cut.column_blocks;
         (arrays > free[cut.tile_kind], arrays, cut.tile_kind)
     })
+}
+
+/// Whether a layer's weights are known only when the chip runs.
+fn is_fitted(network: &Network, layer: NodeId) -> bool {
+    matches!(network.graph[layer].operator, Operator::Dense { weights: Weights::Ridge { .. }, .. })
 }
 
 /// Whether a layer adds a bias to its products.
@@ -178,8 +187,18 @@ fn share(len: usize, parts: usize, index: usize) -> (usize, usize) {
 fn no_tile(chip: &Chip, network: &Network, layer: NodeId) -> Diagnostic {
     let node = &network.graph[layer];
     let message = format!("chip `{}` has no tile that could hold the weights of `{}`", chip.name, node.name);
-    let diagnostic = Diagnostic::new(Code::E0601, message, node.span, "this layer needs a crossbar array")
-        .with_help("give a core of the chip `tiles: std.tile.hfox_array[1]()`, or deploy on `std.chip.ideal`");
+    let offset = is_fitted(network, layer) && chip.tile_kinds.iter().any(|tile| tile.weights == WeightScheme::Offset);
+    let (label, help) = match offset {
+        true => (
+            "its weights are fitted, and arrays with `weights: offset` cannot hold those",
+            "give a core of the chip a tile with `weights: differential` or `weights: reference`",
+        ),
+        false => (
+            "this layer needs a crossbar array",
+            "give a core of the chip `tiles: std.tile.hfox_array[1]()`, or deploy on `std.chip.ideal`",
+        ),
+    };
+    let diagnostic = Diagnostic::new(Code::E0601, message, node.span, label).with_help(help);
     match chip.span {
         Some(span) => diagnostic.with_label(span, "the chip"),
         None => diagnostic,
