@@ -1,8 +1,12 @@
 //! What arrays cost in accuracy: limits kept or told, noise of reads, and layers that only some arrays can hold.
 
-use nmc_compiler::files::NoFiles;
+use std::sync::Arc;
+
+use nmc_compiler::files::{DataFile, FileProblem, Files, NoFiles, Trial};
 use nmc_compiler::{Options, compile};
-use nmc_runtime::{EngineKind, Results};
+use nmc_program::Program;
+use nmc_runtime::{EngineKind, Recorded, Recording, Results, RunOptions};
+use nmc_tests::dice::Dice;
 use nmc_tests::{codes, values};
 
 /// Four arrays in one core beside digital logic, and a network on them.
@@ -101,4 +105,89 @@ experiment e { deploy net on made
     let errors = |text: &str| codes(text).into_iter().filter(|code| code.starts_with('E')).collect::<Vec<_>>();
     assert_eq!(errors(&text("differential")), Vec::<&str>::new());
     assert_eq!(errors(&text("offset; slices: 4")), ["E0601"]);
+}
+
+/// Trial runs as the command line gives them.
+struct Trials;
+
+impl Files for Trials {
+    fn module(&self, _path: &[String]) -> Option<Result<String, String>> {
+        None
+    }
+
+    fn data(&self, path: &str) -> Result<Arc<DataFile>, FileProblem> {
+        NoFiles.data(path)
+    }
+
+    fn trial(&self, program: &Program, seed: u64) -> Option<Result<Trial, String>> {
+        let values = |recording: Recording| match recording.values {
+            Recorded::Values { data, .. } => Some((recording.name, data)),
+            Recorded::Spikes { .. } | Recorded::Synapses { .. } => None,
+        };
+        Some(Ok(on_seed(program, seed).recordings.into_iter().filter_map(values).collect()))
+    }
+}
+
+fn on_seed(program: &Program, seed: u64) -> Results {
+    let options = RunOptions { seed, engine: EngineKind::Jit, threads: 1, memory: 16 << 30, progress: None };
+    nmc_runtime::run(program, &options).unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+/// A network of two layers on a chip whose cells and converters err: experiments on no chip, and on it.
+fn erring(dice: &mut Dice) -> String {
+    let (inputs, hidden, outputs) = (8 + dice.below(20), 6 + dice.below(16), 3 + dice.below(5));
+    let cell = dice.one(&[
+        "levels: 16",
+        "levels: ideal; noise programming: normal(0, 3 % of range)",
+        "levels: 32; noise read: normal(0, 2 % of range)",
+        "levels: 64; faults: [stuck_on(1 %), stuck_off(2 %)]",
+        "levels: ideal; noise programming: normal(0, 2 % of range); noise read: normal(0, 1 % of range)",
+    ]);
+    let weights = dice.one(&["differential", "reference"]);
+    let bits = dice.one(&[4, 5, 6, 8]);
+    let mut layer = |inputs: usize, outputs: usize| {
+        let bias = if dice.once_in(2) { format!(", bias: {}", dice.vector(outputs)) } else { String::new() };
+        format!("dense({}{bias})", dice.matrix(outputs, inputs))
+    };
+    let (one, two) = (layer(inputs, hidden), layer(hidden, outputs));
+    let function = dice.one(&["relu", "tanh", "sigmoid"]);
+    let (known, shown) = (dice.matrix(64, inputs), dice.matrix(64, inputs));
+    let net = format!(
+        "network net(x: real[{inputs}]) -> (y: real[{outputs}]) {{ x |> {one} |> {function} |> {two} -> y }}
+experiment exact {{ deploy net; test {{ x: {shown} }} measure m = mean(y) }}
+experiment drawn {{ deploy net on made {{ calibrate: {known} }}; test {{ x: {shown} }} measure m = mean(y) }}"
+    );
+    let tile = format!("cells: cell[16, 32]; weights: {weights}; input: dac(bits: {bits}); sense: sar(bits: {bits})");
+    on(&tile, &net)
+        .replace("conductance: 10 uS .. 200 uS; levels: ideal }", &format!("conductance: 10 uS .. 200 uS; {cell} }}"))
+        .replace("array[4]", "array[12]")
+}
+
+/// How far the error a report tells is from that of other chips on other samples, in decibels.
+fn misjudged(seed: u64) -> f64 {
+    let text = erring(&mut Dice::new(seed));
+    let options = Options { draw_chips: true, ..Options::default() };
+    let compilation = compile("erring.nmc", &text, &Trials, &options);
+    let image = compilation.image.unwrap_or_else(|| panic!("{seed}: {:#?}\n{text}", compilation.diagnostics));
+    let told = image.programs[1].costs.layout.objective.error_variance;
+    let exact = on_seed(&image.programs[0], 1);
+    let exact = values(&exact, "y");
+    let mean = exact.iter().sum::<f64>() / exact.len() as f64;
+    let variance = exact.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / exact.len() as f64;
+    const CHIPS: u64 = 48;
+    let of_chip = |chip: u64| {
+        let results = on_seed(&image.programs[1], 100 + chip);
+        let squares = values(&results, "y").iter().zip(exact).map(|(y, exact)| (y - exact).powi(2));
+        squares.sum::<f64>() / exact.len() as f64 / variance
+    };
+    let error = (0..CHIPS).map(of_chip).sum::<f64>() / CHIPS as f64;
+    10.0 * (told / error).log10()
+}
+
+/// Chips that were drawn tell the error of others to the spread there is among so few.
+#[test]
+fn the_error_that_is_told_is_that_of_other_chips_and_samples() {
+    let off: Vec<f64> = (0..24).map(misjudged).collect();
+    let within = off.iter().filter(|db| db.abs() <= 1.0).count();
+    assert!(within >= 20 && off.iter().all(|db| db.abs() < 2.0), "{within} of 24 within 1 dB: {off:.2?}");
 }

@@ -40,6 +40,8 @@ pub struct Options {
     pub experiments: Vec<String>,
     /// `--set name=value`: replaces the value of a `const` of the program; the text is an expression.
     pub set: Vec<(String, String)>,
+    /// Draws chips to tell the error that a report states; else it is estimated, unless an accuracy limit asks for it.
+    pub draw_chips: bool,
     /// `--input name=FILE`: replaces the data fed to this input in `test` and `train`.
     pub inputs: Vec<(String, String)>,
 }

@@ -30,7 +30,8 @@ pub struct Build {
 
 /// Compiles, and writes or prints.
 pub fn build(build: &Build) -> Exit {
-    let compilation = match compiled(&build.file, &build.settings.settings()) {
+    let settings = nmc_host::load::Settings { draw_chips: true, ..build.settings.settings() };
+    let compilation = match compiled(&build.file, &settings) {
         Ok((compilation, _)) => compilation,
         Err(failure) => return render::failure(&build.file, &failure),
     };

@@ -35,6 +35,7 @@ impl Settings {
             precision: self.precision.map(Width::precision),
             set: self.set.clone(),
             inputs: self.input.clone(),
+            draw_chips: false,
         }
     }
 }

@@ -77,8 +77,8 @@ impl Files for Folder {
         stages.entry(experiment.to_string()).or_default().push((stage, Instant::now()));
     }
 
-    fn trial(&self, program: &Program) -> Option<Result<Trial, String>> {
-        let options = RunOptions { seed: 1, engine: EngineKind::Jit, threads: 1, memory: memory(), progress: None };
+    fn trial(&self, program: &Program, seed: u64) -> Option<Result<Trial, String>> {
+        let options = RunOptions { seed, engine: EngineKind::Jit, threads: 1, memory: memory(), progress: None };
         let recorded = nmc_runtime::run(program, &options).map(|results| {
             let values = results.recordings.into_iter().filter_map(|recording| match recording.values {
                 Recorded::Values { data, .. } => Some((recording.name, data)),

@@ -25,6 +25,8 @@ pub struct Settings {
     pub set: Vec<(String, String)>,
     /// Other data: the name of an input or of `data`, and `FILE` or `FILE:ARRAY` from the current folder.
     pub inputs: Vec<(String, String)>,
+    /// Draws chips to tell the error that a report states.
+    pub draw_chips: bool,
 }
 
 /// What is ready to be reported and run.
@@ -68,6 +70,7 @@ pub fn compiled(file: &Path, settings: &Settings) -> Result<(Compilation, Folder
         precision: settings.precision.unwrap_or_default(),
         experiments: settings.experiments.clone(),
         set: settings.set.clone(),
+        draw_chips: settings.draw_chips,
         inputs: settings.inputs.iter().map(from_here).collect(),
     };
     let folder = Folder::of(file);

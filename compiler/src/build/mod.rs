@@ -15,6 +15,9 @@ use crate::map::convert::Converted;
 use crate::map::{convert, place, schedule, tile};
 use crate::{Options, cost, elaborate, lower, report};
 
+/// How often conversions are decided anew because drawn chips lose more than is allowed.
+const ROUNDS: usize = 4;
+
 /// What came of an experiment; the program is missing when lowering found an error.
 pub struct Built {
     pub mapped: Mapped,
@@ -34,8 +37,28 @@ pub fn build(
 ) -> Option<Built> {
     faults("elaborate", elaborate::verify::verify(&network, tensors), diagnostics);
     let given = Given { network: &network, chip: &chip, plan: &plan, tensors };
-    let forms = map(given, files, diagnostics)?;
-    let mapped = Mapped { network, chip, plan, ..forms };
+    let mut scale = 1.0;
+    let mut mapped = map(given, files, scale, diagnostics)?;
+    if options.draw_chips || plan.accuracy_loss.is_some() {
+        for round in 0.. {
+            let Some(drawn) = trial::drawn(&mapped, tensors, files) else { break };
+            let estimated = mapped.decisions.objective.error_variance;
+            mapped.decisions.objective.error_variance = drawn.error;
+            mapped.decisions.objective.accuracy_loss = drawn.loss;
+            let (Some(limit), Some(loss)) = (plan.accuracy_loss, drawn.loss) else { break };
+            if loss <= limit {
+                break;
+            }
+            if round == ROUNDS {
+                diagnostics.push(convert::unreachable(given, limit, loss));
+                return None;
+            }
+            // The estimate was too good: less of it is allowed.
+            scale *= f64::max(drawn.error / estimated.max(f64::MIN_POSITIVE), 1.5).min(10.0);
+            mapped = map(given, files, scale, diagnostics)?;
+        }
+    }
+    let mapped = Mapped { network, chip, plan, ..mapped };
     files.entering(&mapped.plan.name, "lower");
     let layout = report::report(&mapped);
     let Some(lowered) = lower::lower(&mapped, tensors, options.precision, layout, diagnostics) else {
@@ -46,14 +69,16 @@ pub fn build(
     Some(Built { mapped, program: Some(lowered.program) })
 }
 
-/// The mapping: every form from tiling to the timetable, and what it costs.
-pub fn map(given: Given, files: &dyn Files, diagnostics: &mut Vec<Diagnostic>) -> Option<Mapped> {
+/// The mapping: every form from tiling to the timetable, and what it costs. `scale`: how many times the estimated error a chip is expected
+/// to make.
+pub fn map(given: Given, files: &dyn Files, scale: f64, diagnostics: &mut Vec<Diagnostic>) -> Option<Mapped> {
     files.entering(&given.plan.name, "tile");
     let tiling = tile::tile(given, diagnostics)?;
     faults("tile", tile::verify(given, &tiling), diagnostics);
     files.entering(&given.plan.name, "convert");
     let measured = trial::measure(given, files, diagnostics);
-    let Converted { decisions, circuit, placement } = convert::convert(given, &tiling, &measured, files, diagnostics)?;
+    let Converted { decisions, circuit, placement } =
+        convert::convert(given, &tiling, &measured, files, scale, diagnostics)?;
     faults("convert", convert::verify(given, &tiling, &decisions, &circuit), diagnostics);
     files.entering(&given.plan.name, "place");
     faults("place", place::verify(given, &tiling, &circuit, &placement), diagnostics);

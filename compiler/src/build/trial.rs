@@ -1,18 +1,21 @@
-//! Values of signals that move in time, for calibration: the network is run once on the ideal chip.
+//! Trial runs: of the network on the ideal chip, for values of signals that move in time; and of the mapped network on drawn chips, for
+//! the error they make.
 
 use std::collections::BTreeMap;
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
-use nmc_program::{ArrayId, Precision, Program, TensorId};
+use nmc_program::{ArrayId, Precision, Program, Tensor, TensorId};
 
+use crate::analyse::frames::floats;
 use crate::files::Files;
 use crate::forms::chip::Chip;
-use crate::forms::mapped::Given;
+use crate::forms::mapped::{Given, Mapped};
 use crate::forms::measured::Measured;
 use crate::forms::network::{Logical, Network, NodeId, Operator, PopulationKind, Probe, Probed, Weights};
 use crate::forms::plan::{InputData, Phase, PhaseKind, Plan};
 use crate::lower;
+use crate::map::convert;
 
 /// What each probe of a trial run tells: the values of a node, or (`true`) its bias.
 type Names = BTreeMap<String, (NodeId, bool)>;
@@ -25,7 +28,7 @@ pub fn measure(given: Given, files: &dyn Files, diagnostics: &mut Vec<Diagnostic
         return Measured::default();
     }
     let Some((program, probed)) = program(given, files) else { return Measured::default() };
-    let recorded = match files.trial(&program) {
+    let recorded = match files.trial(&program, 1) {
         Some(Ok(recorded)) => recorded,
         Some(Err(why)) => {
             let message = format!("ranges of converters are bounds, not measured: the trial run failed: {why}");
@@ -42,6 +45,96 @@ pub fn measure(given: Given, files: &dyn Files, diagnostics: &mut Vec<Diagnostic
         into.insert(node, values.into_iter().map(|value| value as f32).collect());
     }
     found
+}
+
+/// Chips that are drawn.
+const CHIPS: u64 = 20;
+
+/// What drawn chips give on the calibration samples.
+pub struct Drawn {
+    /// Variance of the outputs' error, relative to theirs.
+    pub error: f64,
+    /// Accuracy lost on average, if something measures it.
+    pub loss: Option<f64>,
+}
+
+/// Runs the calibration samples through chips drawn as this experiment is mapped, and compares with what the network says; none where
+/// there are no samples, or nothing can be run.
+pub fn drawn(mapped: &Mapped, tensors: &[Tensor], files: &dyn Files) -> Option<Drawn> {
+    let given = mapped.given(tensors);
+    if given.chip.ideal || given.plan.calibration.is_empty() {
+        return None;
+    }
+    let (network, plan) = shown(given)?;
+    let mut ignored = Vec::new();
+    let ideal = Chip { name: String::from("ideal"), ideal: true, ..Chip::default() };
+    let exact = super::map(Given { network: &network, chip: &ideal, plan: &plan, tensors }, files, 1.0, &mut ignored)?;
+    let chip = Mapped { network, plan, ..mapped.clone() };
+    let lowered = |mapped| lower::lower(mapped, tensors, Precision::F32, Default::default(), &mut Vec::new());
+    let run = |program: &Program, seed: u64| -> Option<Vec<Vec<f32>>> {
+        let recorded = files.trial(program, seed)?.ok()?;
+        let of = |output: &NodeId| {
+            let name = format!("trial: {}", given.network.graph[*output].name);
+            let values = &recorded.iter().find(|(known, _)| *known == name)?.1;
+            Some(values.iter().map(|&value| value as f32).collect())
+        };
+        given.network.outputs.iter().map(of).collect()
+    };
+    let exact = run(&lowered(&exact)?.program, 1)?;
+    let values: Vec<f64> = exact.iter().flatten().map(|&y| f64::from(y)).collect();
+    let variance = convert::variance(&values);
+    let judged = judged(given, &exact);
+    let program = lowered(&chip)?.program;
+    let (mut error, mut right) = (0.0, 0.0);
+    for seed in 1..=CHIPS {
+        let outputs = run(&program, seed)?;
+        let squares = outputs.iter().flatten().zip(&values).map(|(y, exact)| (f64::from(*y) - exact).powi(2));
+        error += squares.sum::<f64>() / values.len().max(1) as f64 / CHIPS as f64;
+        right += judged.as_ref().map_or(0.0, |judged| judged.right(&outputs)) / CHIPS as f64;
+    }
+    let loss = judged.map(|judged| f64::max(judged.right(&exact) - right, 0.0));
+    Some(Drawn { error: error / variance, loss })
+}
+
+/// What is right for an output.
+struct Judged {
+    output: usize,
+    len: usize,
+    labels: Vec<usize>,
+}
+
+impl Judged {
+    /// Share of the samples that are right.
+    fn right(&self, outputs: &[Vec<f32>]) -> f64 {
+        let rows = outputs[self.output].chunks(self.len.max(1)).zip(&self.labels);
+        let right = rows.filter(|(row, label)| convert::largest(row) == **label).count();
+        right as f64 / self.labels.len().max(1) as f64
+    }
+}
+
+fn judged(given: Given, outputs: &[Vec<f32>]) -> Option<Judged> {
+    let (network, plan) = (given.network, given.plan);
+    let samples = given.tensors.get(plan.calibration.first()?.index())?.shape.first().copied()?;
+    let mut values: BTreeMap<NodeId, Vec<f32>> = network.outputs.iter().copied().zip(outputs.iter().cloned()).collect();
+    for (input, id) in network.inputs.iter().zip(&plan.calibration) {
+        let data = &given.tensors.get(id.index())?.data;
+        values.insert(*input, floats(data, data.len()));
+    }
+    let (node, labels) = convert::labels(given, samples, &values)?;
+    let output = network.outputs.iter().position(|output| *output == node)?;
+    Some(Judged { output, len: network.graph[node].len(), labels })
+}
+
+/// The network with its outputs probed, trained as the experiment trains it, then shown the calibration samples.
+fn shown(given: Given) -> Option<(Network, Plan)> {
+    let mut network = given.network.clone();
+    network.probes.clear();
+    for node in network.outputs.clone() {
+        let (name, range) = (format!("trial: {}", network.graph[node].name), (0, network.graph[node].len()));
+        network.probes.push(Probe { name, node, what: Probed::Output, range, every: None });
+    }
+    let plan = Plan { step: given.plan.step, phases: phases(given)?, ..Plan::default() };
+    Some((network, plan))
 }
 
 /// The network on the ideal chip with every number probed, fitted as the experiment fits it, then shown the samples.
@@ -63,7 +156,7 @@ fn program(given: Given, files: &dyn Files) -> Option<(Program, Names)> {
     let chip = Chip { name: String::from("ideal"), ideal: true, ..Chip::default() };
     // Whatever is wrong is told when the network itself is lowered.
     let mut ignored = Vec::new();
-    let mapped = super::map(Given { network: &network, chip: &chip, plan: &plan, tensors }, files, &mut ignored)?;
+    let mapped = super::map(Given { network: &network, chip: &chip, plan: &plan, tensors }, files, 1.0, &mut ignored)?;
     let mut program = lower::lower(&mapped, tensors, Precision::F32, Default::default(), &mut ignored)?.program;
     for (node, array) in biases(&network, &program) {
         let name = format!("trial: bias of {}", network.graph[node].name);

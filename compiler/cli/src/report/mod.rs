@@ -36,7 +36,8 @@ pub struct Report {
 
 /// Reports every experiment.
 pub fn report(report: &Report) -> Exit {
-    let mut loaded = match load(&report.file, &report.settings.settings()) {
+    let settings = nmc_host::load::Settings { draw_chips: true, ..report.settings.settings() };
+    let mut loaded = match load(&report.file, &settings) {
         Ok(loaded) => loaded,
         Err(failure) => {
             let exit = render::failure(&report.file, &failure);

@@ -185,7 +185,11 @@ fn conversions(program: &Program) -> String {
         String::from("of the output's"),
     ]);
     if let Some(loss) = objective.accuracy_loss {
-        rows.push(vec![String::from("accuracy loss on the calibration data"), percent(loss), String::new()]);
+        rows.push(vec![
+            String::from("accuracy loss on the calibration data"),
+            percent(loss),
+            String::from("at most, where they have no labels"),
+        ]);
     }
     text + &columns(&rows, &[false, true, false])
 }

@@ -1,5 +1,7 @@
 //! The accuracy limit: what output error means in accuracy, and the cheapest assignment whose error stays below a bound.
 
+use std::collections::BTreeMap;
+
 use nmc_program::MetricKind;
 
 use super::calibrate::{Calibration, hash};
@@ -20,8 +22,13 @@ const STEPS: usize = 30;
 pub fn output_variance(given: Given, found: &Calibration) -> f64 {
     let values: Vec<f32> =
         given.network.outputs.iter().filter_map(|id| found.values.get(id)).flatten().copied().collect();
-    let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64;
-    let variance = values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / values.len().max(1) as f64;
+    variance(&values.into_iter().map(f64::from).collect::<Vec<f64>>())
+}
+
+/// Of these values; 1 where there is none.
+pub fn variance(values: &[f64]) -> f64 {
+    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let variance = values.iter().map(|&v| (v - mean).powi(2)).sum::<f64>() / values.len().max(1) as f64;
     if variance > 0.0 && variance.is_finite() { variance } else { 1.0 }
 }
 
@@ -58,7 +65,7 @@ impl Tolerance {
 
 /// Measures the tolerance by adding noise to the outputs of the calibration samples; none without labels for them.
 pub fn tolerance(given: Given, found: &Calibration) -> Option<Tolerance> {
-    let (output, labels) = labels(given, found)?;
+    let (output, labels) = labels(given, found.samples, &found.values)?;
     let values = found.values.get(&output)?;
     let len = given.network.graph[output].len();
     let sigma = output_variance(given, found).sqrt();
@@ -89,33 +96,35 @@ pub fn tolerance(given: Given, found: &Calibration) -> Option<Tolerance> {
 
 /// What is right for each calibration sample: the labels of a phase that begins with the same samples; else, where accuracy
 /// is measured at all, the network's own answers, whose changes bound the loss from above.
-fn labels(given: Given, found: &Calibration) -> Option<(NodeId, Vec<usize>)> {
+pub fn labels(given: Given, samples: usize, known: &BTreeMap<NodeId, Vec<f32>>) -> Option<(NodeId, Vec<usize>)> {
     let tensors = given.tensors;
     let mut own = None;
     for phase in &given.plan.phases {
         let same = phase.inputs.iter().all(|(node, data)| {
             let InputData::Values(id) = data else { return false };
-            let (Some(values), Some(tensor)) = (found.values.get(node), tensors.get(id.index())) else { return false };
+            let (Some(values), Some(tensor)) = (known.get(node), tensors.get(id.index())) else { return false };
             tensor.data.len() >= values.len()
                 && values.iter().enumerate().all(|(i, value)| (tensor.data.get(i) as f32 - value).abs() <= 1e-6)
         });
         for metric in &phase.metrics {
             let MetricKind::Accuracy { output, labels } = &metric.kind else { continue };
             let node = NodeId::new(output.index());
-            let Some(tensor) = tensors.get(labels.index()).filter(|_| found.samples > 0) else { continue };
-            if same && tensor.data.len() >= found.samples {
-                return Some((node, (0..found.samples).map(|i| tensor.data.get(i) as usize).collect()));
+            let Some(tensor) = tensors.get(labels.index()).filter(|_| samples > 0) else { continue };
+            if same && tensor.data.len() >= samples {
+                return Some((node, (0..samples).map(|i| tensor.data.get(i) as usize).collect()));
             }
             own = own.or(Some(node));
         }
     }
     let node = own?;
     let len = given.network.graph[node].len().max(1);
-    let answers = found.values.get(&node)?.chunks(len).map(|row| {
-        let first = (0, f32::NEG_INFINITY);
-        row.iter().enumerate().fold(first, |best, (i, &value)| if value > best.1 { (i, value) } else { best }).0
-    });
-    Some((node, answers.collect()))
+    Some((node, known.get(&node)?.chunks(len).map(largest).collect()))
+}
+
+/// Which is the largest, of equals the first.
+pub fn largest(row: &[f32]) -> usize {
+    let first = (0, f32::NEG_INFINITY);
+    row.iter().enumerate().fold(first, |best, (i, &value)| if value > best.1 { (i, value) } else { best }).0
 }
 
 /// A number of the standard normal distribution for each counter (Box-Muller).

@@ -41,6 +41,8 @@ use crate::forms::plan::Plan;
 use crate::forms::tiling::Tiling;
 use crate::map::place::{least, place};
 use choices::Choices;
+pub use faults::unreachable;
+pub use limit::{labels, largest, variance};
 use problem::Demand;
 use search::{Design, Failed, Site, search};
 
@@ -57,6 +59,7 @@ pub fn convert(
     tiling: &Tiling,
     measured: &Measured,
     files: &dyn Files,
+    scale: f64,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Converted> {
     if given.chip.ideal {
@@ -76,7 +79,7 @@ pub fn convert(
     let base = Demand { everywhere: given.plan.convert_everywhere, ..Demand::plain() };
     let tolerance = limit::tolerance(given, &found);
     let wanted = given.plan.accuracy_loss;
-    let error = wanted.zip(tolerance.as_ref()).map(|(loss, tolerance)| tolerance.error_for(loss));
+    let error = wanted.zip(tolerance.as_ref()).map(|(loss, tolerance)| tolerance.error_for(loss) / scale);
     if wanted.is_some() && tolerance.is_none() {
         diagnostics.push(faults::unmeasured(given));
     }
@@ -102,7 +105,7 @@ pub fn convert(
             return None;
         }
         Err(Failed::Unreachable(least)) => {
-            let loss = tolerance.as_ref().map_or(1.0, |tolerance| tolerance.loss_of(least));
+            let loss = tolerance.as_ref().map_or(1.0, |tolerance| tolerance.loss_of(scale * least));
             diagnostics.push(faults::unreachable(given, wanted.unwrap_or(0.0), loss));
             return None;
         }
