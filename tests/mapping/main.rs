@@ -397,3 +397,17 @@ experiment e {{ deploy net on made; test {{ x: {} }} measure m = mean(y) }}",
         }
     }
 }
+
+/// A unit's outputs are all converted where they arise, and what a slice takes of them afterwards: the counts agree.
+#[test]
+fn a_slice_of_an_analog_signal_is_taken_of_what_was_converted() {
+    let told = codes(
+        "use std.chip.crossbars48
+        network layers(x: real[4]) -> (y: real[2]) {
+            h = x |> dense([[1, 0, 2, 1], [0, 1, 1, 3], [1, 1, 0, 0]], bias: [0.5, 0, 1]) |> relu
+            h[0..2] |> reshape(2) -> y
+        }
+        experiment e { deploy layers on crossbars48; test { x: [[1, 0, 0, 1], [0, 1, 1, 0]] } measure m = mean(y) }",
+    );
+    assert!(told.iter().all(|code| code.starts_with('W')), "{told:?}");
+}

@@ -121,6 +121,16 @@ impl Gather {
         self.stretch() == Some(0) && self.maps.iter().all(|map| map.len() == map.source_len())
     }
 
+    /// Whether each element of every operand is read once.
+    pub fn reads_all(&self) -> bool {
+        let once = |map: &AffineMap| {
+            let mut read: Vec<Option<usize>> = (0..map.len()).map(|element| map.source(element)).collect();
+            read.sort_unstable();
+            read.into_iter().eq((0..map.source_len()).map(Some))
+        };
+        self.maps.iter().all(|map| map.is_whole() || once(map))
+    }
+
     /// What it is to a reader.
     pub fn word(&self) -> &'static str {
         match self.stretch() {
@@ -200,6 +210,7 @@ mod tests {
         assert_eq!(slice.runs(), [Run { operand: 0, from: Some(3), to: 0, len: 4 }]);
         assert_eq!((slice.word(), Gather::whole(6).word()), ("slice", "reshape"));
         let join = Gather::join([2, 3]);
+        assert!(join.reads_all() && !slice.reads_all());
         assert_eq!((join.runs().len(), join.source(4), join.word()), (2, Some((1, 2)), "concat"));
         agrees(&slice);
         agrees(&join);
@@ -212,7 +223,7 @@ mod tests {
         let transposed = Gather { maps: vec![AffineMap { shape: vec![3, 2], axes }] };
         let order: Vec<_> = (0..6).filter_map(|element| transposed.source(element)).map(|(_, from)| from).collect();
         assert_eq!(order, [0, 3, 1, 4, 2, 5]);
-        assert_eq!(transposed.word(), "gather");
+        assert!(transposed.reads_all() && transposed.word() == "gather");
         // Windows of 3 in a row of 4, one zero on either side.
         let windows = AffineMap { shape: vec![4, 3], axes: vec![Axis { len: 4, start: -1, steps: vec![1, 1] }] };
         let windows = Gather { maps: vec![windows] };

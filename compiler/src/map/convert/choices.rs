@@ -332,7 +332,14 @@ impl<'a> Choices<'a> {
             let hold = [domain].into_iter().chain(passed).find_map(|domain| holder(chip, domain));
             tree.extend(hold);
         }
-        Some((tree, width))
+        (tree.is_empty() || !self.leaves_out(source)).then_some((tree, width))
+    }
+
+    /// Whether a gather, or one before it, leaves out elements of what it reads: converters stand where all of them arise, so before it.
+    fn leaves_out(&self, node: NodeId) -> bool {
+        let Operator::Gather(gather) = &self.given.network.graph[node].operator else { return false };
+        let before = operands(self.given.network, node);
+        !gather.reads_all() || before.into_iter().any(|source| self.leaves_out(source))
     }
 
     /// Sets of domains that a source may be made available in: no more than it has consumers.
