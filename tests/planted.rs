@@ -8,6 +8,7 @@ use nmc_compiler::forms::mapped::Mapped;
 use nmc_compiler::forms::timetable::Timetable;
 use nmc_compiler::map::{convert, place, schedule, tile};
 use nmc_compiler::{Options, compile};
+use nmc_tests::dice;
 
 const HARDWARE: &str = "
 device cell { conductance: 10 uS .. 200 uS }
@@ -119,15 +120,12 @@ fn found(mapped: &Mapped) -> Vec<String> {
     faults
 }
 
-/// Numbers from a counter (splitmix64).
-struct Dice(u64);
+/// Numbers that say where a fault is planted.
+struct Dice(dice::Dice);
 
 impl Dice {
     fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % end as u64) as usize
+        self.0.below(end)
     }
 
     /// One of the indices for which something holds.
@@ -423,7 +421,7 @@ fn plant(times: usize) {
     }
     let mut missed = std::collections::BTreeMap::new();
     for (kind, plant) in PLANTS {
-        let (mut somewhere, mut dice) = (false, Dice(1));
+        let (mut somewhere, mut dice) = (false, Dice(dice::Dice::new(1)));
         for (name, mapped) in &subjects {
             for _ in 0..times {
                 let mut changed = mapped.clone();

@@ -4,6 +4,7 @@ use nmc_grammar::ast::{Arg, Expr as Ast, Ident};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
+use nmc_grammar::suggest::closest;
 use nmc_program::Reduction;
 
 use super::Elaborator;
@@ -177,9 +178,15 @@ impl Elaborator<'_> {
                 None if one.is_none() => one = Some(&arg.value),
                 Some(Some(index)) if named[index].is_none() => named[index] = Some(&arg.value),
                 None | Some(_) => {
-                    let name = arg.name.as_ref().map_or("a second one", |name| &name.text);
+                    let (message, span) = match &arg.name {
+                        Some(name) => (format!("`{layer}` has no argument `{}`", name.text), name.span),
+                        None => (format!("`{layer}` takes one {first}"), arg.value.span),
+                    };
                     let label = format!("its arguments: {first}, {}", names.join(", "));
-                    self.error(Code::E0206, format!("`{layer}` has no argument `{name}`"), arg.value.span, label);
+                    let mut wrong = Diagnostic::new(Code::E0206, message, span, label);
+                    let near = arg.name.as_ref().and_then(|name| closest(&name.text, names.iter().copied()));
+                    wrong.help = near.map(|near| format!("did you mean `{near}`?"));
+                    self.closer.diagnostics.push(wrong);
                     return None;
                 }
             }

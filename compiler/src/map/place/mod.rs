@@ -44,15 +44,6 @@ pub fn place(given: Given, tiling: &Tiling, circuit: &Circuit) -> Result<Placeme
     })
 }
 
-/// Whether a circuit finds room on a chip, wherever that may be.
-pub fn fits(given: Given, tiling: &Tiling, circuit: &Circuit) -> Result<(), Box<Misfit>> {
-    if given.chip.ideal {
-        return Ok(());
-    }
-    let asked = Asked::new(given, tiling, circuit)?;
-    solve::fits(&asked.problem).map_err(|failure| asked.misfit(given, circuit, &failure))
-}
-
 /// The least that moving a circuit's values takes, in bits times links, if it finds room on the chip.
 pub fn least(given: Given, tiling: &Tiling, circuit: &Circuit) -> Result<f64, Box<Misfit>> {
     if given.chip.ideal {
