@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nmc_compiler::files::{DataFile, FileProblem, Files, NoFiles, Trial};
-use nmc_compiler::{Options, compile};
+use nmc_compiler::{Options, Told, compile};
 use nmc_program::Program;
 use nmc_runtime::{EngineKind, Recorded, Recording, Results, RunOptions};
 use nmc_tests::dice::Dice;
@@ -166,7 +166,7 @@ experiment drawn {{ deploy net on made {{ calibrate: {known} }}; test {{ x: {sho
 /// How far the error a report tells is from that of other chips on other samples, in decibels.
 fn misjudged(seed: u64) -> f64 {
     let text = erring(&mut Dice::new(seed));
-    let options = Options { draw_chips: true, ..Options::default() };
+    let options = Options { told: Told::DrawnChips, ..Options::default() };
     let compilation = compile("erring.nmc", &text, &Trials, &options);
     let image = compilation.image.unwrap_or_else(|| panic!("{seed}: {:#?}\n{text}", compilation.diagnostics));
     let told = image.programs[1].costs.layout.objective.error_variance;

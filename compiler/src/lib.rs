@@ -40,10 +40,22 @@ pub struct Options {
     pub experiments: Vec<String>,
     /// `--set name=value`: replaces the value of a `const` of the program; the text is an expression.
     pub set: Vec<(String, String)>,
-    /// Draws chips to tell the error that a report states; else it is estimated, unless an accuracy limit asks for it.
-    pub draw_chips: bool,
+    /// What is told of a design beside it.
+    pub told: Told,
     /// `--input name=FILE`: replaces the data fed to this input in `test` and `train`.
     pub inputs: Vec<(String, String)>,
+}
+
+/// How much is found out about a design beside what it is, which takes longer than to find it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Told {
+    /// What is wrong with the program, and nothing else.
+    Mistakes,
+    /// What other designs would be worth, and why each conversion stays.
+    #[default]
+    Comparisons,
+    /// Its error too, over drawn chips; else that is estimated, unless an accuracy limit asks for it.
+    DrawnChips,
 }
 
 /// What came of it.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use nmc_compiler::stages;
+use nmc_compiler::{Told, stages};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_host::image;
@@ -30,7 +30,7 @@ pub struct Build {
 
 /// Compiles, and writes or prints.
 pub fn build(build: &Build) -> Exit {
-    let settings = nmc_host::load::Settings { draw_chips: true, ..build.settings.settings() };
+    let settings = nmc_host::load::Settings { told: Told::DrawnChips, ..build.settings.settings() };
     let compilation = match compiled(&build.file, &settings) {
         Ok((compilation, _)) => compilation,
         Err(failure) => return render::failure(&build.file, &failure),

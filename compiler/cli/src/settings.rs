@@ -1,6 +1,7 @@
 //! What every command that compiles takes.
 
 use clap::{Args, ValueEnum};
+use nmc_compiler::Told;
 use nmc_host::load;
 use nmc_program::Precision;
 
@@ -35,7 +36,7 @@ impl Settings {
             precision: self.precision.map(Width::precision),
             set: self.set.clone(),
             inputs: self.input.clone(),
-            draw_chips: false,
+            told: Told::Comparisons,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use nmc_compiler::forms::model::Model;
 use nmc_compiler::settings::unknown_experiment;
-use nmc_compiler::{Compilation, Options, compile};
+use nmc_compiler::{Compilation, Options, Told, compile};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Image, Precision};
@@ -25,8 +25,8 @@ pub struct Settings {
     pub set: Vec<(String, String)>,
     /// Other data: the name of an input or of `data`, and `FILE` or `FILE:ARRAY` from the current folder.
     pub inputs: Vec<(String, String)>,
-    /// Draws chips to tell the error that a report states.
-    pub draw_chips: bool,
+    /// What is told of designs beside them.
+    pub told: Told,
 }
 
 /// What is ready to be reported and run.
@@ -70,7 +70,7 @@ pub fn compiled(file: &Path, settings: &Settings) -> Result<(Compilation, Folder
         precision: settings.precision.unwrap_or_default(),
         experiments: settings.experiments.clone(),
         set: settings.set.clone(),
-        draw_chips: settings.draw_chips,
+        told: settings.told,
         inputs: settings.inputs.iter().map(from_here).collect(),
     };
     let folder = Folder::of(file);

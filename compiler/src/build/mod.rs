@@ -13,7 +13,7 @@ use crate::forms::network::Network;
 use crate::forms::plan::Plan;
 use crate::map::convert::Converted;
 use crate::map::{convert, place, schedule, tile};
-use crate::{Options, cost, elaborate, lower, report};
+use crate::{Options, Told, cost, elaborate, lower, report};
 
 /// How often conversions are decided anew because drawn chips lose more than is allowed.
 const ROUNDS: usize = 4;
@@ -38,8 +38,9 @@ pub fn build(
     faults("elaborate", elaborate::verify::verify(&network, tensors), diagnostics);
     let given = Given { network: &network, chip: &chip, plan: &plan, tensors };
     let mut scale = 1.0;
-    let mut mapped = map(given, files, scale, diagnostics)?;
-    if options.draw_chips || plan.accuracy_loss.is_some() {
+    let explained = options.told >= Told::Comparisons;
+    let mut mapped = map(given, files, (scale, explained), diagnostics)?;
+    if options.told >= Told::DrawnChips || plan.accuracy_loss.is_some() {
         for round in 0.. {
             let Some(drawn) = trial::drawn(&mapped, tensors, files) else { break };
             let estimated = mapped.decisions.objective.error_variance;
@@ -55,7 +56,7 @@ pub fn build(
             }
             // The estimate was too good: less of it is allowed.
             scale *= f64::max(drawn.error / estimated.max(f64::MIN_POSITIVE), 1.5).min(10.0);
-            mapped = map(given, files, scale, diagnostics)?;
+            mapped = map(given, files, (scale, explained), diagnostics)?;
         }
     }
     let mapped = Mapped { network, chip, plan, ..mapped };
@@ -69,16 +70,16 @@ pub fn build(
     Some(Built { mapped, program: Some(lowered.program) })
 }
 
-/// The mapping: every form from tiling to the timetable, and what it costs. `scale`: how many times the estimated error a chip is expected
-/// to make.
-pub fn map(given: Given, files: &dyn Files, scale: f64, diagnostics: &mut Vec<Diagnostic>) -> Option<Mapped> {
+/// The mapping: every form from tiling to the timetable, and what it costs. `asked`: how many times the estimated error a chip is expected
+/// to make, and whether conversions are explained.
+pub fn map(given: Given, files: &dyn Files, asked: (f64, bool), diagnostics: &mut Vec<Diagnostic>) -> Option<Mapped> {
     files.entering(&given.plan.name, "tile");
     let tiling = tile::tile(given, diagnostics)?;
     faults("tile", tile::verify(given, &tiling), diagnostics);
     files.entering(&given.plan.name, "convert");
     let measured = trial::measure(given, files, diagnostics);
     let Converted { decisions, circuit, placement } =
-        convert::convert(given, &tiling, &measured, files, scale, diagnostics)?;
+        convert::convert(given, &tiling, &measured, files, asked, diagnostics)?;
     faults("convert", convert::verify(given, &tiling, &decisions, &circuit), diagnostics);
     files.entering(&given.plan.name, "place");
     faults("place", place::verify(given, &tiling, &circuit, &placement), diagnostics);

@@ -68,7 +68,8 @@ pub fn drawn(mapped: &Mapped, tensors: &[Tensor], files: &dyn Files) -> Option<D
     let (network, plan) = shown(given)?;
     let mut ignored = Vec::new();
     let ideal = Chip { name: String::from("ideal"), ideal: true, ..Chip::default() };
-    let exact = super::map(Given { network: &network, chip: &ideal, plan: &plan, tensors }, files, 1.0, &mut ignored)?;
+    let exact =
+        super::map(Given { network: &network, chip: &ideal, plan: &plan, tensors }, files, (1.0, false), &mut ignored)?;
     let chip = Mapped { network, plan, ..mapped.clone() };
     let lowered = |mapped| lower::lower(mapped, tensors, Precision::F32, Default::default(), &mut Vec::new());
     let run = |program: &Program, seed: u64| -> Option<Vec<Vec<f32>>> {
@@ -156,7 +157,8 @@ fn program(given: Given, files: &dyn Files) -> Option<(Program, Names)> {
     let chip = Chip { name: String::from("ideal"), ideal: true, ..Chip::default() };
     // Whatever is wrong is told when the network itself is lowered.
     let mut ignored = Vec::new();
-    let mapped = super::map(Given { network: &network, chip: &chip, plan: &plan, tensors }, files, 1.0, &mut ignored)?;
+    let mapped =
+        super::map(Given { network: &network, chip: &chip, plan: &plan, tensors }, files, (1.0, false), &mut ignored)?;
     let mut program = lower::lower(&mapped, tensors, Precision::F32, Default::default(), &mut ignored)?.program;
     for (node, array) in biases(&network, &program) {
         let name = format!("trial: bias of {}", network.graph[node].name);

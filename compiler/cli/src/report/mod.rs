@@ -7,6 +7,7 @@ mod text;
 use std::path::PathBuf;
 
 use clap::Args;
+use nmc_compiler::Told;
 use nmc_host::load::load;
 use nmc_host::{activity, diagnostics, disk, report as host};
 
@@ -36,7 +37,7 @@ pub struct Report {
 
 /// Reports every experiment.
 pub fn report(report: &Report) -> Exit {
-    let settings = nmc_host::load::Settings { draw_chips: true, ..report.settings.settings() };
+    let settings = nmc_host::load::Settings { told: Told::DrawnChips, ..report.settings.settings() };
     let mut loaded = match load(&report.file, &settings) {
         Ok(loaded) => loaded,
         Err(failure) => {

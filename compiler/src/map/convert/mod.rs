@@ -7,6 +7,7 @@ mod choices;
 pub mod describe;
 pub mod domains;
 mod expect;
+mod explain;
 mod faults;
 mod limit;
 pub mod pbqp;
@@ -37,7 +38,6 @@ use crate::forms::mapped::Given;
 use crate::forms::measured::Measured;
 use crate::forms::network::Logical;
 use crate::forms::placement::Placement;
-use crate::forms::plan::Plan;
 use crate::forms::tiling::Tiling;
 use crate::map::place::{least, place};
 use choices::Choices;
@@ -53,13 +53,14 @@ pub struct Converted {
     pub placement: Placement,
 }
 
-/// Decides; none, with the reason in `diagnostics`, when the chip or the limits leave no way.
+/// Decides; none, with the reason in `diagnostics`, when the chip or the limits leave no way. `scale`: how many times the estimated error a
+/// chip is expected to make; `explained`: with what other designs would be worth, and why none of them was taken.
 pub fn convert(
     given: Given,
     tiling: &Tiling,
     measured: &Measured,
     files: &dyn Files,
-    scale: f64,
+    (scale, explained): (f64, bool),
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Converted> {
     if given.chip.ideal {
@@ -77,8 +78,9 @@ pub fn convert(
         return None;
     }
     let base = Demand { everywhere: given.plan.convert_everywhere, ..Demand::plain() };
-    let tolerance = limit::tolerance(given, &found);
     let wanted = given.plan.accuracy_loss;
+    let told = explained || wanted.is_some();
+    let tolerance = if told { limit::tolerance(given, &found) } else { None };
     let error = wanted.zip(tolerance.as_ref()).map(|(loss, tolerance)| tolerance.error_for(loss) / scale);
     if wanted.is_some() && tolerance.is_none() {
         diagnostics.push(faults::unmeasured(given));
@@ -114,65 +116,27 @@ pub fn convert(
             return None;
         }
     };
-    let everywhere = search(&choices, &Demand { everywhere: true, ..Demand::plain() }, None, &site).ok();
     // What greedy wants may fit no core; then it has to convert, too.
     let greedy = choices.greedy(&base).and_then(|assignment| Design::of(&choices, &base, assignment, &site));
-    let all = everywhere.as_ref().map_or(best.value, |design| design.value);
-    let of_greedy = greedy.as_ref().map_or(all, |design| design.value);
+    let of_greedy = greedy.as_ref().map(|design| design.value);
     if let Some(greedy) = greedy.filter(|greedy| greedy.value < best.value) {
         let allowed = error.is_none_or(|error| greedy.assignment.error <= error);
         best = if allowed { Design { bound: best.bound.min(greedy.value), ..greedy } } else { best };
     }
-    let outcome = Outcome {
-        value: best.value,
-        convert_everywhere: all,
-        greedy: of_greedy,
-        lower_bound: best.bound,
-        optimal: best.value - best.bound <= 1e-9 * best.value.abs(),
-        error_variance: best.assignment.error,
-        accuracy_loss: tolerance.as_ref().map(|tolerance| tolerance.loss_of(best.assignment.error)),
-    };
-    let pin_costs = pin_costs(&choices, error, &best);
-    let inserted = describe::count(given.chip, tiling, &best.decisions, &best.circuit);
-    let baseline = everywhere.as_ref().map_or_else(
-        || inserted.clone(),
-        |other| describe::count(given.chip, tiling, &other.decisions, &other.circuit),
-    );
-    let conversions = describe::conversions(&inserted, &baseline);
-    let mut decisions = best.decisions;
-    for index in 0..decisions.wires.len() {
-        let other = everywhere.as_ref().and_then(|other| other.decisions.wires.get(index));
-        let reason = describe::reason(&choices, &decisions, &decisions.wires[index], other);
-        decisions.wires[index].reason = reason;
+    if explained {
+        explain::explain(&choices, (&base, error), &site, of_greedy, &mut best);
+        best.decisions.objective.accuracy_loss = tolerance.map(|tolerance| tolerance.loss_of(best.assignment.error));
+    } else {
+        best.decisions.objective = explain::outcome(&best);
     }
-    remedy::remedies(&choices, &base, error, &mut decisions);
-    let decisions = Decisions { objective: outcome, pin_costs, conversions, ..decisions };
-    Some(Converted { decisions, circuit: best.circuit, placement: best.placement })
+    let Design { decisions, circuit, placement, .. } = best;
+    Some(Converted { decisions, circuit, placement })
 }
 
 /// The network with everything a chip offers for it.
 fn choices<'a>(given: Given<'a>, tiling: &'a Tiling, found: &'a calibrate::Calibration) -> Choices<'a> {
     let alternatives = |node| alternatives::alternatives(given, tiling, found, node);
     Choices::new(given, tiling, found, alternatives, limit::output_variance(given, found))
-}
-
-/// How much worse the objective is for each pin: against what is best without it, where that lies.
-fn pin_costs(choices: &Choices, error: Option<f64>, best: &Design) -> Vec<f64> {
-    let given = choices.given;
-    let pins = 0..given.plan.pins.len();
-    pins.map(|number| {
-        let mut plan: Plan = given.plan.clone();
-        plan.pins.remove(number);
-        let free = Given { plan: &plan, ..given };
-        let site = Site {
-            least: &|circuit| least(free, choices.tiling, circuit),
-            place: Some(&|circuit| place(free, choices.tiling, circuit)),
-        };
-        let choices = self::choices(free, choices.tiling, choices.found);
-        let demand = Demand { everywhere: plan.convert_everywhere, ..Demand::plain() };
-        search(&choices, &demand, error, &site).map_or(0.0, |free| (best.value - free.value).max(0.0))
-    })
-    .collect()
 }
 
 /// Nothing is converted on the ideal chip.

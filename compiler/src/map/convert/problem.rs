@@ -58,6 +58,8 @@ pub struct Assignment {
 pub struct Posed {
     pub problem: Problem,
     pub states: Vec<Vec<State>>,
+    /// What it costs to leave as each of them, for each alternative of the source.
+    pub leaving: Vec<Vec<Vec<f64>>>,
 }
 
 impl Choices<'_> {
@@ -96,7 +98,7 @@ impl Choices<'_> {
         if let Some((_, known)) = self.known.borrow().iter().find(|(of, _)| *of == demand) {
             return known.clone();
         }
-        let (mut problem, mut all_states) = (Problem::default(), Vec::new());
+        let (mut problem, mut all_states, mut all_leaving) = (Problem::default(), Vec::new(), Vec::new());
         for (index, all) in self.alternatives.iter().enumerate() {
             let costs = all.iter().map(|alternative| match self.allowed(index, alternative, &demand) {
                 true => self.weigh(&demand, self.own(index, alternative, &demand)),
@@ -117,8 +119,9 @@ impl Choices<'_> {
                 problem.edge(fan, self.index(to), &states.iter().map(row).collect::<Vec<_>>());
             }
             all_states.push(states);
+            all_leaving.push(leaving);
         }
-        let posed = Rc::new(Posed { problem, states: all_states });
+        let posed = Rc::new(Posed { problem, states: all_states, leaving: all_leaving });
         self.known.borrow_mut().push((demand, posed.clone()));
         posed
     }
@@ -155,6 +158,8 @@ impl Choices<'_> {
     /// Node by node in the order of signals, what is cheapest given what came before, blind to what comes after.
     pub fn greedy(&self, demand: &Demand) -> Option<Assignment> {
         let mut limits = Limits::default();
+        let posed = self.posed(demand);
+        let fans: BTreeMap<NodeId, usize> = self.fans.keys().enumerate().map(|(fan, &source)| (source, fan)).collect();
         for node in crate::graph::order(self.given.network) {
             let index = self.index(node);
             let sources = operands(self.given.network, node);
@@ -163,8 +168,8 @@ impl Choices<'_> {
                     return f64::INFINITY;
                 }
                 let arriving = sources.iter().map(|&source| {
-                    let (states, leaving) = self.states(source, demand);
                     let from = limits.fixed.get(&self.index(source)).copied().unwrap_or(0);
+                    let (states, leaving) = (&posed.states[fans[&source]], &posed.leaving[fans[&source]]);
                     let ways = states.iter().zip(&leaving[from]).map(|(state, cost)| {
                         let taken = self.take(source, &state.set, state.width, (node, alternative), demand);
                         cost + taken.map_or(f64::INFINITY, |paid| self.weigh(demand, paid))

@@ -136,6 +136,8 @@ struct Item {
 }
 
 enum What {
+    /// One whose cheapest is not known yet: its key is that of what it was divided from.
+    Part(Limits),
     Set(Limits, Solution),
     One(Box<Sketch>),
 }
@@ -171,8 +173,7 @@ impl Search<'_, '_> {
 
     /// Adds a set of assignments, if it has any.
     fn open(&mut self, limits: Limits) {
-        let posed = self.choices.posed(&self.demand);
-        self.work += posed.problem.costs.len();
+        self.work += self.choices.posed(&self.demand).problem.costs.len();
         let demand = self.limited(limits);
         let Some(solution) = self.choices.solution(&demand) else { return };
         let relaxed = self.demand.multiplier * self.error.unwrap_or(0.0);
@@ -197,6 +198,7 @@ impl Search<'_, '_> {
             }
             let item = self.open.swap_remove(least);
             match item.what {
+                What::Part(limits) => self.open(limits),
                 What::One(sketch) => self.place(*sketch, item.key),
                 What::Set(limits, solution) => {
                     if self.examine(limits, solution, item.key) {
@@ -212,7 +214,7 @@ impl Search<'_, '_> {
         let demand = self.limited(limits.clone());
         let Some(assignment) = self.choices.assignment(solution.clone(), &demand) else { return false };
         if self.error.is_some_and(|error| assignment.error > error * (1.0 + 1e-9)) {
-            self.divide(&limits, &solution, &[], true);
+            self.divide((&limits, key), &solution, &[], true);
             return false;
         }
         let sketch = self.sketch(assignment);
@@ -222,9 +224,13 @@ impl Search<'_, '_> {
                 return true;
             }
             Ok(links) => {
-                let key = key.max(worth::least(self.choices, &self.demand, &sketch, links));
-                self.open.push(Item { key, what: What::One(Box::new(sketch)) });
-                self.divide(&limits, &solution, &[], true);
+                let least = key.max(worth::least(self.choices, &self.demand, &sketch, links));
+                match self.best {
+                    // Something is known soon: most of the rest cannot be better.
+                    None => self.place(sketch, least),
+                    Some(_) => self.open.push(Item { key: least, what: What::One(Box::new(sketch)) }),
+                }
+                self.divide((&limits, key), &solution, &[], true);
             }
             Err(misfit) if misfit.parts.is_empty() => {
                 // However it is computed.
@@ -234,7 +240,7 @@ impl Search<'_, '_> {
             Err(misfit) => {
                 let wires = self.wires(&sketch, &misfit.parts);
                 let rest = !misfit.arrays || !self.choices.chip().links.is_empty();
-                self.divide(&limits, &solution, &wires, rest);
+                self.divide((&limits, key), &solution, &wires, rest);
                 self.first.get_or_insert((limits, solution));
                 self.misfit.get_or_insert(misfit);
             }
@@ -315,12 +321,13 @@ impl Search<'_, '_> {
 
     /// The rest of a set without its cheapest: what cuts the first of these wires, what keeps it and cuts the second, and so on; then,
     /// where that may be, what differs in the first node, what is alike there and differs in the second, and so on.
-    fn divide(&mut self, limits: &Limits, solution: &Solution, wires: &[Wire], rest: bool) {
+    fn divide(&mut self, (limits, key): (&Limits, f64), solution: &Solution, wires: &[Wire], rest: bool) {
+        let part = |limits| Item { key, what: What::Part(limits) };
         let mut kept = limits.clone();
         for &wire in wires {
             let mut cut = kept.clone();
             cut.banned.extend(self.bans(wire, true));
-            self.open(cut);
+            self.open.push(part(cut));
             kept.banned.extend(self.bans(wire, false));
         }
         if !rest {
@@ -334,7 +341,7 @@ impl Search<'_, '_> {
             }
             let mut other = kept.clone();
             other.banned.insert((node, alternative));
-            self.open(other);
+            self.open.push(part(other));
             kept.fixed.insert(node, alternative);
         }
     }

@@ -1,0 +1,71 @@
+//! A design explained by comparing: what others would be worth, what pins cost, and why each conversion stays.
+
+use super::choices::Choices;
+use super::problem::Demand;
+use super::search::{Design, Site, search};
+use super::{describe, remedy};
+use crate::forms::decisions::Outcome;
+use crate::forms::mapped::Given;
+use crate::forms::plan::Plan;
+use crate::map::place::{least, place};
+
+/// What a design is worth by itself; nothing it is compared with is known.
+pub fn outcome(best: &Design) -> Outcome {
+    Outcome {
+        value: best.value,
+        convert_everywhere: f64::NAN,
+        greedy: f64::NAN,
+        lower_bound: best.bound,
+        optimal: best.value - best.bound <= 1e-9 * best.value.abs(),
+        error_variance: best.assignment.error,
+        accuracy_loss: None,
+    }
+}
+
+/// Fills in the objective, the conversions spared, what pins cost, and for each wire its reason and its remedy. `greedy`: what choosing each by
+/// itself is worth, where that fits.
+pub fn explain(
+    choices: &Choices,
+    (base, error): (&Demand, Option<f64>),
+    site: &Site,
+    greedy: Option<f64>,
+    best: &mut Design,
+) {
+    let everywhere = search(choices, &Demand { everywhere: true, ..Demand::plain() }, None, site).ok();
+    let all = everywhere.as_ref().map_or(best.value, |design| design.value);
+    let objective = Outcome { convert_everywhere: all, greedy: greedy.unwrap_or(all), ..outcome(best) };
+    let pin_costs = pin_costs(choices, error, best);
+    let count =
+        |design: &Design| describe::count(choices.given.chip, choices.tiling, &design.decisions, &design.circuit);
+    let inserted = count(best);
+    let baseline = everywhere.as_ref().map_or_else(|| inserted.clone(), count);
+    let decisions = &mut best.decisions;
+    decisions.objective = objective;
+    decisions.pin_costs = pin_costs;
+    decisions.conversions = describe::conversions(&inserted, &baseline);
+    for index in 0..decisions.wires.len() {
+        let other = everywhere.as_ref().and_then(|other| other.decisions.wires.get(index));
+        let reason = describe::reason(choices, decisions, &decisions.wires[index], other);
+        decisions.wires[index].reason = reason;
+    }
+    remedy::remedies(choices, base, error, decisions);
+}
+
+/// How much worse the objective is for each pin: against what is best without it, where that lies.
+fn pin_costs(choices: &Choices, error: Option<f64>, best: &Design) -> Vec<f64> {
+    let given = choices.given;
+    let pins = 0..given.plan.pins.len();
+    pins.map(|number| {
+        let mut plan: Plan = given.plan.clone();
+        plan.pins.remove(number);
+        let free = Given { plan: &plan, ..given };
+        let site = Site {
+            least: &|circuit| least(free, choices.tiling, circuit),
+            place: Some(&|circuit| place(free, choices.tiling, circuit)),
+        };
+        let choices = super::choices(free, choices.tiling, choices.found);
+        let demand = Demand { everywhere: plan.convert_everywhere, ..Demand::plain() };
+        search(&choices, &demand, error, &site).map_or(0.0, |free| (best.value - free.value).max(0.0))
+    })
+    .collect()
+}
