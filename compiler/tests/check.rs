@@ -294,3 +294,11 @@ fn the_standard_library_and_the_examples_are_clean() {
         }
     }
 }
+
+/// A gain error and an offset are fixed values; noise is a spread.
+#[test]
+fn errors_of_converters_have_either_sign() {
+    let of = |field: &str| found(&format!("converter sar: current -> bits(8) {{ energy: 1 pJ; {field} }}"));
+    assert_eq!(of("gain_error: -2 %; offset: -0.3"), Vec::<String>::new());
+    assert_eq!(of("noise: -0.3"), ["E0503 -0.3 is not possible here"]);
+}

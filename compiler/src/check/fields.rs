@@ -12,7 +12,9 @@ use super::{Checker, a, suggestion, walk};
 pub enum Holds {
     /// A quantity of this type.
     Quantity(&'static str),
-    /// The same, or the word `ideal`.
+    /// A fixed deviation, a number of either sign.
+    Deviation,
+    /// A quantity of this type, or the word `ideal`.
     OrIdeal(&'static str),
     /// `low .. high` of this type.
     Range(&'static str),
@@ -50,7 +52,7 @@ const fn must(key: &'static str, holds: Holds) -> Property {
     Property { key, holds, needed: true }
 }
 
-use Holds::{Blocks, Calls, Functions, Noise, OrIdeal, Other, Quantity, Range, Word, Words};
+use Holds::{Blocks, Calls, Deviation, Functions, Noise, OrIdeal, Other, Quantity, Range, Word, Words};
 
 const METHOD: Property = may("method", Word(&["exact", "exponential_euler", "rk4", "euler"]));
 
@@ -86,8 +88,8 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("area", Quantity("area")),
                     may("time", Quantity("time")),
                     may("noise", Quantity("real")),
-                    may("gain_error", Quantity("real")),
-                    may("offset", Quantity("real")),
+                    may("gain_error", Deviation),
+                    may("offset", Deviation),
                     may("droop", Quantity("frequency")),
                     may("static_power", Quantity("power")),
                 ]

@@ -109,6 +109,9 @@ fn value(checker: &mut Checker, scope: &Scope, field: &Field, holds: Holds) {
             let Some(dimension) = type_dimension(word) else { return };
             Closer::new(checker.model, checker.diagnostics).quantity(scope, checker.file, &field.value, dimension);
         }
+        Holds::Deviation => {
+            Closer::new(checker.model, checker.diagnostics).deviation(scope, checker.file, &field.value);
+        }
         Holds::Range(word) => {
             let Some(dimension) = type_dimension(word) else { return };
             let ExprKind::Range(low, high) = &field.value.kind else {

@@ -222,7 +222,7 @@ pub struct Converter {
     pub time: f64,
     /// Noise, rms: in steps (LSB) where bits come or go, else as a fraction of full range.
     pub noise: f64,
-    /// Gain error as a fraction and offset in LSB.
+    /// Gain error as a fraction and offset in LSB: fixed values of either sign.
     pub gain_error: f64,
     pub offset_lsb: f64,
     /// Share of the value that is lost a second while it is held (a sample-and-hold, an integrator).

@@ -26,7 +26,19 @@ impl Closer<'_> {
         }
     }
 
-    /// A range of such quantities.
+    /// A fixed deviation: of either sign, not infinite.
+    pub fn deviation(&mut self, scope: &Scope, file: FileId, ast: &Ast) -> Option<Term> {
+        let term = self.close_as(scope, file, ast, Dimension::NONE)?;
+        match term.value() {
+            Some(value) if !value.is_finite() => {
+                let message = format!("{value} is not possible here");
+                self.report(Diagnostic::new(Code::E0503, message, ast.span, "a finite number is needed"))
+            }
+            _ => Some(term),
+        }
+    }
+
+    /// A range of quantities.
     pub fn range(
         &mut self,
         scope: &Scope,

@@ -33,8 +33,8 @@ impl Elaborator<'_> {
             area: self.number(&fields, "area", AREA, 0.0)?,
             time: self.number(&fields, "time", Dimension::TIME, 0.0)?,
             noise: self.number(&fields, "noise", Dimension::NONE, 0.0)?,
-            gain_error: self.number(&fields, "gain_error", Dimension::NONE, 0.0)?,
-            offset_lsb: self.number(&fields, "offset", Dimension::NONE, 0.0)?,
+            gain_error: self.deviation(&fields, "gain_error")?,
+            offset_lsb: self.deviation(&fields, "offset")?,
             droop: self.number(&fields, "droop", Dimension::FREQUENCY, 0.0)?,
             static_power: self.number(&fields, "static_power", POWER, 0.0)?,
         })

@@ -137,6 +137,14 @@ impl<'a> Elaborator<'a> {
         }
     }
 
+    /// A fixed deviation of either sign; 0 when it is not given.
+    fn deviation(&mut self, fields: &Fields, key: &str) -> Option<f64> {
+        let Some(ast) = fields.get(key) else { return Some(0.0) };
+        let names = self.names.clone();
+        let term = self.closer.deviation(&names, self.file, ast)?;
+        self.closer.known(&term, ast)
+    }
+
     fn chip_fields(&mut self, block: &Block) -> Option<()> {
         let fields = fields_of(block);
         if let Some(ast) = fields.get("ideal") {
