@@ -22,6 +22,21 @@ pub fn outcome(best: &Design) -> Outcome {
     }
 }
 
+/// Fills in the conversions, and why each wire is as it is, beside those of converting everything where that is known.
+pub fn conversions(choices: &Choices, best: &mut Design, everywhere: Option<&Design>) {
+    let count =
+        |design: &Design| describe::count(choices.given.chip, choices.tiling, &design.decisions, &design.circuit);
+    let inserted = count(best);
+    let baseline = everywhere.map_or_else(|| inserted.clone(), count);
+    let decisions = &mut best.decisions;
+    decisions.conversions = describe::conversions(&inserted, &baseline);
+    for index in 0..decisions.wires.len() {
+        let other = everywhere.and_then(|other| other.decisions.wires.get(index));
+        let reason = describe::reason(choices, decisions, &decisions.wires[index], other);
+        decisions.wires[index].reason = reason;
+    }
+}
+
 /// Fills in the objective, the conversions spared, what pins cost, and for each wire its reason and its remedy. `greedy`: what choosing each by
 /// itself is worth, where that fits.
 pub fn explain(
@@ -34,21 +49,10 @@ pub fn explain(
     let everywhere = search(choices, &Demand { everywhere: true, ..Demand::plain() }, None, site).ok();
     let all = everywhere.as_ref().map_or(best.value, |design| design.value);
     let objective = Outcome { convert_everywhere: all, greedy: greedy.unwrap_or(all), ..outcome(best) };
-    let pin_costs = pin_costs(choices, error, best);
-    let count =
-        |design: &Design| describe::count(choices.given.chip, choices.tiling, &design.decisions, &design.circuit);
-    let inserted = count(best);
-    let baseline = everywhere.as_ref().map_or_else(|| inserted.clone(), count);
-    let decisions = &mut best.decisions;
-    decisions.objective = objective;
-    decisions.pin_costs = pin_costs;
-    decisions.conversions = describe::conversions(&inserted, &baseline);
-    for index in 0..decisions.wires.len() {
-        let other = everywhere.as_ref().and_then(|other| other.decisions.wires.get(index));
-        let reason = describe::reason(choices, decisions, &decisions.wires[index], other);
-        decisions.wires[index].reason = reason;
-    }
-    remedy::remedies(choices, base, error, decisions);
+    best.decisions.objective = objective;
+    best.decisions.pin_costs = pin_costs(choices, error, best);
+    conversions(choices, best, everywhere.as_ref());
+    remedy::remedies(choices, base, error, &mut best.decisions);
 }
 
 /// How much worse the objective is for each pin: against what is best without it, where that lies.

@@ -128,6 +128,7 @@ pub fn convert(
         best.decisions.objective.accuracy_loss = tolerance.map(|tolerance| tolerance.loss_of(best.assignment.error));
     } else {
         best.decisions.objective = explain::outcome(&best);
+        explain::conversions(&choices, &mut best, None);
     }
     let Design { decisions, circuit, placement, .. } = best;
     Some(Converted { decisions, circuit, placement })

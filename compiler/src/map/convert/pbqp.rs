@@ -2,6 +2,7 @@
 //! least. Nodes of degree 0, 1 and 2 are reduced exactly; the rest is searched by branch and bound. Deterministic.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// Branches tried before the search stops with what it has.
 const BRANCHES: usize = 100_000;
@@ -12,8 +13,11 @@ pub struct Problem {
     /// Cost of each alternative of each node.
     pub costs: Vec<Vec<f64>>,
     /// Cost of each pair of alternatives of nodes (u, v), u < v: `matrix[a][b]`.
-    pub edges: BTreeMap<(usize, usize), Vec<Vec<f64>>>,
+    pub edges: Edges,
 }
+
+/// Parts of a search share what they do not change.
+type Edges = BTreeMap<(usize, usize), Rc<Vec<Vec<f64>>>>;
 
 /// The best assignment found.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +51,12 @@ impl Problem {
 
     /// The cheapest assignment; none when every one is forbidden.
     pub fn solve(&self) -> Option<Solution> {
-        let work = Work { costs: self.costs.iter().cloned().enumerate().collect(), edges: self.edges.clone() };
+        self.solve_at(self.costs.clone())
+    }
+
+    /// The same where alternatives cost something else: infinity forbids them.
+    pub fn solve_at(&self, costs: Vec<Vec<f64>>) -> Option<Solution> {
+        let work = Work { costs: costs.into_iter().enumerate().collect(), edges: self.edges.clone() };
         let mut search = Search { branches: BRANCHES, open: f64::INFINITY };
         let found = search.run(work, 0.0, f64::INFINITY)?;
         let mut choice = vec![0; self.costs.len()];
@@ -63,7 +72,7 @@ impl Problem {
 #[derive(Clone)]
 struct Work {
     costs: BTreeMap<usize, Vec<f64>>,
-    edges: BTreeMap<(usize, usize), Vec<Vec<f64>>>,
+    edges: Edges,
 }
 
 /// How to choose for a removed node once its neighbours are known.
@@ -96,7 +105,7 @@ impl Search {
         }
         let mut found = match work.branching() {
             None => {
-                let choices = work.costs.iter().map(|(&node, costs)| (node, least(costs).0)).collect();
+                let choices = work.costs.iter().map(|(&node, costs)| (node, least(costs.iter().copied()).0)).collect();
                 Some((base + work.bound(), choices))
             }
             Some(node) => self.branch(&work, node, base, limit),
@@ -164,9 +173,9 @@ impl Work {
     }
 
     /// Cost of a pair, whatever the order of the nodes.
-    fn take(&mut self, u: usize, v: usize) -> Vec<Vec<f64>> {
+    fn take(&mut self, u: usize, v: usize) -> Rc<Vec<Vec<f64>>> {
         let matrix = self.edges.remove(&(u.min(v), u.max(v))).unwrap_or_default();
-        if u < v { matrix } else { transpose(&matrix) }
+        if u < v { matrix } else { Rc::new(transpose(&matrix)) }
     }
 
     /// Folds a node of degree 1 or 2 into its neighbours.
@@ -176,9 +185,8 @@ impl Work {
         let first = self.take(node, neighbours[0]);
         let heights = self.costs[&neighbours[0]].len();
         let Some(&last) = neighbours.get(1) else {
-            let (best, values): (Vec<usize>, Vec<f64>) = (0..heights)
-                .map(|b| least(&costs.iter().zip(&first).map(|(cost, row)| cost + row[b]).collect::<Vec<_>>()))
-                .unzip();
+            let (best, values): (Vec<usize>, Vec<f64>) =
+                (0..heights).map(|b| least(costs.iter().zip(first.iter()).map(|(cost, row)| cost + row[b]))).unzip();
             if let Some(target) = self.costs.get_mut(&neighbours[0]) {
                 target.iter_mut().zip(values).for_each(|(cost, value)| *cost += value);
             }
@@ -189,8 +197,7 @@ impl Work {
         let (mut best, mut matrix) = (Vec::new(), vec![vec![0.0; width]; heights]);
         for (b, row) in matrix.iter_mut().enumerate() {
             for (c, entry) in row.iter_mut().enumerate() {
-                let sums: Vec<f64> = (0..costs.len()).map(|a| costs[a] + first[a][b] + second[a][c]).collect();
-                let (alternative, value) = least(&sums);
+                let (alternative, value) = least((0..costs.len()).map(|a| costs[a] + first[a][b] + second[a][c]));
                 best.push(alternative);
                 *entry = value;
             }
@@ -214,15 +221,15 @@ impl Work {
 
     /// No completion costs less: every node and edge at its cheapest.
     fn bound(&self) -> f64 {
-        let nodes: f64 = self.costs.values().map(|costs| least(costs).1).sum();
-        nodes + self.edges.values().map(|matrix| least(&matrix.concat()).1).sum::<f64>()
+        let nodes: f64 = self.costs.values().map(|costs| least(costs.iter().copied()).1).sum();
+        nodes + self.edges.values().map(|matrix| least(matrix.iter().flatten().copied()).1).sum::<f64>()
     }
 }
 
 /// The first of the least.
-fn least(costs: &[f64]) -> (usize, f64) {
+fn least(costs: impl Iterator<Item = f64>) -> (usize, f64) {
     let start = (0, f64::INFINITY);
-    costs.iter().copied().enumerate().fold(start, |best, next| if next.1 < best.1 { next } else { best })
+    costs.enumerate().fold(start, |best, next| if next.1 < best.1 { next } else { best })
 }
 
 fn transpose(matrix: &[Vec<f64>]) -> Vec<Vec<f64>> {
@@ -230,11 +237,11 @@ fn transpose(matrix: &[Vec<f64>]) -> Vec<Vec<f64>> {
     (0..width).map(|b| matrix.iter().map(|row| row[b]).collect()).collect()
 }
 
-fn add_edge(edges: &mut BTreeMap<(usize, usize), Vec<Vec<f64>>>, key: (usize, usize), matrix: Vec<Vec<f64>>) {
+fn add_edge(edges: &mut Edges, key: (usize, usize), matrix: Vec<Vec<f64>>) {
     match edges.get_mut(&key) {
-        None => drop(edges.insert(key, matrix)),
+        None => drop(edges.insert(key, Rc::new(matrix))),
         Some(old) => {
-            for (row, extra) in old.iter_mut().zip(matrix) {
+            for (row, extra) in Rc::make_mut(old).iter_mut().zip(matrix) {
                 row.iter_mut().zip(extra).for_each(|(cost, value)| *cost += value);
             }
         }
@@ -276,7 +283,7 @@ mod tests {
                 .collect();
             (costs, edges).prop_map(move |(costs, edges)| Problem {
                 costs,
-                edges: pairs.iter().copied().zip(edges).filter_map(|(key, edge)| Some((key, edge?))).collect(),
+                edges: pairs.iter().copied().zip(edges).filter_map(|(key, edge)| Some((key, Rc::new(edge?)))).collect(),
             })
         })
     }

@@ -67,18 +67,15 @@ impl Choices<'_> {
     pub fn solution(&self, demand: &Demand) -> Option<Solution> {
         let posed = self.posed(demand);
         let limits = &demand.limits;
-        if limits.banned.is_empty() && limits.fixed.is_empty() {
-            return posed.problem.solve();
-        }
-        let mut limited = posed.problem.clone();
+        let mut costs = posed.problem.costs.clone();
         for &(node, alternative) in &limits.banned {
-            limited.costs[node][alternative] = f64::INFINITY;
+            costs[node][alternative] = f64::INFINITY;
         }
         for (&node, &alternative) in &limits.fixed {
-            let others = limited.costs[node].iter_mut().enumerate().filter(|(other, _)| *other != alternative);
+            let others = costs[node].iter_mut().enumerate().filter(|(other, _)| *other != alternative);
             others.for_each(|(_, cost)| *cost = f64::INFINITY);
         }
-        limited.solve()
+        posed.problem.solve_at(costs)
     }
 
     /// The same as an assignment.
