@@ -3,8 +3,11 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "there are a hundred kinds of token, and each rule concerns a few")]
 
 use std::cell::RefCell;
+use std::mem::take;
+use std::ops::Range;
 
 use lalrpop_util::ParseError;
+use rayon::prelude::*;
 
 use crate::ast::{Expr, ExprKind, File, Item};
 use crate::codes::Code;
@@ -22,6 +25,9 @@ pub const MAX_ERRORS: usize = 20;
 /// Tokens that may be parsed again after errors; beyond it the rest of the file is left unread.
 const MAX_REPEATED: usize = 2_000_000;
 
+/// So many items are worth reading side by side.
+const MANY: usize = 64;
+
 /// Reads a file. Never fails: what could not be read is left out of the tree and reported.
 pub fn parse(file: FileId, text: &str) -> (File, Vec<Diagnostic>) {
     let Lexed { tokens, comments, docs, mut errors } = lex(file, text, MAX_ERRORS);
@@ -32,11 +38,18 @@ pub fn parse(file: FileId, text: &str) -> (File, Vec<Diagnostic>) {
         let laid_out = layout(file, text, &tokens, MAX_ERRORS);
         spoiled.extend(laid_out.spoiled);
         errors = with_layout_errors(text, errors, laid_out.errors);
-        let build = Build { file, text, docs: &docs, errors: RefCell::new(Vec::new()) };
-        let mut reader = Reader { build, item: ItemParser::new(), errors, spoiled, repeated: 0 };
-        reader.items(&laid_out.tokens, &mut items);
-        errors = reader.errors;
-        errors.append(&mut reader.build.errors.borrow_mut());
+        let build = || Build { file, text, docs: &docs, errors: RefCell::new(Vec::new()) };
+        let tokens = &laid_out.tokens;
+        let cut = cut(tokens);
+        let fine = if errors.is_empty() && cut.len() >= MANY { faultless(&build, tokens, &cut) } else { None };
+        items = fine.unwrap_or_else(|| {
+            let mut reader =
+                Reader { build: build(), item: ItemParser::new(), errors: take(&mut errors), spoiled, repeated: 0 };
+            let items = reader.items(tokens, &cut);
+            errors = reader.errors;
+            errors.append(&mut reader.build.errors.borrow_mut());
+            items
+        });
     }
     errors.sort_by_key(|error| place(error).unwrap_or(0));
     errors.truncate(MAX_ERRORS);
@@ -86,6 +99,41 @@ fn place(error: &Diagnostic) -> Option<usize> {
     error.primary.as_ref().map(|label| label.span.start as usize)
 }
 
+/// Where items lie among the tokens.
+fn cut(tokens: &[Placed]) -> Vec<Range<usize>> {
+    let (mut items, mut depth, mut start) = (Vec::new(), 0usize, 0);
+    for index in 0..=tokens.len() {
+        let token = tokens.get(index).map(|placed| placed.token);
+        match token {
+            Some(Token::LeftBrace | Token::LeftParen | Token::LeftBracket) => depth += 1,
+            Some(Token::RightBrace | Token::RightParen | Token::RightBracket) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > 0 || !matches!(token, None | Some(Token::Separator)) {
+            continue;
+        }
+        if start < index {
+            items.push(start..index);
+        }
+        start = index + 1;
+    }
+    items
+}
+
+/// All items, read side by side; none when there is a mistake in any.
+fn faultless<'a>(
+    build: &(impl Fn() -> Build<'a> + Sync),
+    tokens: &[Placed],
+    cut: &[Range<usize>],
+) -> Option<Vec<Item>> {
+    let read = |range: &Range<usize>| {
+        let build = build();
+        let item = ItemParser::new().parse(&build, tokens[range.clone()].iter().map(triple)).ok()?;
+        build.errors.borrow().is_empty().then_some(item)
+    };
+    cut.par_iter().map(read).collect()
+}
+
 struct Reader<'a> {
     build: Build<'a>,
     item: ItemParser,
@@ -96,28 +144,16 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Cuts the file into items and reads each by itself, so that an error in one leaves the others alone.
-    fn items(&mut self, tokens: &[Placed], items: &mut Vec<Item>) {
-        let mut depth = 0usize;
-        let mut start = 0;
-        for index in 0..=tokens.len() {
-            let token = tokens.get(index).map(|placed| placed.token);
-            match token {
-                Some(Token::LeftBrace | Token::LeftParen | Token::LeftBracket) => depth += 1,
-                Some(Token::RightBrace | Token::RightParen | Token::RightBracket) => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            if depth > 0 || !matches!(token, None | Some(Token::Separator)) {
-                continue;
-            }
-            if start < index {
-                items.extend(self.one_item(&tokens[start..index]));
-            }
-            start = index + 1;
+    /// Reads each item by itself, so that an error in one leaves the others alone.
+    fn items(&mut self, tokens: &[Placed], cut: &[Range<usize>]) -> Vec<Item> {
+        let mut items = Vec::new();
+        for range in cut {
+            items.extend(self.one_item(&tokens[range.clone()]));
             if self.errors.len() >= MAX_ERRORS || self.repeated > MAX_REPEATED {
-                return;
+                break;
             }
         }
+        items
     }
 
     fn one_item(&mut self, tokens: &[Placed]) -> Option<Item> {

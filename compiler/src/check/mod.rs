@@ -24,6 +24,7 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::{FileId, Span};
 use nmc_grammar::suggest::closest;
+use rayon::prelude::*;
 
 use crate::forms::equations::{Expr, Symbol};
 use crate::forms::model::Model;
@@ -47,6 +48,9 @@ const RULES: &[fn(&mut Checker, &Block)] = &[
     structure::check,
 ];
 
+/// So many items are worth checking side by side.
+const MANY: usize = 64;
+
 /// Checks the program and the modules of its user; the standard library is checked by a test.
 pub fn check(model: &Model, diagnostics: &mut Vec<Diagnostic>) {
     let elsewhere = Elsewhere::new(model);
@@ -55,12 +59,23 @@ pub fn check(model: &Model, diagnostics: &mut Vec<Diagnostic>) {
             continue;
         }
         let file = FileId(index as u32);
-        let mut checker = Checker { model, elsewhere: &elsewhere, file, diagnostics };
-        for item in &module.tree.items {
-            match item {
-                Item::Block(block) => checker.block(block),
-                Item::Constant(constant) => checker.constant(&constant.value),
-                Item::Use(_) => {}
+        let items = &module.tree.items;
+        // Blocks do not depend on one another; of constants a circle is told but once.
+        let of_block = |item: &Item| {
+            let mut diagnostics = Vec::new();
+            if let Item::Block(block) = item {
+                Checker { model, elsewhere: &elsewhere, file, diagnostics: &mut diagnostics }.block(block);
+            }
+            diagnostics
+        };
+        let of_blocks: Vec<Vec<Diagnostic>> = match items.len() {
+            0..MANY => items.iter().map(of_block).collect(),
+            _ => items.par_iter().map(of_block).collect(),
+        };
+        for (item, of_block) in items.iter().zip(of_blocks) {
+            diagnostics.extend(of_block);
+            if let Item::Constant(constant) = item {
+                Checker { model, elsewhere: &elsewhere, file, diagnostics }.constant(&constant.value);
             }
         }
     }
