@@ -1,7 +1,7 @@
 //! Partitioned Boolean quadratic problems: one alternative for each node, so that the costs of nodes and edges add up to the
 //! least. Nodes of degree 0, 1 and 2 are reduced exactly; the rest is searched by branch and bound. Deterministic.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Branches tried before the search stops with what it has.
@@ -17,7 +17,8 @@ pub struct Problem {
 }
 
 /// Parts of a search share what they do not change.
-type Edges = BTreeMap<(usize, usize), Rc<Vec<Vec<f64>>>>;
+type Edges = BTreeMap<(usize, usize), Rc<Matrix>>;
+type Matrix = Vec<Vec<f64>>;
 
 /// The best assignment found.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,8 +40,10 @@ impl Problem {
 
     /// Adds costs to the edge between two different nodes; `matrix[a][b]` with `a` an alternative of `u`.
     pub fn edge(&mut self, u: usize, v: usize, matrix: &[Vec<f64>]) {
-        let oriented = if u < v { matrix.to_vec() } else { transpose(matrix) };
-        add_edge(&mut self.edges, (u.min(v), u.max(v)), oriented);
+        let mut oriented = if u < v { matrix.to_vec() } else { transpose(matrix) };
+        let edge = self.edges.entry((u.min(v), u.max(v))).or_default();
+        add_to(&mut oriented, edge);
+        *edge = Rc::new(oriented);
     }
 
     /// What an assignment costs.
@@ -56,13 +59,14 @@ impl Problem {
 
     /// The same where alternatives cost something else: infinity forbids them.
     pub fn solve_at(&self, costs: Vec<Vec<f64>>) -> Option<Solution> {
-        let work = Work { costs: costs.into_iter().enumerate().collect(), edges: self.edges.clone() };
+        let mut work = Work { edges: vec![Vec::new(); costs.len()], costs: costs.into_iter().map(Some).collect() };
+        for (&(u, v), matrix) in &self.edges {
+            work.edges[u].push((v, matrix.clone()));
+            work.edges[v].push((u, matrix.clone()));
+        }
         let mut search = Search { branches: BRANCHES, open: f64::INFINITY };
         let found = search.run(work, 0.0, f64::INFINITY)?;
-        let mut choice = vec![0; self.costs.len()];
-        for (node, alternative) in found.1 {
-            choice[node] = alternative;
-        }
+        let choice = found.1;
         let value = self.value(&choice);
         Some(Solution { lower_bound: search.open.min(value), optimal: search.open >= value, choice, value })
     }
@@ -71,8 +75,10 @@ impl Problem {
 /// What is left of a problem.
 #[derive(Clone)]
 struct Work {
-    costs: BTreeMap<usize, Vec<f64>>,
-    edges: Edges,
+    /// Of each node that is left.
+    costs: Vec<Option<Vec<f64>>>,
+    /// Each node's neighbours in order, with the costs of pairs: rows for alternatives of the node that comes first.
+    edges: Vec<Vec<(usize, Rc<Matrix>)>>,
 }
 
 /// How to choose for a removed node once its neighbours are known.
@@ -91,7 +97,8 @@ struct Search {
     open: f64,
 }
 
-type Found = (f64, BTreeMap<usize, usize>);
+/// What the best completion costs, and an alternative for each node.
+type Found = (f64, Vec<usize>);
 
 impl Search {
     /// The best completion cheaper than `limit`; `base` is what has been paid already.
@@ -105,25 +112,25 @@ impl Search {
         }
         let mut found = match work.branching() {
             None => {
-                let choices = work.costs.iter().map(|(&node, costs)| (node, least(costs.iter().copied()).0)).collect();
-                Some((base + work.bound(), choices))
+                let of = |costs: &Option<Vec<f64>>| costs.as_ref().map_or(0, |costs| least(costs.iter().copied()).0);
+                Some((base + work.bound(), work.costs.iter().map(of).collect()))
             }
             Some(node) => self.branch(&work, node, base, limit),
         }?;
         for step in removed.iter().rev() {
             let index = match step.neighbours.as_slice() {
                 [] => 0,
-                [v] => found.1[v],
-                [v, w, ..] => found.1[v] * step.width + found.1[w],
+                [v] => found.1[*v],
+                [v, w, ..] => found.1[*v] * step.width + found.1[*w],
             };
-            found.1.insert(step.node, step.best[index]);
+            found.1[step.node] = step.best[index];
         }
         Some(found)
     }
 
     /// Tries every alternative of a node, the most promising first.
     fn branch(&mut self, work: &Work, node: usize, base: f64, limit: f64) -> Option<Found> {
-        let mut tries: Vec<(f64, usize, Work, f64)> = (0..work.costs[&node].len())
+        let mut tries: Vec<(f64, usize, Work, f64)> = (0..work.sizes(node))
             .map(|alternative| {
                 let (rest, paid) = work.fix(node, alternative);
                 (base + paid + rest.bound(), alternative, rest, paid)
@@ -142,7 +149,7 @@ impl Search {
             }
             self.branches = self.branches.saturating_sub(1);
             if let Some(mut found) = self.run(rest, base + paid, limit) {
-                found.1.insert(node, alternative);
+                found.1[node] = alternative;
                 best = Some(found);
             }
         }
@@ -151,49 +158,51 @@ impl Search {
 }
 
 impl Work {
-    fn neighbours(&self, node: usize) -> BTreeSet<usize> {
-        let touching = self.edges.keys().filter(|(u, v)| *u == node || *v == node);
-        touching.map(|&(u, v)| if u == node { v } else { u }).collect()
+    fn sizes(&self, node: usize) -> usize {
+        self.costs[node].as_ref().map_or(0, Vec::len)
     }
 
     /// A node of degree 1 or 2, the least degree first. Those of degree 0 are chosen at the end.
     fn reducible(&self) -> Option<usize> {
-        let mut degrees: BTreeMap<usize, usize> = BTreeMap::new();
-        for &(u, v) in self.edges.keys() {
-            *degrees.entry(u).or_default() += 1;
-            *degrees.entry(v).or_default() += 1;
-        }
-        degrees.into_iter().filter(|(_, degree)| *degree <= 2).min_by_key(|&(node, degree)| (degree, node)).map(|d| d.0)
+        let of = |degree: usize| self.edges.iter().position(|edges| edges.len() == degree);
+        of(1).or_else(|| of(2))
     }
 
     /// The node with most neighbours; none when no edges are left.
     fn branching(&self) -> Option<usize> {
-        let nodes: BTreeSet<usize> = self.edges.keys().flat_map(|&(u, v)| [u, v]).collect();
-        nodes.into_iter().max_by_key(|&node| (self.neighbours(node).len(), std::cmp::Reverse(node)))
+        let nodes = (0..self.edges.len()).filter(|&node| !self.edges[node].is_empty());
+        nodes.max_by_key(|&node| (self.edges[node].len(), std::cmp::Reverse(node)))
     }
 
-    /// Cost of a pair, whatever the order of the nodes.
-    fn take(&mut self, u: usize, v: usize) -> Rc<Vec<Vec<f64>>> {
-        let matrix = self.edges.remove(&(u.min(v), u.max(v))).unwrap_or_default();
-        if u < v { matrix } else { Rc::new(transpose(&matrix)) }
+    /// Takes a node out: its costs, and its neighbours in order with the costs of pairs, rows for its own alternatives.
+    fn take(&mut self, node: usize) -> (Vec<f64>, Vec<(usize, Rc<Matrix>)>) {
+        let mut edges = std::mem::take(&mut self.edges[node]);
+        for (neighbour, matrix) in &mut edges {
+            self.edges[*neighbour].retain(|(other, _)| *other != node);
+            if *neighbour < node {
+                *matrix = Rc::new(transpose(matrix));
+            }
+        }
+        (self.costs[node].take().unwrap_or_default(), edges)
+    }
+
+    fn add(&mut self, node: usize, extra: impl Iterator<Item = f64>) {
+        self.costs[node].iter_mut().flatten().zip(extra).for_each(|(cost, extra)| *cost += extra);
     }
 
     /// Folds a node of degree 1 or 2 into its neighbours.
     fn reduce(&mut self, node: usize) -> Removed {
-        let neighbours: Vec<usize> = self.neighbours(node).into_iter().collect();
-        let costs = self.costs.remove(&node).unwrap_or_default();
-        let first = self.take(node, neighbours[0]);
-        let heights = self.costs[&neighbours[0]].len();
-        let Some(&last) = neighbours.get(1) else {
+        let (costs, edges) = self.take(node);
+        let neighbours = edges.iter().map(|(neighbour, _)| *neighbour).collect();
+        let (near, first) = &edges[0];
+        let heights = self.sizes(*near);
+        let Some((last, second)) = edges.get(1) else {
             let (best, values): (Vec<usize>, Vec<f64>) =
                 (0..heights).map(|b| least(costs.iter().zip(first.iter()).map(|(cost, row)| cost + row[b]))).unzip();
-            if let Some(target) = self.costs.get_mut(&neighbours[0]) {
-                target.iter_mut().zip(values).for_each(|(cost, value)| *cost += value);
-            }
+            self.add(*near, values.into_iter());
             return Removed { node, neighbours, best, width: 1 };
         };
-        let second = self.take(node, last);
-        let width = self.costs[&last].len();
+        let width = self.sizes(*last);
         let (mut best, mut matrix) = (Vec::new(), vec![vec![0.0; width]; heights]);
         for (b, row) in matrix.iter_mut().enumerate() {
             for (c, entry) in row.iter_mut().enumerate() {
@@ -202,27 +211,36 @@ impl Work {
                 *entry = value;
             }
         }
-        add_edge(&mut self.edges, (neighbours[0], last), matrix);
+        if let Ok(known) = self.edges[*near].binary_search_by_key(last, |(node, _)| *node) {
+            add_to(&mut matrix, &self.edges[*near][known].1);
+        }
+        let matrix = Rc::new(matrix);
+        for (from, to) in [(*near, *last), (*last, *near)] {
+            let edges = &mut self.edges[from];
+            match edges.binary_search_by_key(&to, |(node, _)| *node) {
+                Ok(known) => edges[known].1 = matrix.clone(),
+                Err(place) => edges.insert(place, (to, matrix.clone())),
+            }
+        }
         Removed { node, neighbours, best, width }
     }
 
     /// The rest of the problem with a node decided, and what that costs at once.
     fn fix(&self, node: usize, alternative: usize) -> (Work, f64) {
         let mut rest = self.clone();
-        let paid = rest.costs.remove(&node).map_or(0.0, |costs| costs[alternative]);
-        for neighbour in self.neighbours(node) {
-            let matrix = rest.take(node, neighbour);
-            if let Some(target) = rest.costs.get_mut(&neighbour) {
-                target.iter_mut().zip(&matrix[alternative]).for_each(|(cost, extra)| *cost += extra);
-            }
+        let (costs, edges) = rest.take(node);
+        for (neighbour, matrix) in edges {
+            rest.add(neighbour, matrix[alternative].iter().copied());
         }
-        (rest, paid)
+        (rest, costs[alternative])
     }
 
     /// No completion costs less: every node and edge at its cheapest.
     fn bound(&self) -> f64 {
-        let nodes: f64 = self.costs.values().map(|costs| least(costs.iter().copied()).1).sum();
-        nodes + self.edges.values().map(|matrix| least(matrix.iter().flatten().copied()).1).sum::<f64>()
+        let nodes: f64 = self.costs.iter().flatten().map(|costs| least(costs.iter().copied()).1).sum();
+        let once = |node: usize| self.edges[node].iter().filter(move |(other, _)| *other > node);
+        let edges = (0..self.edges.len()).flat_map(once);
+        nodes + edges.map(|(_, matrix)| least(matrix.iter().flatten().copied()).1).sum::<f64>()
     }
 }
 
@@ -237,14 +255,9 @@ fn transpose(matrix: &[Vec<f64>]) -> Vec<Vec<f64>> {
     (0..width).map(|b| matrix.iter().map(|row| row[b]).collect()).collect()
 }
 
-fn add_edge(edges: &mut Edges, key: (usize, usize), matrix: Vec<Vec<f64>>) {
-    match edges.get_mut(&key) {
-        None => drop(edges.insert(key, Rc::new(matrix))),
-        Some(old) => {
-            for (row, extra) in Rc::make_mut(old).iter_mut().zip(matrix) {
-                row.iter_mut().zip(extra).for_each(|(cost, value)| *cost += value);
-            }
-        }
+fn add_to(matrix: &mut Matrix, extra: &Matrix) {
+    for (row, extra) in matrix.iter_mut().zip(extra) {
+        row.iter_mut().zip(extra).for_each(|(cost, value)| *cost += value);
     }
 }
 

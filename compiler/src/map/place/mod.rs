@@ -50,7 +50,7 @@ pub fn least(given: Given, tiling: &Tiling, circuit: &Circuit) -> Result<f64, Bo
         return Ok(0.0);
     }
     let asked = Asked::new(given, tiling, circuit)?;
-    let found = solve::fits(&asked.problem).and_then(|()| solve::least(&asked.problem));
+    let found = solve::least(&asked.problem);
     found.map_err(|failure| asked.misfit(given, circuit, &failure))
 }
 

@@ -8,8 +8,6 @@ use super::nets;
 pub struct Bound<'a> {
     level: &'a Level,
     roomiest: Vec<f64>,
-    /// Each room that a core has, once.
-    rooms: Vec<&'a [f64]>,
 }
 
 /// Bits between the part (or the host) at the middle of a star and each of its neighbours.
@@ -17,7 +15,7 @@ type Star = BTreeMap<u32, f64>;
 
 impl<'a> Bound<'a> {
     pub fn new(level: &'a Level) -> Self {
-        Bound { level, roomiest: level.roomiest(), rooms: level.rooms() }
+        Bound { level, roomiest: level.roomiest() }
     }
 
     /// Of all nets together.
@@ -91,7 +89,7 @@ impl<'a> Bound<'a> {
         match (self.pinned(a), self.pinned(b)) {
             (Some(a), Some(b)) => a == b,
             (Some(core), None) | (None, Some(core)) => level::fits(self.level.room_of(core), &both),
-            (None, None) => self.rooms.iter().any(|room| level::fits(room, &both)),
+            (None, None) => self.level.rooms.iter().any(|room| level::fits(room, &both)),
         }
     }
 

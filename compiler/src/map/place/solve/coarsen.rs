@@ -84,12 +84,14 @@ fn coarsen(level: &Level) -> Coarse {
 impl Level {
     /// The same parts on another mesh.
     fn with(&self, room: Vec<f64>, width: usize, height: usize, core: impl Fn(usize) -> usize) -> Level {
+        let rooms = level::once(room.chunks(self.resources.max(1)).map(<[f64]>::to_vec).collect());
         Level {
             width,
             height,
             port: core(self.port),
             resources: self.resources,
             room,
+            rooms,
             needs: self.needs.clone(),
             fixed: self.fixed.iter().map(|pin| pin.map(&core)).collect(),
             nets: Nets::new(self.parts() + 1, wires(&self.nets, |end| end)),

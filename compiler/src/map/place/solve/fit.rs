@@ -157,7 +157,7 @@ fn search(filling: &mut Filling, open: &[usize], walk: &[usize], steps: &mut usi
 
 /// Whether each part fits somewhere alone, and all together by the sums.
 pub fn possible(level: &Level) -> Result<(), Failure> {
-    let kinds = level.rooms();
+    let kinds = &level.rooms;
     for (part, needs) in level.needs.iter().enumerate() {
         if !kinds.iter().any(|room| level::fits(room, needs)) {
             let met = |room: &[f64]| needs.iter().filter(|need| level::fits(room, &[**need])).count();

@@ -12,6 +12,8 @@ pub struct Level {
     pub resources: usize,
     /// core * resources + resource.
     pub room: Vec<f64>,
+    /// Each room that a core has, once.
+    pub rooms: Vec<Vec<f64>>,
     /// Each resource once, in order, above zero.
     pub needs: Vec<Vec<(usize, f64)>>,
     pub fixed: Vec<Option<usize>>,
@@ -44,16 +46,24 @@ impl Level {
         };
         let wires = problem.nets.iter().map(|net| (number(&net.from), net.to.iter().map(number).collect(), net.bits));
         let resources = problem.room.iter().map(Vec::len).max().unwrap_or(0);
+        let of_kind = |kind: usize| -> Vec<f64> {
+            (0..resources).map(|resource| problem.room[kind].get(resource).copied().unwrap_or(0.0)).collect()
+        };
+        let kinds: Vec<Vec<f64>> = (0..problem.room.len()).map(of_kind).collect();
         let mut room = Vec::with_capacity(problem.cores.len() * resources);
+        let mut used = vec![false; kinds.len()];
         for kind in &problem.cores {
-            room.extend((0..resources).map(|resource| problem.room[*kind].get(resource).copied().unwrap_or(0.0)));
+            room.extend_from_slice(&kinds[*kind]);
+            used[*kind] = true;
         }
+        let rooms = once(kinds.into_iter().zip(used).filter(|(_, used)| *used).map(|(room, _)| room).collect());
         Level {
             width: problem.grid.0,
             height: problem.grid.1,
             port: problem.port,
             resources,
             room,
+            rooms,
             needs: problem.parts.iter().map(|part| sum(part.needs.iter().copied())).collect(),
             fixed: problem.parts.iter().map(|part| part.fixed).collect(),
             nets: Nets::new(problem.parts.len() + 1, wires),
@@ -72,19 +82,9 @@ impl Level {
         &self.room[core * self.resources..(core + 1) * self.resources]
     }
 
-    /// Each room that a core has, once.
-    pub fn rooms(&self) -> Vec<&[f64]> {
-        let mut rooms: Vec<&[f64]> = (0..self.cores()).map(|core| self.room_of(core)).collect();
-        rooms.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
-        rooms.dedup();
-        rooms
-    }
-
     /// The most that any core has of each resource.
     pub fn roomiest(&self) -> Vec<f64> {
-        (0..self.resources)
-            .map(|resource| self.room.iter().skip(resource).step_by(self.resources).copied().fold(0.0, f64::max))
-            .collect()
+        (0..self.resources).map(|resource| self.rooms.iter().map(|room| room[resource]).fold(0.0, f64::max)).collect()
     }
 
     /// The largest share of any core's resource that each part takes.
@@ -95,6 +95,13 @@ impl Level {
         };
         self.needs.iter().map(size).collect()
     }
+}
+
+/// Rooms in order, each once.
+pub fn once(mut rooms: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+    rooms.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+    rooms.dedup();
+    rooms
 }
 
 /// Amounts of the same resource together, in the order of resources, without those of nothing.

@@ -163,18 +163,12 @@ impl Problem {
     }
 }
 
-/// What no placement costs less than.
+/// What no placement costs less than, where all parts find room.
 pub fn least(problem: &Problem) -> Result<f64, Failure> {
     level::validate(problem)?;
     let level = Level::new(problem);
-    fit::possible(&level)?;
+    fit::snake(&level)?;
     Ok(Bound::new(&level).whole())
-}
-
-/// Whether all parts find room, wherever that may be.
-pub fn fits(problem: &Problem) -> Result<(), Failure> {
-    level::validate(problem)?;
-    fit::snake(&Level::new(problem)).map(drop)
 }
 
 /// Bits times links of the tree of x-first routes, summed over the nets; `core` has the core of every part.
