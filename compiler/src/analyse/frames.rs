@@ -1,5 +1,6 @@
 //! What the nodes of a network without time give, sample by sample, in plain loops.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use nmc_program::{Tensor, TensorData};
@@ -30,12 +31,12 @@ pub fn value(network: &Network, tensors: &[Tensor], node: NodeId, samples: usize
             let weights = floats(&tensors.get(id.index())?.data, len * width);
             let bias = match bias {
                 Some(id) => floats(&tensors.get(id.index())?.data, len),
-                None => vec![0.0; len],
+                None => Cow::Owned(vec![0.0; len]),
             };
             let mut values = products(first, &weights, width, (0, width), (0, len));
             values
                 .chunks_mut(len.max(1))
-                .for_each(|row| row.iter_mut().zip(&bias).for_each(|(sum, bias)| *sum += bias));
+                .for_each(|row| row.iter_mut().zip(&*bias).for_each(|(sum, bias)| *sum += bias));
             Some(values)
         }
         Operator::Elementwise { body, .. } => Some(elementwise(body, &from, &widths, len, samples)),
@@ -63,11 +64,11 @@ pub fn fill(network: &Network, tensors: &[Tensor], samples: usize, known: &mut V
 }
 
 /// The first `len` values.
-pub fn floats(data: &TensorData, len: usize) -> Vec<f32> {
+pub fn floats(data: &TensorData, len: usize) -> Cow<'_, [f32]> {
     match data {
         TensorData::U8(values) => values[..len].iter().map(|&v| f32::from(v)).collect(),
         TensorData::I64(values) => values[..len].iter().map(|&v| v as f32).collect(),
-        TensorData::F32(values) => values[..len].to_vec(),
+        TensorData::F32(values) => Cow::Borrowed(&values[..len]),
         TensorData::F64(values) => values[..len].iter().map(|&v| v as f32).collect(),
     }
 }

@@ -119,7 +119,7 @@ fn judged(given: Given, outputs: &[Vec<f32>]) -> Option<Judged> {
     let mut values: BTreeMap<NodeId, Vec<f32>> = network.outputs.iter().copied().zip(outputs.iter().cloned()).collect();
     for (input, id) in network.inputs.iter().zip(&plan.calibration) {
         let data = &given.tensors.get(id.index())?.data;
-        values.insert(*input, floats(data, data.len()));
+        values.insert(*input, floats(data, data.len()).into_owned());
     }
     let (node, labels) = convert::labels(given, samples, &values)?;
     let output = network.outputs.iter().position(|output| *output == node)?;

@@ -87,7 +87,7 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
     for (input, tensor) in network.inputs.iter().zip(&data) {
         let len = network.graph[*input].len();
         if found.samples > 0 && tensor.data.len() >= found.samples * len {
-            found.values.insert(*input, floats(&tensor.data, found.samples * len));
+            found.values.insert(*input, floats(&tensor.data, found.samples * len).into_owned());
         }
     }
     for node in order(network) {
@@ -291,7 +291,8 @@ fn assumed(given: Given, node: NodeId, found: &Calibration) -> f64 {
         Operator::Dense { weights: Weights::Given(id), .. } => {
             // The largest sum there can be: nothing is clipped.
             let width = operands(network, node).first().map_or(1, |source| network.graph[*source].len()).max(1);
-            let data = tensors.get(id.index()).map_or(Vec::new(), |tensor| floats(&tensor.data, tensor.data.len()));
+            let data =
+                tensors.get(id.index()).map(|tensor| floats(&tensor.data, tensor.data.len())).unwrap_or_default();
             let rows = data.chunks(width).map(|row| row.iter().map(|w| f64::from(w.abs())).sum::<f64>());
             before * rows.fold(0.0, f64::max)
         }

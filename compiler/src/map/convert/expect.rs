@@ -1,6 +1,9 @@
 //! What calibration lets expect: the energy of events and the error of cells and converters, before anything runs.
 
+use std::sync::OnceLock;
+
 use nmc_program::TensorData;
+use rayon::prelude::*;
 
 use super::calibrate::{Calibration, Sums, rounding};
 use crate::analyse::evaluate::evaluate;
@@ -18,6 +21,9 @@ use crate::graph::{operands, ticks};
 
 /// A quarter of the range: where a cell is taken to be when weights are not known yet.
 const TYPICAL: f64 = 0.25;
+
+/// So many weights are worth a second thread.
+const MANY: usize = 1 << 16;
 
 impl Calibration {
     /// Full range of a node's output.
@@ -126,19 +132,20 @@ impl Calibration {
             return vec![self.typical(given, block) * block.width() as f64; block.rows()];
         };
         let width = weights.len() / given.network.graph[block.layer].len().max(1);
-        let of = |row: usize| {
-            let mut siemens = block.extra_columns as f64 * (device.g_min + 0.5 * span);
-            for output in block.outputs.0..block.outputs.1 {
-                let share = weights.get(output * width + row) / most.max(f64::MIN_POSITIVE);
-                siemens += match tile.weights {
+        let weights = floats(weights, weights.len());
+        let mut siemens = vec![block.extra_columns as f64 * (device.g_min + 0.5 * span); block.rows()];
+        for output in block.outputs.0..block.outputs.1 {
+            let row = &weights[output * width + block.inputs.0..output * width + block.inputs.1];
+            for (siemens, &weight) in siemens.iter_mut().zip(row) {
+                let share = f64::from(weight) / most.max(f64::MIN_POSITIVE);
+                *siemens += match tile.weights {
                     WeightScheme::Differential => 2.0 * device.g_min + span * share.abs().min(1.0),
                     WeightScheme::Reference => device.g_min + span * 0.5 * (1.0 + share.clamp(-1.0, 1.0)),
                     WeightScheme::Offset => (device.g_min + 0.5 * span) * block.columns_per_output as f64,
                 };
             }
-            siemens
-        };
-        (block.inputs.0..block.inputs.1).map(of).collect()
+        }
+        siemens
     }
 
     /// Rows driven at full range that a layer's bias needs, so that no cell holds more than the largest weight.
@@ -218,17 +225,24 @@ impl Calibration {
         let of_cells = known.unwrap_or_else(|| match tensor(given, layer) {
             Some(weights) => {
                 let weights = floats(weights, weights.len());
-                let mut table: Vec<Option<f64>> = vec![None; 513];
-                let mut sum = 0.0;
-                for (index, &weight) in weights.iter().enumerate() {
-                    // Cells are alike to within a 256th of the range.
-                    let share = (f64::from(weight) / most.max(f64::MIN_POSITIVE)).clamp(-1.0, 1.0);
-                    let at = ((share + 1.0) * 256.0).round() as usize;
-                    let known = table[at].get_or_insert_with(|| error(at as f64 / 256.0 - 1.0));
-                    let levels = rounded_by_levels(device, tile.weights, share) * scale;
-                    sum += squares[index % inputs.max(1)] * (*known + levels * levels);
-                }
-                sum / outputs
+                // Cells are alike to within a 256th of the range.
+                let table: Vec<OnceLock<f64>> = vec![OnceLock::new(); 513];
+                let of_output = |row: &[f32]| -> f64 {
+                    let of = |(&weight, square): (&f32, &f64)| {
+                        let share = (f64::from(weight) / most.max(f64::MIN_POSITIVE)).clamp(-1.0, 1.0);
+                        let at = ((share + 1.0) * 256.0).round() as usize;
+                        let known = table[at].get_or_init(|| error(at as f64 / 256.0 - 1.0));
+                        let levels = rounded_by_levels(device, tile.weights, share) * scale;
+                        square * (known + levels * levels)
+                    };
+                    row.iter().zip(&squares).map(of).sum()
+                };
+                let rows = weights.chunks_exact(inputs.max(1));
+                let sums: Vec<f64> = match weights.len() {
+                    0..MANY => rows.map(of_output).collect(),
+                    _ => weights.par_chunks_exact(inputs.max(1)).map(of_output).collect(),
+                };
+                sums.iter().sum::<f64>() / outputs
             }
             None => squares.iter().sum::<f64>() * error(TYPICAL),
         });

@@ -7,7 +7,7 @@ use super::{describe, remedy};
 use crate::forms::decisions::Outcome;
 use crate::forms::mapped::Given;
 use crate::forms::plan::Plan;
-use crate::map::place::{least, place};
+use crate::map::place::{Known, least, place};
 
 /// What a design is worth by itself; nothing it is compared with is known.
 pub fn outcome(best: &Design) -> Outcome {
@@ -63,9 +63,10 @@ fn pin_costs(choices: &Choices, error: Option<f64>, best: &Design) -> Vec<f64> {
         let mut plan: Plan = given.plan.clone();
         plan.pins.remove(number);
         let free = Given { plan: &plan, ..given };
+        let known = Known::default();
         let site = Site {
             least: &|circuit| least(free, choices.tiling, circuit),
-            place: Some(&|circuit| place(free, choices.tiling, circuit)),
+            place: Some(&|circuit| place(free, choices.tiling, circuit, &known)),
         };
         let choices = super::choices(free, choices.tiling, choices.found);
         let demand = Demand { everywhere: plan.convert_everywhere, ..Demand::plain() };

@@ -26,8 +26,6 @@ pub use print::print;
 pub use search::Misfit;
 pub use verify::verify;
 
-use std::cell::RefCell;
-
 use nmc_grammar::diagnostic::Diagnostic;
 
 use crate::files::Files;
@@ -39,7 +37,7 @@ use crate::forms::measured::Measured;
 use crate::forms::network::Logical;
 use crate::forms::placement::Placement;
 use crate::forms::tiling::Tiling;
-use crate::map::place::{least, place};
+use crate::map::place::{Known, least, place};
 use choices::Choices;
 pub use faults::unreachable;
 pub use limit::{labels, largest, variance};
@@ -85,19 +83,13 @@ pub fn convert(
     if wanted.is_some() && tolerance.is_none() {
         diagnostics.push(faults::unmeasured(given));
     }
-    // Circuits that are alike lie alike.
-    let placed: RefCell<Vec<(Circuit, Placement)>> = RefCell::default();
+    let known = Known::default();
     let place = |circuit: &Circuit| {
-        if let Some((_, known)) = placed.borrow().iter().find(|(of, _)| of == circuit) {
-            return Ok(known.clone());
-        }
         // One stage within the other, as who measures them is told.
         files.entering(&given.plan.name, "place");
-        let placement = place(given, tiling, circuit);
+        let placement = place(given, tiling, circuit, &known);
         files.entering(&given.plan.name, "convert");
-        let placement = placement?;
-        placed.borrow_mut().push((circuit.clone(), placement.clone()));
-        Ok(placement)
+        placement
     };
     let site = Site { least: &|circuit| least(given, tiling, circuit), place: Some(&place) };
     let mut best = match search(&choices, &base, error, &site) {

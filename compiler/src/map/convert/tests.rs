@@ -189,7 +189,7 @@ fn compare(seed: u64) -> Result<Option<bool>, String> {
     let choices = choices(given, &tiling, &found);
     let site = Site {
         least: &|circuit| place::least(given, &tiling, circuit),
-        place: Some(&|circuit| place::place(given, &tiling, circuit)),
+        place: Some(&|circuit| place::place(given, &tiling, circuit, &place::Known::default())),
     };
     let demand = Demand::plain();
     let (least, tried) = exhaust(&choices, &demand);

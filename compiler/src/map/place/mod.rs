@@ -10,6 +10,8 @@ pub use islands::{Resource, islands, needs, resources, room, wholes};
 pub use print::print;
 pub use verify::verify;
 
+use std::cell::RefCell;
+
 use crate::forms::circuit::{Circuit, End, PartId, Role};
 use crate::forms::mapped::Given;
 use crate::forms::placement::Placement;
@@ -18,14 +20,29 @@ use crate::forms::tiling::Tiling;
 use crate::map::convert::Misfit;
 use solve::{Failure, Net, Part, Problem};
 
+/// Placements found before: circuits whose parts need and send as much lie alike.
+#[derive(Default)]
+pub struct Known(RefCell<Vec<(Problem, solve::Placement)>>);
+
+impl Known {
+    fn solve(&self, problem: &Problem) -> Result<solve::Placement, Failure> {
+        if let Some((_, known)) = self.0.borrow().iter().find(|(of, _)| of == problem) {
+            return Ok(known.clone());
+        }
+        let found = solve::solve(problem)?;
+        self.0.borrow_mut().push((problem.clone(), found.clone()));
+        Ok(found)
+    }
+}
+
 /// Places a circuit; the parts that cannot lie together, with the reason, when something does not fit.
-pub fn place(given: Given, tiling: &Tiling, circuit: &Circuit) -> Result<Placement, Box<Misfit>> {
+pub fn place(given: Given, tiling: &Tiling, circuit: &Circuit, known: &Known) -> Result<Placement, Box<Misfit>> {
     let chip = given.chip;
     if chip.ideal {
         return Ok(Placement::default());
     }
     let asked = Asked::new(given, tiling, circuit)?;
-    let solved = solve::solve(&asked.problem).map_err(|failure| asked.misfit(given, circuit, &failure))?;
+    let solved = known.solve(&asked.problem).map_err(|failure| asked.misfit(given, circuit, &failure))?;
     let core_of: Vec<usize> = asked.of_part.iter().map(|&island| solved.core[island]).collect();
     let far = |net: &&crate::forms::circuit::Net| {
         net.is_analog() && net.to.iter().any(|&to| crate::cost::apart(chip, &core_of, net.from, to) > 1)

@@ -13,13 +13,15 @@ mod refine;
 #[cfg(test)]
 mod tests;
 
+use rayon::prelude::*;
+
 use bound::Bound;
 use dice::Dice;
 use layout::Layout;
 use level::Level;
 
 /// What is to be placed, and on what.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
     /// Width and height of the mesh; core = y * width + x.
     pub grid: (usize, usize),
@@ -38,7 +40,7 @@ pub struct Problem {
 }
 
 /// A thing that sits on one core whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Part {
     /// Resource and amount, finite and not below zero.
     pub needs: Vec<(usize, f64)>,
@@ -47,7 +49,7 @@ pub struct Part {
 }
 
 /// A value sent from one end to others along the tree of its routes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Net {
     pub from: End,
     pub to: Vec<End>,
@@ -142,12 +144,15 @@ pub fn solve(problem: &Problem) -> Result<Placement, Failure> {
     starts.extend(coarsen::place(level).map(start(refine::COOL)));
     starts.sort_by(|a, b| less(a.0, b.0));
     starts.dedup_by(|a, b| a.2 == b.2);
-    for (seed, (before, heat, at)) in (100..).zip(starts.into_iter().take(STARTS)) {
+    starts.truncate(STARTS);
+    let polished = starts.into_par_iter().enumerate().map(|(index, (before, heat, at))| {
         let mut layout = Layout::new(level, &at);
-        refine::polish(&mut layout, STARTS, heat, &mut Dice::new(seed));
+        refine::polish(&mut layout, STARTS, heat, &mut Dice::new(100 + index as u64));
         let polished = layout.places();
         let after = worth(&polished);
-        let found = if less(after, before).is_lt() { (after, polished) } else { (before, at) };
+        if less(after, before).is_lt() { (after, polished) } else { (before, at) }
+    });
+    for found in polished.collect::<Vec<_>>() {
         if less(found.0, best.0).is_lt() {
             best = found;
         }
