@@ -223,7 +223,8 @@ impl<'a> Chip<'a> {
                 // Bits become analog at each array.
                 takes.iter().for_each(|take| *self.conversions.entry(*take).or_insert(0.0) += (high - low) as f64);
                 if let Some((bits, slices, _)) = self.digits(tile, how) {
-                    let found = self.digit_sums(id, tile, how, block, &x[low..high], range, most);
+                    let wanted = |row: usize, column: usize| weight(outputs.0 + column, low + row);
+                    let found = self.digit_sums(id, tile, how, block, &x[low..high], range, most, &wanted);
                     (outputs.0..outputs.1).zip(found).for_each(|(output, sum)| {
                         sums[output] += sum;
                         terms[output] += bits.unwrap_or(1) as usize * slices;
@@ -396,7 +397,7 @@ impl<'a> Chip<'a> {
         (bits.is_some() || offset).then_some((bits, if offset { tile.slices.max(1) } else { 1 }, levels))
     }
 
-    /// The partial sums of a block whose weights are digits, inputs driven at once or bit by bit.
+    /// The partial sums of a block whose weights are digits or whose inputs are driven bit by bit.
     #[allow(clippy::too_many_arguments)]
     fn digit_sums(
         &mut self,
@@ -407,10 +408,10 @@ impl<'a> Chip<'a> {
         x: &[f64],
         range: Range,
         most: f64,
+        wanted: &dyn Fn(usize, usize) -> f64,
     ) -> Vec<f64> {
         let case = self.case;
         let (bits, slices, levels) = self.digits(tile, how).unwrap();
-        assert!(tile.weights == WeightScheme::Offset, "whole weights are driven at once here");
         let (name, outputs) = (&case.mapped.network.graph[id].name, block.outputs);
         let device = &case.mapped.chip.devices[tile.device];
         let base = f64::from(levels);
@@ -439,6 +440,24 @@ impl<'a> Chip<'a> {
             }
         }
         let mut sums = vec![0.0; outputs.1 - outputs.0];
+        if tile.weights != WeightScheme::Offset {
+            // All of one sign may be driven at once.
+            let of_sign = |column: usize, sign: f64| -> f64 {
+                (block.inputs.0..block.inputs.1).map(|row| (sign * wanted(row - block.inputs.0, column)).max(0.0)).sum()
+            };
+            let full =
+                (0..sums.len()).map(|column| of_sign(column, 1.0).max(of_sign(column, -1.0))).fold(0.0, f64::max);
+            let label =
+                format!("{name}[{}..{}], {}..{}, digit 0", outputs.0, outputs.1, block.inputs.0, block.inputs.1);
+            for (rows, stands_for) in &driven {
+                let one = Range { full: 1.0, unsigned: true };
+                let read = self.product(&label, tile, how, rows, one, most, wanted);
+                for (sum, read) in sums.iter_mut().zip(read) {
+                    *sum += stands_for * self.sense(tile, how, read, if full > 0.0 { full } else { 1.0 });
+                }
+            }
+            return sums;
+        }
         for (rows, stands_for) in &driven {
             let total: f64 = rows.iter().sum();
             for slice in 0..slices {

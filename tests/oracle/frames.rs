@@ -27,6 +27,8 @@ pub fn program(dice: &mut Dice, real: bool) -> String {
             if dice.once_in(2) {
                 input = dice.one(&["bit_serial(dac(bits: 1), bits: 5)", "bit_serial(dac(bits: 1), bits: 8)"]);
             }
+        } else if dice.once_in(8) {
+            input = "bit_serial(dac(bits: 1), bits: 5)";
         }
         more = format!(
             "converter dac(bits: int = 8): bits(bits) -> voltage {{ energy: 0.5 pJ; area: 40 um2; time: 1 ns{} }}
@@ -35,11 +37,11 @@ converter sar(bits: int = 8): current -> bits(bits) {{ energy: 2 pJ * 2^(bits - 
 converter flash(bits: int = 8): voltage -> bits(bits) {{ energy: 1 pJ; area: 200 um2; time: 2 ns }}
 converter integrator: current -> charge {{ energy: 3 fJ; area: 30 um2; time: 3 ns }}
 converter reader(bits: int = 7): charge -> bits(bits) {{ energy: 0.9 pJ; area: 300 um2; time: 4 ns }}\n",
-            dice.one(&["", "; gain_error: 1.037 %"]),
+            dice.one(&["", "; gain_error: 1.037 %", "; gain_error: -1.291 %"]),
             match weights.contains("slices") {
                 // Digits give whole numbers, which would lie between two levels.
-                true => dice.one(&["; offset: 0.2731", "; gain_error: 1.937 %; offset: 0.2113"]),
-                false => dice.one(&["", "; offset: 0.2731", "; gain_error: 1.937 %; offset: 0.2113"]),
+                true => dice.one(&["; offset: 0.2731", "; offset: -0.2917", "; gain_error: 1.937 %; offset: 0.2113"]),
+                false => dice.one(&["", "; offset: 0.2731", "; gain_error: -1.937 %; offset: -0.2113"]),
             },
         );
     }

@@ -1,9 +1,9 @@
 //! Questions to a network that several stages ask, each answered in one place.
 
 pub mod adjoint;
+pub mod digits;
 pub mod evaluate;
 pub mod frames;
 pub mod product;
-
 pub mod quantiser;
 pub mod sign;

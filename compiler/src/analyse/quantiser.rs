@@ -27,10 +27,10 @@ impl Quantiser {
         Quantiser { step: range.full / (half - 1.0).max(1.0), low: -half, high: half - 1.0 }
     }
 
-    /// The level of a value.
+    /// The level that a converter with these fixed errors makes of a value: a gain, and an offset in steps.
     #[inline(always)]
-    pub fn level(&self, value: f64) -> f64 {
-        self.step * nearest((value / self.step).clamp(self.low, self.high))
+    pub fn level(&self, value: f64, (gain, offset): (f64, f64)) -> f64 {
+        self.step * nearest((value * gain / self.step + offset).clamp(self.low, self.high))
     }
 }
 
@@ -42,14 +42,16 @@ pub fn nearest(number: f64) -> f64 {
     (number + SHIFT) - SHIFT
 }
 
-/// Error variance that a converter adds to a value well within its range: rounding and noise. Clipping is told by the values themselves.
+/// Mean squared error that a converter adds to values spread over its range: rounding, noise, and its errors of gain and offset. Clipping is
+/// told by the values themselves.
 pub fn variance(converter: &Converter, range: Range) -> f64 {
+    let gain = (converter.gain_error * range.full).powi(2) / 3.0;
     match converter.bits {
         Some(bits) => {
             let step = Quantiser::new(bits, range).step;
-            step * step * (1.0 / 12.0 + converter.noise * converter.noise)
+            step * step * (1.0 / 12.0 + converter.noise.powi(2) + converter.offset_lsb.powi(2)) + gain
         }
-        None => (converter.noise * range.full).powi(2),
+        None => (converter.noise * range.full).powi(2) + gain,
     }
 }
 
@@ -59,7 +61,7 @@ mod tests {
 
     fn levels(bits: u32, unsigned: bool) -> Vec<f64> {
         let quantiser = Quantiser::new(bits, Range { full: 1.0, unsigned });
-        let mut levels: Vec<f64> = (-3000..=3000).map(|i| quantiser.level(f64::from(i) / 1000.0)).collect();
+        let mut levels: Vec<f64> = (-3000..=3000).map(|i| quantiser.level(f64::from(i) / 1000.0, (1.0, 0.0))).collect();
         levels.sort_by(f64::total_cmp);
         levels.dedup();
         levels

@@ -6,9 +6,9 @@ use nmc_program::{
     WeightSource,
 };
 
-use super::digits::Digits;
 use super::kernel::{Builder, OWN};
 use super::{Lowering, Signal, chain};
+use crate::analyse::digits::Digits;
 use crate::forms::chip::{Drive, Sense, TileKind};
 use crate::forms::decisions::{Bias, OnTiles, Range, Summing};
 use crate::forms::network::{NodeId, Weights};
@@ -54,7 +54,7 @@ impl Lowering<'_> {
         let mut columns: Vec<(usize, usize)> = blocks.iter().map(|(_, block)| block.outputs).collect();
         columns.sort_unstable();
         columns.dedup();
-        let digits = Digits::of(self, &layer);
+        let digits = Digits::of(self.chip, layer.tile, layer.how);
         let driven = match &digits {
             Some(digits) => self.bits_of(&layer, digits, from, &mut ops),
             None => vec![self.drive(&layer, from, "rows", &mut ops)],

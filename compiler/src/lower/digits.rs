@@ -7,40 +7,11 @@ use super::chain;
 use super::dense::{Layer, multiply};
 use super::kernel::{Builder, OWN};
 use super::{Lowering, Signal};
+use crate::analyse::digits::{Digits, bit_range};
 use crate::analyse::quantiser::Quantiser;
-use crate::forms::chip::{Drive, Sense, WeightScheme};
+use crate::forms::chip::{Drive, Sense};
 use crate::forms::decisions::{Bias, Range};
 use crate::forms::tiling::Block;
-
-/// How a layer's weights and inputs are taken apart.
-pub(super) struct Digits {
-    /// Bits of an input, lowest first; none: inputs are driven at once.
-    bits: Option<u32>,
-    /// Digits of a weight, lowest first, and values of a digit; 1 where weights are not taken apart.
-    slices: usize,
-    levels: u32,
-    /// Whether weights have an offset.
-    offset: bool,
-}
-
-impl Digits {
-    /// None: weights and inputs stay whole.
-    pub fn of(lowering: &Lowering, layer: &Layer) -> Option<Self> {
-        let bits = match layer.tile.inputs.get(layer.how.drive) {
-            Some(Drive::BitSerial { bits, .. }) => Some(*bits),
-            Some(Drive::Converter(_) | Drive::Direct(_)) | None => None,
-        };
-        let offset = layer.tile.weights == WeightScheme::Offset;
-        let device = &lowering.chip.devices[layer.tile.device];
-        let (slices, levels) = (layer.tile.slices.max(1), device.levels.unwrap_or(1 << 16).max(2));
-        (bits.is_some() || offset).then_some(Digits { bits, slices, levels, offset })
-    }
-
-    /// Largest code of a weight.
-    fn most(&self) -> f64 {
-        f64::from(self.levels).powi(self.slices as i32) - 1.0
-    }
-}
 
 impl Lowering<'_> {
     /// The inputs bit by bit, each 0 or 1 (or, driven at once, a share of full range), lowest bit first.
@@ -187,25 +158,16 @@ impl Lowering<'_> {
         let value = held.map_or(value, |held| b.multiply(value, held));
         let Some(Sense::Converter { converter, .. }) = layer.tile.senses.get(layer.how.sense) else { return value };
         let converter = &self.chip.converters[*converter];
-        let range = match digits.offset {
-            true => Range { full: digit_range(block.rows(), digits.levels, converter.bits), unsigned: true },
-            false => Range { full: self.bit_range(layer, block, index), unsigned: false },
-        };
+        let sums = if digits.offset { 0.0 } else { self.bit_range(layer, block, index) };
+        let range = digits.range(block, converter.bits, sums);
         chain::convert(b, value, converter, range)
     }
 
-    /// Full range of a column of whole weights whose rows are driven by bits: all of one sign may be driven at once.
+    /// Full range of the sums of a block of whole weights whose rows are driven by bits.
     fn bit_range(&self, layer: &Layer, block: &Block, index: usize) -> f64 {
         let crate::forms::network::Weights::Given(tensor) = layer.weights else { return self.block_range(index) };
         let tensor = &self.program.tensors[tensor.index()];
-        let width = tensor.shape.last().copied().unwrap_or(0);
-        let sums = (block.outputs.0..block.outputs.1).map(|output| {
-            let row = (block.inputs.0..block.inputs.1).map(|input| tensor.data.get(output * width + input));
-            let (plus, minus) = row.fold((0.0, 0.0), |(plus, minus), w| (plus + w.max(0.0), minus + (-w).max(0.0)));
-            f64::max(plus, minus)
-        });
-        let most = sums.fold(0.0, f64::max);
-        if most > 0.0 { most } else { 1.0 }
+        bit_range(&tensor.data, tensor.shape.last().copied().unwrap_or(0), block)
     }
 
     /// A matrix of ones: the sum of the inputs at every output.
@@ -222,17 +184,5 @@ impl Lowering<'_> {
         let tensor = self.tensor(name.clone(), vec![cols, rows], vec![1.0; rows * cols]);
         let source = nmc_program::WeightSource::Tensor { tensor, output_start: 0, input_start: 0 };
         self.matrix(name, rows, cols, source)
-    }
-}
-
-/// Full range of a column of digits: steps are whole digits where the converter has enough of them.
-fn digit_range(rows: usize, levels: u32, bits: Option<u32>) -> f64 {
-    let most = rows as f64 * f64::from(levels - 1);
-    match bits {
-        Some(bits) => {
-            let codes = 2f64.powi(bits as i32) - 1.0;
-            if most <= codes { codes } else { most }
-        }
-        None => most,
     }
 }

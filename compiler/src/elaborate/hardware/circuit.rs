@@ -24,6 +24,11 @@ impl Elaborator<'_> {
     fn converter_fields(&mut self, block: &Block) -> Option<Converter> {
         let fields = fields_of(block);
         let (from, to, bits) = self.joins(block)?;
+        if let (None, Some(offset)) = (bits, fields.get("offset")) {
+            let message = format!("`{}` has an offset in steps but no bits", block.name.text);
+            self.error(Code::E0503, message, offset.span, "steps of what? give `bits(n)` at one end, or leave it out");
+            return None;
+        }
         Some(Converter {
             name: block.name.text.clone(),
             from,

@@ -7,7 +7,7 @@ pub use widths::sum_bits;
 
 use std::collections::BTreeMap;
 
-use crate::forms::chip::{Domain, Sense};
+use crate::forms::chip::{Domain, Sense, WeightScheme};
 use crate::forms::circuit::{Circuit, End, Part, PartId, Role};
 use crate::forms::decisions::{Bias, Decisions, Implementation, OnTiles, Summing};
 use crate::forms::mapped::Given;
@@ -62,7 +62,8 @@ pub fn layer(given: Given, tiling: &Tiling, layer: NodeId, how: OnTiles) -> Vec<
             parts.push(part(Role::Array { block, converts, bias_rows }, outputs));
         }
         let digits = crate::cost::part_reads(tile, how) * tile.slices as f64;
-        let sums = (blocks.len() as f64 * digits) as usize + usize::from(digits > 1.0);
+        // What the offset of all weights gives is taken off once.
+        let sums = (blocks.len() as f64 * digits) as usize + usize::from(tile.weights == WeightScheme::Offset);
         match (how.sum, how.bias) {
             (Summing::Line(unit), _) => {
                 parts.push(part(Role::Line { unit, terms: blocks.len(), converts: sensed }, outputs))

@@ -6,7 +6,7 @@ use super::calibrate::Calibration;
 use super::domains::{DOMAINS, chain, title, word};
 use crate::analyse::quantiser::variance;
 use crate::cost::{self, Price};
-use crate::forms::chip::{Chip, Domain, Drive, Sense, UnitKind, WeightScheme};
+use crate::forms::chip::{Chip, Converter, Domain, Drive, Sense, UnitKind, WeightScheme};
 use crate::forms::circuit::{Part, Role};
 use crate::forms::decisions::{Bias, Implementation, OnTiles, Range, Summing};
 use crate::forms::mapped::Given;
@@ -284,7 +284,8 @@ fn on_tiles(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, ho
             title(converter)
         }
         Drive::BitSerial { converter, bits } => {
-            let whole = crate::forms::chip::Converter { bits: Some(*bits), ..chip.converters[*converter].clone() };
+            let driver = chip.converters[*converter].clone();
+            let whole = Converter { bits: Some(*bits), noise: 0.0, gain_error: 0.0, offset_lsb: 0.0, ..driver };
             made.need = f64::from(*bits);
             made.input_variance = source.map_or(0.0, |source| found.quantised(source, &whole, arriving));
             format!("{} bits one by one by {}", bits, title(&chip.converters[*converter]))
@@ -354,7 +355,7 @@ pub fn digital_adder(chip: &Chip) -> Option<usize> {
 }
 
 /// Error variance of a converter on a wire.
-pub fn wire_variance(found: &Calibration, source: NodeId, converter: &crate::forms::chip::Converter) -> f64 {
+pub fn wire_variance(found: &Calibration, source: NodeId, converter: &Converter) -> f64 {
     match converter.bits {
         Some(_) => found.quantised(source, converter, found.range(source)),
         None => variance(converter, found.range(source)),

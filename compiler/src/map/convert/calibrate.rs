@@ -15,7 +15,7 @@ use crate::analyse::frames::{self, floats};
 use crate::analyse::product::products;
 use crate::analyse::quantiser::Quantiser;
 use crate::analyse::sign;
-use crate::forms::chip::Sense;
+use crate::forms::chip::{Converter, Sense};
 use crate::forms::decisions::{Bias, OnTiles, Range, Summing};
 use crate::forms::mapped::Given;
 use crate::forms::measured::Measured;
@@ -26,8 +26,8 @@ use crate::graph::{operands, order};
 /// Values kept of each sum to tell what rounding and clipping do to it.
 const KEPT: usize = 1024;
 
-/// By signal, bits and sign: the full range, and the mean squared error of rounding to it.
-type Rounded = BTreeMap<(NodeId, u32, bool), (f64, f64)>;
+/// By signal, bits, sign, and a converter's gain error and offset: the full range, and the mean squared error of converting to it.
+type Rounded = BTreeMap<(NodeId, u32, bool, [u64; 2]), (f64, f64)>;
 
 /// What was measured; a node in the part with time has no values.
 #[derive(Debug, Default)]
@@ -249,20 +249,20 @@ fn some(values: &[f32]) -> Vec<f32> {
     values.iter().copied().step_by(stride).collect()
 }
 
-/// Mean squared error of rounding and clipping values.
-pub fn rounding(values: &[f32], bits: u32, range: Range) -> f64 {
-    rounding_of(&some(values), bits, range)
+/// Mean squared error of rounding and clipping values, and of a converter's gain and offset.
+pub fn rounding(values: &[f32], bits: u32, converter: &Converter, range: Range) -> f64 {
+    rounding_of(&some(values), bits, (1.0 + converter.gain_error, converter.offset_lsb), range)
 }
 
 /// The same of all of them.
-fn rounding_of(values: &[f32], bits: u32, range: Range) -> f64 {
+fn rounding_of(values: &[f32], bits: u32, fixed: (f64, f64), range: Range) -> f64 {
     let quantiser = Quantiser::new(bits, range);
     // In eight strands, so that it runs in vector registers.
     let mut lanes = [0.0; 8];
     for eight in values.chunks(8) {
         for (sum, &value) in lanes.iter_mut().zip(eight) {
             let value = f64::from(value);
-            let error = quantiser.level(value) - value;
+            let error = quantiser.level(value, fixed) - value;
             *sum += error * error;
         }
     }
@@ -275,7 +275,8 @@ fn clipping(values: &[f32], bits: u32) -> f64 {
     let mut best = (f64::INFINITY, most);
     for tenth in (3..=10).rev() {
         let full = most * f64::from(tenth) / 10.0;
-        let error = if full > 0.0 { rounding_of(&values, bits, Range { full, unsigned: false }) } else { 0.0 };
+        let error =
+            if full > 0.0 { rounding_of(&values, bits, (1.0, 0.0), Range { full, unsigned: false }) } else { 0.0 };
         if error < best.0 {
             best = (error, full);
         }

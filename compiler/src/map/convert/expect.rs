@@ -6,6 +6,7 @@ use nmc_program::TensorData;
 use rayon::prelude::*;
 
 use super::calibrate::{Calibration, Sums, rounding};
+use crate::analyse::digits::{Digits, bit_range};
 use crate::analyse::evaluate::evaluate;
 use crate::analyse::frames::floats;
 use crate::analyse::quantiser::{Quantiser, nearest, variance};
@@ -166,9 +167,10 @@ impl Calibration {
             (Some(bits), Some(values)) => {
                 let step = Quantiser::new(bits, range).step;
                 // Every alternative, converter and demand asks again.
-                let key = (source, bits, range.unsigned);
+                let fixed = [converter.gain_error.to_bits(), converter.offset_lsb.to_bits()];
+                let key = (source, bits, range.unsigned, fixed);
                 let known = self.rounded.borrow().get(&key).copied().filter(|(full, _)| *full == range.full);
-                let rounded = known.map_or_else(|| rounding(values, bits, range), |(_, rounded)| rounded);
+                let rounded = known.map_or_else(|| rounding(values, bits, converter, range), |(_, rounded)| rounded);
                 self.rounded.borrow_mut().insert(key, (range.full, rounded));
                 rounded + (step * converter.noise).powi(2)
             }
@@ -186,14 +188,21 @@ impl Calibration {
         converter: &Converter,
     ) -> f64 {
         let Some(bits) = converter.bits else { return 0.0 };
+        let Some((_, first)) = tiling.of(layer).next() else { return 0.0 };
+        if let Some(digits) = Digits::of(given.chip, &given.chip.tile_kinds[first.tile_kind], how) {
+            return self.digit_variance(given, tiling, (layer, how), &digits, converter);
+        }
         let lines = matches!(how.sum, Summing::Line(_));
         let (mut sum, mut merged) = (0.0, 1.0);
         for (index, block) in tiling.of(layer) {
             let Sums { range, values } = self.sums(tiling, index, how);
             let range = Range { full: *range, unsigned: false };
             let noise = (Quantiser::new(bits, range).step * converter.noise).powi(2);
-            let rounded =
-                if values.is_empty() { variance(converter, range) - noise } else { rounding(values, bits, range) };
+            let rounded = if values.is_empty() {
+                variance(converter, range) - noise
+            } else {
+                rounding(values, bits, converter, range)
+            };
             sum += (rounded + noise) * block.width() as f64;
             if lines {
                 let merge = tiling.merges.iter().find(|merge| merge.blocks.contains(&index));
@@ -201,6 +210,45 @@ impl Calibration {
             }
         }
         sum / given.network.graph[layer].len().max(1) as f64 / merged
+    }
+
+    /// The same where columns are read digit by digit and bit by bit: each has its place value.
+    fn digit_variance(
+        &self,
+        given: Given,
+        tiling: &Tiling,
+        (layer, how): (NodeId, OnTiles),
+        digits: &Digits,
+        converter: &Converter,
+    ) -> f64 {
+        let source = operands(given.network, layer).first().copied();
+        let arriving = source.map_or(Range { full: 1.0, unsigned: false }, |source| self.range(source));
+        let powers = |base: f64, count: usize| (0..count).map(|n| base.powi(2 * n as i32)).sum::<f64>();
+        let inputs = match digits.bits {
+            Some(bits) => Quantiser::new(bits, arriving).step.powi(2) * powers(2.0, bits as usize),
+            None => arriving.full.powi(2),
+        };
+        let most = self.weight_maxima.get(&layer).copied().unwrap_or(1.0);
+        let weights = match digits.offset {
+            true => (2.0 * most / digits.most()).powi(2) * powers(f64::from(digits.levels), digits.slices),
+            false => 1.0,
+        };
+        let of_block = |(index, block): (usize, &Block)| {
+            let sums = match tensor(given, layer).filter(|_| !digits.offset) {
+                Some(weights) => {
+                    bit_range(weights, source.map_or(0, |source| given.network.graph[source].len()), block)
+                }
+                None => self.sums(tiling, index, how).range,
+            };
+            let range = digits.range(block, converter.bits, sums);
+            let step = converter.bits.map_or(0.0, |bits| Quantiser::new(bits, range).step);
+            // Bits times digits are whole numbers, and stay them where steps are.
+            let whole = digits.offset && digits.bits.is_some() && step == 1.0;
+            let rounded = if whole { step * step / 12.0 } else { 0.0 };
+            (variance(converter, range) - rounded) * block.width() as f64
+        };
+        let sum: f64 = tiling.of(layer).map(of_block).sum();
+        inputs * weights * sum / given.network.graph[layer].len().max(1) as f64
     }
 
     /// Error variance at an output of a layer from its cells: levels, programming, reading, stuck cells; of the bias's rows, too.
@@ -220,7 +268,12 @@ impl Calibration {
             WeightScheme::Differential => most / span,
             WeightScheme::Reference | WeightScheme::Offset => 2.0 * most / span,
         };
-        let error = |share: f64| weight_error(device, tile.weights, share) * scale * scale;
+        let error = |share: f64| match tile.weights {
+            WeightScheme::Differential => [share.max(0.0), (-share).max(0.0)].map(|cell| cell_error(device, cell)),
+            WeightScheme::Reference => [0.5 + 0.5 * share, 0.5].map(|cell| cell_error(device, cell)),
+            WeightScheme::Offset => [digit_error(device, tile.slices), 0.0],
+        };
+        let error = |share: f64| error(share).iter().sum::<f64>() * scale * scale;
         let known = self.cell_errors.borrow().get(&layer).copied();
         let of_cells = known.unwrap_or_else(|| match tensor(given, layer) {
             Some(weights) => {
@@ -273,26 +326,24 @@ fn tensor<'a>(given: Given<'a>, layer: NodeId) -> Option<&'a TensorData> {
     given.tensors.get(id.index()).map(|tensor| &tensor.data)
 }
 
-/// Shares of the range that the cells of a weight (a share of the largest) hold.
-fn cells_of(scheme: WeightScheme, share: f64) -> [f64; 2] {
-    match scheme {
-        WeightScheme::Differential => [share.max(0.0), (-share).max(0.0)],
-        WeightScheme::Reference | WeightScheme::Offset => [0.5 + 0.5 * share, 0.5],
-    }
-}
-
-/// Variance of what the cells of a weight hold, in siemens squared, beside rounding to levels.
-fn weight_error(device: &Device, scheme: WeightScheme, share: f64) -> f64 {
-    let span = device.g_max - device.g_min;
+/// Variance of what a cell holds at a share of its range, in siemens squared, beside rounding to levels.
+fn cell_error(device: &Device, share: f64) -> f64 {
     let sigma = |expr: &Option<Expr>, g: f64| expr.as_ref().map_or(0.0, |expr| evaluate(expr, &[g], &[]));
     let stuck = device.stuck_on + device.stuck_off;
-    let cell = |share: f64| {
-        let g = device.g_min + span * share;
-        let programmed = clipped_square(sigma(&device.programming_sigma, g), g, device);
-        let faults = device.stuck_on * (device.g_max - g).powi(2) + device.stuck_off * (g - device.g_min).powi(2);
-        (1.0 - stuck) * programmed + faults + sigma(&device.read_sigma, g).powi(2)
-    };
-    cells_of(scheme, share).into_iter().map(cell).sum()
+    let g = device.g_min + (device.g_max - device.g_min) * share;
+    let programmed = clipped_square(sigma(&device.programming_sigma, g), g, device);
+    let faults = device.stuck_on * (device.g_max - g).powi(2) + device.stuck_off * (g - device.g_min).powi(2);
+    (1.0 - stuck) * programmed + faults + sigma(&device.read_sigma, g).powi(2)
+}
+
+/// Of a weight in digits, each with its place value, as if one cell held it: the mean over the values of a digit.
+fn digit_error(device: &Device, slices: usize) -> f64 {
+    let levels = f64::from(device.levels.unwrap_or(1 << 16).max(2));
+    let values = levels.min(64.0);
+    let mean = (0..values as usize).map(|n| cell_error(device, n as f64 / (values - 1.0))).sum::<f64>() / values;
+    let share =
+        |digit: usize| ((levels - 1.0) * levels.powi(digit as i32) / (levels.powi(slices as i32) - 1.0)).powi(2);
+    mean * (0..slices.max(1)).map(share).sum::<f64>()
 }
 
 /// Mean square of a normal error that is clipped at the ends of the cell's range.
@@ -320,11 +371,8 @@ fn rounded_by_levels(device: &Device, scheme: WeightScheme, share: f64) -> f64 {
     let span = device.g_max - device.g_min;
     let error = |share: f64| nearest(share * steps) / steps - share;
     match scheme {
-        WeightScheme::Differential => {
-            let [plus, minus] = cells_of(scheme, share);
-            (error(plus) - error(minus)) * span
-        }
-        WeightScheme::Reference => error(cells_of(scheme, share)[0]) * span,
+        WeightScheme::Differential => (error(share.max(0.0)) - error((-share).max(0.0))) * span,
+        WeightScheme::Reference => error(0.5 + 0.5 * share) * span,
         WeightScheme::Offset => 0.0,
     }
 }
