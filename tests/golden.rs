@@ -22,9 +22,9 @@ fn forms_are_as_they_were() {
         let compilation = compile("program.nmc", &text, &Folder::of(&program), &Options::default());
         let errors: Vec<_> = compilation.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).collect();
         assert!(errors.is_empty(), "{}: {errors:?}", program.display());
-        for form in stages::emitted() {
-            let printed = stages::emit(&compilation, form).unwrap();
-            let file = program.with_extension(format!("{form}.txt"));
+        for form in stages::forms() {
+            let printed = (form.print)(&compilation);
+            let file = program.with_extension(format!("{}.txt", form.name));
             if std::env::var_os("UPDATE").is_some() {
                 fs::write(&file, printed).unwrap();
             } else if fs::read_to_string(&file).unwrap_or_default() != printed {

@@ -8,18 +8,31 @@ use crate::forms::network::{Edge, Network, Operator};
 use crate::map::{convert, place, schedule, tile};
 
 /// A stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Stage {
     /// `convert`
     pub name: &'static str,
-    /// The form it makes, as `--emit` calls it; none when the form cannot be printed.
-    pub emit: Option<&'static str>,
+    /// The form it makes; none when that cannot be printed.
+    pub form: Option<Form>,
     /// What it is for.
     pub reason: &'static str,
 }
 
-const fn stage(name: &'static str, emit: Option<&'static str>, reason: &'static str) -> Stage {
-    Stage { name, emit, reason }
+/// A form that can be printed.
+#[derive(Debug, Clone, Copy)]
+pub struct Form {
+    /// As `--emit` calls it: `converted`.
+    pub name: &'static str,
+    /// Prints it, experiment after experiment.
+    pub print: fn(&Compilation) -> String,
+}
+
+const fn stage(name: &'static str, form: Option<Form>, reason: &'static str) -> Stage {
+    Stage { name, form, reason }
+}
+
+const fn form(name: &'static str, print: fn(&Compilation) -> String) -> Option<Form> {
+    Some(Form { name, print })
 }
 
 /// Every stage from text to program.
@@ -32,44 +45,39 @@ pub const STAGES: &[Stage] = &[
     ),
     stage(
         "elaborate",
-        Some("network"),
+        form("network", |all| each(all, |form| network(&form.network))),
         "unfold parameters, loops and sub-networks into one flat graph for an experiment",
     ),
-    stage("tile", Some("tiled"), "cut weight matrices to fit arrays; before conversion, which prices the pieces"),
+    stage(
+        "tile",
+        form("tiled", |all| each(all, tile::print)),
+        "cut weight matrices to fit arrays; before conversion, which prices the pieces",
+    ),
     stage(
         "convert",
-        Some("converted"),
+        form("converted", |all| each(all, convert::print)),
         "choose implementations and physical domains; before placement, which needs the units",
     ),
-    stage("place", Some("placed"), "give every piece a core, near to what it talks to"),
+    stage("place", form("placed", |all| each(all, place::print)), "give every piece a core, near to what it talks to"),
     stage(
         "schedule",
-        Some("scheduled"),
+        form("scheduled", |all| each(all, schedule::print)),
         "give every piece of work and every message its time, so that nothing is used twice at once",
     ),
-    stage("lower", Some("program"), "flatten into arrays, kernels and events: all that the runtime knows"),
+    stage(
+        "lower",
+        form("program", |all| all.image.iter().flat_map(|image| &image.programs).map(ToString::to_string).collect()),
+        "flatten into arrays, kernels and events: all that the runtime knows",
+    ),
 ];
 
-/// The names that `--emit` takes, in the order of the stages.
-pub fn emitted() -> impl Iterator<Item = &'static str> {
-    STAGES.iter().filter_map(|stage| stage.emit)
+fn each(all: &Compilation, print: impl Fn(&Mapped) -> String) -> String {
+    all.mapped.iter().map(print).collect()
 }
 
-/// A form as text, experiment after experiment; none for a name that is no form.
-pub fn emit(compilation: &Compilation, form: &str) -> Option<String> {
-    let each = |print: &dyn Fn(&Mapped) -> String| Some(compilation.mapped.iter().map(print).collect());
-    match form {
-        "network" => each(&|form| network(&form.network)),
-        "tiled" => each(&|form| tile::print(form)),
-        "converted" => each(&|form| convert::print(form)),
-        "placed" => each(&|form| place::print(form)),
-        "scheduled" => each(&|form| schedule::print(form)),
-        "program" => {
-            let programs = compilation.image.iter().flat_map(|image| &image.programs);
-            Some(programs.map(ToString::to_string).collect())
-        }
-        _ => None,
-    }
+/// The forms that `--emit` takes, in the order of the stages.
+pub fn forms() -> impl Iterator<Item = &'static Form> {
+    STAGES.iter().filter_map(|stage| stage.form.as_ref())
 }
 
 /// Nodes with what feeds them, then connections.
@@ -104,16 +112,4 @@ fn network(network: &Network) -> String {
         text += &format!("  connect {} {from:?} -> {to:?} {:?}\n", connection.name, connection.pattern);
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_form_in_the_list_can_be_printed() {
-        let nothing = Compilation::default();
-        assert!(emitted().all(|form| emit(&nothing, form).is_some()));
-        assert_eq!(emit(&nothing, "tile"), None);
-    }
 }

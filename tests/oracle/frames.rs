@@ -38,8 +38,8 @@ converter flash(bits: int = 8): voltage -> bits(bits) {{ energy: 1 pJ; area: 200
 converter integrator: current -> charge {{ energy: 3 fJ; area: 30 um2; time: 3 ns }}
 converter reader(bits: int = 7): charge -> bits(bits) {{ energy: 0.9 pJ; area: 300 um2; time: 4 ns }}\n",
             dice.one(&["", "; gain_error: 1.037 %", "; gain_error: -1.291 %"]),
-            match weights.contains("slices") {
-                // Digits give whole numbers, which would lie between two levels.
+            match weights.contains("slices") || input.starts_with("bit_serial") {
+                // Digits and bits give whole numbers, which would lie between two levels.
                 true => dice.one(&["; offset: 0.2731", "; offset: -0.2917", "; gain_error: 1.937 %; offset: 0.2113"]),
                 false => dice.one(&["", "; offset: 0.2731", "; gain_error: -1.937 %; offset: -0.2113"]),
             },

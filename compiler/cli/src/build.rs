@@ -22,7 +22,7 @@ pub struct Build {
     #[arg(short, long, value_name = "OUT.nmx")]
     output: Option<PathBuf>,
     /// Prints a form instead: network, tiled, converted, placed, scheduled, program or clif
-    #[arg(long, value_name = "FORM", value_parser = clap::builder::PossibleValuesParser::new(stages::emitted().chain(["clif"])))]
+    #[arg(long, value_name = "FORM", value_parser = clap::builder::PossibleValuesParser::new(stages::forms().map(|form| form.name).chain(["clif"])))]
     emit: Option<String>,
     #[command(flatten)]
     settings: Settings,
@@ -42,7 +42,7 @@ pub fn build(build: &Build) -> Exit {
             Some(Ok(text)) => Some(text),
             None => None,
         },
-        Some(form) => stages::emit(&compilation, form),
+        Some(name) => stages::forms().find(|form| form.name == name).map(|form| (form.print)(&compilation)),
         None => None,
     };
     let written = text.as_deref().map_or(Exit::Clean, terminal::print);
