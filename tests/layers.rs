@@ -1,4 +1,4 @@
-//! Convolution and pooling give what plain loops over windows give, on both engines.
+//! Convolution, pooling and delays give what plain loops give, on both engines.
 
 use std::sync::Arc;
 
@@ -179,4 +179,72 @@ fn convolutions_that_cannot_be_are_told() {
     assert_eq!(codes(&with("flatten |> max_pool(2)", "")), ["E0303"]);
     assert_eq!(codes(&with(&format!("conv2d({weights}, stride: 2)"), " on stack")), ["E0402"]);
     assert_eq!(codes(&with("max_pool(2)", " on stack")), ["E0402"]);
+}
+
+/// A filter over three samples, a difference of what was computed, and a fit of what comes next.
+#[test]
+fn a_delay_gives_the_sample_before() {
+    let text = "network filter(x: real[2]) -> (y: real[2], z: real[2], next: real[2]) {
+        x * 0.5 + (x |> delay) * 0.25 - (x |> delay(2)) -> y
+        squared = x * x
+        squared - (squared |> delay) -> z
+        concat(x, x |> delay) |> dense(2, fit: ridge(0)) -> next
+    }
+    experiment e {
+        deploy filter
+        data d = load(\"d.npz\")
+        train sequence { x: d.x[0..40], skip: 1 } expect next == d.x[1..41]
+        test sequence { x: d.x[0..30] } measure m = mean(y)
+        test sequence { x: d.x[30..60] } measure n = nrmse(next, d.x[31..61])
+        test sequence { x: d.x[0..5], restart: true } measure o = mean(y)
+    }";
+    // Two elements that turn by different angles: each follows from the last two.
+    let x: Vec<f64> = (0..61).flat_map(|t| [(0.7 * f64::from(t)).sin(), (0.3 * f64::from(t)).cos()]).collect();
+    let at = |sample: i32, from: i32, element: usize| {
+        if sample < from { 0.0 } else { x[2 * sample as usize + element] }
+    };
+    let wanted = |start: i32, samples: std::ops::Range<i32>| -> (Vec<f64>, Vec<f64>) {
+        let each = samples.flat_map(|t| [(t, 0), (t, 1)]);
+        each.map(|(t, e)| {
+            let (now, one, two) = (at(t, start, e), at(t - 1, start, e), at(t - 2, start, e));
+            (0.5 * now + 0.25 * one - two, now * now - one * one)
+        })
+        .unzip()
+    };
+    // Sequences go on from one another until one starts afresh.
+    for engine in ENGINES {
+        let results = run("delay", text, &Data(vec![("x", vec![61, 2], x.clone())]), engine);
+        let (y, z) = (values(&results[0], "y"), values(&results[0], "z"));
+        let (afresh, squares) = wanted(0, 0..5);
+        near(&y[y.len() - 10..], &afresh);
+        near(&z[z.len() - 10..], &squares);
+        let (later, _) = wanted(0, 32..60);
+        near(&y[2 * 32..2 * 60], &later);
+        let error = results[0].metrics.iter().find(|metric| metric.0 == "n").unwrap().1;
+        assert!(error < 1e-9, "{error}");
+    }
+}
+
+/// Delays are from sample to sample of a sequence, on ideal hardware so far.
+#[test]
+fn delays_that_cannot_be_are_told() {
+    let with = |body: &str, deploy: &str, test: &str| {
+        format!(
+            "use std.chip.stack
+            use std.neuron.lif
+            network n(x: real[4]) -> (y: real[4]) {{ {body} -> y }}
+            experiment e {{ deploy n{deploy}; {test} {{ x: [[1, 2, 3, 4], [1, 2, 3, 4]] }} for 1 ms measure m = mean(y) }}"
+        )
+    };
+    let told = |body, deploy, test| {
+        codes(&with(body, deploy, test)).into_iter().filter(|code| code.starts_with('E')).collect::<Vec<_>>()
+    };
+    assert_eq!(told("x |> delay(2)", "", "test sequence"), Vec::<&str>::new());
+    assert_eq!(told("x |> delay", "", "test"), ["E0430"]);
+    assert_eq!(told("x |> delay(0)", "", "test sequence"), ["E0303"]);
+    assert_eq!(told("x |> delay(samples: 2)", "", "test sequence"), ["E0206"]);
+    assert_eq!(told("x |> delay(20000)", "", "test sequence"), ["E0306"]);
+    assert_eq!(told("x |> delay", " on stack", "test sequence"), ["E0402"]);
+    let moving = "population p: lif[4]; x |> scale(1 nA) -> p.i; p.v |> scale(1 / 1 mV) |> delay";
+    assert_eq!(told(moving, " { step: 0.1 ms }", "test sequence"), ["E0402"]);
 }

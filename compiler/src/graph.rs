@@ -133,6 +133,7 @@ pub fn firings(network: &Network, plan: &Plan) -> Vec<f64> {
             | Operator::Elementwise { .. }
             | Operator::Gather(_)
             | Operator::Reduce { .. }
+            | Operator::Delay
             | Operator::Read { .. } => operands(network, node).iter().any(|from| after_population[from.index()]),
         };
     }

@@ -103,6 +103,7 @@ codes! {
     E0427 "gives-nothing"
     W0428 "has-no-effect"
     E0429 "cannot-be-changed"
+    E0430 "sequence-needed"
     E0451 "synapse-not-summable"
     E0452 "synapse-state-not-linear"
     E0453 "method-does-not-fit"

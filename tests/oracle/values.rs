@@ -20,6 +20,7 @@ impl Simulation<'_> {
         match &node.operator {
             Operator::Input => self.shown.get(&id).cloned().unwrap_or_else(|| vec![0.0; node.len()]),
             Operator::Output => operands().concat(),
+            Operator::Delay => panic!("samples are by themselves here"),
             Operator::Gather(gather) => {
                 let operands = operands();
                 (0..node.len())

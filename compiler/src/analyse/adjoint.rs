@@ -91,6 +91,7 @@ impl Maker<'_> {
                 Operator::Output => Some(gradient),
                 Operator::Dense { weights: Weights::Ridge { .. }, .. }
                 | Operator::Input
+                | Operator::Delay
                 | Operator::Population { .. }
                 | Operator::Read { .. } => None,
             };

@@ -47,6 +47,7 @@ pub fn value(network: &Network, tensors: &[Tensor], node: NodeId, samples: usize
         Operator::Output => Some(first.to_vec()),
         Operator::Dense { weights: Weights::Ridge { .. }, .. }
         | Operator::Input
+        | Operator::Delay
         | Operator::Population { .. }
         | Operator::Read { .. } => None,
     }

@@ -21,7 +21,7 @@ pub fn non_negative(given: Given) -> BTreeSet<NodeId> {
             Operator::Elementwise { function, body } => {
                 matches!(function.as_str(), "relu" | "sigmoid" | "step") || never_negative(body, &of)
             }
-            Operator::Gather(_) | Operator::Reduce { .. } | Operator::Output => {
+            Operator::Gather(_) | Operator::Reduce { .. } | Operator::Delay | Operator::Output => {
                 !sources.is_empty() && (0..sources.len()).all(of)
             }
             Operator::Input => data_non_negative(given, node),

@@ -193,6 +193,7 @@ fn is_number(network: &Network, node: NodeId) -> bool {
         | Operator::Elementwise { .. }
         | Operator::Gather(_)
         | Operator::Reduce { .. }
+        | Operator::Delay
         | Operator::Read { .. } => true,
     };
     kind && data.logical != Logical::Spikes

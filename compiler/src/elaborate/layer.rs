@@ -16,7 +16,11 @@ use crate::forms::network::{Logical, NodeId, Operator, Weights};
 use crate::quantity::Dimension;
 
 /// Layers that are no functions of single elements.
-pub const LAYERS: &[&str] = &["flatten", "reshape", "dense", "conv2d", "max_pool", "average_pool", "concat", "scale"];
+pub const LAYERS: &[&str] =
+    &["flatten", "reshape", "dense", "conv2d", "max_pool", "average_pool", "concat", "scale", "delay"];
+
+/// The longest delay.
+const MOST_SAMPLES: usize = 10_000;
 
 impl Elaborator<'_> {
     /// What signals become in a layer: a name, or a name with arguments.
@@ -44,6 +48,7 @@ impl Elaborator<'_> {
             "dense" => self.dense(first, args, user, span),
             "concat" => self.concat(from, args, user, span),
             "scale" => self.scale(first, args, user, span),
+            "delay" => self.delay(first, args, user, span),
             "conv2d" => self.conv2d(first, args, user, span),
             "max_pool" => self.pool(Reduction::Maximum, first, args, user, span),
             "average_pool" => self.pool(Reduction::Mean, first, args, user, span),
@@ -185,6 +190,35 @@ impl Elaborator<'_> {
         let operand = self.real(from, span)?;
         let product = ExprKind::Binary(BinaryOp::Multiply, Box::new(lifted(0, span)), Box::new(arg.value.clone()));
         self.elementwise(&Ast { kind: product, span }, &[(operand, span)], user, "scale")
+    }
+
+    /// `delay` or `delay(3)`: the value of so many samples before.
+    fn delay(&mut self, from: NodeId, args: &[Arg], user: Option<&Ident>, span: Span) -> Option<NodeId> {
+        let mut at = self.real(from, span)?;
+        let samples = match args {
+            [] => 1,
+            [arg] if arg.name.is_none() => self.count(&arg.value, 1.0)?,
+            _ => {
+                self.error(Code::E0206, "`delay` takes a number of samples", span, "such as `delay(2)`");
+                return None;
+            }
+        };
+        if samples > MOST_SAMPLES {
+            self.error(Code::E0306, "so long a delay cannot be kept", span, format!("at most {MOST_SAMPLES} samples"));
+            return None;
+        }
+        if crate::graph::moves(&self.network).in_time[at.index()] {
+            let message = "a delay of what moves within a sample is not supported yet";
+            self.error(Code::E0402, message, span, "a delay is from sample to sample");
+            return None;
+        }
+        let (shape, dimension) = (self.network.graph[at].shape.clone(), self.dimension(at));
+        for sample in 1..=samples {
+            let user = user.filter(|_| sample == samples);
+            at = self.add(Operator::Delay, shape.clone(), Logical::Real, span, user, "delay", &[at])?;
+            self.dimensions.insert(at, dimension);
+        }
+        Some(at)
     }
 
     /// `dense(weights, bias: b)` or `dense(outputs, fit: ridge(penalty), bias: true)`.

@@ -13,7 +13,7 @@ use super::Elaborator;
 use super::array::Array;
 use super::data::Data;
 use crate::files::DataFile;
-use crate::forms::network::{Logical, NodeId, Operator};
+use crate::forms::network::{Logical, Node, NodeId, Operator};
 use crate::forms::plan::{InputData, Phase, PhaseKind};
 use crate::quantity::{Dimension, Quantity};
 use crate::units::show;
@@ -62,6 +62,14 @@ impl Elaborator<'_> {
         if kind == PhaseKind::Train && phase.target.is_none() {
             let missing = Diagnostic::new(Code::E0415, "training needs a target", span, "nothing is expected here");
             self.closer.diagnostics.push(missing.with_help("add `expect y == series.x[1..2001]`"));
+            return;
+        }
+        let delayed = |node: &&Node| matches!(node.operator, Operator::Delay);
+        if let Some(delay) = self.network.graph.node_weights().find(delayed).filter(|_| !sequence) {
+            let word = if kind == PhaseKind::Train { "train" } else { "test" };
+            let message = format!("samples of a plain `{word}` each start afresh: a delay would give 0");
+            let afresh = Diagnostic::new(Code::E0430, message, span, "no sequence").with_label(delay.span, "the delay");
+            self.closer.diagnostics.push(afresh.with_help(format!("write `{word} sequence {{ … }}`")));
             return;
         }
         let in_time = self.has_time();

@@ -61,6 +61,12 @@ impl Network {
         self.add(Node::real(name, Operator::Reduce { reduction, each }, vec![len], span), &[from])
     }
 
+    /// The operand's value of the sample before.
+    pub fn delay(&mut self, name: &str, from: NodeId, span: Span) -> NodeId {
+        let shape = self.graph[from].shape.clone();
+        self.add(Node::real(name, Operator::Delay, shape, span), &[from])
+    }
+
     /// Elements of the operands in this shape.
     pub fn gather(&mut self, name: &str, gather: Gather, shape: Vec<usize>, from: &[NodeId], span: Span) -> NodeId {
         self.add(Node::real(name, Operator::Gather(gather), shape, span), from)

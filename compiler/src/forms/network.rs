@@ -65,6 +65,8 @@ pub enum Operator {
     Elementwise { function: String, body: Expr },
     /// Each `each` elements, one after the other, become one.
     Reduce { reduction: Reduction, each: usize },
+    /// The operand's value of the sample before; 0 at first.
+    Delay,
     /// Elements of the operands, each where it is to go: reshaped, sliced, joined, transposed.
     Gather(Gather),
     /// Neurons, devices, encoders (spikes out) and decoders (spikes in, value out).

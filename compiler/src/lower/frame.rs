@@ -52,7 +52,7 @@ impl Lowering<'_> {
                 }
                 (Operator::Output, _) if data.logical == Logical::Spikes => continue,
                 (Operator::Input | Operator::Output | Operator::Dense { .. } | Operator::Elementwise { .. }, _)
-                | (Operator::Gather(_) | Operator::Reduce { .. } | Operator::Read { .. }, _) => {
+                | (Operator::Gather(_) | Operator::Reduce { .. } | Operator::Delay | Operator::Read { .. }, _) => {
                     Signal { array: self.zeros(name, len), start: 0, len }
                 }
             };
@@ -90,6 +90,7 @@ impl Lowering<'_> {
             Operator::Dense { weights, bias, positions: 1 } => self.dense(node, weights, *bias, signal),
             Operator::Dense { weights, bias, positions } => self.repeated(node, weights, *bias, *positions, signal),
             Operator::Reduce { reduction, each } => self.reduce(node, *reduction, *each, signal),
+            Operator::Delay => self.delayed(node, signal),
             Operator::Elementwise { body, .. } => self.elementwise(node, body, signal),
             Operator::Population { dynamics, .. } => match dynamics.outputs.first() {
                 Some((_, output)) => self.read(node, node, output, signal),
@@ -138,6 +139,18 @@ impl Lowering<'_> {
             let (from_start, to_start, len) = (from.start, to.start, to.len);
             let (from, to) = (from.array, to.array);
             ops.push(Op::Reduce { reduction, from, from_start, to, to_start, len, each });
+        }
+        ops
+    }
+
+    /// Gives what was kept, then keeps what comes.
+    fn delayed(&mut self, node: NodeId, to: Signal) -> Vec<Op> {
+        let mut ops = Vec::new();
+        if let Some(from) = self.arriving(node, 0, &mut ops) {
+            let kept = self.zeros(format!("{}: kept", self.name(node)), to.len);
+            let len = to.len;
+            ops.push(Op::Copy { from: kept, from_start: 0, to: to.array, to_start: to.start, len });
+            ops.push(Op::Copy { from: from.array, from_start: from.start, to: kept, to_start: 0, len });
         }
         ops
     }
@@ -224,6 +237,7 @@ impl Lowering<'_> {
             | Operator::Dense { .. }
             | Operator::Elementwise { .. }
             | Operator::Reduce { .. }
+            | Operator::Delay
             | Operator::Read { .. } => None,
         }
     }

@@ -39,6 +39,7 @@ impl Lowering<'_> {
             | Operator::Elementwise { .. }
             | Operator::Gather(_)
             | Operator::Reduce { .. }
+            | Operator::Delay
             | Operator::Population { .. }
             | Operator::Read { .. } => None,
         }

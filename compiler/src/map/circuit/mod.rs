@@ -183,7 +183,7 @@ impl Builder<'_> {
                 all
             }
             (Operator::Output | Operator::Read { .. }, _)
-            | (Operator::Dense { .. } | Operator::Elementwise { .. } | Operator::Reduce { .. }, _) => {
+            | (Operator::Dense { .. } | Operator::Elementwise { .. } | Operator::Reduce { .. } | Operator::Delay, _) => {
                 sources.first().map_or_else(Vec::new, |source| self.chunks_of(*source))
             }
         };

@@ -37,7 +37,11 @@ pub fn width(given: Given, tiling: &Tiling, decisions: &Decisions, node: NodeId)
             Some(_) | None => None,
         },
         Operator::Gather(_) | Operator::Read { .. } => Some(passed()),
-        Operator::Input | Operator::Output | Operator::Reduce { .. } | Operator::Population { .. } => None,
+        Operator::Input
+        | Operator::Output
+        | Operator::Reduce { .. }
+        | Operator::Delay
+        | Operator::Population { .. } => None,
     };
     from_wire(node).or(own.filter(|bits| *bits > 0.0)).unwrap_or(WORD)
 }

@@ -78,7 +78,7 @@ pub fn alternatives(given: Given, tiling: &Tiling, found: &Calibration, node: No
         },
         Operator::Dense { .. } => dense(given, tiling, found, node),
         // Only ideal chips have come so far.
-        Operator::Reduce { .. } => vec![exact(Domain::Bits, Domain::Bits)],
+        Operator::Reduce { .. } | Operator::Delay => vec![exact(Domain::Bits, Domain::Bits)],
         Operator::Elementwise { function, .. } => units(given, tiling, found, node, function),
         Operator::Gather(_) => DOMAINS.iter().map(|&domain| exact(domain, domain)).collect(),
         Operator::Population { kind, .. } => {

@@ -111,6 +111,7 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
                 | Operator::Elementwise { .. }
                 | Operator::Gather(_)
                 | Operator::Reduce { .. }
+                | Operator::Delay
                 | Operator::Population { .. }
                 | Operator::Read { .. } => largest(values),
             },
@@ -316,7 +317,7 @@ fn assumed(given: Given, node: NodeId, found: &Calibration) -> f64 {
         }
         Operator::Output | Operator::Gather(_) => before,
         Operator::Reduce { reduction: Reduction::Sum, each } => before * *each as f64,
-        Operator::Reduce { reduction: Reduction::Mean | Reduction::Maximum, .. } => before,
+        Operator::Reduce { reduction: Reduction::Mean | Reduction::Maximum, .. } | Operator::Delay => before,
         Operator::Input | Operator::Population { .. } => 1.0,
     }
 }

@@ -32,6 +32,7 @@ pub fn missing(choices: &Choices) -> Option<Diagnostic> {
             | Operator::Output
             | Operator::Gather(_)
             | Operator::Reduce { .. }
+            | Operator::Delay
             | Operator::Read { .. } => {}
         }
     }

@@ -35,6 +35,7 @@ pub fn remedies(choices: &Choices, base: &Demand, error: Option<f64>, decisions:
             | Operator::Elementwise { .. }
             | Operator::Gather(_)
             | Operator::Reduce { .. }
+            | Operator::Delay
             | Operator::Population { .. }
             | Operator::Read { .. } => false,
         };

@@ -148,6 +148,7 @@ fn from_host(choices: &Choices, node: NodeId) -> bool {
         | Operator::Dense { .. }
         | Operator::Elementwise { .. }
         | Operator::Reduce { .. }
+        | Operator::Delay
         | Operator::Population { .. }
         | Operator::Read { .. } => false,
     }
@@ -177,6 +178,7 @@ fn anchor(choices: &Choices, node: NodeId) -> Option<(Arrays, f64)> {
         | Operator::Output
         | Operator::Gather(_)
         | Operator::Reduce { .. }
+        | Operator::Delay
         | Operator::Population { .. }
         | Operator::Read { .. } => None,
     }
@@ -264,6 +266,7 @@ fn origin(choices: &Choices, node: NodeId) -> Option<NodeId> {
         Operator::Input
         | Operator::Output
         | Operator::Reduce { .. }
+        | Operator::Delay
         | Operator::Population { .. }
         | Operator::Read { .. } => None,
     }

@@ -31,6 +31,7 @@ fn ideal_only(node: &Node) -> Option<Diagnostic> {
         Operator::Reduce { reduction, .. } => {
             ("pooling by a chip", format!("takes the {} of windows", reduction.word()))
         }
+        Operator::Delay => ("a delay on a chip", String::from("keeps a value from sample to sample")),
         Operator::Dense { .. }
         | Operator::Elementwise { .. }
         | Operator::Input
@@ -147,6 +148,7 @@ pub(crate) fn has_bias(network: &Network, layer: NodeId) -> bool {
         | Operator::Elementwise { .. }
         | Operator::Gather(_)
         | Operator::Reduce { .. }
+        | Operator::Delay
         | Operator::Population { .. }
         | Operator::Read { .. } => false,
     }

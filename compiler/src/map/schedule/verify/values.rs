@@ -26,6 +26,7 @@ impl Checker<'_> {
             Operator::Dense { .. }
             | Operator::Elementwise { .. }
             | Operator::Reduce { .. }
+            | Operator::Delay
             | Operator::Population { .. } => {}
         }
         let giving = self.giving.get(&node)?;
