@@ -2,7 +2,7 @@
 
 use nmc_program::{ComponentKind, Program};
 
-use super::drawing;
+use super::{conversions, drawing};
 use crate::terminal::{digits, si};
 use nmc_host::report::{key, peripheral_share};
 use nmc_runtime::energy::total;
@@ -73,7 +73,7 @@ fn experiment(program: &Program) -> String {
     if !layout.schedule.tasks.is_empty() {
         html += &format!("<h3>One sample in time</h3>\n{}\n", drawing::timetable(layout).svg());
     }
-    html + &wires(program) + &notes(program)
+    html + &conversions(program) + &wires(program) + &notes(program)
 }
 
 /// What the simulation approximates or leaves out.
@@ -88,6 +88,27 @@ fn notes(program: &Program) -> String {
 
 fn named(list: &[(ComponentKind, f64)]) -> Vec<(&'static str, f64)> {
     list.iter().map(|(kind, value)| (key(*kind), *value)).collect()
+}
+
+/// What was converted, and what the design is worth beside others.
+fn conversions(program: &Program) -> String {
+    let line = |cells: &[String], tag: &str, words: &[usize]| {
+        let cell = |(index, cell): (usize, &String)| {
+            let class = if words.contains(&index) { "" } else { " class=n" };
+            format!("<{tag}{class}>{}</{tag}>", escape(cell))
+        };
+        format!("<tr>{}</tr>\n", cells.iter().enumerate().map(cell).collect::<String>())
+    };
+    let counts = conversions::counts(program);
+    let mut html = String::from("<h3>Conversions a sample</h3>\n");
+    if counts.is_empty() {
+        html += "<p>There are none.</p>\n";
+    } else {
+        let rows: String = counts.iter().map(|cells| line(cells, "td", &[0])).collect();
+        html += &format!("<table>{}{rows}</table>\n", line(&conversions::HEAD.map(String::from), "th", &[0]));
+    }
+    let rows: String = conversions::worth(program).iter().map(|cells| line(cells, "td", &[0, 2])).collect();
+    html + &format!("<h3>Beside other designs</h3>\n<table>{rows}</table>\n")
 }
 
 fn wires(program: &Program) -> String {

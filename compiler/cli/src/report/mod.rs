@@ -1,5 +1,6 @@
 //! `nmc report`: what the mapping is and why, as text, JSON or a page to look at.
 
+mod conversions;
 mod drawing;
 mod html;
 mod text;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use nmc_program::{ComponentKind, LayoutReport, Program};
 
+use super::conversions::{self, percent};
 use crate::terminal::{columns, digits, si};
 use nmc_host::report::{key, peripheral_share};
 use nmc_runtime::energy::total;
@@ -47,10 +48,6 @@ pub fn text(program: &Program, wanted: &[String]) -> String {
 /// Where a core is.
 pub fn place(layout: &LayoutReport, core: usize) -> String {
     layout.cores.get(core).map_or_else(String::new, |core| format!("({}, {})", core.x, core.y))
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
 }
 
 fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
@@ -137,61 +134,16 @@ fn wires(program: &Program) -> String {
 }
 
 fn conversions(program: &Program) -> String {
-    let (counts, objective) = (&program.costs.conversions, &program.costs.layout.objective);
     if program.costs.layout.wires.is_empty() {
         return String::new();
     }
-    let mut rows = vec![row(["converter", "a sample", "converting everywhere", "left out"])];
-    let names: BTreeMap<&str, ()> =
-        counts.inserted.iter().chain(&counts.baseline).map(|(name, _)| (name.as_str(), ())).collect();
-    let of = |list: &[(String, f64)], wanted: &str| {
-        digits(list.iter().find(|(name, _)| name == wanted).map_or(0.0, |(_, count)| *count))
+    let counts = conversions::counts(program);
+    let head = std::iter::once(row(conversions::HEAD));
+    let table = match counts.is_empty() {
+        true => String::from("  none\n"),
+        false => table(head.chain(counts).collect(), &[false, true, true, true]),
     };
-    rows.extend(names.keys().map(|&name| {
-        let (here, everywhere) = (of(&counts.inserted, name), of(&counts.baseline, name));
-        vec![name.to_string(), here, everywhere, of(&counts.elided, name)]
-    }));
-    let mut text = String::from("Conversions\n");
-    text += &if names.is_empty() { String::from("  none\n") } else { table(rows, &[false, true, true, true]) };
-    let value = |value: f64| match objective.unit.as_str() {
-        "time_s" => si(value, "s"),
-        "area_m2" => format!("{} mm2", digits(1e6 * value)),
-        _energy => si(value, "J"),
-    };
-    let what = match objective.unit.as_str() {
-        "time_s" => "time",
-        "area_m2" => "area",
-        _energy => "energy",
-    };
-    let best = if objective.optimal { "the least there is" } else { "not proven to be the least" };
-    let mut rows = vec![vec![format!("{what} a sample, as chosen"), value(objective.value), String::from(best)]];
-    let mut other = |name: &str, cost: f64| {
-        let more = if objective.value > 0.0 && cost > objective.value {
-            format!("{} more", percent(cost / objective.value - 1.0))
-        } else {
-            String::new()
-        };
-        rows.push(vec![name.to_string(), value(cost), more]);
-    };
-    other("converting everywhere", objective.convert_everywhere);
-    other("choosing each by itself", objective.greedy);
-    other("at least (lower bound)", objective.lower_bound);
-    rows.extend(
-        objective.pins.iter().map(|(pin, cost)| vec![format!("the pin {pin} costs"), value(*cost), String::new()]),
-    );
-    rows.push(vec![
-        String::from("error variance expected"),
-        percent(objective.error_variance),
-        String::from("of the output's"),
-    ]);
-    if let Some(loss) = objective.accuracy_loss {
-        rows.push(vec![
-            String::from("accuracy loss on the calibration data"),
-            percent(loss),
-            String::from("at most, where they have no labels"),
-        ]);
-    }
-    text + &columns(&rows, &[false, true, false])
+    format!("Conversions\n{table}{}", columns(&conversions::worth(program), &[false, true, false]))
 }
 
 fn placement(program: &Program) -> String {
