@@ -124,6 +124,11 @@ fn usual_slips_are_answered() {
         (neuron("v' = -v / 10 ms; spike when v > 0 mV { v := 0 mV }"), "E0101 at `=`", "a value is given with `=`"),
         ("use std.neuron.LIF\n".to_string(), "E0201 at `LIF`", "did you mean `lif`?"),
         (
+            "use std.chip\n".to_string(),
+            "E0203 at `use std.chip`",
+            "`std.chip` is a module: name what you use of it, `use std.chip.{…}`; `nmc list` shows it",
+        ),
+        (
             "use std.chip.neurram\n".to_string(),
             "E0201 at `neurram`",
             "it is called `crossbars48` now: `use std.chip.crossbars48`",

@@ -117,8 +117,13 @@ impl Resolver<'_> {
         };
         let text = if words.first() == Some(&"std") {
             let Some(text) = nmc_stdlib::module(&words) else {
-                let near = closest(&name, nmc_stdlib::modules().iter().map(|module| module.path));
-                self.diagnostics.push(unknown(near.map(|near| format!("did you mean `{near}`?"))));
+                let modules = || nmc_stdlib::modules().iter().map(|module| module.path);
+                let mut wholes = item.names.iter().map(|used| format!("{name}.{}", used.text));
+                let whole = wholes.find(|whole| modules().any(|module| module == whole)).map(|whole| {
+                    format!("`{whole}` is a module: name what you use of it, `use {whole}.{{…}}`; `nmc list` shows it")
+                });
+                let near = || closest(&name, modules()).map(|near| format!("did you mean `{near}`?"));
+                self.diagnostics.push(unknown(whole.or_else(near)));
                 return None;
             };
             text.to_string()
