@@ -338,6 +338,16 @@ fn what_cannot_be_mapped_is_one_coded_error() {
     assert_eq!(code(MIXED, &arrays(2), "pin hidden: core(9, 9)"), ["E0612"]);
     let small = hardware(DIGITAL, &arrays(2), "cores: grid(2, 1) of crossbars") + &layers("");
     assert_eq!(codes(&small.replace("buffer: 64 kB", "buffer: 8 bit")), ["E0608"]);
+    let large = |weight: &str| {
+        let net = format!(
+            "network net(x: real[1]) -> (y: real[1]) {{ x |> dense([[{weight}]]) |> dense([[{weight}]]) -> y }}
+experiment e {{ deploy net on made {{ calibrate: [[1], [2]] }}; test {{ x: [[1]] }} measure m = mean(y) }}"
+        );
+        codes(&(hardware(DIGITAL, &arrays(2), "cores: grid(2, 1) of crossbars") + &net))
+    };
+    assert_eq!(large("1e18"), Vec::<&str>::new());
+    assert_eq!(large("1e20"), ["E0307"]);
+    assert_eq!(large("1e39")[0], "E0307");
 }
 
 #[test]

@@ -313,7 +313,8 @@ impl Elaborator<'_> {
         let bad = match &tensor.data {
             TensorData::U8(_) | TensorData::I64(_) => None,
             TensorData::F32(values) => values.iter().position(|value| !value.is_finite()),
-            TensorData::F64(values) => values.iter().position(|value| !value.is_finite()),
+            // In single precision that would be infinite.
+            TensorData::F64(values) => values.iter().position(|value| !(*value as f32).is_finite()),
         };
         if let Some(index) = bad {
             let mut place = Vec::new();
@@ -322,8 +323,12 @@ impl Elaborator<'_> {
                 place.insert(0, (rest % size).to_string());
                 rest /= size;
             }
-            let message = format!("`{}` holds {} at [{}]", tensor.name, tensor.data.get(index), place.join(", "));
-            self.error(Code::E0307, message, span, "every number of it must be finite");
+            let message = format!("`{}` holds {:?} at [{}]", tensor.name, tensor.data.get(index), place.join(", "));
+            let why = match tensor.data.get(index).is_finite() {
+                true => "too large: numbers go to 3.4e38",
+                false => "every number of it must be finite",
+            };
+            self.error(Code::E0307, message, span, why);
             return None;
         }
         Some(tensor)

@@ -4,13 +4,27 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::{FileId, Span};
 
+use super::calibrate::Calibration;
 use super::choices::Choices;
 use super::domains::{chain, word};
 use super::problem::Demand;
 use crate::forms::chip::Domain;
 use crate::forms::mapped::Given;
-use crate::forms::network::{NodeId, Operator, PopulationKind};
+use crate::forms::network::{Node, NodeId, Operator, PopulationKind};
 use crate::forms::plan::{Pin, Pinned};
+
+/// The first operator whose values on the calibration data are too large to be numbers.
+pub fn overflow(given: Given, found: &Calibration) -> Option<Diagnostic> {
+    let too_large = |node: &NodeId| {
+        let values = found.values.get(node).map_or(&[][..], Vec::as_slice);
+        values.iter().any(|value| !value.is_finite())
+    };
+    let node = crate::graph::order(given.network).into_iter().find(too_large)?;
+    let Node { name, span, .. } = &given.network.graph[node];
+    let message = format!("the calibration data make `{name}` larger than any number");
+    let fault = Diagnostic::new(Code::E0307, message, *span, "beyond 3.4e38");
+    Some(fault.with_help("divide its weights, or what it takes, by something"))
+}
 
 /// The first operator, pin or signal that alone leaves no way.
 pub fn missing(choices: &Choices) -> Option<Diagnostic> {

@@ -70,6 +70,10 @@ pub fn convert(
         diagnostics.push(faults::calibrated_on_test(given));
     }
     let found = calibrate::calibrate(given, tiling, measured);
+    if let Some(fault) = faults::overflow(given, &found) {
+        diagnostics.push(fault);
+        return None;
+    }
     let choices = choices(given, tiling, &found);
     if let Some(fault) = faults::missing(&choices) {
         diagnostics.push(fault);
