@@ -120,12 +120,15 @@ impl Files for Trials {
         Ok(self.0.clone())
     }
 
-    fn trial(&self, program: &Program, seed: u64) -> Option<Result<Trial, String>> {
+    fn trials(&self, program: &Program, seeds: &[u64]) -> Option<Result<Vec<Trial>, String>> {
         let values = |recording: Recording| match recording.values {
             Recorded::Values { data, .. } => Some((recording.name, data)),
             Recorded::Spikes { .. } | Recorded::Synapses { .. } => None,
         };
-        Some(Ok(on_seed(program, seed).recordings.into_iter().filter_map(values).collect()))
+        Some(Ok(seeds
+            .iter()
+            .map(|&seed| on_seed(program, seed).recordings.into_iter().filter_map(values).collect())
+            .collect()))
     }
 }
 

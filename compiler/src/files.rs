@@ -18,10 +18,10 @@ pub trait Files: Sync {
     /// Experiments are compiled side by side.
     fn entering(&self, _experiment: &str, _stage: &'static str) {}
 
-    /// Runs a program once with this seed and gives what its probes recorded: by name, [samples, elements]; or says why the run failed.
+    /// Runs a program with each of these seeds and gives what its probes recorded: by name, [samples, elements]; or says why a run failed.
     /// The compiler asks for it where ranges of signals that move in time must be measured; where nothing can be run
     /// (none), they are bounded instead.
-    fn trial(&self, _program: &Program, _seed: u64) -> Option<Result<Trial, String>> {
+    fn trials(&self, _program: &Program, _seeds: &[u64]) -> Option<Result<Vec<Trial>, String>> {
         None
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use nmc_program::Program;
 use rayon::prelude::*;
 
-use crate::{Results, RunError, RunOptions, simulation};
+use crate::simulation::{self, Compiled};
+use crate::{Results, RunError, RunOptions};
 
 /// The seed of a chip; chip 0 has that of the run.
 pub fn seed(seed: u64, chip: usize) -> u64 {
@@ -36,6 +37,7 @@ pub fn run(program: &Program, options: &RunOptions, chips: usize) -> Result<Vec<
     let chips = needed(program, chips);
     let (side_by_side, threads) = shared_out(program, options, chips)?;
     let done = Mutex::new(vec![0.0; chips]);
+    let compiled = Compiled::new(program, options.engine)?;
     let one = |chip: usize| {
         let moved = |share: f64| {
             let (Some(progress), Ok(mut done)) = (options.progress, done.lock()) else { return };
@@ -45,9 +47,9 @@ pub fn run(program: &Program, options: &RunOptions, chips: usize) -> Result<Vec<
         let progress = options.progress.is_some().then_some(&moved as &(dyn Fn(f64) + Sync));
         let memory = options.memory / side_by_side as u64;
         let seed = seed(options.seed, chip);
-        let mut results = simulation::run(program, &RunOptions { seed, threads, memory, progress, ..*options })?;
+        let mut results = compiled.run(&RunOptions { seed, threads, memory, progress, ..*options })?;
         if chip > 0 {
-            results.recordings = Vec::new();
+            (results.recordings, results.jit_seconds) = (Vec::new(), 0.0);
         }
         Ok(results)
     };

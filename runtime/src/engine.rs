@@ -1,5 +1,6 @@
 //! The time loop: programs the cells, presents the samples of each phase, fits, measures.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -41,11 +42,14 @@ pub struct Engine<'a, T> {
 }
 
 impl<'a, T: Computable + Product> Engine<'a, T> {
-    /// Ready for the first sample.
-    pub fn load(program: &'a Program, options: &'a RunOptions<'a>) -> Result<Self, RunError> {
+    /// Ready for the first sample, with kernels that took so long to make.
+    pub fn load(
+        program: &'a Program,
+        options: &'a RunOptions<'a>,
+        kernels: Arc<dyn Kernels<T> + 'a>,
+        jit_seconds: f64,
+    ) -> Result<Self, RunError> {
         let begin = Instant::now();
-        let kernels = kernels::<T>(program, options.engine)?;
-        let jit_seconds = begin.elapsed().as_secs_f64();
         let (initial, carriers) = prepare(program, kernels.as_ref(), options.seed)?;
         let fits = program.phases.iter().flat_map(|phase| &phase.fits).map(|spec| spec.fit + 1).max();
         let fitted = vec![Fitted::default(); fits.unwrap_or(0)];
@@ -56,7 +60,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         let mut engine = Engine { shared, options, pool, initial, state, done_samples: AtomicUsize::new(0) };
         engine.program_cells(|_| true);
         engine.state.results.jit_seconds = jit_seconds;
-        engine.state.results.load_seconds = begin.elapsed().as_secs_f64() - jit_seconds;
+        engine.state.results.load_seconds = begin.elapsed().as_secs_f64();
         Ok(engine)
     }
 
@@ -306,17 +310,20 @@ fn useless(broken: &Broken, sample: usize) -> RunError {
 }
 
 /// The engine asked for.
-fn kernels<'a, T: Computable>(program: &'a Program, kind: EngineKind) -> Result<Box<dyn Kernels<T> + 'a>, RunError> {
+pub fn kernels<'a, T: Computable>(
+    program: &'a Program,
+    kind: EngineKind,
+) -> Result<Arc<dyn Kernels<T> + 'a>, RunError> {
     match kind {
         EngineKind::Jit => match Jit::new(program) {
-            Ok(jit) => Ok(Box::new(jit)),
+            Ok(jit) => Ok(Arc::new(jit)),
             Err(reason) => Err(RunError {
                 code: "E0711",
                 message: format!("no machine code could be made: {reason}"),
                 help: Some(String::from("run it with `--engine interpreter`, and report this with the program")),
             }),
         },
-        EngineKind::Interpreter => Ok(Box::new(Interpreter::new(&program.kernels))),
+        EngineKind::Interpreter => Ok(Arc::new(Interpreter::new(&program.kernels))),
     }
 }
 

@@ -1,5 +1,7 @@
 //! A batch of samples under way side by side: their arrays, spikes and counts, and the operations on them.
 
+use std::sync::Arc;
+
 use nmc_program::{ArrayId, Delay, InputFeed, Op, Phase, Program, Source, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,7 @@ use crate::state::{Buffer, Clock, Kernels, spike_bytes};
 /// What all batches share: the program, its kernels, connections and programmed matrices.
 pub struct Shared<'a, T> {
     pub program: &'a Program,
-    pub kernels: Box<dyn Kernels<T> + 'a>,
+    pub kernels: Arc<dyn Kernels<T> + 'a>,
     pub carriers: Vec<Carrier>,
     pub matrices: Vec<Effective<T>>,
     pub fitted: Vec<Fitted>,

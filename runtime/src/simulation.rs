@@ -1,6 +1,7 @@
 //! A run as something with a state: it can be stepped, saved, and restored.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -9,14 +10,15 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::energy::Counts;
-use crate::engine::{BATCH, Engine, Pause, is_independent};
+use crate::engine::{BATCH, Engine, Pause, is_independent, kernels};
 use crate::interpreter::Computable;
 use crate::jit::product::Product;
 use crate::lanes::{Lanes, Place, Shared};
 use crate::matrix::Fitted;
 use crate::memory;
 use crate::record::{self, SampleRecord};
-use crate::{Results, RunError, RunOptions};
+use crate::state::Kernels;
+use crate::{EngineKind, Results, RunError, RunOptions};
 
 /// What can be refused before a run begins: a damaged image, and one that takes too much memory.
 pub fn check(program: &Program, options: &RunOptions) -> Result<(), RunError> {
@@ -28,11 +30,41 @@ pub fn check(program: &Program, options: &RunOptions) -> Result<(), RunError> {
     memory::check(program, if side_by_side { BATCH * options.threads.max(1) } else { 1 }, options.memory)
 }
 
+/// A program with its kernels, made once for any number of runs.
+pub struct Compiled<'a> {
+    program: &'a Program,
+    kernels: Made<'a>,
+    seconds: f64,
+}
+
+enum Made<'a> {
+    F32(Arc<dyn Kernels<f32> + 'a>),
+    F64(Arc<dyn Kernels<f64> + 'a>),
+}
+
+impl<'a> Compiled<'a> {
+    /// Makes the kernels; the program was checked.
+    pub fn new(program: &'a Program, engine: EngineKind) -> Result<Self, RunError> {
+        let begin = Instant::now();
+        let kernels = match program.precision {
+            Precision::F32 => Made::F32(kernels(program, engine)?),
+            Precision::F64 => Made::F64(kernels(program, engine)?),
+        };
+        Ok(Compiled { program, kernels, seconds: begin.elapsed().as_secs_f64() })
+    }
+
+    /// Runs it from its start to its end.
+    pub fn run(&self, options: &RunOptions) -> Result<Results, RunError> {
+        let mut simulation = Simulation::of(self, options)?;
+        while !simulation.advance(&|| false)? {}
+        Ok(simulation.results())
+    }
+}
+
 /// Runs a program from its start to its end.
 pub fn run(program: &Program, options: &RunOptions) -> Result<Results, RunError> {
-    let mut simulation = Simulation::new(program, options)?;
-    while !simulation.advance(&|| false)? {}
-    Ok(simulation.results())
+    check(program, options)?;
+    Compiled::new(program, options.engine)?.run(options)
 }
 
 /// A program being run, in its precision.
@@ -42,9 +74,16 @@ impl<'a> Simulation<'a> {
     /// Compiles the kernels, builds the connections and programs the cells.
     pub fn new(program: &'a Program, options: &'a RunOptions<'a>) -> Result<Self, RunError> {
         check(program, options)?;
-        Ok(Simulation(match program.precision {
-            Precision::F32 => Box::new(Engine::<f32>::load(program, options)?),
-            Precision::F64 => Box::new(Engine::<f64>::load(program, options)?),
+        Simulation::of(&Compiled::new(program, options.engine)?, options)
+    }
+
+    /// The same with kernels that are compiled already.
+    pub fn of(compiled: &Compiled<'a>, options: &'a RunOptions<'a>) -> Result<Self, RunError> {
+        check(compiled.program, options)?;
+        let (program, seconds) = (compiled.program, compiled.seconds);
+        Ok(Simulation(match &compiled.kernels {
+            Made::F32(kernels) => Box::new(Engine::load(program, options, kernels.clone(), seconds)?),
+            Made::F64(kernels) => Box::new(Engine::load(program, options, kernels.clone(), seconds)?),
         }))
     }
 

@@ -77,7 +77,9 @@ impl<'a> Chip<'a> {
             memory: 16 << 30,
             progress: None,
         };
-        let engine = Engine::<f64>::load(&case.program, &options).unwrap_or_else(|error| panic!("{error:?}"));
+        let engine = nmc_runtime::engine::kernels::<f64>(&case.program, options.engine)
+            .and_then(|kernels| Engine::load(&case.program, &options, kernels, 0.0))
+            .unwrap_or_else(|error| panic!("{error:?}"));
         let mut programmed = BTreeMap::new();
         for matrix in &case.program.matrices {
             if let Some(cells) = &matrix.cells {

@@ -11,7 +11,9 @@ use nmc_compiler::files::{DataFile, FileProblem, Files, Trial};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::Program;
-use nmc_runtime::{EngineKind, Recorded, RunOptions};
+use nmc_runtime::simulation::Compiled;
+use nmc_runtime::{EngineKind, Recorded, Results, RunError, RunOptions};
+use rayon::prelude::*;
 
 use crate::data;
 
@@ -77,16 +79,27 @@ impl Files for Folder {
         stages.entry(experiment.to_string()).or_default().push((stage, Instant::now()));
     }
 
-    fn trial(&self, program: &Program, seed: u64) -> Option<Result<Trial, String>> {
-        let options = RunOptions { seed, engine: EngineKind::Jit, threads: 1, memory: memory(), progress: None };
-        let recorded = nmc_runtime::run(program, &options).map(|results| {
+    fn trials(&self, program: &Program, seeds: &[u64]) -> Option<Result<Vec<Trial>, String>> {
+        let options = |seed| RunOptions { seed, engine: EngineKind::Jit, threads: 1, memory: memory(), progress: None };
+        let recorded = |results: Results| {
             let values = results.recordings.into_iter().filter_map(|recording| match recording.values {
                 Recorded::Values { data, .. } => Some((recording.name, data)),
                 Recorded::Spikes { .. } | Recorded::Synapses { .. } => None,
             });
-            values.collect()
-        });
-        Some(recorded.map_err(|error| error.message))
+            values.collect::<Trial>()
+        };
+        // Each needs its memory: they run side by side where there is enough for all.
+        let share = memory() / rayon::current_num_threads() as u64;
+        let all = || -> Result<Vec<Trial>, RunError> {
+            nmc_runtime::check(program, &options(1))?;
+            let compiled = Compiled::new(program, EngineKind::Jit)?;
+            let one = |seed: &u64| compiled.run(&options(*seed)).map(recorded);
+            match nmc_runtime::check(program, &RunOptions { memory: share, ..options(1) }) {
+                Ok(()) => seeds.par_iter().map(one).collect(),
+                Err(_) => seeds.iter().map(one).collect(),
+            }
+        };
+        Some(all().map_err(|error| error.message))
     }
 }
 

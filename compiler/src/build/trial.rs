@@ -8,7 +8,7 @@ use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{ArrayId, Precision, Program, Tensor, TensorId};
 
 use crate::analyse::frames::floats;
-use crate::files::Files;
+use crate::files::{Files, Trial};
 use crate::forms::chip::Chip;
 use crate::forms::mapped::{Given, Mapped};
 use crate::forms::measured::Measured;
@@ -28,8 +28,8 @@ pub fn measure(given: Given, files: &dyn Files, diagnostics: &mut Vec<Diagnostic
         return Measured::default();
     }
     let Some((program, probed)) = program(given, files) else { return Measured::default() };
-    let recorded = match files.trial(&program, 1) {
-        Some(Ok(recorded)) => recorded,
+    let recorded = match files.trials(&program, &[1]) {
+        Some(Ok(recorded)) => recorded.into_iter().flatten(),
         Some(Err(why)) => {
             let message = format!("ranges of converters are bounds, not measured: the trial run failed: {why}");
             diagnostics
@@ -47,8 +47,8 @@ pub fn measure(given: Given, files: &dyn Files, diagnostics: &mut Vec<Diagnostic
     found
 }
 
-/// Chips that are drawn.
-const CHIPS: u64 = 20;
+/// Seeds of the chips that are drawn.
+const CHIPS: [u64; 20] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20];
 
 /// What drawn chips give on the calibration samples.
 pub struct Drawn {
@@ -72,27 +72,32 @@ pub fn drawn(mapped: &Mapped, tensors: &[Tensor], files: &dyn Files) -> Option<D
         super::map(Given { network: &network, chip: &ideal, plan: &plan, tensors }, files, (1.0, false), &mut ignored)?;
     let chip = Mapped { network, plan, ..mapped.clone() };
     let lowered = |mapped| lower::lower(mapped, tensors, Precision::F32, Default::default(), &mut Vec::new());
-    let run = |program: &Program, seed: u64| -> Option<Vec<Vec<f32>>> {
-        let recorded = files.trial(program, seed)?.ok()?;
-        let of = |output: &NodeId| {
-            let name = format!("trial: {}", given.network.graph[*output].name);
-            let values = &recorded.iter().find(|(known, _)| *known == name)?.1;
-            Some(values.iter().map(|&value| value as f32).collect())
+    // The outputs with each seed.
+    let run = |program: &Program, seeds: &[u64]| -> Option<Vec<Vec<Vec<f32>>>> {
+        let outputs = |recorded: Trial| {
+            let of = |output: &NodeId| {
+                let name = format!("trial: {}", given.network.graph[*output].name);
+                let values = &recorded.iter().find(|(known, _)| *known == name)?.1;
+                Some(values.iter().map(|&value| value as f32).collect())
+            };
+            given.network.outputs.iter().map(of).collect()
         };
-        given.network.outputs.iter().map(of).collect()
+        files.trials(program, seeds)?.ok()?.into_iter().map(outputs).collect()
     };
-    let exact = run(&lowered(&exact)?.program, 1)?;
+    files.entering(&given.plan.name, "lower");
+    let exact = run(&lowered(&exact)?.program, &[1])?.pop()?;
     let values: Vec<f64> = exact.iter().flatten().map(|&y| f64::from(y)).collect();
     let variance = convert::variance(&values);
     let judged = judged(given, &exact);
     let program = lowered(&chip)?.program;
-    let (mut error, mut right) = (0.0, 0.0);
-    for seed in 1..=CHIPS {
-        let outputs = run(&program, seed)?;
+    let of_chip = |outputs: Vec<Vec<f32>>| {
         let squares = outputs.iter().flatten().zip(&values).map(|(y, exact)| (f64::from(*y) - exact).powi(2));
-        error += squares.sum::<f64>() / values.len().max(1) as f64 / CHIPS as f64;
-        right += judged.as_ref().map_or(0.0, |judged| judged.right(&outputs)) / CHIPS as f64;
-    }
+        let right = judged.as_ref().map_or(0.0, |judged| judged.right(&outputs));
+        (squares.sum::<f64>() / values.len().max(1) as f64, right)
+    };
+    let chips: Vec<(f64, f64)> = run(&program, &CHIPS)?.into_iter().map(of_chip).collect();
+    let mean = |of: fn(&(f64, f64)) -> f64| chips.iter().map(of).sum::<f64>() / chips.len() as f64;
+    let (error, right) = (mean(|chip| chip.0), mean(|chip| chip.1));
     let loss = judged.map(|judged| f64::max(judged.right(&exact) - right, 0.0));
     Some(Drawn { error: error / variance, loss })
 }
