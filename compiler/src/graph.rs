@@ -3,7 +3,7 @@
 use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::visit::{EdgeRef, IntoEdgeReferences, NodeIndexable};
 
-use crate::forms::network::{Connection, Edge, Network, NodeId, Operator, PopulationKind};
+use crate::forms::network::{Connection, Edge, Network, NodeId, Operator, PopulationKind, Weights};
 use crate::forms::plan::Plan;
 
 /// Sources of a node's signal edges in the order of operands.
@@ -108,6 +108,24 @@ pub fn moves(network: &Network) -> Moves {
         }
     }
     moves
+}
+
+/// The fitted layer whose values a node hands on as they are; none: it does not.
+pub fn fitted_behind(network: &Network, node: NodeId) -> Option<NodeId> {
+    let before = || operands(network, node).first().and_then(|&from| fitted_behind(network, from));
+    match &network.graph[node].operator {
+        Operator::Dense { weights: Weights::Ridge { .. }, .. } => Some(node),
+        Operator::Output => before(),
+        Operator::Gather(gather) if gather.is_whole() => before(),
+        Operator::Input
+        | Operator::Dense { .. }
+        | Operator::Elementwise { .. }
+        | Operator::Gather(_)
+        | Operator::Reduce { .. }
+        | Operator::Delay
+        | Operator::Population { .. }
+        | Operator::Read { .. } => None,
+    }
 }
 
 fn is_population(network: &Network, node: NodeId) -> bool {

@@ -245,10 +245,9 @@ impl Case<'_> {
             let error = Diagnostic::new(Code::E0112, message, self.span(equal), "a single `=` belongs here");
             return Some(error.with_help("write `=`"));
         }
-        Some(
-            Diagnostic::new(Code::E0101, "a value by itself does nothing", place, "goes nowhere")
-                .with_help("name it, `name = …`, or send it on, `… -> output`"),
-        )
+        Some(Diagnostic::new(Code::E0101, "a value by itself does nothing", place, "goes nowhere").with_help(
+            "name it, `name = …`, or send it on, `… -> output`; spikes go to a population by `connect a -> b`",
+        ))
     }
 
     /// A statement that starts with a word no statement starts with.

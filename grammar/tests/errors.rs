@@ -50,7 +50,7 @@ fn each_mistake_has_its_words() {
     one("neuron n { v == 3 mV }", "E0112 at \"==\": `==` compares, it gives no value (write `=`)");
     one(
         "network n() {\n    x |> relu\n}",
-        "E0101 at \"x |> relu\": a value by itself does nothing (name it, `name = …`, or send it on, `… -> output`)",
+        "E0101 at \"x |> relu\": a value by itself does nothing (name it, `name = …`, or send it on, `… -> output`; spikes go to a population by `connect a -> b`)",
     );
     one("neuron n { y = a && b }", "E0102 at \"&&\": `&&` has no meaning here (write `and`)");
     one(

@@ -140,6 +140,11 @@ impl Elaborator<'_> {
         };
         let is_itself = |arg: &&Arg| arg.name.as_ref().is_some_and(|name| name.text == "itself");
         let itself = !args.iter().filter(is_itself).any(|arg| matches!(arg.value.kind, ExprKind::Bool(false)));
+        if let (Some(arg), "one_to_one" | "matrix" | "list") = (args.iter().find(is_itself), name) {
+            let message = format!("`{name}` has no argument `itself`");
+            self.error(Code::E0206, message, arg.value.span, "of `all_to_all`, `random` and `fixed_in_degree`");
+            return None;
+        }
         let number = args.iter().find(|arg| !is_itself(arg)).map(|arg| &arg.value);
         let known = |pattern| Some(Waiting::Known(pattern));
         match (name, number) {

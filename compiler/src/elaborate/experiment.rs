@@ -66,6 +66,7 @@ impl Elaborator<'_> {
             });
         }
         if self.errors() == errors {
+            self.unfitted();
             self.read_kept();
         }
         if self.errors() == errors && !self.chip.ideal {

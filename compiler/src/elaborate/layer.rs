@@ -81,10 +81,16 @@ impl Elaborator<'_> {
             let mut unknown =
                 Diagnostic::new(Code::E0416, format!("there is no layer `{name}`"), place, "unknown layer");
             let known = LAYERS.iter().copied().chain(FUNCTIONS.iter().map(|(_, name)| *name));
+            let population = || {
+                let help = format!(
+                    "`{name}` is a population: spikes reach it by `connect a -> {name}`, numbers by `x -> {name}.input`"
+                );
+                self.nodes.contains_key(name).then_some(help)
+            };
             let library = || crate::resolve::library::library(name);
             let near = || closest(name, known).map(|near| format!("did you mean `{near}`?"));
             let all = || format!("the layers are {}, functions such as `relu`, and networks", LAYERS.join(", "));
-            unknown.help = library().or_else(near).or_else(|| Some(all()));
+            unknown.help = population().or_else(library).or_else(near).or_else(|| Some(all()));
             self.closer.diagnostics.push(unknown);
             return None;
         }

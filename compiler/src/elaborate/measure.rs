@@ -9,6 +9,7 @@ use nmc_program::{Aggregate, ArrayId, Metric, MetricKind, TensorId};
 use super::Elaborator;
 use crate::forms::network::{Logical, NodeId, Operator, Weights};
 use crate::forms::plan::{Phase, PhaseKind};
+use crate::graph::fitted_behind;
 
 /// Measures of an output, and whether they compare it with a target.
 const MEASURES: &[(&str, bool)] =
@@ -48,7 +49,7 @@ impl Elaborator<'_> {
         }
         let node = self.output(output)?;
         let target = self.target(data, node, phase)?;
-        if !self.is_fitted(node) {
+        if fitted_behind(&self.network, node).is_none() {
             let name = self.network.graph[node].name.clone();
             let nothing = Diagnostic::new(
                 Code::E0415,
@@ -64,17 +65,19 @@ impl Elaborator<'_> {
         Some(())
     }
 
-    /// Whether a layer to be fitted gives this output.
-    pub fn is_fitted(&self, node: NodeId) -> bool {
-        match &self.network.graph[node].operator {
-            Operator::Dense { weights: Weights::Ridge { .. }, .. } => true,
-            Operator::Gather(gather) if !gather.is_whole() => false,
-            Operator::Output | Operator::Gather(_) => self
-                .network
-                .graph
-                .neighbors_directed(node, petgraph::Direction::Incoming)
-                .any(|from| self.is_fitted(from)),
-            _ => false,
+    /// Tells of layers that are to be fitted, and of which no training does so.
+    pub fn unfitted(&mut self) {
+        let targets = self.plan.phases.iter().filter_map(|phase| phase.target);
+        let fitted: Vec<NodeId> = targets.filter_map(|(output, _)| fitted_behind(&self.network, output)).collect();
+        let graph = &self.network.graph;
+        let to_fit = |node: &NodeId| {
+            matches!(graph[*node].operator, Operator::Dense { weights: Weights::Ridge { .. }, .. })
+                && !fitted.contains(node)
+        };
+        for node in graph.node_indices().filter(to_fit) {
+            let message = format!("`{}` is to be fitted, but no `train` fits it", graph[node].name);
+            let missing = Diagnostic::new(Code::E0415, message, graph[node].span, "without weights");
+            self.closer.diagnostics.push(missing.with_help("add a `train { … } expect` of the output that it gives"));
         }
     }
 

@@ -12,6 +12,7 @@ use super::synapses::Role;
 use crate::forms::equations::{Expr, Symbol};
 use crate::forms::network::{self, Logical, NodeId, Operator, Weights};
 use crate::forms::plan::{self, InputData};
+use crate::graph::fitted_behind;
 use crate::quantity::Dimension;
 
 impl Lowering<'_> {
@@ -20,28 +21,11 @@ impl Lowering<'_> {
         let plan = self.plan;
         for phase in &plan.phases {
             if let Some((output, _)) = phase.target
-                && let Some(layer) = self.ridge_behind(output)
+                && let Some(layer) = fitted_behind(self.network, output)
                 && !self.fitted.contains(&layer)
             {
                 self.fitted.push(layer);
             }
-        }
-    }
-
-    /// The fitted layer an output takes its values from.
-    fn ridge_behind(&self, node: NodeId) -> Option<NodeId> {
-        match &self.network.graph[node].operator {
-            Operator::Dense { weights: Weights::Ridge { .. }, .. } => Some(node),
-            Operator::Output => self.ridge_behind(self.operand(node, 0)?),
-            Operator::Gather(gather) if gather.is_whole() => self.ridge_behind(self.operand(node, 0)?),
-            Operator::Input
-            | Operator::Dense { .. }
-            | Operator::Elementwise { .. }
-            | Operator::Gather(_)
-            | Operator::Reduce { .. }
-            | Operator::Delay
-            | Operator::Population { .. }
-            | Operator::Read { .. } => None,
         }
     }
 
@@ -92,7 +76,7 @@ impl Lowering<'_> {
 
     fn fit(&mut self, phase: &plan::Phase) -> Option<FitSpec> {
         let (output, target) = phase.target?;
-        let layer = self.ridge_behind(output)?;
+        let layer = fitted_behind(self.network, output)?;
         let Operator::Dense { weights: Weights::Ridge { penalty, .. }, .. } = self.network.graph[layer].operator else {
             return None;
         };
