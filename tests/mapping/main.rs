@@ -350,6 +350,16 @@ experiment e {{ deploy net on made {{ calibrate: [[1], [2]] }}; test {{ x: [[1]]
     assert_eq!(large("1e39")[0], "E0307");
 }
 
+/// What the host gave and takes back has not moved.
+#[test]
+fn what_goes_straight_back_stays_with_the_host() {
+    let net = "network net(x: real[3]) -> (y: real[3]) { x -> y }
+experiment e { deploy net on made { calibrate: [[1, 2, 3]] }; test { x: [[1, 2, 3]] } measure m = mean(y) }";
+    let chip =
+        mapped(&(hardware(DIGITAL, &format!("tiles: array[2]; {UNITS}"), "cores: grid(2, 1) of crossbars") + net));
+    assert!(chip.circuit.nets.is_empty());
+}
+
 #[test]
 fn the_ideal_chip_converts_nothing() {
     let ideal = mapped(&layers("").replace(" on made", ""));

@@ -106,6 +106,10 @@ impl<'a> Chip<'a> {
         let levels = 2_f64.powi(bits as i32);
         let (low, high) = if range.unsigned { (0.0, levels - 1.0) } else { (-levels / 2.0, levels / 2.0 - 1.0) };
         let step = range.full / high.max(1.0);
+        if converter.from == Domain::Bits {
+            // A level is driven, with its errors.
+            return ((x / step).round_ties_even().clamp(low, high) * gain + converter.offset_lsb) * step;
+        }
         ((x * gain / step + converter.offset_lsb).round_ties_even().clamp(low, high)) * step
     }
 
@@ -432,11 +436,12 @@ impl<'a> Chip<'a> {
                 let step = range.full / (high as f64).max(1.0);
                 let code = |x: f64| ((x / step).round_ties_even() as i64).clamp(low, high);
                 for bit in 0..bits {
-                    let rows = x.iter().map(|&x| (code(x).rem_euclid(codes) >> bit & 1) as f64).collect();
+                    let Drive::BitSerial { converter, .. } = tile.inputs[how.drive] else { panic!() };
+                    let one = Range { full: 1.0, unsigned: true };
+                    let bit_of = |&x: &f64| (code(x).rem_euclid(codes) >> bit & 1) as f64;
+                    let rows = x.iter().map(|x| self.convert(bit_of(x), converter, one)).collect();
                     let top = bit + 1 == bits && !range.unsigned;
                     driven.push((rows, step * 2_f64.powi(bit as i32) * if top { -1.0 } else { 1.0 }));
-                    let Drive::BitSerial { converter, .. } = tile.inputs[how.drive] else { panic!() };
-                    *self.conversions.entry(converter).or_insert(0.0) += x.len() as f64;
                     self.spend(ComponentKind::Driver, x.len() as f64 * tile.row_energy);
                 }
             }

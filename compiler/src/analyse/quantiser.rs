@@ -27,10 +27,10 @@ impl Quantiser {
         Quantiser { step: range.full / (half - 1.0).max(1.0), low: -half, high: half - 1.0 }
     }
 
-    /// The level that a converter with these fixed errors makes of a value: a gain, and an offset in steps.
+    /// The level of a value.
     #[inline(always)]
-    pub fn level(&self, value: f64, (gain, offset): (f64, f64)) -> f64 {
-        self.step * nearest((value * gain / self.step + offset).clamp(self.low, self.high))
+    pub fn level(&self, value: f64) -> f64 {
+        self.step * nearest((value / self.step).clamp(self.low, self.high))
     }
 }
 
@@ -61,7 +61,7 @@ mod tests {
 
     fn levels(bits: u32, unsigned: bool) -> Vec<f64> {
         let quantiser = Quantiser::new(bits, Range { full: 1.0, unsigned });
-        let mut levels: Vec<f64> = (-3000..=3000).map(|i| quantiser.level(f64::from(i) / 1000.0, (1.0, 0.0))).collect();
+        let mut levels: Vec<f64> = (-3000..=3000).map(|i| quantiser.level(f64::from(i) / 1000.0)).collect();
         levels.sort_by(f64::total_cmp);
         levels.dedup();
         levels

@@ -9,7 +9,7 @@ use super::dense::Layer;
 use super::expression;
 use super::kernel::{Builder, OWN};
 use crate::cost;
-use crate::forms::chip::{Converter, Device, Drive, TileKind, WeightScheme};
+use crate::forms::chip::{Device, TileKind, WeightScheme};
 use crate::forms::equations::Symbol;
 
 impl Lowering<'_> {
@@ -113,13 +113,6 @@ impl Lowering<'_> {
             self.left_out(format!(
                 "{name}: wire resistance of {wire_ohms} ohm a segment is left out of the simulation"
             ));
-        }
-        for drive in &tile.inputs {
-            let Drive::BitSerial { converter, .. } = drive else { continue };
-            let Converter { name: driver, noise, gain_error, offset_lsb, .. } = &self.chip.converters[*converter];
-            if *noise != 0.0 || *gain_error != 0.0 || *offset_lsb != 0.0 {
-                self.left_out(format!("{name}: errors of `{driver}` are left out where it drives rows bit by bit"));
-            }
         }
         if tile.normalises {
             self.left_out(format!(

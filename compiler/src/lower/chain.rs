@@ -6,7 +6,7 @@ use super::kernel::Builder;
 use super::{Lowering, Signal};
 use crate::analyse::quantiser::Quantiser;
 use crate::cost;
-use crate::forms::chip::Converter;
+use crate::forms::chip::{Converter, Domain};
 use crate::forms::decisions::Range;
 use crate::forms::network::NodeId;
 
@@ -22,7 +22,13 @@ pub(crate) fn acts(converter: &Converter) -> bool {
     converter.bits.is_some() || converter.noise > 0.0 || converter.gain_error != 0.0
 }
 
-/// A value through a converter: noise, gain and offset errors, then the nearest of its levels within full range.
+/// Whether a converter does more than give levels.
+pub(crate) fn errs(converter: &Converter) -> bool {
+    converter.noise > 0.0 || converter.gain_error != 0.0 || converter.offset_lsb != 0.0
+}
+
+/// A value through a converter: noise, gain and offset errors, then the nearest of its levels within full range; where bits are driven, the
+/// level first.
 pub(crate) fn convert(b: &mut Builder, value: Value, converter: &Converter, range: Range) -> Value {
     let gain = 1.0 + converter.gain_error;
     let Some(bits) = converter.bits else {
@@ -35,8 +41,28 @@ pub(crate) fn convert(b: &mut Builder, value: Value, converter: &Converter, rang
         return if converter.noise > 0.0 { noisy(b, value, converter.noise * range.full) } else { value };
     };
     let quantiser = Quantiser::new(bits, range);
-    let scale = b.number(gain / quantiser.step);
+    let driven = converter.from == Domain::Bits;
+    let scale = b.number(if driven { 1.0 } else { gain } / quantiser.step);
     let mut code = b.multiply(value, scale);
+    if !driven {
+        code = off(b, code, converter);
+    }
+    let rounded = b.unary(Unary::Round, code);
+    let (low, high) = (b.number(quantiser.low), b.number(quantiser.high));
+    let mut level = b.clamp(rounded, low, high);
+    if driven {
+        if gain != 1.0 {
+            let gain = b.number(gain);
+            level = b.multiply(level, gain);
+        }
+        level = off(b, level, converter);
+    }
+    let step = b.number(quantiser.step);
+    b.multiply(level, step)
+}
+
+/// A number of steps with a converter's noise and offset.
+fn off(b: &mut Builder, mut code: Value, converter: &Converter) -> Value {
     if converter.noise > 0.0 {
         code = noisy(b, code, converter.noise);
     }
@@ -44,11 +70,7 @@ pub(crate) fn convert(b: &mut Builder, value: Value, converter: &Converter, rang
         let offset = b.number(converter.offset_lsb);
         code = b.add(code, offset);
     }
-    let rounded = b.unary(Unary::Round, code);
-    let (low, high) = (b.number(quantiser.low), b.number(quantiser.high));
-    let clipped = b.clamp(rounded, low, high);
-    let step = b.number(quantiser.step);
-    b.multiply(clipped, step)
+    code
 }
 
 impl Lowering<'_> {

@@ -22,12 +22,12 @@ impl Lowering<'_> {
         let mut b = Builder::default();
         let value = b.load(from.array, Access::Element { offset: from.start });
         let mut stored = Vec::new();
+        let driver = match layer.tile.inputs.get(layer.how.drive) {
+            Some(Drive::Converter(id) | Drive::BitSerial { converter: id, .. }) => Some(&self.chip.converters[*id]),
+            Some(Drive::Direct(_)) | None => None,
+        };
         match digits.bits {
             None => {
-                let driver = match layer.tile.inputs.get(layer.how.drive) {
-                    Some(Drive::Converter(id)) => Some(&self.chip.converters[*id]),
-                    Some(Drive::BitSerial { .. } | Drive::Direct(_)) | None => None,
-                };
                 let value = driver.map_or(value, |driver| chain::convert(&mut b, value, driver, range));
                 let share = b.number(1.0 / range.full);
                 stored.push(b.multiply(value, share));
@@ -39,13 +39,16 @@ impl Lowering<'_> {
                 let code = b.unary(Unary::Round, code);
                 let (low, high) = (b.number(quantiser.low), b.number(quantiser.high));
                 let mut rest = b.clamp(code, low, high);
+                let driver = driver.filter(|driver| chain::errs(driver));
+                let one = Range { full: 1.0, unsigned: true };
                 // Two's complement: the bits of a negative code are those of the code plus 2^n.
                 let (half, two) = (b.number(0.5), b.number(2.0));
                 for _ in 0..bits {
                     let halved = b.multiply(rest, half);
                     let halved = b.unary(Unary::Floor, halved);
                     let doubled = b.multiply(halved, two);
-                    stored.push(b.binary(Binary::Subtract, rest, doubled));
+                    let bit = b.binary(Binary::Subtract, rest, doubled);
+                    stored.push(driver.map_or(bit, |driver| chain::convert(&mut b, bit, driver, one)));
                     rest = halved;
                 }
             }

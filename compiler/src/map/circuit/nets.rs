@@ -87,7 +87,9 @@ impl Builder<'_> {
                 let mut values = 0;
                 for chunk in &chunks {
                     let (start, end) = (chunk.start.max(range.0), chunk.end.min(range.1));
-                    if start < end {
+                    // What the host gave it has.
+                    let stays = (chunk.from, *to) == (End::Host, End::Host);
+                    if start < end && !stays {
                         values += end - start;
                         let first = chunk.at + start - chunk.start;
                         let (origin, from, to) = (chunk.origin, chunk.from, *to);

@@ -4,7 +4,7 @@ use nmc_program::ComponentKind;
 
 use super::calibrate::Calibration;
 use super::domains::{DOMAINS, chain, title, word};
-use crate::analyse::quantiser::variance;
+use crate::analyse::quantiser::{Quantiser, variance};
 use crate::cost::{self, Price};
 use crate::forms::chip::{Chip, Converter, Domain, Drive, Sense, UnitKind, WeightScheme};
 use crate::forms::circuit::{Part, Role};
@@ -287,7 +287,9 @@ fn on_tiles(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, ho
             let driver = chip.converters[*converter].clone();
             let whole = Converter { bits: Some(*bits), noise: 0.0, gain_error: 0.0, offset_lsb: 0.0, ..driver };
             made.need = f64::from(*bits);
-            made.input_variance = source.map_or(0.0, |source| found.quantised(source, &whole, arriving));
+            let step = Quantiser::new(*bits, arriving).step;
+            made.input_variance = source.map_or(0.0, |source| found.quantised(source, &whole, arriving))
+                + bits_variance(&chip.converters[*converter], *bits, step);
             format!("{} bits one by one by {}", bits, title(&chip.converters[*converter]))
         }
         Drive::Direct(domain) => {
@@ -352,6 +354,14 @@ pub fn digital_adder(chip: &Chip) -> Option<usize> {
         .filter(|(_, unit)| digital(unit) && can(unit))
         .min_by(|a, b| a.1.energy.total_cmp(&b.1.energy))
         .map(|(index, _)| index)
+}
+
+/// Error variance of a value whose bits are driven one by one: noise of each with its place value, and what a driver errs alike for all.
+fn bits_variance(driver: &Converter, bits: u32, step: f64) -> f64 {
+    let codes = 2f64.powi(bits as i32) - 1.0;
+    let squares = (4f64.powi(bits as i32) - 1.0) / 3.0;
+    let alike = driver.offset_lsb.powi(2) * codes * codes + driver.gain_error.powi(2) * codes * codes / 3.0;
+    step * step * (driver.noise.powi(2) * squares + alike)
 }
 
 /// Error variance of a converter on a wire.

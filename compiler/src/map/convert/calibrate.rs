@@ -15,7 +15,7 @@ use crate::analyse::frames::{self, floats};
 use crate::analyse::product::products;
 use crate::analyse::quantiser::Quantiser;
 use crate::analyse::sign;
-use crate::forms::chip::{Converter, Sense};
+use crate::forms::chip::{Converter, Domain, Sense};
 use crate::forms::decisions::{Bias, OnTiles, Range, Summing};
 use crate::forms::mapped::Given;
 use crate::forms::measured::Measured;
@@ -252,18 +252,33 @@ fn some(values: &[f32]) -> Vec<f32> {
 
 /// Mean squared error of rounding and clipping values, and of a converter's gain and offset.
 pub fn rounding(values: &[f32], bits: u32, converter: &Converter, range: Range) -> f64 {
-    rounding_of(&some(values), bits, (1.0 + converter.gain_error, converter.offset_lsb), range)
+    let (step, gain, offset) = (Quantiser::new(bits, range).step, converter.gain_error, converter.offset_lsb);
+    let values = some(values);
+    if gain == 0.0 && offset == 0.0 {
+        return rounding_of(&values, bits, range);
+    }
+    // The bits that are driven are levels already.
+    if converter.from == Domain::Bits {
+        let fixed: f64 = values.iter().map(|&value| (f64::from(value) * gain + offset * step).powi(2)).sum();
+        return rounding_of(&values, bits, range) + fixed / values.len().max(1) as f64;
+    }
+    let quantiser = Quantiser::new(bits, range);
+    let error = |&value: &f32| {
+        let value = f64::from(value);
+        quantiser.level(value * (1.0 + gain) + offset * step) - value
+    };
+    values.iter().map(|value| error(value).powi(2)).sum::<f64>() / values.len().max(1) as f64
 }
 
 /// The same of all of them.
-fn rounding_of(values: &[f32], bits: u32, fixed: (f64, f64), range: Range) -> f64 {
+fn rounding_of(values: &[f32], bits: u32, range: Range) -> f64 {
     let quantiser = Quantiser::new(bits, range);
     // In eight strands, so that it runs in vector registers.
     let mut lanes = [0.0; 8];
     for eight in values.chunks(8) {
         for (sum, &value) in lanes.iter_mut().zip(eight) {
             let value = f64::from(value);
-            let error = quantiser.level(value, fixed) - value;
+            let error = quantiser.level(value) - value;
             *sum += error * error;
         }
     }
@@ -276,8 +291,7 @@ fn clipping(values: &[f32], bits: u32) -> f64 {
     let mut best = (f64::INFINITY, most);
     for tenth in (3..=10).rev() {
         let full = most * f64::from(tenth) / 10.0;
-        let error =
-            if full > 0.0 { rounding_of(&values, bits, (1.0, 0.0), Range { full, unsigned: false }) } else { 0.0 };
+        let error = if full > 0.0 { rounding_of(&values, bits, Range { full, unsigned: false }) } else { 0.0 };
         if error < best.0 {
             best = (error, full);
         }
