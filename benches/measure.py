@@ -1,5 +1,5 @@
 """Runs the workloads of benches/run and prints a JSON line for each."""
-import json, os, subprocess, sys, time
+import array, json, os, random, shutil, struct, subprocess, sys, time, zipfile
 
 NMC = "target/release/nmc"
 SCRATCH = "target/benches"
@@ -72,9 +72,37 @@ def noisy_inference():
               hardware="tiles 256x256, 8-bit converters, hfox_1t1r with programming and read noise")
 
 
+def stored(file, arrays):
+    """An npz file of arrays of doubles, {name: (shape, values)}."""
+    with zipfile.ZipFile(file, "w") as folder:
+        for name, (shape, values) in arrays.items():
+            header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
+            header += " " * (-(len(header) + 11) % 64) + "\n"
+            head = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+            folder.writestr(name + ".npy", head + array.array("d", values).tobytes())
+
+
+def wire_resistance():
+    """One read of an array with resisting wires, from conductances to currents: what is told is load and run together."""
+    for n in (64, 128, 256, 512, 1024):
+        dice = random.Random(n)
+        siemens = [1 / dice.uniform(1e4, 1e6) for _ in range(n * n)]
+        os.makedirs(SCRATCH, exist_ok=True)
+        stored(f"{SCRATCH}/wires.npz",
+               {"siemens": ([n, n], siemens), "volts": ([1, n], [dice.random() for _ in range(n)])})
+        shutil.copy("benches/workloads/wire_resistance.nmc", f"{SCRATCH}/wire_resistance.nmc")
+        of = lambda run: run[0]["experiments"][0]
+        seconds = lambda run: of(run)["seconds"]["load"] + of(run)["seconds"]["run"]
+        run = best(["run", f"{SCRATCH}/wire_resistance.nmc", "--json", "--precision", "f64", "--set", f"n={n}", "--set",
+                    f"g_max={max(siemens)!r} S"], seconds)
+        line("wire_resistance", seconds(run), of(run)["seconds"]["compile"] + of(run)["seconds"]["jit"], run[2],
+             {"amperes": of(run)["metrics"]["amperes"]}, n=n, whole_seconds=run[1], precision=of(run)["precision"])
+
+
 WORKLOADS = {
     "coba": lambda: coba("f32", "coba"), "coba_f64": lambda: coba("f64", "coba_f64"), "start": start,
     "check_10k": check_10k, "noisy_inference": noisy_inference,
+    "wire_resistance": wire_resistance,
 }
 
 for name in sys.argv[1:] or WORKLOADS:

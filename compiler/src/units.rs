@@ -181,6 +181,8 @@ fn plain(name: &str) -> Option<(f64, Dimension)> {
         "B" => (8.0, none),
         "min" => (60.0, Dimension::TIME),
         "h" => (3600.0, Dimension::TIME),
+        "day" => (86_400.0, Dimension::TIME),
+        "year" => (31_557_600.0, Dimension::TIME),
         "g" => (1e-3, Dimension::of([1, 0, 0, 0, 0])),
         _ => {
             let (_, powers, _) = DIMENSIONS.iter().find(|(_, _, unit)| *unit == name && *unit != "m2")?;

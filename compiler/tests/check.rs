@@ -268,11 +268,6 @@ fn what_is_not_there_yet_says_so() {
             "state h: real[2] = 0",
             "a state of a network, kept from sample to sample, is not supported yet",
         ),
-        (
-            format!("network n(x: real[2]) {{ }}\n{}", FRAMES.replace("deploy n", "deploy n { after: 1 h }")),
-            "after",
-            "`after`, for chips that have aged, is not supported yet",
-        ),
     ];
     for (text, place, message) in cases {
         let found = told(&text);

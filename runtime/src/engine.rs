@@ -7,18 +7,19 @@ use std::time::Instant;
 use nmc_program::{ArrayId, Effect, Op, Phase, PhaseKind, Program, WeightSource};
 use rayon::prelude::*;
 
+use crate::arrays;
 use crate::energy::{self, Counts};
 use crate::fit::fit_readouts;
 use crate::interpreter::{Computable, Interpreter};
 use crate::jit::Jit;
 use crate::jit::product::Product;
 use crate::lanes::{Lanes, Moment, Place, Shared};
-use crate::matrix::{self, Fitted};
+use crate::matrix::{Effective, Fitted};
 use crate::metrics;
 use crate::record::{self, Broken, SampleRecord};
 use crate::simulation::State;
 use crate::start::prepare;
-use crate::state::{Buffer, Kernels};
+use crate::state::{Buffer, Clock, Kernels};
 use crate::{EngineKind, Results, RunError, RunOptions};
 
 /// Samples that run side by side. Fixed, so that results do not depend on the number of threads.
@@ -39,6 +40,8 @@ pub struct Engine<'a, T> {
     pub state: State<T>,
     /// For the progress bar.
     pub done_samples: AtomicUsize,
+    /// Seconds since programming at which the matrices are read.
+    after: f64,
 }
 
 impl<'a, T: Computable + Product> Engine<'a, T> {
@@ -57,7 +60,8 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         let threads = options.threads.max(1);
         let pool = if threads > 1 { rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok() } else { None };
         let state = State::new(program, Lanes::new(&shared, &initial, 1));
-        let mut engine = Engine { shared, options, pool, initial, state, done_samples: AtomicUsize::new(0) };
+        let mut engine =
+            Engine { shared, options, pool, initial, state, done_samples: AtomicUsize::new(0), after: 0.0 };
         engine.program_cells(|_| true);
         engine.state.results.jit_seconds = jit_seconds;
         engine.state.results.load_seconds = begin.elapsed().as_secs_f64();
@@ -81,18 +85,45 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         self.fold();
     }
 
-    /// Makes the effective matrices from conductances and fitted weights.
+    /// Makes the effective matrices from conductances and fitted weights, as the phase under way reads them.
     pub fn fold(&mut self) {
         let program = self.shared.program;
-        let (fitted, buffers) = (&self.shared.fitted, &self.state.main.buffers);
-        let matrices = program.matrices.iter().map(|matrix| matrix::fold(program, matrix, fitted, buffers));
-        self.shared.matrices = matrices.collect();
+        self.after = program.phases.get(self.state.phase).map_or(0.0, |phase| phase.after);
+        if !program.drift_compensated {
+            self.shared.matrices = self.aged(self.after);
+            return;
+        }
+        let fresh: Vec<f64> = self.aged(0.0).iter().map(Effective::mean).collect();
+        let mut matrices = self.aged(self.after);
+        for (matrix, fresh) in matrices.iter_mut().zip(fresh) {
+            let drifted = matrix.mean();
+            if drifted > 0.0 && fresh > 0.0 {
+                matrix.raise(fresh / drifted);
+            }
+        }
+        self.shared.matrices = matrices;
+    }
+
+    /// The effective matrices so many seconds after programming.
+    fn aged(&mut self, after: f64) -> Vec<Effective<T>> {
+        let Shared { program, kernels, fitted, .. } = &self.shared;
+        let buffers = &mut self.state.main.buffers;
+        for op in &program.ageing {
+            if let Op::Kernel { kernel, len, .. } = op {
+                let clock = Clock { seed: self.shared.seed, tick: 0, sample: 0, time: after };
+                kernels.dense(*kernel, buffers, 0, *len, clock, None, None);
+            }
+        }
+        arrays::fold(program, fitted, buffers, self.pool.as_ref())
     }
 
     /// Goes on to the end (`true`), or to where `pause` wants to stop.
     pub fn advance(&mut self, pause: Pause) -> Result<bool, RunError> {
         let program = self.shared.program;
         while let Some(phase) = program.phases.get(self.state.phase) {
+            if phase.after != self.after {
+                self.fold();
+            }
             let independent = is_independent(program, phase);
             let done = if independent { self.batches(phase, pause) } else { self.series(phase, pause) };
             if !done {

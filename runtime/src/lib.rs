@@ -1,5 +1,6 @@
 //! `Program` to `Results`: the simulator of the mapped chip. Knows no syntax.
 
+pub mod arrays;
 pub mod checkpoint;
 pub mod chips;
 pub mod connect;
@@ -20,6 +21,7 @@ pub mod simulation;
 pub mod spikes;
 pub mod start;
 pub mod state;
+pub mod wires;
 
 use nmc_program::{ComponentKind, Program};
 use serde::{Deserialize, Serialize};

@@ -1,13 +1,17 @@
 //! Matrices: weights into conductances and back, and products with read noise.
 
+use std::sync::Arc;
+
 use nmc_program::{Cells, Draw, Matrix, Program, Scheme, WeightSource};
 use serde::{Deserialize, Serialize};
 
+use crate::arrays::Seen;
 use crate::interpreter::Computable;
 use crate::jit::product::Product;
 use crate::math::Arithmetic;
 use crate::random::Key;
-use crate::state::{Buffer, Clock};
+use crate::state::{Buffer, Clock, Real};
+use crate::wires::{Solution, Wires};
 
 /// Weights found by a fit: [outputs, inputs].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -22,13 +26,82 @@ pub struct Fitted {
 pub struct Effective<T> {
     /// [rows, cols]
     pub weights: Vec<T>,
-    /// Variance of one read, [rows, cols]; empty: noiseless.
-    pub variance: Vec<T>,
-    /// Variance of one read of the cells that all columns share, by row; empty: there are none, or they are noiseless.
-    pub shared: Vec<f64>,
+    pub noise: Noise<T>,
     /// Joules of reading a row with an input of 1, by row; empty: not counted. Of pulses they grow with the input, else with its square.
     pub row_energy: Vec<f64>,
+    /// The same where rows meet through resisting wires, of each pair of rows, [rows, rows]: grows with the product of both inputs,
+    /// or with the time both pulses last.
+    pub pair_energy: Vec<T>,
     pub pulses: bool,
+    /// Instead of all these: the array is solved for every input, volts and amperes in the units of the matrix.
+    pub solved: Option<Arc<Solved>>,
+}
+
+/// Variances of one read, of each output and, last, of the cells that all columns share, if there are any: all [rows, width] or [width].
+/// A cell's noise is times the voltage across it, which is that of its row less, where wires resist, what all rows together raise its column
+/// by. With m the mean input a variance is the sum over rows of `square` x^2 - `cross` x m, and `common` m^2.
+#[derive(Debug, Clone, Default)]
+pub struct Noise<T> {
+    /// Outputs, and one if columns share cells; 0: noiseless.
+    pub width: usize,
+    pub square: Vec<T>,
+    /// Empty where wires are ideal.
+    pub cross: Vec<T>,
+    pub common: Vec<T>,
+}
+
+/// An array that is solved for each input as it comes, where there are few.
+#[derive(Debug)]
+pub struct Solved {
+    wires: Wires,
+    scheme: Scheme,
+    /// Of an output for an ampere for an input of a volt; joules a watt.
+    scale: f64,
+    joules: f64,
+    tolerance: f64,
+}
+
+impl<T: Computable + Product> Noise<T> {
+    /// Of each lane's inputs, which are squared in place: [lanes, width].
+    fn variances(&self, lanes: usize, rows: usize, x: &mut [T]) -> Vec<T> {
+        let width = self.width;
+        let mut variance = vec![T::default(); lanes * width];
+        let mut cross = vec![T::default(); if self.cross.is_empty() { 0 } else { lanes * width }];
+        let mut means = Vec::new();
+        if !self.cross.is_empty() {
+            T::product(lanes, rows, width, x, &self.cross, &mut cross);
+            means.extend(x.chunks_exact(rows).map(|x| x.iter().map(|x| x.wide()).sum::<f64>() / rows as f64));
+        }
+        let mut unit = T::UNIT;
+        for value in &mut *x {
+            *value = unit.multiply(*value, *value);
+        }
+        T::product(lanes, rows, width, x, &self.square, &mut variance);
+        for ((variance, cross), mean) in variance.chunks_exact_mut(width).zip(cross.chunks_exact(width)).zip(means) {
+            for ((variance, cross), common) in variance.iter_mut().zip(cross).zip(&self.common) {
+                let sum = variance.wide() - cross.wide() * mean + common.wide() * mean * mean;
+                *variance = T::of(sum.max(0.0));
+            }
+        }
+        variance
+    }
+}
+
+impl<T: Real> Effective<T> {
+    /// Mean |w|, which drift compensation brings back.
+    pub fn mean(&self) -> f64 {
+        self.weights.iter().map(|w| w.wide().abs()).sum::<f64>() / self.weights.len().max(1) as f64
+    }
+
+    /// As read with a voltage that is so many times higher.
+    pub fn raise(&mut self, factor: f64) {
+        let square = factor * factor;
+        self.weights.iter_mut().for_each(|w| *w = T::of(w.wide() * factor));
+        let Noise { square: of_row, cross, common, .. } = &mut self.noise;
+        let all = of_row.iter_mut().chain(cross).chain(common).chain(&mut self.pair_energy);
+        all.for_each(|v| *v = T::of(v.wide() * square));
+        self.row_energy.iter_mut().for_each(|v| *v *= square);
+    }
 }
 
 /// Weight of input `row` and output `col`.
@@ -95,6 +168,7 @@ pub fn target<T: Computable>(program: &Program, matrix: &Matrix, fitted: &[Fitte
                     out[2 * col + 1] = held(rounded((-share).max(0.0)));
                 }
                 Scheme::Reference => out[col] = held(rounded(0.5 + 0.5 * share)),
+                Scheme::Single => out[col] = held(rounded(share.max(0.0))),
                 Scheme::Digit { digit, digits } => {
                     let levels = digit_levels(cells);
                     let code = nearest((0.5 + 0.5 * share) * (levels.powi(digits as i32) - 1.0));
@@ -104,7 +178,7 @@ pub fn target<T: Computable>(program: &Program, matrix: &Matrix, fitted: &[Fitte
             }
         }
         match cells.scheme {
-            Scheme::Differential => {}
+            Scheme::Differential | Scheme::Single => {}
             Scheme::Reference => out[matrix.cols] = held(0.5),
             Scheme::Digit { .. } => out[matrix.cols] = held(0.0),
         }
@@ -116,49 +190,126 @@ fn digit_levels(cells: &Cells) -> f64 {
     f64::from(cells.levels.unwrap_or(1 << 16).max(2))
 }
 
-/// Effective weights and read variances from the cells' conductances.
+/// Of an effective weight a siemens.
+fn scale(program: &Program, matrix: &Matrix, cells: &Cells, fitted: &[Fitted]) -> f64 {
+    let w_max = cells.w_max.unwrap_or_else(|| largest(program, matrix, fitted));
+    let range = match cells.scheme {
+        Scheme::Differential | Scheme::Single => w_max,
+        Scheme::Reference => 2.0 * w_max,
+        Scheme::Digit { .. } => digit_levels(cells) - 1.0,
+    };
+    range / (cells.g_max - cells.g_min)
+}
+
+/// What cells give together: outputs from the cells of a row, or from the currents of columns.
+fn outputs(scheme: Scheme, cols: usize, cells: &[f64]) -> impl Iterator<Item = f64> + '_ {
+    let last = cells.last().copied().unwrap_or_default();
+    (0..cols).map(move |col| match scheme {
+        Scheme::Differential => cells[2 * col] - cells[2 * col + 1],
+        Scheme::Single => cells[col],
+        Scheme::Reference | Scheme::Digit { .. } => cells[col] - last,
+    })
+}
+
+/// Effective weights and read variances from the cells' conductances, as their columns see them where wires resist.
 pub fn fold<T: Computable>(
     program: &Program,
     matrix: &Matrix,
     fitted: &[Fitted],
     buffers: &[Buffer<T>],
+    seen: Option<&Seen>,
 ) -> Effective<T> {
     let Some(cells) = &matrix.cells else { return exact(program, matrix, fitted) };
-    let w_max = cells.w_max.unwrap_or_else(|| largest(program, matrix, fitted));
-    let scale = match cells.scheme {
-        Scheme::Differential => w_max,
-        Scheme::Reference => 2.0 * w_max,
-        Scheme::Digit { .. } => digit_levels(cells) - 1.0,
-    } / (cells.g_max - cells.g_min);
+    let scale = scale(program, matrix, cells, fitted);
     let width = cells.scheme.cells(1, matrix.cols).max(1);
-    let conductance = buffers[cells.conductance.index()].lane(0);
+    let aged = buffers[cells.aged.index()].lane(0);
     let joules = cells.read_voltage * cells.read_voltage * cells.read_time;
     let mut folded = Effective { pulses: cells.pulses, ..Effective::default() };
+    folded.weights.reserve(matrix.rows * matrix.cols);
     let sigma = cells.read_sigma.map(|sigma| buffers[sigma.index()].lane(0));
-    let square = |sigma: T| sigma.wide().powi(2) * scale * scale;
-    for (index, row) in conductance.chunks_exact(width).enumerate() {
-        // The digits of a weight lie in one array, whose column of zeros is read once.
-        let read = if matches!(cells.scheme, Scheme::Digit { digit: 1.., .. }) { &row[..matrix.cols] } else { row };
-        folded.row_energy.push(read.iter().map(|g| g.wide()).sum::<f64>() * joules);
-        let sigma = sigma.map(|sigma| &sigma[index * width..(index + 1) * width]);
-        match cells.scheme {
-            Scheme::Differential => {
-                let pairs = row.chunks_exact(2);
-                folded.weights.extend(pairs.map(|pair| T::of((pair[0].wide() - pair[1].wide()) * scale)));
-                let pairs = sigma.unwrap_or_default().chunks_exact(2);
-                folded.variance.extend(pairs.map(|pair| T::of(square(pair[0]) + square(pair[1]))));
+    let mut row = vec![0.0; width];
+    for index in 0..matrix.rows {
+        let at = index * width..(index + 1) * width;
+        row.iter_mut().zip(&aged[at.clone()]).for_each(|(row, aged)| *row = aged.wide());
+        if seen.is_none() {
+            // The digits of a weight lie in one array, whose column of zeros is read once.
+            let read = &row[..cells.scheme.own(matrix.cols)];
+            folded.row_energy.push(read.iter().sum::<f64>() * joules);
+        }
+        if let Some(seen) = seen {
+            row.copy_from_slice(&seen.siemens[at.clone()]);
+        }
+        folded.weights.extend(outputs(cells.scheme, matrix.cols, &row).map(|siemens| T::of(siemens * scale)));
+    }
+    if let Some(sigma) = sigma {
+        folded.noise = noise(matrix, cells, sigma, seen, scale);
+    }
+    folded.pair_energy = seen.map_or_else(Vec::new, |seen| seen.rows.iter().map(|g| T::of(g * joules)).collect());
+    folded
+}
+
+/// Read noise of cells with these standard deviations.
+fn noise<T: Real>(matrix: &Matrix, cells: &Cells, sigma: &[T], seen: Option<&Seen>, scale: f64) -> Noise<T> {
+    let all = cells.scheme.cells(1, matrix.cols);
+    let (of_output, width) = if cells.scheme == Scheme::Differential { (2, matrix.cols) } else { (1, all) };
+    let mut noise = Noise { width, square: Vec::new(), cross: Vec::new(), common: Vec::new() };
+    let mut common = vec![0.0; width];
+    for (index, sigma) in sigma.chunks_exact(all).enumerate() {
+        for (output, sigma) in sigma.chunks_exact(of_output).enumerate() {
+            let (mut square, mut cross) = (0.0, 0.0);
+            for (cell, sigma) in sigma.iter().enumerate() {
+                let variance = (sigma.wide() * scale).powi(2);
+                let at = index * all + output * of_output + cell;
+                let (own, others) = seen.map_or((1.0, 0.0), |seen| (seen.own[at], seen.others[at]));
+                square += variance * own * own;
+                cross += 2.0 * variance * own * others;
+                common[output] += variance * others * others;
             }
-            Scheme::Reference | Scheme::Digit { .. } => {
-                let last = row[matrix.cols].wide();
-                folded.weights.extend(row[..matrix.cols].iter().map(|g| T::of((g.wide() - last) * scale)));
-                if let Some(sigma) = sigma {
-                    folded.variance.extend(sigma[..matrix.cols].iter().map(|sigma| T::of(square(*sigma))));
-                    folded.shared.push(square(sigma[matrix.cols]));
-                }
+            noise.square.push(T::of(square));
+            if seen.is_some() {
+                noise.cross.push(T::of(cross));
             }
         }
     }
-    folded
+    if seen.is_some() {
+        noise.common = common.into_iter().map(T::of).collect();
+    }
+    noise
+}
+
+/// The matrix alone on its array, to be solved for every input.
+pub fn solved<T: Computable>(
+    program: &Program,
+    matrix: &Matrix,
+    fitted: &[Fitted],
+    wires: Wires,
+    tolerance: f64,
+) -> Effective<T> {
+    let Some(cells) = &matrix.cells else { return exact(program, matrix, fitted) };
+    let scale = scale(program, matrix, cells, fitted);
+    let joules = cells.read_voltage * cells.read_voltage * cells.read_time;
+    let solved = Solved { wires, scheme: cells.scheme, scale, joules, tolerance };
+    Effective { solved: Some(Arc::new(solved)), ..Effective::default() }
+}
+
+/// Joules of pairs of rows for one input.
+fn of_pairs<T: Real>(x: &[T], pair_energy: &[T], pulses: bool) -> f64 {
+    let mut energy = 0.0;
+    for (row, of_row) in x.iter().zip(pair_energy.chunks_exact(x.len())) {
+        let row = row.wide();
+        if row != 0.0 {
+            let others = x.iter().zip(of_row);
+            energy += match pulses {
+                // Rows meet while both pulses last.
+                true => {
+                    others.map(|(x, joules)| x.wide().clamp(-row.abs(), row.abs()) * joules.wide()).sum::<f64>()
+                        * row.signum()
+                }
+                false => others.map(|(x, joules)| x.wide() * joules.wide()).sum::<f64>() * row,
+            };
+        }
+    }
+    energy
 }
 
 /// Where a product reads and writes: array and first element.
@@ -185,8 +336,25 @@ pub fn multiply<T: Computable + Product>(
         x.extend_from_slice(&buffers[ports.input.0].lane(lane)[ports.input.1..ports.input.1 + rows]);
     }
     let mut y = vec![T::default(); lanes * cols];
-    T::product(lanes, rows, cols, &x, &effective.weights, &mut y);
     let mut energy = 0.0;
+    match &effective.solved {
+        None => T::product(lanes, rows, cols, &x, &effective.weights, &mut y),
+        Some(solved) => {
+            let mut found = Solution::default();
+            for (x, y) in x.chunks_exact(rows).zip(y.chunks_exact_mut(cols)).take(used) {
+                let volts: Vec<f64> = x.iter().map(|x| x.wide()).collect();
+                solved.wires.solve(&volts, solved.tolerance, &mut found);
+                let of_columns = outputs(solved.scheme, cols, &found.column_amperes);
+                y.iter_mut().zip(of_columns).for_each(|(y, amperes)| *y = T::of(amperes * solved.scale));
+                let watts: f64 = volts.iter().zip(&found.row_amperes).map(|(volt, ampere)| volt * ampere).sum();
+                energy += watts * solved.joules;
+            }
+        }
+    }
+    if !effective.pair_energy.is_empty() {
+        let of_lane = |x: &[T]| of_pairs(x, &effective.pair_energy, effective.pulses);
+        energy += x.chunks_exact(rows).take(used).map(of_lane).sum::<f64>();
+    }
     if !effective.row_energy.is_empty() {
         let mut squares = vec![0.0; rows];
         for lane in x.chunks_exact(rows).take(used) {
@@ -195,18 +363,14 @@ pub fn multiply<T: Computable + Product>(
                 false => squares.iter_mut().zip(lane).for_each(|(sum, x)| *sum += x.wide() * x.wide()),
             }
         }
-        energy = squares.iter().zip(&effective.row_energy).map(|(sum, joules)| sum * joules).sum();
+        energy += squares.iter().zip(&effective.row_energy).map(|(sum, joules)| sum * joules).sum::<f64>();
     }
-    if !effective.variance.is_empty() {
+    if effective.noise.width > 0 {
         let mut unit = T::UNIT;
-        for value in &mut x {
-            *value = unit.multiply(*value, *value);
-        }
-        let mut variance = vec![T::default(); lanes * cols];
-        T::product(lanes, rows, cols, &x, &effective.variance, &mut variance);
-        // One more for the cells that all columns share.
-        let mut normals = vec![T::default(); cols + usize::from(!effective.shared.is_empty())];
-        let lanes = y.chunks_exact_mut(cols).zip(variance.chunks_exact(cols)).take(used);
+        let variance = effective.noise.variances(lanes, rows, &mut x);
+        let width = effective.noise.width;
+        let mut normals = vec![T::default(); width];
+        let lanes = y.chunks_exact_mut(cols).zip(variance.chunks_exact(width)).take(used);
         for (lane, (values, variances)) in lanes.enumerate() {
             let (component, tick, sample) = (matrix.component, clock.tick as u32, clock.sample as u32 + lane as u32);
             let key = Key { seed: clock.seed, component, element: 0, number: 0, tick, sample };
@@ -216,10 +380,8 @@ pub fn multiply<T: Computable + Product>(
                 let noise = unit.multiply(sigma, *normal);
                 *value = unit.add(*value, noise);
             }
-            if let (false, Some(normal)) = (effective.shared.is_empty(), normals.get(cols)) {
-                let squares = &x[lane * rows..(lane + 1) * rows];
-                let sum: f64 = squares.iter().zip(&effective.shared).map(|(x, shared)| x.wide() * shared).sum();
-                let noise = T::of(sum.sqrt() * normal.wide());
+            if width > cols {
+                let noise = T::of(variances[cols].wide().sqrt() * normals[cols].wide());
                 values.iter_mut().for_each(|value| *value = unit.add(*value, noise));
             }
         }

@@ -143,6 +143,9 @@ fn program(kernel: Kernel, form: Form, precision: Precision) -> Program {
         matrices: vec![],
         groups: vec![group],
         connections: if form == Form::Synapses { vec![connection] } else { vec![] },
+        ageing: Vec::new(),
+        wired: Vec::new(),
+        drift_compensated: false,
         programming: vec![],
         begin: vec![],
         tick: match form {

@@ -337,7 +337,11 @@ impl<'a> Chip<'a> {
             None => share,
         };
         let asked = |share: f64| device.g_min + span * level(share);
-        let width = if tile.weights == WeightScheme::Differential { 2 * matrix.cols } else { matrix.cols + 1 };
+        let width = match tile.weights {
+            WeightScheme::Differential => 2 * matrix.cols,
+            WeightScheme::Unsigned => matrix.cols,
+            WeightScheme::Reference | WeightScheme::Offset => matrix.cols + 1,
+        };
         let mut sums = vec![0.0; matrix.cols];
         let (mut joules, pulses) = (0.0, cost::pulses(chip, tile, how));
         for (row, &x) in driven.iter().enumerate() {
@@ -353,6 +357,10 @@ impl<'a> Chip<'a> {
                     WeightScheme::Reference => {
                         self.is_as_asked(held[column], asked(0.5 + 0.5 * share), tile);
                         2.0 * (held[column] - held[matrix.cols]) * most / span
+                    }
+                    WeightScheme::Unsigned => {
+                        self.is_as_asked(held[column], asked(share), tile);
+                        held[column] * most / span
                     }
                     WeightScheme::Offset => panic!("digits are products of their own"),
                 };
@@ -539,6 +547,7 @@ impl<'a> Chip<'a> {
                 WeightScheme::Differential => 2 * block.width(),
                 WeightScheme::Reference => block.width() + 1,
                 WeightScheme::Offset => tile.slices * block.width() + 1,
+                WeightScheme::Unsigned => block.width(),
             };
             let cells = ((block.rows() + bias) * columns) as f64;
             self.spend(ComponentKind::Programming, cells * device.program_pulses * device.pulse_energy);

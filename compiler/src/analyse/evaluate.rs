@@ -1,12 +1,18 @@
 //! The value of a closed expression at given operands and states.
 
-use crate::forms::equations::{Expr, Symbol};
+use crate::forms::equations::{Expr, Function, Symbol};
 
 /// Its value; names without a value here are 0, random draws their mean.
 pub fn evaluate(expr: &Expr, inputs: &[f64], states: &[f64]) -> f64 {
+    evaluate_at(expr, inputs, states, (0.0, 0.0))
+}
+
+/// The same at a time, with every normal draw so many standard deviations above its mean.
+pub fn evaluate_at(expr: &Expr, inputs: &[f64], states: &[f64], (time, above): (f64, f64)) -> f64 {
     match expr {
         Expr::Number(value) => *value,
         Expr::Symbol(Symbol::Input(n)) => inputs.get(*n).copied().unwrap_or(0.0),
+        Expr::Symbol(Symbol::Time) => time,
         Expr::Symbol(Symbol::State(n)) => states.get(*n).copied().unwrap_or(0.0),
         Expr::Symbol(
             Symbol::Weight
@@ -15,7 +21,6 @@ pub fn evaluate(expr: &Expr, inputs: &[f64], states: &[f64]) -> f64 {
             | Symbol::SourceIndex
             | Symbol::TargetIndex
             | Symbol::Index
-            | Symbol::Time
             | Symbol::TimeStep
             | Symbol::Noise,
         ) => 0.0,
@@ -23,9 +28,10 @@ pub fn evaluate(expr: &Expr, inputs: &[f64], states: &[f64]) -> f64 {
             // No function takes more than three operands.
             let mut values = [0.0; 3];
             for (value, arg) in values.iter_mut().zip(args) {
-                *value = evaluate(arg, inputs, states);
+                *value = evaluate_at(arg, inputs, states, (time, above));
             }
-            function.value(&values)
+            let drawn = if *function == Function::Normal { above * values[1] } else { 0.0 };
+            function.value(&values) + drawn
         }
     }
 }

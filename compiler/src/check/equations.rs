@@ -120,7 +120,7 @@ fn events(checker: &mut Checker, block: &Block) {
 fn only_equations(block: &Block) -> Block {
     let mut block = block.clone();
     block.body.retain(|stmt| match &stmt.kind {
-        StmtKind::Field(field) => field.key.iter().any(|key| key.text == "method"),
+        StmtKind::Field(field) => field.key.iter().any(|key| key.text == "method" || key.text == "conductance"),
         _ => true,
     });
     block
@@ -201,6 +201,9 @@ fn close(checker: &Checker, block: &Block, choice: &Choice) -> Vec<Diagnostic> {
     }
     if matches!(block.kind, BlockKind::Encoder | BlockKind::Unit) {
         scope.names.insert(String::from("x"), unknown(Dimension::NONE));
+    }
+    if super::holds_weights(block) {
+        super::values::cell_names(&mut scope);
     }
     let exponents = exponents(block);
     let mut closer = Closer::new(checker.model, &mut found);

@@ -111,7 +111,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
             const {
                 &[
                     must("cells", Blocks(&[BlockKind::Device], &[])),
-                    may("weights", Word(&["differential", "reference", "offset"])),
+                    may("weights", Word(&["differential", "reference", "offset", "unsigned"])),
                     may("slices", Quantity("real")),
                     may("hold", Blocks(&[BlockKind::Converter], &[])),
                     may("row_energy", Quantity("energy")),
@@ -122,6 +122,9 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("read_voltage", Quantity("voltage")),
                     may("read_time", Quantity("time")),
                     may("wire", OrIdeal("resistance")),
+                    may("driver_resistance", Quantity("resistance")),
+                    may("sense_resistance", Quantity("resistance")),
+                    may("driven", Word(&["one_end", "both_ends"])),
                     may("area", Quantity("area")),
                     may("transposable", Quantity("bool")),
                 ]
@@ -200,6 +203,8 @@ pub const OPTIONS: &[Property] = &[
     may("convert", Word(&["best", "everywhere"])),
     may("calibrate", Other),
     may("chips", Quantity("int")),
+    may("after", Other),
+    may("compensate", Word(&["drift"])),
 ];
 
 pub fn check(checker: &mut Checker, block: &Block) {
@@ -274,11 +279,7 @@ fn key_span(field: &Field) -> Span {
 fn each_known(checker: &mut Checker, fields: &[&Field], known: &[&str], place: &str) {
     for field in fields {
         let key = field_key(field);
-        if key == "after" && place == "`deploy`" {
-            let later = "`after`, for chips that have aged, is not supported yet";
-            let later = Diagnostic::new(Code::E0402, later, key_span(field), "not in this version");
-            checker.diagnostics.push(later.with_help("results are those of a chip just programmed"));
-        } else if !known.contains(&key.as_str()) {
+        if !known.contains(&key.as_str()) {
             let message = format!("{place} has no property `{key}`");
             let unknown = Diagnostic::new(Code::E0501, message, key_span(field), "unknown property");
             checker.diagnostics.push(unknown.with_help(suggestion(&key, known.iter().copied())));

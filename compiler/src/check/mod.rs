@@ -166,6 +166,12 @@ impl Checker<'_> {
     }
 }
 
+/// Whether a block is a cell with a range of conductances.
+fn holds_weights(block: &Block) -> bool {
+    block.kind == BlockKind::Device
+        && fields::fields(&block.body).iter().any(|field| fields::field_key(field) == "conductance")
+}
+
 /// The dimension a parameter's type says.
 fn declared(param: &Param) -> Option<Dimension> {
     param.ty.as_ref().and_then(|ty| type_dimension(&ty.name.text))

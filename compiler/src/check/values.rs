@@ -1,6 +1,6 @@
 //! Values of properties: quantities of the right kind, words out of the known ones, blocks that exist.
 
-use nmc_grammar::ast::{Arg, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, Ident, StmtKind};
+use nmc_grammar::ast::{Arg, AssignOp, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, Ident, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::suggest::closest;
@@ -10,8 +10,8 @@ use super::header::PHYSICAL;
 use super::{Checker, suggestion, unknown};
 use crate::quantity::Dimension;
 use crate::typing::functions::FUNCTIONS;
-use crate::typing::term::{Closer, Scope};
-use crate::typing::walk::all;
+use crate::typing::term::{Closer, Scope, is_random};
+use crate::typing::walk::{all, expressions, within};
 use crate::units::type_dimension;
 
 /// What units compute besides functions of single elements.
@@ -23,9 +23,7 @@ pub fn check(checker: &mut Checker, block: &Block) {
     }
     let mut scope = checker.parameters(block);
     if block.kind == BlockKind::Device {
-        for name in ["g", "range"] {
-            scope.names.insert(name.to_string(), unknown(Dimension::CONDUCTANCE));
-        }
+        cell(checker, block, &mut scope);
     }
     for field in fields(&block.body) {
         let key = field_key(field);
@@ -35,6 +33,43 @@ pub fn check(checker: &mut Checker, block: &Block) {
         if block.kind == BlockKind::Tile && key == "cells" && checker.errors() == errors {
             holds_weights(checker, &field.value);
         }
+    }
+}
+
+/// Names of a cell that holds weights, and its aliases; what is wrong with these themselves is told with the equations.
+fn cell(checker: &mut Checker, block: &Block, scope: &mut Scope) {
+    cell_names(scope);
+    for stmt in &block.body {
+        let StmtKind::Assign { target, op: AssignOp::Set, value } = &stmt.kind else { continue };
+        let ExprKind::Name(name) = &target.kind else { continue };
+        match Closer::new(checker.model, &mut Vec::new()).close(scope, checker.file, value) {
+            Some(term) => drop(scope.names.insert(name.clone(), term)),
+            None => drop(scope.failed.insert(name.clone())),
+        }
+        let drawn = scope.names.get(name).is_some_and(|term| is_random(&term.expr));
+        let mut used = Vec::new();
+        for stmt in block.body.iter().filter(|_| drawn) {
+            let mut find = |ast: &Ast| match &ast.kind {
+                ExprKind::Name(other) if other == name && ast.span != target.span => used.push(ast.span),
+                _ => {}
+            };
+            match &stmt.kind {
+                StmtKind::Field(field) => within(&field.value, &mut |ast| find(ast)),
+                _ => expressions(stmt).into_iter().for_each(|ast| within(ast, &mut |ast| find(ast))),
+            }
+        }
+        if let [first, second, ..] = used[..] {
+            let message = format!("`{name}` is drawn anew at each place it is used");
+            let wrong = Diagnostic::new(Code::E0455, message, second, "another number").with_label(first, "one number");
+            checker.diagnostics.push(wrong.with_help("use it once"));
+        }
+    }
+}
+
+/// What expressions of a cell that holds weights know.
+pub fn cell_names(scope: &mut Scope) {
+    for name in ["g", "range"] {
+        scope.names.insert(name.to_string(), unknown(Dimension::CONDUCTANCE));
     }
 }
 

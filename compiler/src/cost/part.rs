@@ -73,7 +73,7 @@ pub fn of(given: Given, tiling: &Tiling, how: Option<OnTiles>, part: &Part, kind
 fn cells(tile: &TileKind, block: &Block, bias_rows: usize) -> f64 {
     let columns = match tile.weights {
         WeightScheme::Differential => block.width() * 2,
-        WeightScheme::Reference | WeightScheme::Offset => block.columns(),
+        WeightScheme::Reference | WeightScheme::Offset | WeightScheme::Unsigned => block.columns(),
     };
     ((block.rows() + bias_rows) * columns) as f64
 }
@@ -90,7 +90,7 @@ pub fn reads(tile: &TileKind, how: OnTiles) -> f64 {
 /// reference are subtracted before they are converted.
 pub fn conversions_a_read(tile: &TileKind, block: &Block) -> f64 {
     match tile.weights {
-        WeightScheme::Differential | WeightScheme::Reference => block.width() as f64,
+        WeightScheme::Differential | WeightScheme::Reference | WeightScheme::Unsigned => block.width() as f64,
         WeightScheme::Offset => block.columns() as f64,
     }
 }

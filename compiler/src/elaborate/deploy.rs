@@ -10,10 +10,12 @@ use super::hardware::domain;
 use crate::forms::network::NodeId;
 use crate::forms::plan::{Objective, Pin, Pinned};
 use crate::quantity::Dimension;
-use crate::typing::walk::path;
+use crate::typing::walk::{all, path};
 
 /// The most chips that can be drawn.
 const MOST_CHIPS: usize = 100_000;
+/// The longest time after programming, in seconds.
+const LONGEST: f64 = 3.2e10;
 
 impl Elaborator<'_> {
     /// Takes the options; what `calibrate` asks for is given back, for when the data are known.
@@ -49,6 +51,8 @@ impl Elaborator<'_> {
                 }
                 self.plan.chips = Some(chips);
             }
+            ("after", _) => self.aged(&field.value),
+            ("compensate", _) => self.plan.drift_compensated = true,
             ("accuracy_loss", _) => {
                 let names = self.names.clone();
                 let Some(loss) = self.closer.value(&names, self.file, &field.value, Dimension::NONE) else { return };
@@ -59,6 +63,25 @@ impl Elaborator<'_> {
             }
             // The check has told of what is no option.
             _ => {}
+        }
+    }
+
+    /// `after: 1 day`, or a list of times.
+    fn aged(&mut self, value: &Ast) {
+        let (names, file) = (self.names.clone(), self.file);
+        for time in all(value) {
+            let Some(seconds) = self.closer.value(&names, file, time, Dimension::TIME) else { return };
+            if !(0.0..=LONGEST).contains(&seconds) {
+                let label = "from 0 to a thousand years";
+                return self.error(Code::E0306, "chips cannot be tested then", time.span, label);
+            }
+            if self.plan.after.contains(&seconds) {
+                return self.error(Code::E0306, "this time is given twice", time.span, "given again");
+            }
+            self.plan.after.push(seconds);
+        }
+        if self.plan.after.is_empty() {
+            self.error(Code::E0306, "no time is given", value.span, "such as `after: [1 s, 1 h, 1 day]`");
         }
     }
 

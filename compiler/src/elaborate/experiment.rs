@@ -9,9 +9,21 @@ use nmc_program::{Compare, Over, Requirement};
 use super::Elaborator;
 use super::present::bare;
 use super::steps::Counted;
-use crate::forms::plan::PhaseKind;
-use crate::quantity::Dimension;
+use crate::forms::plan::{Phase, PhaseKind};
+use crate::quantity::{Dimension, Quantity};
 use crate::typing::walk::path;
+use crate::units::show;
+
+/// `accuracy after 1 h`
+fn at_time(metric: &str, after: f64) -> String {
+    let units = [(86_400.0, "day"), (3600.0, "h"), (60.0, "min")];
+    let whole = units.iter().find(|(seconds, _)| after >= *seconds && (after / seconds).fract() == 0.0);
+    let shown = match whole {
+        Some((seconds, unit)) => format!("{} {unit}", after / seconds),
+        None => show(Quantity { si: after, dimension: Dimension::TIME }),
+    };
+    format!("{metric} after {shown}")
+}
 
 /// The time step when none is given.
 pub const DEFAULT_STEP: f64 = 1e-4;
@@ -157,7 +169,27 @@ impl Elaborator<'_> {
         }
         let Some(seconds) = self.duration(duration) else { return };
         phase.duration = Some(seconds);
-        self.plan.phases.push(phase);
+        self.at_all_times(phase);
+    }
+
+    /// Adds a phase: cells are trained when just programmed, and tested at each time `after` that. Metrics of several times tell them.
+    pub fn at_all_times(&mut self, phase: Phase) {
+        match &self.plan.after[..] {
+            [] => self.plan.phases.push(phase),
+            _ if phase.kind == PhaseKind::Train => self.plan.phases.push(phase),
+            &[after] => self.plan.phases.push(Phase { after, ..phase }),
+            _ if phase.sequence => {
+                let message = "a `run` or a `sequence` goes on where it ended, and cannot be repeated at several times";
+                self.error(Code::E0402, message, phase.span, "write an experiment for each time `after`");
+            }
+            times => {
+                for &after in times {
+                    let mut phase = Phase { after, ..phase.clone() };
+                    phase.metrics.iter_mut().for_each(|metric| metric.name = at_time(&metric.name, after));
+                    self.plan.phases.push(phase);
+                }
+            }
+        }
     }
 
     fn require(&mut self, word: Option<&Ident>, condition: &Ast) {
@@ -189,7 +221,13 @@ impl Elaborator<'_> {
             self.error(Code::E0408, "the left side of a requirement is a metric", a.span, "not the name of a metric");
             return;
         };
-        let known = self.metrics();
+        let mut known = self.metrics();
+        let times = self.plan.after.clone();
+        let at_times: Vec<String> = times.iter().map(|after| at_time(&metric, *after)).collect();
+        let at_times: Vec<String> = at_times.into_iter().filter(|metric| known.contains(metric)).collect();
+        if !at_times.is_empty() {
+            known.push(metric.clone());
+        }
         let near = |known: &[String]| {
             closest(&metric, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"))
         };
@@ -209,7 +247,10 @@ impl Elaborator<'_> {
             let start = word.map_or(condition.span.start, |word| word.span.start);
             module.text.get(start as usize..condition.span.end as usize).unwrap_or("").to_string()
         });
-        self.plan.requirements.push(Requirement { over, metric, comparison, value, text });
+        // What is measured at several times is required at each.
+        let metrics = if at_times.is_empty() { vec![metric] } else { at_times };
+        let required = |metric| Requirement { over, metric, comparison, value, text: text.clone() };
+        self.plan.requirements.extend(metrics.into_iter().map(required));
     }
 
     /// Every metric a run of the experiment has.

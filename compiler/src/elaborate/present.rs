@@ -38,6 +38,7 @@ pub fn bare(kind: PhaseKind, sequence: bool, samples: usize, span: Span) -> Phas
         target: None,
         metrics: Vec::new(),
         skip: 0,
+        after: 0.0,
         span,
     }
 }
@@ -81,7 +82,7 @@ impl Elaborator<'_> {
         if !in_time {
             phase.duration = None;
         }
-        self.plan.phases.push(phase);
+        self.at_all_times(phase);
     }
 
     /// Whether anything in the network moves in time.

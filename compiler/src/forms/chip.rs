@@ -168,6 +168,11 @@ pub struct TileKind {
     pub normalises: bool,
     /// Ohms of a wire segment between cells; 0: `ideal`.
     pub wire_ohms: f64,
+    /// Ohms of a row's driver and of what holds a column at 0 V.
+    pub driver_ohms: f64,
+    pub sense_ohms: f64,
+    /// Whether rows are driven at both ends.
+    pub both_ends: bool,
     /// Area in m2 of array and drivers without converters.
     pub area: f64,
     pub transposable: bool,
@@ -183,6 +188,8 @@ pub enum WeightScheme {
     /// One cell a digit: what is added to make every weight positive is subtracted digitally. One column a weight plus one whose
     /// cells are all alike, which gives the sum of the inputs.
     Offset,
+    /// One cell a weight that is never negative.
+    Unsigned,
 }
 
 /// A way to drive rows.
@@ -279,9 +286,9 @@ pub struct Device {
     pub levels: Option<u32>,
     /// Standard deviation in siemens of what programming leaves; none: exact.
     pub programming_sigma: Option<Expr>,
-    /// Standard deviation in siemens of one read; none: noiseless.
+    /// Standard deviation in siemens of one read, `Symbol::Time` seconds after programming; none: noiseless.
     pub read_sigma: Option<Expr>,
-    /// Conductance after `Symbol::Time` seconds; none: no drift.
+    /// Conductance `Symbol::Time` seconds after programming; random numbers in it are drawn once for each cell. None: no drift.
     pub drift: Option<Expr>,
     /// Share of cells stuck at g_max and at g_min.
     pub stuck_on: f64,

@@ -14,6 +14,10 @@ pub struct Plan {
     pub step: Option<f64>,
     /// What to do, in order.
     pub phases: Vec<Phase>,
+    /// Seconds between programming and the tests, in the order said; none: they follow at once.
+    pub after: Vec<f64>,
+    /// Whether the read voltage follows the drift of the cells (`compensate: drift`).
+    pub drift_compensated: bool,
     /// How many chips are drawn; one unless said.
     pub chips: Option<usize>,
     /// Conditions on metrics that make the experiment fail.
@@ -66,6 +70,8 @@ pub struct Phase {
     pub metrics: Vec<Metric>,
     /// Samples at the start that fits and metrics leave out (`skip: 100`).
     pub skip: usize,
+    /// Seconds since the cells were programmed.
+    pub after: f64,
     /// Where it was written.
     pub span: Span,
 }

@@ -1,8 +1,8 @@
-//! Cells of arrays: what programming leaves behind, in the order target, programming noise, faults, read noise, fold.
+//! Cells of arrays: what programming leaves behind, in the order target, programming noise, faults; what time makes of it; their wires.
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::{Diagnostic, Label};
-use nmc_program::{ArrayId, Cells, Compare, Draw, Initial, Len, MatrixId, Op, Scheme};
+use nmc_program::{ArrayId, Binary, Cells, Compare, Draw, Initial, Inst, Len, MatrixId, Op, Scheme, Value, Wired};
 
 use super::Lowering;
 use super::dense::Layer;
@@ -10,17 +10,18 @@ use super::expression;
 use super::kernel::{Builder, OWN};
 use crate::cost;
 use crate::forms::chip::{Device, TileKind, WeightScheme};
-use crate::forms::equations::Symbol;
+use crate::forms::equations::{Expr, Symbol};
 
 impl Lowering<'_> {
-    /// Puts a matrix on the cells of a block.
-    pub(super) fn cells(&mut self, matrix: MatrixId, layer: &Layer, block: usize) {
+    /// Puts a matrix on the cells of a block, from this row on.
+    pub(super) fn cells(&mut self, matrix: MatrixId, layer: &Layer, (block, first): (usize, usize)) {
         let scheme = match layer.tile.weights {
             WeightScheme::Differential => Scheme::Differential,
             WeightScheme::Reference => Scheme::Reference,
+            WeightScheme::Unsigned => Scheme::Single,
             WeightScheme::Offset => Scheme::Digit { digit: 0, digits: 1 },
         };
-        self.program_cells(matrix, layer, block, scheme, false);
+        self.program_cells(matrix, layer, (block, first), scheme, false);
     }
 
     /// The same for one digit of the weights (or whole ones), with inputs of 0 and 1 where they come bit by bit.
@@ -35,13 +36,21 @@ impl Lowering<'_> {
         let scheme = match (digit, layer.tile.weights) {
             (Some((digit, digits)), _) => Scheme::Digit { digit: digit as u32, digits: digits as u32 },
             (None, WeightScheme::Reference) => Scheme::Reference,
+            (None, WeightScheme::Unsigned) => Scheme::Single,
             (None, WeightScheme::Differential | WeightScheme::Offset) => Scheme::Differential,
         };
-        self.program_cells(matrix, layer, block, scheme, bits || digit.is_some());
+        self.program_cells(matrix, layer, (block, 0), scheme, bits || digit.is_some());
     }
 
     /// `shares`: the matrix is fed shares of full range instead of values.
-    fn program_cells(&mut self, matrix: MatrixId, layer: &Layer, block: usize, scheme: Scheme, shares: bool) {
+    fn program_cells(
+        &mut self,
+        matrix: MatrixId,
+        layer: &Layer,
+        (block, first): (usize, usize),
+        scheme: Scheme,
+        shares: bool,
+    ) {
         let (chip, tile) = (self.chip, layer.tile);
         let device = &chip.devices[tile.device];
         let (name, len) = {
@@ -52,6 +61,7 @@ impl Lowering<'_> {
             lowering.array(format!("{name}.{what}"), Len::Fixed(len), false, Initial::Fill(0.0))
         };
         let conductance = shared(self, "g");
+        let aged = device.drift.as_ref().map_or(conductance, |_| shared(self, "aged"));
         let read_sigma = device.read_sigma.as_ref().map(|_| shared(self, "read_sigma"));
         let full = self.operand(layer.node, 0).map_or(1.0, |operand| self.range(operand).full);
         let pulses = cost::pulses(chip, tile, layer.how);
@@ -69,6 +79,7 @@ impl Lowering<'_> {
             scheme,
             w_max: layer.most,
             conductance,
+            aged,
             read_sigma,
             read_voltage,
             read_time,
@@ -80,17 +91,45 @@ impl Lowering<'_> {
             let kernel = self.kernel(format!("{name}: programming"), kernel);
             self.program.programming.push(Op::Kernel { kernel, len, spikes: None });
         }
+        if let Some(drift) = &device.drift {
+            if self.plan.after.is_empty() {
+                self.note(format!("{}: read just after programming; `after: 1 day` lets its cells age", device.name));
+            }
+            let mut b = Builder::default();
+            let aged_to = over_cell(&mut b, conductance, drift);
+            let zero = b.number(0.0);
+            let aged_to = b.binary(Binary::Maximum, aged_to, zero);
+            b.store(aged, OWN, aged_to);
+            self.age(format!("{name}: drift"), b, len);
+        }
         if let (Some(sigma), Some(array)) = (&device.read_sigma, read_sigma) {
             let mut b = Builder::default();
-            let held = b.load(conductance, OWN);
-            let mut names = |_: &mut Builder, symbol: Symbol| (symbol == Symbol::Input(0)).then_some(held);
-            let sigma = expression::number(&mut b, &mut names, sigma);
+            let sigma = over_cell(&mut b, aged, sigma);
             b.store(array, OWN, sigma);
-            let kernel = self.kernel(format!("{name}: read noise"), b);
-            self.program.programming.push(Op::Kernel { kernel, len, spikes: None });
+            self.age(format!("{name}: read noise"), b, len);
         }
         self.program.programming.push(Op::Fold { matrix });
-        self.say_what_is_left_out(device, tile);
+        self.wire(matrix, tile, block, first);
+        self.say_what_is_left_out(tile);
+    }
+
+    /// A kernel that runs whenever arrays are read at another time.
+    fn age(&mut self, name: String, b: Builder, len: usize) {
+        let kernel = self.kernel(name, b);
+        self.program.ageing.push(Op::Kernel { kernel, len, spikes: None });
+    }
+
+    /// Puts a matrix on the wires of its array, if they resist.
+    fn wire(&mut self, matrix: MatrixId, tile: &TileKind, block: usize, first: usize) {
+        let TileKind { wire_ohms: segment, driver_ohms: driver, sense_ohms: sense, both_ends, .. } = *tile;
+        if segment > 0.0 {
+            let wired = &mut self.program.wired;
+            let index = *self.wires.entry(block).or_insert_with(|| {
+                wired.push(Wired { segment, driver, sense, both_ends, pieces: Vec::new() });
+                wired.len() - 1
+            });
+            wired[index].pieces.push((matrix, first));
+        }
     }
 
     /// A uniform number for each cell, drawn once: which cells are stuck is the chip's, however often it is programmed.
@@ -104,17 +143,9 @@ impl Lowering<'_> {
         array
     }
 
-    fn say_what_is_left_out(&mut self, device: &Device, tile: &TileKind) {
-        if device.drift.is_some() {
-            self.left_out(format!("{}: drift is left out: arrays are read right after programming", device.name));
-        }
-        let TileKind { name, wire_ohms, .. } = tile;
-        if *wire_ohms > 0.0 {
-            self.left_out(format!(
-                "{name}: wire resistance of {wire_ohms} ohm a segment is left out of the simulation"
-            ));
-        }
+    fn say_what_is_left_out(&mut self, tile: &TileKind) {
         if tile.normalises {
+            let name = &tile.name;
             self.left_out(format!(
                 "{name}: the division by a column's conductances is left out: what is read is the sum, full range its largest"
             ));
@@ -133,6 +164,16 @@ impl Lowering<'_> {
     }
 }
 
+/// An expression of a cell's conductance and of the time since programming.
+fn over_cell(b: &mut Builder, conductance: ArrayId, expr: &Expr) -> Value {
+    let held = b.load(conductance, OWN);
+    let mut names = |b: &mut Builder, symbol: Symbol| match symbol == Symbol::Time {
+        true => Some(b.nullary(Inst::Time)),
+        false => (symbol == Symbol::Input(0)).then_some(held),
+    };
+    expression::number(b, &mut names, expr)
+}
+
 /// Programming error, within the range of the cell, and stuck cells, by their `luck`; none when neither happens.
 fn programming(device: &Device, conductance: ArrayId, luck: Option<ArrayId>) -> Option<Builder> {
     if device.programming_sigma.is_none() && luck.is_none() {
@@ -142,8 +183,7 @@ fn programming(device: &Device, conductance: ArrayId, luck: Option<ArrayId>) -> 
     let asked = b.load(conductance, OWN);
     let mut held = asked;
     if let Some(sigma) = &device.programming_sigma {
-        let mut names = |_: &mut Builder, symbol: Symbol| (symbol == Symbol::Input(0)).then_some(asked);
-        let sigma = expression::number(&mut b, &mut names, sigma);
+        let sigma = over_cell(&mut b, conductance, sigma);
         let draw = b.random(Draw::Normal);
         let error = b.multiply(draw, sigma);
         let sum = b.add(asked, error);

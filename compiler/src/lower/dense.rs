@@ -164,7 +164,7 @@ impl Lowering<'_> {
             let name = format!("{}[{}..{}, {start}..{end}]", self.name(node), outputs.0, outputs.1);
             let source = self.block_weights(node, layer.weights, outputs.0, start);
             let matrix = self.matrix(name.clone(), end - start, len, source);
-            self.cells(matrix, layer, index);
+            self.cells(matrix, layer, (index, 0));
             self.reads.entry((index, false)).or_default().push(matrix);
             let partial = self.zeros(name, len);
             ops.push(multiply(matrix, Signal { start: from.start + start, ..from }, partial, 0));
@@ -265,7 +265,8 @@ impl Lowering<'_> {
         let tensor = self.tensor(name.clone(), vec![len, rows], values);
         let source = WeightSource::Tensor { tensor, output_start: 0, input_start: 0 };
         let matrix = self.matrix(name.clone(), rows, len, source);
-        self.cells(matrix, layer, block);
+        let first = self.mapped.tiling.blocks[block].rows();
+        self.cells(matrix, layer, (block, first));
         self.reads.entry((block, true)).or_default().push(matrix);
         let constant = self.array(format!("{name}, driven"), Len::Fixed(rows), true, Initial::Fill(full));
         let driven = self.drive(layer, Signal { array: constant, start: 0, len: rows }, "bias rows", ops);

@@ -101,6 +101,8 @@ pub(crate) struct Lowering<'a> {
     pub held: BTreeMap<NodeId, f64>,
     /// The matrices on the cells of each block; with `true`, of its rows that hold the bias.
     pub reads: BTreeMap<(usize, bool), Vec<MatrixId>>,
+    /// The wires of each block, index into the program's.
+    pub wires: BTreeMap<usize, usize>,
     pub diagnostics: &'a mut Vec<Diagnostic>,
     /// Mistakes of our own.
     pub problems: Vec<String>,
@@ -143,6 +145,7 @@ pub fn lower(
         driven: BTreeMap::new(),
         held: BTreeMap::new(),
         reads: BTreeMap::new(),
+        wires: BTreeMap::new(),
         diagnostics,
         problems: Vec::new(),
         components: 0,
@@ -187,6 +190,9 @@ fn empty(plan: &Plan, precision: Precision, tensors: &[Tensor]) -> Program {
         groups: Vec::new(),
         connections: Vec::new(),
         programming: Vec::new(),
+        ageing: Vec::new(),
+        wired: Vec::new(),
+        drift_compensated: plan.drift_compensated,
         begin: Vec::new(),
         tick: Vec::new(),
         end: Vec::new(),

@@ -68,6 +68,7 @@ impl Lowering<'_> {
             restart: phase.restart,
             samples: phase.samples,
             ticks: phase.duration.map_or(0, |duration| self.ticks(duration) as u32),
+            after: phase.after,
             inputs,
             fits: self.fit(phase).into_iter().collect(),
             metrics: phase.metrics.iter().filter_map(|metric| self.metric(metric)).collect(),

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cost::{ComponentKind, Conversions, Cost, Costs, Count, LayoutReport};
 pub use kernel::{Access, Binary, Compare, Draw, Inst, Kernel, Slot, Unary, Value};
-pub use matrix::{Cells, FitSpec, Matrix, Scheme, SenseRange, WeightSource};
+pub use matrix::{Cells, FitSpec, Matrix, Scheme, SenseRange, WeightSource, Wired};
 pub use op::{Op, Reduction};
 pub use phase::{Aggregate, InputFeed, Metric, MetricKind, Over, Phase, PhaseKind, Probe, Probed, Requirement};
 pub use spikes::{Amount, Connection, Delay, Effect, Group, Pattern, Source};
@@ -68,7 +68,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 6;
+    pub const FORMAT: u32 = 7;
 }
 
 /// Width of numbers.
@@ -178,6 +178,13 @@ pub struct Program {
     /// Programs the cells: once at the start, and again after each fit for the matrices fitted. What stands between a
     /// matrix's `Op::Target` and the next belongs to that matrix.
     pub programming: Vec<Op>,
+    /// Kernels that make aged conductances and read noise from programmed conductances, run after programming and whenever a phase reads
+    /// arrays at another time; their time is that since programming, and they draw the same numbers at all times.
+    pub ageing: Vec<Op>,
+    /// Arrays whose wires resist.
+    pub wired: Vec<Wired>,
+    /// Whether the read voltage is raised by as much as the mean weight of an array has drifted since it was programmed.
+    pub drift_compensated: bool,
     /// Once a sample, before its ticks.
     pub begin: Vec<Op>,
     /// Once a tick.
@@ -207,6 +214,12 @@ impl Program {
             || patterns.into_iter().any(|p| matches!(p, Pattern::Random { .. } | Pattern::FixedInDegree { .. }))
             || self.groups.iter().any(|group| matches!(group.source, Source::Poisson { .. }))
             || cells.any(|cells| cells.read_sigma.is_some())
+    }
+
+    /// All operations, by when they run.
+    pub fn stages(&self) -> [(&'static str, &[Op]); 5] {
+        let Program { programming, ageing, begin, tick, end, .. } = self;
+        [("programming", programming), ("ageing", ageing), ("begin", begin), ("tick", tick), ("end", end)]
     }
 
     /// Samples of all phases together; at least one.

@@ -107,6 +107,19 @@ impl fmt::Display for Program {
                 matrix.name, matrix.rows, matrix.cols, matrix.weights
             )?;
         }
+        for wired in &self.wired {
+            let matrices: Vec<String> =
+                wired.pieces.iter().map(|(matrix, row)| format!("m{} from row {row}", matrix.0)).collect();
+            let ends = if wired.both_ends { "both ends" } else { "one end" };
+            writeln!(
+                f,
+                "wires {} ohm, driver {} ohm at {ends}, sense {} ohm: {}",
+                wired.segment,
+                wired.driver,
+                wired.sense,
+                matrices.join(", ")
+            )?;
+        }
         for (index, group) in self.groups.iter().enumerate() {
             writeln!(f, "group g{index} {} [{}] {:?}", group.name, group.len, group.source)?;
         }
@@ -116,9 +129,7 @@ impl fmt::Display for Program {
         for (index, kernel) in self.kernels.iter().enumerate() {
             write_kernel(f, index, kernel, &self.arrays)?;
         }
-        for (name, ops) in
-            [("programming", &self.programming), ("begin", &self.begin), ("tick", &self.tick), ("end", &self.end)]
-        {
+        for (name, ops) in self.stages() {
             if !ops.is_empty() {
                 writeln!(f, "{name}:")?;
             }

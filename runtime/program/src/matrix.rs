@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ArrayId, TensorId};
+use crate::{ArrayId, MatrixId, TensorId};
 
 /// y = W x; W has `cols` outputs and `rows` inputs (array rows are inputs).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,8 +37,10 @@ pub struct Cells {
     pub scheme: Scheme,
     /// |w| that takes the whole range; none: the largest |w| of the whole layer's tensor (or fit).
     pub w_max: Option<f64>,
-    /// Conductances asked for, written by `Op::Target`; then changed in place by kernels (programming noise, faults, drift).
+    /// Conductances asked for, written by `Op::Target`; then changed in place by kernels (programming noise, faults).
     pub conductance: ArrayId,
+    /// Conductances when the array is read, written by [`crate::Program::ageing`]; where cells keep what they were given, the same array.
+    pub aged: ArrayId,
     /// Standard deviation of one read of each cell, written by a kernel; none: noiseless reads.
     pub read_sigma: Option<ArrayId>,
     /// Volts for an input of 1 and seconds cells conduct in a read: its energy is (v x)^2 G t over all cells. With `pulses`, an input is
@@ -57,16 +59,63 @@ pub enum Scheme {
     /// One cell a weight, s = (1 + w / w_max) / 2, and at the end of each row one at s = 1/2 for all, [row][cols + 1]. The effective
     /// weight is 2 (g - g of the row's end) w_max / (g_max - g_min): all columns share the errors of the last.
     Reference,
+    /// One cell a weight, s = w / w_max, of cells that do not conduct at s = 0. The effective weight is g w_max / (g_max - g_min).
+    Single,
     /// One digit of the code of a weight, which is (1 + w / w_max) / 2 times the largest code, `levels ^ digits - 1`; digit 0 is the lowest.
     /// At the end of each row one cell at s = 0, [row][cols + 1]. The effective weight is the digit.
     Digit { digit: u32, digits: u32 },
 }
 
+/// An array whose wires resist: what its cells give depends on all of them. Rows are driven at the left, columns held at 0 V below the
+/// last row; its matrices lie in the corner between.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Wired {
+    /// Ohms of a segment between two cells, before the first of a row and after the last of a column.
+    pub segment: f64,
+    /// Ohms of a row's driver, and of what holds a column at 0 V.
+    pub driver: f64,
+    pub sense: f64,
+    /// Whether rows are driven at both ends.
+    pub both_ends: bool,
+    /// The matrices on its cells, each with its first row. Those that share rows lie side by side ([`Scheme::column`]); one that has read
+    /// energy for the rest comes first.
+    pub pieces: Vec<(MatrixId, usize)>,
+}
+
 impl Scheme {
+    /// Physical column of a cell that is number `index` in its row of a matrix of `cols` outputs. The digits of a weight lie side by
+    /// side, the column of zeros that they share behind all.
+    pub fn column(self, index: usize, cols: usize) -> usize {
+        match self {
+            Scheme::Differential | Scheme::Reference | Scheme::Single => index,
+            Scheme::Digit { digit, digits } if index < cols => index * digits as usize + digit as usize,
+            Scheme::Digit { digits, .. } => cols * digits as usize,
+        }
+    }
+
+    /// Physical columns of an array that holds all of a matrix of `cols` outputs.
+    pub fn columns(self, cols: usize) -> usize {
+        match self {
+            Scheme::Differential => cols.saturating_mul(2),
+            Scheme::Reference => cols.saturating_add(1),
+            Scheme::Single => cols,
+            Scheme::Digit { digits, .. } => cols.saturating_mul(digits as usize).saturating_add(1),
+        }
+    }
+
+    /// Cells of a row that are its own: the column of zeros belongs to the lowest digit.
+    pub fn own(self, cols: usize) -> usize {
+        match self {
+            Scheme::Digit { digit: 1.., .. } => cols,
+            Scheme::Differential | Scheme::Reference | Scheme::Single | Scheme::Digit { .. } => self.cells(1, cols),
+        }
+    }
+
     /// Cells of a matrix.
     pub fn cells(self, rows: usize, cols: usize) -> usize {
         match self {
             Scheme::Differential => rows * cols * 2,
+            Scheme::Single => rows * cols,
             Scheme::Reference | Scheme::Digit { .. } => rows * (cols + 1),
         }
     }

@@ -16,6 +16,8 @@ pub struct Phase {
     pub samples: usize,
     /// Ticks a sample; 0 without time.
     pub ticks: u32,
+    /// Seconds since the cells were programmed.
+    pub after: f64,
     pub inputs: Vec<InputFeed>,
     /// Fitted at the end of the phase.
     pub fits: Vec<FitSpec>,

@@ -65,7 +65,7 @@ fn forms(program: &Program) -> (Vec<bool>, Vec<bool>) {
             indexed[kernel.index()] = true;
         }
     }
-    for op in program.programming.iter().chain(&program.begin).chain(&program.tick).chain(&program.end) {
+    for op in program.stages().into_iter().flat_map(|(_, ops)| ops) {
         if let Op::Kernel { kernel, .. } = op {
             dense[kernel.index()] = true;
         }

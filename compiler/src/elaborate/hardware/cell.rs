@@ -1,9 +1,9 @@
 //! Memory cells that hold weights: their range, levels, noise, drift, faults and programming.
 
-use nmc_grammar::ast::{Block, Expr as Ast, ExprKind};
+use nmc_grammar::ast::{AssignOp, Block, Expr as Ast, ExprKind, StmtKind};
 use nmc_grammar::codes::Code;
 
-use super::super::term::Term;
+use super::super::term::{Scope, Term};
 use super::{AREA, ENERGY, Elaborator, Fields, fields_of, is_ideal};
 use crate::forms::chip::Device;
 use crate::forms::equations::{Expr, Symbol};
@@ -22,45 +22,62 @@ impl Elaborator<'_> {
             _ => None,
         };
         let range = g_max - g_min;
+        let outer = self.cell_names(block, range);
         let (stuck_on, stuck_off) = self.faults(&fields)?;
         let (program_pulses, pulse_energy) = self.programming(&fields)?;
-        Some(Device {
+        let device = Device {
             name: block.name.text.clone(),
             g_min,
             g_max,
             levels,
-            programming_sigma: self.sigma(&fields, "noise programming", range)?,
-            read_sigma: self.sigma(&fields, "noise read", range)?,
-            drift: self.drift(&fields, range)?,
+            programming_sigma: self.sigma(&fields, "noise programming")?,
+            read_sigma: self.sigma(&fields, "noise read")?,
+            drift: self.drift(&fields)?,
             stuck_on,
             stuck_off,
             program_pulses,
             pulse_energy,
             area: self.number(&fields, "cell_area", AREA, 0.0)?,
-        })
+        };
+        self.names = outer;
+        Some(device)
     }
 
-    /// An expression of `g` and `range`.
-    fn cell_expression(&mut self, ast: &Ast, range: f64) -> Option<Expr> {
+    /// Adds what expressions of a cell know: `g`, `range`, the time since programming and the cell's own aliases. Gives back the names before.
+    fn cell_names(&mut self, block: &Block, range: f64) -> Scope {
         let mut scope = self.names.clone();
         let siemens = |expr| Term { expr, dimension: Dimension::CONDUCTANCE };
         scope.names.insert(String::from("g"), siemens(Expr::Symbol(Symbol::Input(0))));
         scope.names.insert(String::from("range"), siemens(Expr::Number(range)));
         scope.names.insert(String::from("t"), Term { expr: Expr::Symbol(Symbol::Time), dimension: Dimension::TIME });
-        self.closer.close_as(&scope, self.file, ast, Dimension::CONDUCTANCE).map(|term| term.expr)
+        for stmt in &block.body {
+            if let StmtKind::Assign { target, op: AssignOp::Set, value } = &stmt.kind
+                && let ExprKind::Name(name) = &target.kind
+                && let Some(term) = self.closer.close(&scope, self.file, value)
+            {
+                scope.names.insert(name.clone(), term);
+            }
+        }
+        std::mem::replace(&mut self.names, scope)
+    }
+
+    /// An expression of the conductance of a cell.
+    fn cell_expression(&mut self, ast: &Ast) -> Option<Expr> {
+        let names = self.names.clone();
+        self.closer.close_as(&names, self.file, ast, Dimension::CONDUCTANCE).map(|term| term.expr)
     }
 
     /// The spread of `normal(0, …)`.
-    fn sigma(&mut self, fields: &Fields, key: &str, range: f64) -> Option<Option<Expr>> {
+    fn sigma(&mut self, fields: &Fields, key: &str) -> Option<Option<Expr>> {
         let Some(ast) = fields.get(key) else { return Some(None) };
         let ExprKind::Call(_, args) = &ast.kind else { return None };
         let spread = &args.get(1)?.value;
-        self.cell_expression(spread, range).map(Some)
+        self.cell_expression(spread).map(Some)
     }
 
-    fn drift(&mut self, fields: &Fields, range: f64) -> Option<Option<Expr>> {
+    fn drift(&mut self, fields: &Fields) -> Option<Option<Expr>> {
         let Some(ast) = fields.get("drift") else { return Some(None) };
-        self.cell_expression(ast, range).map(Some)
+        self.cell_expression(ast).map(Some)
     }
 
     /// Shares of cells stuck at the highest and at the lowest conductance.

@@ -57,6 +57,20 @@ impl Elaborator<'_> {
             Some(ast) if !is_ideal(ast) => self.quantity(ast, RESISTANCE)?,
             _ => 0.0,
         };
+        for key in ["driver_resistance", "sense_resistance", "driven"] {
+            if let (Some(ast), true) = (fields.get(key), wire_ohms == 0.0) {
+                let message = format!("`{key}` matters where wires resist");
+                self.error(Code::E0503, message, ast.span, "add `wire: 1 ohm`, a segment between two cells");
+                return None;
+            }
+        }
+        let both_ends =
+            matches!(fields.get("driven").map(|ast| &ast.kind), Some(ExprKind::Name(name)) if name == "both_ends");
+        if weights == WeightScheme::Unsigned && self.chip.devices[device].g_min > 0.0 {
+            let message = "cells that conduct at a weight of 0 need something to be compared with";
+            self.error(Code::E0503, message, fields["weights"].span, "use `reference`, `differential` or `offset`");
+            return None;
+        }
         Some(TileKind {
             name: block.name.text.clone(),
             device,
@@ -72,6 +86,9 @@ impl Elaborator<'_> {
             read_voltage: self.number(&fields, "read_voltage", Dimension::VOLTAGE, 0.2)?,
             read_time: self.number(&fields, "read_time", Dimension::TIME, 0.0)?,
             wire_ohms,
+            driver_ohms: self.number(&fields, "driver_resistance", RESISTANCE, 0.0)?,
+            sense_ohms: self.number(&fields, "sense_resistance", RESISTANCE, 0.0)?,
+            both_ends,
             area: self.number(&fields, "area", AREA, 0.0)?,
             transposable: self.number(&fields, "transposable", Dimension::NONE, 0.0)? != 0.0,
         })
@@ -171,6 +188,7 @@ fn weight_scheme(fields: &Fields) -> WeightScheme {
     match fields.get("weights").map(|ast| &ast.kind) {
         Some(ExprKind::Name(name)) if name == "reference" => WeightScheme::Reference,
         Some(ExprKind::Name(name)) if name == "offset" => WeightScheme::Offset,
+        Some(ExprKind::Name(name)) if name == "unsigned" => WeightScheme::Unsigned,
         _ => WeightScheme::Differential,
     }
 }

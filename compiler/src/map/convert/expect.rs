@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::calibrate::{Calibration, Sums, rounding};
 use crate::analyse::digits::{Digits, bit_range};
-use crate::analyse::evaluate::evaluate;
+use crate::analyse::evaluate::evaluate_at;
 use crate::analyse::frames::floats;
 use crate::analyse::quantiser::{Quantiser, nearest, variance};
 use crate::cost::{self, Event, Often};
@@ -17,6 +17,7 @@ use crate::forms::decisions::{Bias, OnTiles, Range, Summing};
 use crate::forms::equations::Expr;
 use crate::forms::mapped::Given;
 use crate::forms::network::{NodeId, Operator, Weights};
+use crate::forms::plan::Plan;
 use crate::forms::tiling::{Block, Tiling};
 use crate::graph::{operands, ticks};
 
@@ -142,6 +143,7 @@ impl Calibration {
                 *siemens += match tile.weights {
                     WeightScheme::Differential => 2.0 * device.g_min + span * share.abs().min(1.0),
                     WeightScheme::Reference => device.g_min + span * 0.5 * (1.0 + share.clamp(-1.0, 1.0)),
+                    WeightScheme::Unsigned => device.g_min + span * share.clamp(0.0, 1.0),
                     WeightScheme::Offset => (device.g_min + 0.5 * span) * block.columns_per_output as f64,
                 };
             }
@@ -256,6 +258,7 @@ impl Calibration {
         let Some((_, block)) = tiling.of(layer).next() else { return 0.0 };
         let tile = &given.chip.tile_kinds[block.tile_kind];
         let device = &given.chip.devices[tile.device];
+        let aged = Aged::of(device, given.plan);
         let span = device.g_max - device.g_min;
         let most = self.weight_maxima.get(&layer).copied().unwrap_or(0.0);
         let source = operands(given.network, layer).first().copied();
@@ -265,13 +268,14 @@ impl Calibration {
         let inputs = given.network.graph[source].len();
         let squares = self.row_squares(source, inputs);
         let scale = match tile.weights {
-            WeightScheme::Differential => most / span,
+            WeightScheme::Differential | WeightScheme::Unsigned => most / span,
             WeightScheme::Reference | WeightScheme::Offset => 2.0 * most / span,
         };
         let error = |share: f64| match tile.weights {
-            WeightScheme::Differential => [share.max(0.0), (-share).max(0.0)].map(|cell| cell_error(device, cell)),
-            WeightScheme::Reference => [0.5 + 0.5 * share, 0.5].map(|cell| cell_error(device, cell)),
-            WeightScheme::Offset => [digit_error(device, tile.slices), 0.0],
+            WeightScheme::Differential => [share.max(0.0), (-share).max(0.0)].map(|cell| cell_error(&aged, cell)),
+            WeightScheme::Unsigned => [cell_error(&aged, share.max(0.0)), 0.0],
+            WeightScheme::Reference => [0.5 + 0.5 * share, 0.5].map(|cell| cell_error(&aged, cell)),
+            WeightScheme::Offset => [digit_error(&aged, tile.slices), 0.0],
         };
         let error = |share: f64| error(share).iter().sum::<f64>() * scale * scale;
         let known = self.cell_errors.borrow().get(&layer).copied();
@@ -326,21 +330,50 @@ fn tensor<'a>(given: Given<'a>, layer: NodeId) -> Option<&'a TensorData> {
     given.tensors.get(id.index()).map(|tensor| &tensor.data)
 }
 
+/// A cell so long after programming, read with a voltage that is so much higher.
+struct Aged<'d> {
+    device: &'d Device,
+    after: f64,
+    gain: f64,
+}
+
+impl<'d> Aged<'d> {
+    /// When a plan tests its chips last.
+    fn of(device: &'d Device, plan: &Plan) -> Self {
+        let after = plan.after.iter().copied().fold(0.0, f64::max);
+        let middle = 0.5 * (device.g_min + device.g_max);
+        let drifted = device.drift.as_ref().map_or(middle, |drift| evaluate_at(drift, &[middle], &[], (after, 0.0)));
+        let gain = if plan.drift_compensated && drifted > 0.0 { middle / drifted } else { 1.0 };
+        Aged { device, after, gain }
+    }
+
+    /// Mean square of what drift changes in a cell, in siemens squared.
+    fn drifted(&self, g: f64) -> f64 {
+        let Some(drift) = &self.device.drift else { return 0.0 };
+        let error = |above: f64| self.gain * evaluate_at(drift, &[g], &[], (self.after, above)).max(0.0) - g;
+        // The eighths of a normal distribution, by their medians.
+        let mean = [-1.534, -0.887, -0.489, -0.157, 0.157, 0.489, 0.887, 1.534].map(|above: f64| error(above).powi(2));
+        mean.iter().sum::<f64>() / 8.0
+    }
+}
+
 /// Variance of what a cell holds at a share of its range, in siemens squared, beside rounding to levels.
-fn cell_error(device: &Device, share: f64) -> f64 {
-    let sigma = |expr: &Option<Expr>, g: f64| expr.as_ref().map_or(0.0, |expr| evaluate(expr, &[g], &[]));
+fn cell_error(aged: &Aged, share: f64) -> f64 {
+    let (device, moment) = (aged.device, (aged.after, 0.0));
+    let sigma = |expr: &Option<Expr>, g: f64| expr.as_ref().map_or(0.0, |expr| evaluate_at(expr, &[g], &[], moment));
     let stuck = device.stuck_on + device.stuck_off;
     let g = device.g_min + (device.g_max - device.g_min) * share;
     let programmed = clipped_square(sigma(&device.programming_sigma, g), g, device);
     let faults = device.stuck_on * (device.g_max - g).powi(2) + device.stuck_off * (g - device.g_min).powi(2);
-    (1.0 - stuck) * programmed + faults + sigma(&device.read_sigma, g).powi(2)
+    (1.0 - stuck) * programmed + faults + sigma(&device.read_sigma, g).powi(2) + aged.drifted(g)
 }
 
 /// Of a weight in digits, each with its place value, as if one cell held it: the mean over the values of a digit.
-fn digit_error(device: &Device, slices: usize) -> f64 {
+fn digit_error(aged: &Aged, slices: usize) -> f64 {
+    let device = aged.device;
     let levels = f64::from(device.levels.unwrap_or(1 << 16).max(2));
     let values = levels.min(64.0);
-    let mean = (0..values as usize).map(|n| cell_error(device, n as f64 / (values - 1.0))).sum::<f64>() / values;
+    let mean = (0..values as usize).map(|n| cell_error(aged, n as f64 / (values - 1.0))).sum::<f64>() / values;
     let share =
         |digit: usize| ((levels - 1.0) * levels.powi(digit as i32) / (levels.powi(slices as i32) - 1.0)).powi(2);
     mean * (0..slices.max(1)).map(share).sum::<f64>()
@@ -373,6 +406,7 @@ fn rounded_by_levels(device: &Device, scheme: WeightScheme, share: f64) -> f64 {
     match scheme {
         WeightScheme::Differential => (error(share.max(0.0)) - error((-share).max(0.0))) * span,
         WeightScheme::Reference => error(0.5 + 0.5 * share) * span,
+        WeightScheme::Unsigned => error(share.max(0.0)) * span,
         WeightScheme::Offset => 0.0,
     }
 }

@@ -63,7 +63,8 @@ pub fn tile(given: Given, diagnostics: &mut Vec<Diagnostic>) -> Option<Tiling> {
             continue;
         }
         let (inputs, outputs) = (layer_inputs(network, layer), node.len());
-        let Some(cut) = best_cut(chip, &free, is_fitted(network, layer), inputs, outputs) else {
+        let signed = is_signed(given, layer);
+        let Some(cut) = best_cut(chip, &free, is_fitted(network, layer), signed, (inputs, outputs)) else {
             diagnostics.push(no_tile(chip, network, layer));
             return None;
         };
@@ -106,16 +107,17 @@ fn columns(tile: &TileKind) -> (usize, usize) {
     match tile.weights {
         WeightScheme::Differential => (2, 0),
         WeightScheme::Reference => (1, 1),
+        WeightScheme::Unsigned => (1, 0),
         WeightScheme::Offset => (tile.slices, 1),
     }
 }
 
 /// The kind of tile that takes the fewest arrays among those that have enough left; if none has, among all.
-fn best_cut(chip: &Chip, free: &[usize], fitted: bool, inputs: usize, outputs: usize) -> Option<Cut> {
+fn best_cut(chip: &Chip, free: &[usize], fitted: bool, signed: bool, (inputs, outputs): (usize, usize)) -> Option<Cut> {
     let total = tiles_of_each_kind(chip);
     let cuts = chip.tile_kinds.iter().enumerate().filter_map(|(tile_kind, tile)| {
         // Digits are laid out for the largest weight, which a fit finds only when the chip runs.
-        if fitted && tile.weights == WeightScheme::Offset {
+        if (fitted && tile.weights == WeightScheme::Offset) || (signed && tile.weights == WeightScheme::Unsigned) {
             return None;
         }
         let (per_output, extra) = columns(tile);
@@ -135,6 +137,16 @@ fn best_cut(chip: &Chip, free: &[usize], fitted: bool, inputs: usize, outputs: u
 /// Whether a layer's weights are known only when the chip runs.
 fn is_fitted(network: &Network, layer: NodeId) -> bool {
     matches!(network.graph[layer].operator, Operator::Dense { weights: Weights::Ridge { .. }, .. })
+}
+
+/// Whether a layer may have weights below 0.
+fn is_signed(given: Given, layer: NodeId) -> bool {
+    let Operator::Dense { weights: Weights::Given(weights), .. } = &given.network.graph[layer].operator else {
+        return true;
+    };
+    let data = given.tensors.get(weights.index()).map(|tensor| &tensor.data);
+    let unsigned = given.chip.tile_kinds.iter().any(|tile| tile.weights == WeightScheme::Unsigned);
+    unsigned && data.is_none_or(|data| (0..data.len()).any(|index| data.get(index) < 0.0))
 }
 
 /// Whether a layer adds a bias to its products.
@@ -189,8 +201,13 @@ fn share(len: usize, parts: usize, index: usize) -> (usize, usize) {
 fn no_tile(chip: &Chip, network: &Network, layer: NodeId) -> Diagnostic {
     let node = &network.graph[layer];
     let message = format!("chip `{}` has no tile that could hold the weights of `{}`", chip.name, node.name);
+    let unsigned = chip.tile_kinds.iter().any(|tile| tile.weights == WeightScheme::Unsigned);
     let offset = is_fitted(network, layer) && chip.tile_kinds.iter().any(|tile| tile.weights == WeightScheme::Offset);
     let (label, help) = match offset {
+        false if unsigned => (
+            "some of its weights are below 0, and arrays with `weights: unsigned` cannot hold those",
+            "give a core of the chip a tile with `weights: differential`",
+        ),
         true => (
             "its weights are fitted, and arrays with `weights: offset` cannot hold those",
             "give a core of the chip a tile with `weights: differential` or `weights: reference`",

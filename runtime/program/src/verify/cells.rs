@@ -5,14 +5,51 @@ use std::collections::BTreeSet;
 use super::Checker;
 use crate::*;
 
+/// Cells of one array with wires, at most.
+const MOST_NODES: usize = 1 << 26;
+
 impl Checker<'_> {
     pub fn cells(&mut self) {
         let program = self.program;
         let cells = program.matrices.iter().filter_map(|matrix| matrix.cells.as_ref());
         let held: BTreeSet<ArrayId> =
-            cells.flat_map(|cells| std::iter::once(cells.conductance).chain(cells.read_sigma)).collect();
+            cells.flat_map(|cells| [cells.conductance, cells.aged].into_iter().chain(cells.read_sigma)).collect();
         if let Some(array) = program.touched().into_iter().find(|array| held.contains(array)) {
             self.say(format!("array {}: held by cells, and used outside programming", array.0));
+        }
+        for op in &program.ageing {
+            let plain = matches!(op, Op::Kernel { spikes: None, .. });
+            self.require(plain, || String::from("ageing: only kernels without spikes age cells"));
+        }
+        let mut on_wires = BTreeSet::new();
+        for wired in &program.wired {
+            let ohms = [wired.segment, wired.driver, wired.sense];
+            let sound = ohms.iter().all(|ohms| ohms.is_finite() && *ohms >= 0.0) && wired.segment > 0.0;
+            self.require(sound, || format!("wires of {ohms:?} ohm"));
+            let mut places = BTreeSet::new();
+            for &(matrix, row) in &wired.pieces {
+                let user = format!("matrix {} on wires", matrix.0);
+                self.require(on_wires.insert(matrix), || format!("{user}: twice"));
+                let found = program.matrices.get(matrix.index());
+                let Some((found, cells)) = found.and_then(|found| Some((found, found.cells.as_ref()?))) else {
+                    self.say(format!("{user}: without cells"));
+                    continue;
+                };
+                let size = (row.saturating_add(found.rows)).saturating_mul(cells.scheme.columns(found.cols));
+                if size > MOST_NODES {
+                    self.say(format!("{user}: too large an array"));
+                    continue;
+                }
+                let all = (row..row + found.rows).flat_map(|row| {
+                    let own = cells.scheme.own(found.cols);
+                    (0..own).map(move |index| (row, cells.scheme.column(index, found.cols)))
+                });
+                let count = places.len();
+                places.extend(all);
+                let new = found.rows * cells.scheme.own(found.cols);
+                self.require(places.len() == count + new, || format!("{user}: over others"));
+            }
+            self.require(!places.is_empty(), || String::from("wires without cells"));
         }
     }
 }

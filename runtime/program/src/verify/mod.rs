@@ -23,9 +23,7 @@ impl Program {
     pub fn verify(&self) -> Vec<String> {
         let mut checker = Checker { program: self, problems: Vec::new() };
         checker.tables();
-        for (stage, ops) in
-            [("programming", &self.programming), ("begin", &self.begin), ("tick", &self.tick), ("end", &self.end)]
-        {
+        for (stage, ops) in self.stages() {
             for op in ops {
                 checker.op(stage, op);
             }
@@ -181,7 +179,7 @@ impl Checker<'_> {
             }
         }
         if let Some(cells) = &matrix.cells {
-            for array in std::iter::once(cells.conductance).chain(cells.read_sigma) {
+            for array in [cells.conductance, cells.aged].into_iter().chain(cells.read_sigma) {
                 let len = self.fixed(array, &user);
                 let few = matrix.rows.checked_mul(matrix.cols.saturating_mul(2).saturating_add(1)).is_some();
                 self.require(few && len == Some(cells.scheme.cells(matrix.rows, matrix.cols)), || {

@@ -1,0 +1,133 @@
+//! Arrays as their columns see them through resisting wires: what a volt at a row's driver gives at each column's end.
+
+use nmc_program::{Program, Wired};
+use rayon::prelude::*;
+
+use crate::interpreter::Computable;
+use crate::matrix::{self, Effective, Fitted};
+use crate::state::Buffer;
+use crate::wires::{Solution, Wires, Wiring};
+
+/// What one matrix of an array shows. In siemens, in the order of its cells.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    pub siemens: Vec<f64>,
+    /// What a small deviation of a cell adds to its column's end, for a volt at its own row, and less by so much for a volt at all rows on
+    /// average: small, so that it changes no other voltages.
+    pub own: Vec<f64>,
+    pub others: Vec<f64>,
+    /// Into the driver of row k for a volt at row i, [i][k]; empty where another matrix on the same rows has it.
+    pub rows: Vec<f64>,
+}
+
+/// The array of these matrices.
+pub fn whole<T: Computable>(program: &Program, wired: &Wired, buffers: &[Buffer<T>]) -> (Wires, Vec<f64>) {
+    let pieces = || {
+        wired.pieces.iter().filter_map(|&(matrix, first)| {
+            let matrix = &program.matrices[matrix.index()];
+            Some((matrix, matrix.cells.as_ref()?, first))
+        })
+    };
+    let rows = pieces().map(|(matrix, _, first)| first + matrix.rows).max().unwrap_or(0);
+    let cols = pieces().map(|(matrix, cells, _)| cells.scheme.columns(matrix.cols)).max().unwrap_or(0);
+    let mut siemens = vec![0.0; rows * cols];
+    for (matrix, cells, first) in pieces() {
+        let width = cells.scheme.cells(1, matrix.cols);
+        let held = buffers[cells.aged.index()].lane(0);
+        for (row, held) in held.chunks_exact(width).enumerate() {
+            for (index, held) in held[..cells.scheme.own(matrix.cols)].iter().enumerate() {
+                siemens[(first + row) * cols + cells.scheme.column(index, matrix.cols)] = held.wide();
+            }
+        }
+    }
+    let Wired { segment, driver, sense, both_ends, .. } = *wired;
+    (Wires::new(rows, cols, &siemens, Wiring { segment, driver, sense, both_ends }), siemens)
+}
+
+/// What each matrix of an array shows, in the order of its pieces: one solution for each row driven alone.
+pub fn see<T: Computable>(
+    program: &Program,
+    wired: &Wired,
+    buffers: &[Buffer<T>],
+    tolerance: f64,
+    pool: Option<&rayon::ThreadPool>,
+) -> Vec<Seen> {
+    let (wires, siemens) = whole(program, wired, buffers);
+    let (rows, cols) = (wires.rows, wires.cols);
+    let driven = |found: &mut Solution, row: usize| {
+        let mut volts = vec![0.0; rows];
+        volts[row] = 1.0;
+        wires.solve(&volts, tolerance, found);
+        let at = row * cols..(row + 1) * cols;
+        let across: Vec<f64> =
+            found.row_volts[at.clone()].iter().zip(&found.column_volts[at]).map(|(u, v)| u - v).collect();
+        (found.column_amperes.clone(), across, found.row_amperes.clone())
+    };
+    let all: Vec<(Vec<f64>, Vec<f64>, Vec<f64>)> = match pool {
+        Some(pool) => pool.install(|| (0..rows).into_par_iter().map_init(Solution::default, driven).collect()),
+        None => {
+            let mut found = Solution::default();
+            (0..rows).map(|row| driven(&mut found, row)).collect()
+        }
+    };
+    let mut common = Solution::default();
+    wires.solve(&vec![1.0; rows], tolerance, &mut common);
+    let together = |at: usize| common.row_volts[at] - common.column_volts[at];
+    let mut counted: Vec<usize> = Vec::new();
+    let of_piece = |&(matrix, first): &(nmc_program::MatrixId, usize)| {
+        let matrix = &program.matrices[matrix.index()];
+        let mut seen = Seen::default();
+        let Some(cells) = &matrix.cells else { return seen };
+        for (row, (column_amperes, across, _)) in all[first..first + matrix.rows].iter().enumerate() {
+            for index in 0..cells.scheme.cells(1, matrix.cols) {
+                let column = cells.scheme.column(index, matrix.cols);
+                let through = siemens[(first + row) * cols + column] * across[column];
+                let arrives = if through > 0.0 { (column_amperes[column] / through).clamp(0.0, 1.0) } else { 1.0 };
+                seen.siemens.push(column_amperes[column]);
+                seen.own.push(across[column] * arrives);
+                seen.others.push((across[column] - together((first + row) * cols + column)) * arrives);
+            }
+        }
+        if !counted.contains(&first) {
+            counted.push(first);
+            let of_rows = all[first..first + matrix.rows].iter();
+            seen.rows = of_rows.flat_map(|(_, _, rows)| rows[first..first + matrix.rows].to_vec()).collect();
+        }
+        seen
+    };
+    wired.pieces.iter().map(of_piece).collect()
+}
+
+/// The effective matrices of a program. Where wires resist, an array that has few reads to come is solved for each instead.
+pub fn fold<T: Computable>(
+    program: &Program,
+    fitted: &[Fitted],
+    buffers: &[Buffer<T>],
+    pool: Option<&rayon::ThreadPool>,
+) -> Vec<Effective<T>> {
+    // Double precision is for comparing with other tools; single precision ends at 1e-7.
+    let tolerance = if size_of::<T>() == 8 { 1e-13 } else { 1e-8 };
+    let reads = program.phases.iter().map(|phase| phase.samples as u64 * u64::from(phase.ticks.max(1))).sum::<u64>();
+    let mut matrices: Vec<Option<Effective<T>>> = program.matrices.iter().map(|_| None).collect();
+    for wired in &program.wired {
+        let alone = |&(matrix, _): &(nmc_program::MatrixId, usize)| {
+            let matrix = &program.matrices[matrix.index()];
+            let plain = matrix.cells.as_ref().is_some_and(|cells| cells.read_sigma.is_none() && !cells.pulses);
+            plain && reads < matrix.rows as u64 && !program.drift_compensated
+        };
+        if let [piece] = &wired.pieces[..]
+            && alone(piece)
+        {
+            let matrix = &program.matrices[piece.0.index()];
+            let (wires, _) = whole(program, wired, buffers);
+            matrices[piece.0.index()] = Some(matrix::solved(program, matrix, fitted, wires, tolerance));
+            continue;
+        }
+        for (&(matrix, _), seen) in wired.pieces.iter().zip(see(program, wired, buffers, tolerance, pool)) {
+            let folded = matrix::fold(program, &program.matrices[matrix.index()], fitted, buffers, Some(&seen));
+            matrices[matrix.index()] = Some(folded);
+        }
+    }
+    let rest = program.matrices.iter().zip(matrices);
+    rest.map(|(matrix, known)| known.unwrap_or_else(|| matrix::fold(program, matrix, fitted, buffers, None))).collect()
+}

@@ -1,0 +1,237 @@
+//! Arrays whose wires resist: against badcrossbar, against nodal analysis written out, and against the sampling of every device.
+
+use std::path::Path;
+
+use nmc_compiler::files::NoFiles;
+use nmc_host::disk::Folder;
+use nmc_program::ComponentKind;
+use nmc_runtime::wires::{Solution, Wires, Wiring};
+use nmc_runtime::{EngineKind, Results};
+use nmc_tests::values;
+
+fn reference() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/wires.nmc")
+}
+
+/// badcrossbar 1.1 (exact nodal analysis): every current to 1e-9, whether the array is solved for each read or once for all.
+#[test]
+fn currents_equal_badcrossbar() {
+    let text = std::fs::read_to_string(reference()).unwrap();
+    let results = nmc_tests::run("wires.nmc", &text, &Folder::of(&reference()), EngineKind::Jit);
+    for (results, data) in
+        results.iter().zip(["wires_64x64.npz", "wires_64x64.npz", "wires_128x32.npz", "wires_128x32.npz"])
+    {
+        let file = nmc_host::data::read(&reference().with_file_name("data").join(data)).unwrap();
+        let wanted = file.arrays.iter().find(|stored| stored.name == "amperes").unwrap().tensor().unwrap();
+        let found = values(results, "amperes");
+        assert!(found.len() >= wanted.data.len());
+        for (index, found) in found[..wanted.data.len()].iter().enumerate() {
+            let wanted = wanted.data.get(index);
+            assert!((found - wanted).abs() < 1e-9 * wanted.abs(), "{data}, {index}: {found} for {wanted}");
+        }
+    }
+}
+
+/// Volts at all nodes by Gaussian elimination: rows first, then columns. Gives amperes out of each column, and watts of the drivers.
+fn nodal(rows: usize, cols: usize, siemens: &dyn Fn(usize, usize) -> f64, w: Wiring, volts: &[f64]) -> (Vec<f64>, f64) {
+    let n = 2 * rows * cols;
+    let (row, col) = (|r: usize, c: usize| r * cols + c, |r: usize, c: usize| rows * cols + r * cols + c);
+    let (g, drive, sink) = (1.0 / w.segment, 1.0 / (w.segment + w.driver), 1.0 / (w.segment + w.sense));
+    let mut a = vec![vec![0.0; n + 1]; n];
+    let mut join = |i: usize, j: usize, g: f64| {
+        a[i][i] += g;
+        a[j][j] += g;
+        a[i][j] -= g;
+        a[j][i] -= g;
+    };
+    for r in 0..rows {
+        for c in 0..cols {
+            join(row(r, c), col(r, c), siemens(r, c));
+            if c + 1 < cols {
+                join(row(r, c), row(r, c + 1), g);
+            }
+            if r + 1 < rows {
+                join(col(r, c), col(r + 1, c), g);
+            }
+        }
+    }
+    let mut ends: Vec<(usize, f64)> = (0..rows).map(|r| (row(r, 0), volts[r])).collect();
+    if w.both_ends {
+        ends.extend((0..rows).map(|r| (row(r, cols - 1), volts[r])));
+    }
+    for &(node, volt) in &ends {
+        a[node][node] += drive;
+        a[node][n] += drive * volt;
+    }
+    for c in 0..cols {
+        let node = col(rows - 1, c);
+        a[node][node] += sink;
+    }
+    for i in 0..n {
+        let pivot = (i..n).max_by(|&x, &y| a[x][i].abs().total_cmp(&a[y][i].abs())).unwrap();
+        a.swap(i, pivot);
+        for j in 0..n {
+            if j != i && a[j][i] != 0.0 {
+                let factor = a[j][i] / a[i][i];
+                let from = a[i].clone();
+                a[j].iter_mut().zip(&from).skip(i).for_each(|(x, y)| *x -= factor * y);
+            }
+        }
+    }
+    let volt = |node: usize| a[node][n] / a[node][node];
+    let watts = ends.iter().map(|&(node, driver)| driver * drive * (driver - volt(node))).sum();
+    ((0..cols).map(|c| sink * volt(col(rows - 1, c))).collect(), watts)
+}
+
+const WEIGHTS: [[f64; 5]; 3] =
+    [[1.0, -0.5, 0.25, 0.75, -1.0], [0.5, 0.25, -0.75, 1.0, 0.5], [-0.25, 1.0, 0.5, -0.5, 0.0]];
+const INPUTS: [f64; 5] = [0.8, -0.4, 1.0, 0.3, 0.6];
+const WIRING: Wiring = Wiring { segment: 300.0, driver: 500.0, sense: 200.0, both_ends: true };
+
+fn on_array(weights: &str, absolute: bool, bias: &str, samples: usize) -> Results {
+    let weight = |w: f64| if absolute { w.abs() } else { w };
+    let rows: Vec<String> =
+        WEIGHTS.iter().map(|row| format!("{:?}", row.iter().map(|w| weight(*w)).collect::<Vec<_>>())).collect();
+    let shown = vec![format!("{INPUTS:?}"); samples].join(", ");
+    let units = if weights.contains("offset") { "; units: logic" } else { "" };
+    let low = if absolute { "0 S" } else { "10 uS" };
+    let text = format!(
+        "
+device cell {{ conductance: {low} .. 100 uS; levels: 9 }}
+tile array {{
+    cells: cell[16, 16]; {weights}; input: ideal; sense: ideal; read_voltage: 1 V; read_time: 1 us
+    wire: 300 ohm; driver_resistance: 500 ohm; sense_resistance: 200 ohm; driven: both_ends
+}}
+unit logic: bits(32) -> bits(32) {{ implements: any; energy: 0 J }}
+core one {{ tiles: array[1]{units} }}
+chip board {{ cores: grid(1, 1) of one; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0 J per bit) }}
+network net(x: real[5]) -> (y: real[3]) {{ x |> dense([{}]{bias}) -> y }}
+experiment e {{ deploy net on board {{ calibrate: [[1, 1, 1, 1, 1]] }}; test {{ x: [{shown}] }} measure m = sum(y) }}",
+        rows.join(", ")
+    );
+    let mut results = nmc_tests::run("wires", &text, &NoFiles, EngineKind::Jit);
+    results.remove(0)
+}
+
+/// Every way to hold weights, with few reads (each solved) and with many (an effective matrix): outputs and energy of cells.
+#[test]
+fn outputs_and_energy_equal_nodal_analysis() {
+    // Conductance of a share of the range, rounded to nine levels as the cells are; all weights lie on levels where they can.
+    let held = |share: f64| 10e-6 + 90e-6 * (share * 8.0).round_ties_even() / 8.0;
+    let differential = |r: usize, c: usize| {
+        let w = WEIGHTS[c / 2][r];
+        held(if c.is_multiple_of(2) { w.max(0.0) } else { (-w).max(0.0) })
+    };
+    let shared = |r: usize, c: usize| held(if c == 3 { 0.5 } else { 0.5 + 0.5 * WEIGHTS[c][r] });
+    let single = |r: usize, c: usize| 100e-6 * (WEIGHTS[c][r].abs() * 8.0).round_ties_even() / 8.0;
+    // Two digits of nine values side by side, lowest first, and a column of zeros.
+    let digits = |r: usize, c: usize| {
+        if c == 6 {
+            return 10e-6;
+        }
+        let code = (0.5 + 0.5 * WEIGHTS[c / 2][r]) * 80.0;
+        let code = code.round_ties_even();
+        let digit = if c.is_multiple_of(2) { code % 9.0 } else { (code / 9.0).floor() };
+        10e-6 + 90e-6 * digit / 8.0
+    };
+    for samples in [1, 7] {
+        let check = |weights: &str,
+                     absolute: bool,
+                     cols: usize,
+                     siemens: &dyn Fn(usize, usize) -> f64,
+                     of: &dyn Fn(&[f64]) -> Vec<f64>| {
+            let results = on_array(weights, absolute, "", samples);
+            let (amperes, watts) = nodal(5, cols, siemens, WIRING, &INPUTS);
+            for (found, wanted) in values(&results, "y").iter().zip(of(&amperes)) {
+                assert!((found - wanted).abs() < 1e-9, "{weights}, {samples}: {found} for {wanted}");
+            }
+            let joules = results.energy_j.iter().find(|(kind, _)| *kind == ComponentKind::Cells).unwrap().1;
+            let wanted = watts * 1e-6 * samples as f64;
+            assert!((joules - wanted).abs() < 1e-9 * wanted, "{weights}, {samples}: {joules} J for {wanted}");
+        };
+        let pairs = |i: &[f64]| i.chunks(2).map(|pair| (pair[0] - pair[1]) / 90e-6).collect();
+        check("weights: differential", false, 6, &differential, &pairs);
+        check("weights: reference", false, 4, &shared, &|i| i[..3].iter().map(|x| 2.0 * (x - i[3]) / 90e-6).collect());
+        check("weights: unsigned", true, 3, &single, &|i| i.iter().map(|x| x / 100e-6).collect());
+        let code = |i: &[f64]| -> Vec<f64> {
+            let inputs: f64 = INPUTS.iter().sum();
+            let digit = |c: usize| 8.0 * (i[c] - i[6]) / 90e-6;
+            (0..3).map(|c| (digit(2 * c) + 9.0 * digit(2 * c + 1)) * 2.0 / 80.0 - inputs).collect()
+        };
+        check("weights: offset; slices: 2", false, 7, &digits, &code);
+    }
+    // Rows that hold the bias lie below those of the inputs, and share their columns' wires.
+    let with_bias = on_array("weights: differential", false, ", bias: [0.5, -1, 0.25]", 7);
+    let bias = [0.5, -1.0, 0.25];
+    let siemens = |r: usize, c: usize| match r {
+        5 => held(if c.is_multiple_of(2) { f64::max(bias[c / 2], 0.0) } else { f64::max(-bias[c / 2], 0.0) }),
+        _ => differential(r, c),
+    };
+    let volts: Vec<f64> = INPUTS.into_iter().chain([1.0]).collect();
+    let (amperes, _) = nodal(6, 6, &siemens, WIRING, &volts);
+    for (found, pair) in values(&with_bias, "y").iter().zip(amperes.chunks(2)) {
+        let wanted = (pair[0] - pair[1]) / 90e-6;
+        assert!((found - wanted).abs() < 1e-9, "bias: {found} for {wanted}");
+    }
+}
+
+/// One draw a column with the summed variance, seen through the wires, is what drawing every device and solving the array gives: mean,
+/// standard deviation, tails (Kolmogorov-Smirnov) and independence of columns.
+#[test]
+fn read_noise_equals_the_sampling_of_every_device() {
+    const READS: usize = 4000;
+    let (rows, cols) = (12, 6);
+    let weight = |r: usize, c: usize| ((r * 7 + c * 5) % 11) as f64 / 10.0;
+    let volt = |r: usize| 0.2 + 0.8 * (r % 3) as f64 / 2.0;
+    let matrix: Vec<String> =
+        (0..cols).map(|c| format!("{:?}", (0..rows).map(|r| weight(r, c)).collect::<Vec<_>>())).collect();
+    let input = format!("{:?}", (0..rows).map(volt).collect::<Vec<_>>());
+    let text = format!(
+        "
+device cell {{ conductance: 0 S .. 100 uS; levels: ideal; noise read: normal(0, 5 % of g) }}
+tile array {{
+    cells: cell[16, 16]; weights: unsigned; input: ideal; sense: ideal; read_voltage: 1 V; read_time: 1 us; wire: 60 ohm
+}}
+core one {{ tiles: array[1] }}
+chip board {{ cores: grid(1, 1) of one; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0 J per bit) }}
+network net(x: real[{rows}]) -> (y: real[{cols}]) {{ x |> dense([{}]) -> y }}
+experiment e {{ deploy net on board {{ calibrate: [{input}] }}; test {{ x: [{}] }} measure m = sum(y) }}",
+        matrix.join(", "),
+        vec![input.clone(); READS].join(", ")
+    );
+    let results = nmc_tests::run("noise", &text, &NoFiles, EngineKind::Jit).remove(0);
+    let fast = values(&results, "y");
+    let mut dice = nmc_tests::dice::Dice::new(5);
+    let volts: Vec<f64> = (0..rows).map(volt).collect();
+    let wiring = Wiring { segment: 60.0, driver: 0.0, sense: 0.0, both_ends: false };
+    let (mut sampled, mut found) = (Vec::new(), Solution::default());
+    for _ in 0..READS {
+        let mut share = || (dice.below(1 << 52) as f64 + 0.5) / (1u64 << 52) as f64;
+        let mut normal = || (-2.0 * share().ln()).sqrt() * (std::f64::consts::TAU * share()).cos();
+        let siemens: Vec<f64> =
+            (0..rows * cols).map(|i| 100e-6 * weight(i / cols, i % cols) * (1.0 + 0.05 * normal())).collect();
+        Wires::new(rows, cols, &siemens, wiring).solve(&volts, 1e-12, &mut found);
+        sampled.extend(found.column_amperes.iter().map(|ampere| ampere / 100e-6));
+    }
+    let column = |all: &[f64], c: usize| -> Vec<f64> { all.iter().skip(c).step_by(cols).copied().collect() };
+    let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+    let covariance = |x: &[f64], y: &[f64]| {
+        let (a, b) = (mean(x), mean(y));
+        x.iter().zip(y).map(|(x, y)| (x - a) * (y - b)).sum::<f64>() / x.len() as f64
+    };
+    for c in 0..cols {
+        let (mut a, mut b) = (column(fast, c), column(&sampled, c));
+        let (sd, wanted) = (covariance(&a, &a).sqrt(), covariance(&b, &b).sqrt());
+        assert!((mean(&a) - mean(&b)).abs() < 4.0 * wanted * (2.0 / READS as f64).sqrt(), "mean of column {c}");
+        assert!((sd / wanted - 1.0).abs() < 0.06, "column {c}: {sd} for {wanted}");
+        let next = column(fast, (c + 1) % cols);
+        let correlation = covariance(&a, &next) / sd / covariance(&next, &next).sqrt();
+        assert!(correlation.abs() < 4.0 / (READS as f64).sqrt(), "columns {c} and the next: {correlation}");
+        a.sort_unstable_by(f64::total_cmp);
+        b.sort_unstable_by(f64::total_cmp);
+        let below = |all: &[f64], x: f64| all.partition_point(|y| *y <= x) as f64 / READS as f64;
+        let apart = a.iter().map(|&x| (below(&a, x) - below(&b, x)).abs()).fold(0.0, f64::max);
+        // 0.1 % of equal distributions are further apart.
+        assert!(apart < 1.95 * (2.0 / READS as f64).sqrt(), "column {c}: Kolmogorov-Smirnov {apart}");
+    }
+}
