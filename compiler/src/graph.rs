@@ -122,6 +122,7 @@ pub fn fitted_behind(network: &Network, node: NodeId) -> Option<NodeId> {
         | Operator::Elementwise { .. }
         | Operator::Gather(_)
         | Operator::Reduce { .. }
+        | Operator::Scatter(_)
         | Operator::Delay
         | Operator::Population { .. }
         | Operator::Read { .. } => None,
@@ -151,6 +152,7 @@ pub fn firings(network: &Network, plan: &Plan) -> Vec<f64> {
             | Operator::Elementwise { .. }
             | Operator::Gather(_)
             | Operator::Reduce { .. }
+            | Operator::Scatter(_)
             | Operator::Delay
             | Operator::Read { .. } => operands(network, node).iter().any(|from| after_population[from.index()]),
         };

@@ -1,6 +1,6 @@
 //! Arrays as their columns see them through resisting wires: what a volt at a row's driver gives at each column's end.
 
-use nmc_program::{Program, Wired};
+use nmc_program::{Op, Program, Wired};
 use rayon::prelude::*;
 
 use crate::interpreter::Computable;
@@ -107,13 +107,22 @@ pub fn fold<T: Computable>(
 ) -> Vec<Effective<T>> {
     // Double precision is for comparing with other tools; single precision ends at 1e-7.
     let tolerance = if size_of::<T>() == 8 { 1e-13 } else { 1e-8 };
-    let reads = program.phases.iter().map(|phase| phase.samples as u64 * u64::from(phase.ticks.max(1))).sum::<u64>();
+    let presented =
+        program.phases.iter().map(|phase| phase.samples as u64 * u64::from(phase.ticks.max(1))).sum::<u64>();
+    let reads = |of: nmc_program::MatrixId| {
+        let ops = program.stages().into_iter().flat_map(|(_, ops)| ops);
+        let positions = ops.filter_map(|op| {
+            let Op::Multiply { matrix, positions, .. } = op else { return None };
+            (*matrix == of).then_some(*positions as u64)
+        });
+        presented * positions.sum::<u64>()
+    };
     let mut matrices: Vec<Option<Effective<T>>> = program.matrices.iter().map(|_| None).collect();
     for wired in &program.wired {
-        let alone = |&(matrix, _): &(nmc_program::MatrixId, usize)| {
-            let matrix = &program.matrices[matrix.index()];
+        let alone = |&(id, _): &(nmc_program::MatrixId, usize)| {
+            let matrix = &program.matrices[id.index()];
             let plain = matrix.cells.as_ref().is_some_and(|cells| cells.read_sigma.is_none() && !cells.pulses);
-            plain && reads < matrix.rows as u64 && !program.drift_compensated
+            plain && reads(id) < matrix.rows as u64 && !program.drift_compensated
         };
         if let [piece] = &wired.pieces[..]
             && alone(piece)

@@ -184,8 +184,9 @@ impl<T: Computable + Product> Lanes<T> {
     /// Runs operations in order.
     pub fn run(&mut self, shared: &Shared<T>, phase: &Phase, ops: &[Op], moment: Moment) {
         for ops in ops.chunk_by(|a, b| event(a).is_some() && event(a) == event(b)) {
-            if let [Op::Multiply { matrix, input, input_start, output, output_start }] = ops {
-                let ports = Ports { input: (input.index(), *input_start), output: (output.index(), *output_start) };
+            if let [Op::Multiply { matrix, input, input_start, output, output_start, positions, read }] = ops {
+                let (input, output) = ((input.index(), *input_start), (output.index(), *output_start));
+                let ports = Ports { input, output, positions: *positions, read: *read };
                 let clock = self.clock(shared, moment, 0);
                 let (index, matrix) = (matrix.index(), &shared.program.matrices[matrix.index()]);
                 let effective = &shared.matrices[index];

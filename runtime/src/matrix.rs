@@ -312,11 +312,14 @@ fn of_pairs<T: Real>(x: &[T], pair_energy: &[T], pulses: bool) -> f64 {
     energy
 }
 
-/// Where a product reads and writes: array and first element.
+/// Where a product reads and writes: array and first element, [rows, positions] and [columns, positions].
 #[derive(Debug, Clone, Copy)]
 pub struct Ports {
     pub input: (usize, usize),
     pub output: (usize, usize),
+    pub positions: usize,
+    /// Number of the first read.
+    pub read: usize,
 }
 
 /// One product for `lanes` lanes, the sample of lane `l` being `clock.sample + l`. Returns the joules of reading, summed
@@ -330,11 +333,17 @@ pub fn multiply<T: Computable + Product>(
     ports: Ports,
     clock: Clock,
 ) -> f64 {
-    let (rows, cols) = (matrix.rows, matrix.cols);
-    let mut x = Vec::with_capacity(lanes * rows);
+    let (rows, cols, positions) = (matrix.rows, matrix.cols, ports.positions);
+    let mut x = Vec::with_capacity(lanes * rows * positions);
     for lane in 0..lanes {
-        x.extend_from_slice(&buffers[ports.input.0].lane(lane)[ports.input.1..ports.input.1 + rows]);
+        let from = &buffers[ports.input.0].lane(lane)[ports.input.1..ports.input.1 + rows * positions];
+        match positions {
+            1 => x.extend_from_slice(from),
+            _ => by_columns(from, positions, |value| x.push(value)),
+        }
     }
+    // From here on every position of every lane is a vector of inputs.
+    let (lanes, used) = (lanes * positions, used * positions);
     let mut y = vec![T::default(); lanes * cols];
     let mut energy = 0.0;
     match &effective.solved {
@@ -369,13 +378,19 @@ pub fn multiply<T: Computable + Product>(
         let mut unit = T::UNIT;
         let variance = effective.noise.variances(lanes, rows, &mut x);
         let width = effective.noise.width;
-        let mut normals = vec![T::default(); width];
-        let lanes = y.chunks_exact_mut(cols).zip(variance.chunks_exact(width)).take(used);
-        for (lane, (values, variances)) in lanes.enumerate() {
-            let (component, tick, sample) = (matrix.component, clock.tick as u32, clock.sample as u32 + lane as u32);
-            let key = Key { seed: clock.seed, component, element: 0, number: 0, tick, sample };
-            T::draw_all(key, Draw::Normal, &mut normals);
-            for ((value, variance), normal) in values.iter_mut().zip(variances).zip(&normals) {
+        // Few numbers at a time are dear: those of all positions are drawn together.
+        let mut normals = vec![T::default(); width * positions];
+        let vectors = y.chunks_exact_mut(cols).zip(variance.chunks_exact(width)).take(used);
+        for (vector, (values, variances)) in vectors.enumerate() {
+            let (lane, position) = (vector / positions, vector % positions);
+            if position == 0 {
+                let (component, tick, sample) =
+                    (matrix.component, clock.tick as u32, clock.sample as u32 + lane as u32);
+                let key = Key { seed: clock.seed, component, element: 0, number: ports.read as u32, tick, sample };
+                T::draw_all(key, Draw::Normal, &mut normals);
+            }
+            let normals = &normals[position * width..(position + 1) * width];
+            for ((value, variance), normal) in values.iter_mut().zip(variances).zip(normals) {
                 let sigma = unit.square_root(*variance);
                 let noise = unit.multiply(sigma, *normal);
                 *value = unit.add(*value, noise);
@@ -386,9 +401,20 @@ pub fn multiply<T: Computable + Product>(
             }
         }
     }
-    for lane in 0..lanes {
-        buffers[ports.output.0].lane_mut(lane)[ports.output.1..ports.output.1 + cols]
-            .copy_from_slice(&y[lane * cols..(lane + 1) * cols]);
+    for (lane, y) in y.chunks_exact(cols * positions).enumerate() {
+        let to = &mut buffers[ports.output.0].lane_mut(lane)[ports.output.1..ports.output.1 + cols * positions];
+        let mut into = to.iter_mut();
+        match positions {
+            1 => to.copy_from_slice(y),
+            _ => by_columns(y, cols, |value| into.next().into_iter().for_each(|into| *into = value)),
+        }
     }
     energy
+}
+
+/// The elements of a matrix of so many columns, column by column.
+fn by_columns<T: Copy>(matrix: &[T], columns: usize, mut give: impl FnMut(T)) {
+    for column in 0..columns {
+        matrix.iter().skip(column).step_by(columns).for_each(|&value| give(value));
+    }
 }

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nmc_compiler::cost;
 use nmc_compiler::forms::chip::{Converter, Domain, Drive, Sense, TileKind, WeightScheme};
-use nmc_compiler::forms::circuit::End;
+use nmc_compiler::forms::circuit::{End, Net, PartId, Role};
 use nmc_compiler::forms::decisions::{Bias, Implementation, OnTiles, Range, Summing};
 use nmc_compiler::forms::equations::{Expr, Symbol};
 use nmc_compiler::forms::network::{NodeId, Operator, Weights};
 use nmc_compiler::forms::plan::InputData;
 use nmc_compiler::forms::tiling::Block;
 use nmc_compiler::graph;
-use nmc_program::{ComponentKind, Matrix};
+use nmc_program::{ComponentKind, Matrix, Reduction};
 use nmc_runtime::engine::Engine;
 use nmc_runtime::{EngineKind, RunOptions};
 
@@ -127,14 +127,32 @@ impl<'a> Chip<'a> {
         let operands = graph::operands(&case.mapped.network, id).len();
         let found = match &node.operator {
             Operator::Input => self.shown[&id].clone(),
-            Operator::Dense { weights: Weights::Given(weights), bias, positions: 1 } => {
+            Operator::Dense { weights: Weights::Given(weights), bias, positions } => {
                 let x = self.arriving(id, 0, 0.0);
                 let weights = &case.tensors[weights.index()];
                 let bias: Option<Vec<f64>> = bias.map(|bias| {
                     let data = &case.tensors[bias.index()].data;
                     (0..data.len()).map(|at| data.get(at)).collect()
                 });
-                self.dense(id, &x, weights, bias.as_deref())
+                // One position after the other.
+                let mut found = vec![0.0; node.len()];
+                for position in 0..*positions {
+                    let x: Vec<f64> = x.iter().copied().skip(position).step_by(*positions).collect();
+                    for (output, sum) in self.dense(id, &x, weights, bias.as_deref()).into_iter().enumerate() {
+                        found[output * positions + position] = sum;
+                    }
+                }
+                found
+            }
+            Operator::Reduce { reduction, each } => {
+                let x = self.arriving(id, 0, 1.0);
+                // So many additions or comparisons, and a mean is scaled.
+                let done = each - 1 + usize::from(*reduction == Reduction::Mean);
+                if let Some(Implementation::Unit(unit)) = case.mapped.decisions.choice(id).map(|c| &c.implementation) {
+                    let joules = case.mapped.chip.unit_kinds[*unit].energy * (done * node.len()) as f64;
+                    self.spend(ComponentKind::Digital, joules);
+                }
+                x.chunks(*each).map(|x| reduction.of(x.iter().copied())).collect()
             }
             Operator::Elementwise { body, .. } => {
                 let x: Vec<Vec<f64>> = (0..operands).map(|operand| self.arriving(id, operand, 1.0)).collect();
@@ -204,7 +222,7 @@ impl<'a> Chip<'a> {
     fn dense(&mut self, id: NodeId, x: &[f64], weights: &nmc_program::Tensor, bias: Option<&[f64]>) -> Vec<f64> {
         let mapped = &self.case.mapped;
         let name = &mapped.network.graph[id].name;
-        let len = mapped.network.graph[id].len();
+        let len = mapped.network.graph[id].outputs();
         let blocks: Vec<(usize, &Block)> = mapped.tiling.of(id).collect();
         let weight = |output: usize, input: usize| weights.data.get(output * x.len() + input);
         let Some(how) = mapped.decisions.on_tiles(id).filter(|_| !blocks.is_empty()) else {
@@ -570,6 +588,7 @@ impl<'a> Chip<'a> {
         let mapped = &self.case.mapped;
         let (chip, width) = (&mapped.chip, mapped.chip.grid.0);
         let core = |end: End| if let End::Part(part) = end { mapped.placement.cores[part.0] } else { 0 };
+        let needed = self.needed();
         for net in &mapped.circuit.nets {
             let mut links = BTreeSet::new();
             for &to in &net.to {
@@ -592,15 +611,80 @@ impl<'a> Chip<'a> {
                     self.spend(ComponentKind::Host, bits * chip.host.energy_per_bit);
                 }
                 self.spend(ComponentKind::Network, bits * passed * chip.mesh.energy_per_bit);
+                let reads = self.reads(net, &needed);
                 let reached: BTreeSet<usize> =
                     net.to.iter().filter(|to| **to != End::Host).map(|to| core(*to)).collect();
                 for core in reached {
-                    self.spend(ComponentKind::Buffer, 2.0 * bits * chip.core_kinds[chip.cores[core]].buffer_energy);
+                    let energy = chip.core_kinds[chip.cores[core]].buffer_energy;
+                    self.spend(ComponentKind::Buffer, (1.0 + reads) * bits * energy);
                 }
             } else if let Some(link) = chip.links.iter().find(|link| link.carries == net.domain) {
                 assert!(link.noise == 0.0, "noise is not drawn here");
                 self.spend(ComponentKind::Network, values * passed * link.energy);
             }
         }
+    }
+
+    /// How often parts take each element from where it arises: arrays at every position, windows with all that they overlap.
+    fn needed(&self) -> BTreeMap<(NodeId, usize), BTreeMap<End, usize>> {
+        let mapped = &self.case.mapped;
+        let mut all: BTreeMap<(NodeId, usize), BTreeMap<End, usize>> = BTreeMap::new();
+        for (index, part) in mapped.circuit.parts.iter().enumerate() {
+            let node = &mapped.network.graph[part.node];
+            for source in graph::operands(&mapped.network, part.node) {
+                let len = mapped.network.graph[source].len();
+                let positions = if let Operator::Dense { positions, .. } = node.operator { positions } else { 1 };
+                let range = match part.role {
+                    Role::Array { block, .. } => {
+                        let (start, end) = mapped.tiling.blocks[block].inputs;
+                        start * positions..end * positions
+                    }
+                    Role::Adder { .. } if !matches!(node.operator, Operator::Reduce { .. }) => continue,
+                    Role::Line { .. } => continue,
+                    _ if len == node.len() => part.elements.0..part.elements.1,
+                    _ => 0..len,
+                };
+                for element in range {
+                    if let Some(origin) = self.origin(source, element) {
+                        *all.entry(origin).or_default().entry(End::Part(PartId(index))).or_default() += 1;
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    fn origin(&self, node: NodeId, element: usize) -> Option<(NodeId, usize)> {
+        let network = &self.case.mapped.network;
+        match &network.graph[node].operator {
+            Operator::Gather(gather) => {
+                let (operand, from) = gather.source(element)?;
+                self.origin(graph::operands(network, node)[operand], from)
+            }
+            _ => Some((node, element)),
+        }
+    }
+
+    /// How often each value of a net is read where it arrives, on average; once what is a partial sum, or goes to the host.
+    fn reads(&self, net: &Net, needed: &BTreeMap<(NodeId, usize), BTreeMap<End, usize>>) -> f64 {
+        let gives = |at: usize| match net.from {
+            End::Host => true,
+            End::Part(part) => {
+                let (start, end) = self.case.mapped.circuit.parts[part.0].elements;
+                (start..end).contains(&at)
+            }
+        };
+        let to: BTreeSet<End> = net.to.iter().copied().filter(|end| *end != End::Host).collect();
+        let own = needed.iter().filter(|((node, at), takers)| {
+            *node == net.source && gives(*at) && takers.keys().copied().collect::<BTreeSet<_>>() == to
+        });
+        let counts: Vec<f64> = own.map(|(_, takers)| takers.values().sum::<usize>() as f64).collect();
+        let ends = net.to.len() as f64;
+        if counts.is_empty() {
+            return 1.0;
+        }
+        // What goes to the host as well is read once there.
+        let host = (net.to.len() - to.len()) as f64;
+        counts.iter().map(|count| (count + host) / ends).sum::<f64>() / counts.len() as f64
     }
 }

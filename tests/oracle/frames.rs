@@ -60,8 +60,13 @@ converter reader(bits: int = 7): charge -> bits(bits) {{ energy: 0.9 pJ; area: 3
     let (width, height) = dice.one(&[(24, 20), (30, 10), (10, 30)]);
     let everywhere = dice.one(&["", "", "", "convert: everywhere"]);
     let objective = dice.one(&["energy", "energy", "time", "area"]);
-    let inputs = 1 + dice.below(14);
-    let (mut len, mut body) = (inputs, String::from("x"));
+    let (inputs, mut len, mut body) = match dice.once_in(3) {
+        true => convolution(dice),
+        false => {
+            let inputs = 1 + dice.below(14);
+            (inputs, inputs, String::from("x"))
+        }
+    };
     for _ in 0..1 + dice.below(3) {
         let outputs = 1 + dice.below(14);
         let bias = if dice.below(2) == 0 { format!(", bias: {}", dice.vector(outputs)) } else { String::new() };
@@ -106,4 +111,27 @@ experiment exact {{ deploy net; test {{ x: {samples} }} measure m = mean(y) }}
 experiment mapped {{ deploy net on made {{ minimise: {objective}; {everywhere} }}; test {{ x: {samples} }} measure m = mean(y) }}
 "
     )
+}
+
+/// A convolution and what pools it: elements of the input, of the output, and the text between.
+fn convolution(dice: &mut Dice) -> (usize, usize, String) {
+    let (channels, size, outputs, kernel) =
+        (1 + dice.below(2), 3 + dice.below(3), 1 + dice.below(3), 1 + dice.below(3));
+    let (stride, padding) = (1 + dice.below(2), dice.below(2));
+    let each = (size + 2 * padding - kernel) / stride + 1;
+    let images: Vec<String> = (0..outputs)
+        .map(|_| {
+            let of_channels: Vec<String> = (0..channels).map(|_| dice.matrix(kernel, kernel)).collect();
+            format!("[{}]", of_channels.join(", "))
+        })
+        .collect();
+    let bias = if dice.below(2) == 0 { format!(", bias: {}", dice.vector(outputs)) } else { String::new() };
+    let layer = format!("conv2d([{}], stride: {stride}, padding: {padding}{bias})", images.join(", "));
+    let (pooled, left) = match dice.below(3) {
+        0 if each > 1 => (" |> max_pool(2, stride: 1)", each - 1),
+        1 if each > 1 => (" |> average_pool(2)", each / 2),
+        _ => ("", each),
+    };
+    let body = format!("x |> reshape({channels}, {size}, {size}) |> {layer} |> relu{pooled} |> flatten");
+    (channels * size * size, outputs * left * left, body)
 }

@@ -20,7 +20,7 @@ impl Simulation<'_> {
         match &node.operator {
             Operator::Input => self.shown.get(&id).cloned().unwrap_or_else(|| vec![0.0; node.len()]),
             Operator::Output => operands().concat(),
-            Operator::Delay => panic!("samples are by themselves here"),
+            Operator::Delay | Operator::Scatter(_) => panic!("samples are by themselves here, and go forward"),
             Operator::Gather(gather) => {
                 let operands = operands();
                 (0..node.len())
@@ -31,15 +31,17 @@ impl Simulation<'_> {
                 let reduced = |x: &[f64]| reduction.of(x.iter().copied());
                 operands()[0].chunks(*each).map(reduced).collect()
             }
-            Operator::Dense { weights: Weights::Given(weights), bias, positions: 1 } => {
+            Operator::Dense { weights: Weights::Given(weights), bias, positions } => {
                 let (x, weights) = (&operands()[0], tensor(*weights));
-                let row = |output: usize| {
-                    let products = x.iter().enumerate().map(|(input, x_i)| weights.get(output * x.len() + input) * x_i);
+                let row = |at: usize| {
+                    let (output, position, inputs) = (at / positions, at % positions, x.len() / positions);
+                    let products =
+                        (0..inputs).map(|input| weights.get(output * inputs + input) * x[input * positions + position]);
                     products.sum::<f64>() + bias.map_or(0.0, |bias| tensor(bias).get(output))
                 };
                 (0..node.len()).map(row).collect()
             }
-            Operator::Dense { .. } => panic!("fitted layers and layers at many positions are not known here"),
+            Operator::Dense { .. } => panic!("fitted layers are not known here"),
             Operator::Elementwise { body, .. } => {
                 let operands = operands();
                 let one = |index: usize| {

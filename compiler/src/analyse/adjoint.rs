@@ -1,6 +1,7 @@
 //! The adjoint of a network: a network that carries gradients from the outputs back to every signal.
 //!
-//! It is made of the same operators: a layer's adjoint is a layer with the transposed weights, a gather's a gather, an elementwise
+//! It is made of the same operators: a layer's adjoint is a layer with the transposed weights, a gather's a
+//! gather or, where elements were read several times, a scatter, an elementwise
 //! function's the product with its slope, and what several operators read gets the sum of what they send back.
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use nmc_grammar::span::Span;
 use nmc_program::{Reduction, Tensor, TensorData, TensorId};
 
+use super::frames::transpose;
 use crate::algebra::{add, derivative, multiply};
 use crate::forms::equations::{Expr, Function, Symbol};
 use crate::forms::gather::{AffineMap, Axis, Gather};
@@ -26,7 +28,7 @@ pub struct Adjoint {
     pub values: BTreeMap<NodeId, NodeId>,
     /// Of each signal that the outputs depend on: the node of the adjoint that gives its gradient.
     pub gradients: BTreeMap<NodeId, NodeId>,
-    /// Nodes through which no gradient goes: they move in time, are yet to be fitted, or read elements more than once.
+    /// Nodes through which no gradient goes: they move in time, or are yet to be fitted.
     pub opaque: Vec<NodeId>,
 }
 
@@ -87,7 +89,9 @@ impl Maker<'_> {
                     self.spread(&name, (*reduction, *each), (source, node), gradient)
                 }
                 Operator::Elementwise { body, .. } => self.slope(&name, node, body, operand, gradient),
-                Operator::Gather(gather) => self.scattered(&name, gather, operand, source, gradient),
+                Operator::Gather(gather) => Some(self.scattered(&name, gather, operand, source, gradient)),
+                // It stands in adjoints only, which have none of their own.
+                Operator::Scatter(_) => None,
                 Operator::Output => Some(gradient),
                 Operator::Dense { weights: Weights::Ridge { .. }, .. }
                 | Operator::Input
@@ -157,7 +161,7 @@ impl Maker<'_> {
         gradient: NodeId,
     ) -> Option<NodeId> {
         let (span, len) = (self.span(node), self.network.graph[node].len());
-        let axes = vec![Axis { len, start: 0, steps: vec![1, 0] }];
+        let axes = vec![Axis { len, start: 0, steps: vec![1, 0], nearest: false }];
         let to_each = Gather { maps: vec![AffineMap { shape: vec![len, each], axes }] };
         let shape = self.network.graph[source].shape.clone();
         let mut network = |what: &str, from| {
@@ -193,15 +197,7 @@ impl Maker<'_> {
         *self.adjoint.values.entry(node).or_insert_with(|| network.input(&data.name, data.shape.clone(), data.span))
     }
 
-    fn scattered(
-        &mut self,
-        name: &str,
-        gather: &Gather,
-        operand: usize,
-        source: NodeId,
-        gradient: NodeId,
-    ) -> Option<NodeId> {
-        let back = inverse(&gather.maps[operand])?;
+    fn scattered(&mut self, name: &str, gather: &Gather, operand: usize, source: NodeId, gradient: NodeId) -> NodeId {
         let (span, all) = (self.span(source), gather.len());
         let (before, len) = (gather.maps[..operand].iter().map(AffineMap::len).sum(), gather.maps[operand].len());
         let part = match len == all {
@@ -212,7 +208,13 @@ impl Maker<'_> {
             }
         };
         let shape = self.network.graph[source].shape.clone();
-        Some(self.adjoint.network.gather(name, Gather { maps: vec![back] }, shape, &[part], span))
+        match inverse(&gather.maps[operand]) {
+            Some(back) => self.adjoint.network.gather(name, Gather { maps: vec![back] }, shape, &[part], span),
+            None => {
+                let read = Gather { maps: vec![gather.maps[operand].clone()] };
+                self.adjoint.network.scatter(name, read, shape, part, span)
+            }
+        }
     }
 
     fn tensor(&mut self, name: String, shape: Vec<usize>, data: Vec<f32>) -> TensorId {
@@ -228,18 +230,21 @@ fn inverse(map: &AffineMap) -> Option<AffineMap> {
     let unit = |at: usize| (0..map.axes.len()).map(|axis| isize::from(axis == at)).collect::<Vec<isize>>();
     let mut back = vec![None; map.shape.len()];
     let mut fixed = Vec::new();
+    if map.axes.iter().any(|axis| axis.nearest) {
+        return None;
+    }
     for (at, axis) in map.axes.iter().enumerate() {
         let moves: Vec<usize> = (0..map.shape.len()).filter(|&index| axis.steps[index] != 0).collect();
         match moves[..] {
             // Only one position is read along it.
-            [] => fixed.push(Axis { len: 1, start: -axis.start, steps: unit(at) }),
+            [] => fixed.push(Axis { len: 1, start: -axis.start, steps: unit(at), nearest: false }),
             [index] => {
                 let step = axis.steps[index];
                 if step.abs() != 1 || back[index].is_some() {
                     return None;
                 }
                 let steps = unit(at).into_iter().map(|one| one * step).collect();
-                back[index] = Some(Axis { len: map.shape[index], start: -axis.start * step, steps });
+                back[index] = Some(Axis { len: map.shape[index], start: -axis.start * step, steps, nearest: false });
             }
             _ => return None,
         }
@@ -247,23 +252,6 @@ fn inverse(map: &AffineMap) -> Option<AffineMap> {
     let index: Vec<Axis> = back.into_iter().collect::<Option<_>>()?;
     let axes = index.into_iter().chain(fixed).collect();
     Some(AffineMap { shape: map.axes.iter().map(|axis| axis.len).collect(), axes })
-}
-
-/// [rows, width] as [width, rows], in squares that stay in the cache.
-fn transpose(data: &[f32], width: usize) -> Vec<f32> {
-    const SQUARE: usize = 32;
-    let rows = data.len().checked_div(width).unwrap_or(0);
-    let mut turned = vec![0.0; data.len()];
-    for first in (0..rows).step_by(SQUARE) {
-        for left in (0..width).step_by(SQUARE) {
-            for row in first..(first + SQUARE).min(rows) {
-                for column in left..(left + SQUARE).min(width) {
-                    turned[column * rows + row] = data[row * width + column];
-                }
-            }
-        }
-    }
-    turned
 }
 
 #[cfg(test)]

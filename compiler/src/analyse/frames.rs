@@ -28,19 +28,31 @@ pub fn value(network: &Network, tensors: &[Tensor], node: NodeId, samples: usize
         Operator::Dense { weights: Weights::Given(id), bias, positions } => {
             // Positions are as samples to the weights.
             let (len, width) = (len / positions, width / positions);
+            let first = turned(first, (width, *positions));
             let weights = floats(&tensors.get(id.index())?.data, len * width);
             let bias = match bias {
                 Some(id) => floats(&tensors.get(id.index())?.data, len),
                 None => Cow::Owned(vec![0.0; len]),
             };
-            let mut values = products(first, &weights, width, (0, width), (0, len));
+            let mut values = products(&first, &weights, width, (0, width), (0, len));
             values
                 .chunks_mut(len.max(1))
                 .for_each(|row| row.iter_mut().zip(&*bias).for_each(|(sum, bias)| *sum += bias));
-            Some(values)
+            Some(turned(&values, (*positions, len)).into_owned())
         }
         Operator::Elementwise { body, .. } => Some(elementwise(body, &from, &widths, len, samples)),
         Operator::Gather(gather) => Some(gathered(gather, &from, &widths, len, samples)),
+        Operator::Scatter(gather) => {
+            let mut values = vec![0.0; samples * len];
+            for run in gather.runs() {
+                let Some(to) = run.from else { continue };
+                for (into, of) in values.chunks_mut(len.max(1)).zip(first.chunks(width.max(1))) {
+                    let of = &of[run.to..run.to + run.len];
+                    into[to..to + run.len].iter_mut().zip(of).for_each(|(sum, value)| *sum += value);
+                }
+            }
+            Some(values)
+        }
         Operator::Reduce { reduction, each } => {
             Some(first.chunks(*each).map(|x| reduction.of(x.iter().map(|&x| f64::from(x))) as f32).collect())
         }
@@ -62,6 +74,31 @@ pub fn fill(network: &Network, tensors: &[Tensor], samples: usize, known: &mut V
             known.insert(node, values);
         }
     }
+}
+
+/// Matrices [rows, columns], one after the other, each as [columns, rows].
+pub fn turned(values: &[f32], (rows, columns): (usize, usize)) -> Cow<'_, [f32]> {
+    if rows <= 1 || columns <= 1 {
+        return Cow::Borrowed(values);
+    }
+    values.chunks_exact(rows * columns).flat_map(|matrix| transpose(matrix, columns)).collect()
+}
+
+/// [rows, width] as [width, rows], in squares that stay in the cache.
+pub fn transpose(data: &[f32], width: usize) -> Vec<f32> {
+    const SQUARE: usize = 32;
+    let rows = data.len().checked_div(width).unwrap_or(0);
+    let mut turned = vec![0.0; data.len()];
+    for first in (0..rows).step_by(SQUARE) {
+        for left in (0..width).step_by(SQUARE) {
+            for row in first..(first + SQUARE).min(rows) {
+                for column in left..(left + SQUARE).min(width) {
+                    turned[column * rows + row] = data[row * width + column];
+                }
+            }
+        }
+    }
+    turned
 }
 
 /// The first `len` values.

@@ -25,7 +25,9 @@ pub fn non_negative(given: Given) -> BTreeSet<NodeId> {
                 !sources.is_empty() && (0..sources.len()).all(of)
             }
             Operator::Input => data_non_negative(given, node),
-            Operator::Dense { .. } | Operator::Population { .. } | Operator::Read { .. } => false,
+            Operator::Dense { .. } | Operator::Scatter(_) | Operator::Population { .. } | Operator::Read { .. } => {
+                false
+            }
         };
         if holds {
             found.insert(node);

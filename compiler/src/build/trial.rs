@@ -202,6 +202,7 @@ fn is_number(network: &Network, node: NodeId) -> bool {
         | Operator::Elementwise { .. }
         | Operator::Gather(_)
         | Operator::Reduce { .. }
+        | Operator::Scatter(_)
         | Operator::Delay
         | Operator::Read { .. } => true,
     };

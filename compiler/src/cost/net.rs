@@ -55,9 +55,9 @@ fn by_host(net: &Net) -> bool {
     net.from == End::Host || net.to.contains(&End::Host)
 }
 
-/// Bits that are written and read in buffers for a net, each once in every core it reaches.
+/// Bits that are written and read in buffers for a net, in every core it reaches.
 pub fn buffered(net: &Net) -> f64 {
-    if net.domain == Domain::Bits { 2.0 * net.bits_per_sample() } else { 0.0 }
+    if net.domain == Domain::Bits { (1.0 + net.reads) * net.bits_per_sample() } else { 0.0 }
 }
 
 /// Bits a sample that a net counts as on every link it passes; a value on an analog link as the bits that take as much energy.

@@ -40,7 +40,7 @@ pub fn of(given: Given, tiling: &Tiling, how: Option<OnTiles>, part: &Part, kind
                 add(ComponentKind::Cells, "bias cells", Often::Read { block, bias: true }, 1.0);
             }
             let rows = (of.rows() + bias_rows) as f64;
-            let reads = how.map_or(1.0, |how| reads(tile, how)) * part.firings;
+            let reads = how.map_or(1.0, |how| reads(tile, how)) * of.positions as f64 * part.firings;
             add(ComponentKind::Driver, "word lines", Often::new(rows * reads, part.firings), tile.row_energy);
             let pulses = cells(tile, of, bias_rows) * device.program_pulses;
             add(ComponentKind::Programming, "programming", Often::Once(pulses), device.pulse_energy);
@@ -103,7 +103,7 @@ pub fn array_conversions(chip: &Chip, tiling: &Tiling, part: &Part, how: OnTiles
         Role::Array { block, converts, bias_rows } => {
             let block = &tiling.blocks[block];
             let tile = &chip.tile_kinds[block.tile_kind];
-            let reads = reads(tile, how) * part.firings;
+            let reads = reads(tile, how) * block.positions as f64 * part.firings;
             match tile.inputs.get(how.drive) {
                 Some(Drive::Converter(id)) | Some(Drive::BitSerial { converter: id, .. }) => {
                     all.push((*id, (block.rows() + bias_rows) as f64 * reads));

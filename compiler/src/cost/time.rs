@@ -93,7 +93,7 @@ pub fn read(chip: &Chip, tile: &TileKind, block: &Block, how: OnTiles, converts:
     if let Some(gather) = how.gather.filter(|_| !converts) {
         read += chip.converters[gather].time;
     }
-    Read { drive, read, sense, held, turn, reads: reads(tile, how) }
+    Read { drive, read, sense, held, turn, reads: reads(tile, how) * block.positions as f64 }
 }
 
 /// Seconds at the end of a part's work in which its array is free for the next sample.

@@ -22,6 +22,8 @@ struct Windows {
     kernel: (usize, usize),
     stride: usize,
     padding: usize,
+    /// Whether the padding repeats the edge, else zeros.
+    nearest: bool,
     dilation: usize,
 }
 
@@ -35,20 +37,28 @@ impl Windows {
         Some((along(self.size.0, self.kernel.0)?, along(self.size.1, self.kernel.1)?))
     }
 
-    /// The axes of the image over an index of (window row, window column, row in it, column in it), with a channel somewhere.
-    fn axes(&self, first_channel: usize, channel: usize) -> Vec<Axis> {
-        let steps = |row: usize, column: usize, row_in: usize, column_in: usize| {
-            let mut steps: Vec<isize> = [row, column, row_in, column_in].iter().map(|&step| step as isize).collect();
-            steps.insert(channel, 0);
+    /// The axes of the image over an index of five axes: where in it are (window row, window column, row in it, column in it, channel).
+    fn axes(&self, first_channel: usize, places: [usize; 5]) -> Vec<Axis> {
+        let steps = |of: [usize; 5]| {
+            let mut steps = vec![0; 5];
+            places.iter().zip(of).for_each(|(&place, step)| steps[place] = step as isize);
             steps
         };
-        let mut own = vec![0; 5];
-        own[channel] = 1;
         let start = -(self.padding as isize);
         vec![
-            Axis { len: self.channels, start: first_channel as isize, steps: own },
-            Axis { len: self.size.0, start, steps: steps(self.stride, 0, self.dilation, 0) },
-            Axis { len: self.size.1, start, steps: steps(0, self.stride, 0, self.dilation) },
+            Axis { len: self.channels, start: first_channel as isize, steps: steps([0, 0, 0, 0, 1]), nearest: false },
+            Axis {
+                len: self.size.0,
+                start,
+                steps: steps([self.stride, 0, self.dilation, 0, 0]),
+                nearest: self.nearest,
+            },
+            Axis {
+                len: self.size.1,
+                start,
+                steps: steps([0, self.stride, 0, self.dilation, 0]),
+                nearest: self.nearest,
+            },
         ]
     }
 }
@@ -82,7 +92,7 @@ impl Elaborator<'_> {
             self.error(Code::E0308, message, weights.span, "weights are [outputs, channels of a group, rows, columns]");
             return None;
         }
-        let windows = Windows { channels, size, kernel: (rows, columns), stride, padding, dilation };
+        let windows = Windows { channels, size, kernel: (rows, columns), stride, padding, nearest: false, dilation };
         let count = self.fitting(&windows, span)?;
         let dimension = array.dimension.times(self.dimension(from));
         let bias = match named[0] {
@@ -92,12 +102,11 @@ impl Elaborator<'_> {
         let (positions, each) = (count.0 * count.1, outputs / groups);
         let mut parts = Vec::new();
         for group in 0..groups {
-            let last = groups == 1;
-            let shape = vec![count.0, count.1, of_group, rows, columns];
-            let map = AffineMap { shape, axes: windows.axes(group * of_group, 2) };
+            let shape = vec![of_group, rows, columns, count.0, count.1];
+            let map = AffineMap { shape, axes: windows.axes(group * of_group, [3, 4, 1, 2, 0]) };
             let inputs = of_group * rows * columns;
             let gather = Operator::Gather(Gather { maps: vec![map] });
-            let read = self.add(gather, vec![positions, inputs], Logical::Real, span, None, "windows", &[from])?;
+            let read = self.add(gather, vec![inputs, positions], Logical::Real, span, None, "windows", &[from])?;
             let outputs = (group * each, (group + 1) * each);
             let own = array.clone().cut(vec![outputs], vec![each, inputs]);
             let kept = Weights::Given(self.keep_later(own, weights.span));
@@ -106,17 +115,9 @@ impl Elaborator<'_> {
                 (_, _) => None,
             };
             let product = Operator::Dense { weights: kept, bias, positions };
-            let product = self.add(product, vec![positions, each], Logical::Real, span, None, "product", &[read])?;
-            // Channels first, as in the image.
-            let axes = vec![
-                Axis { len: positions, start: 0, steps: vec![0, 1] },
-                Axis { len: each, start: 0, steps: vec![1, 0] },
-            ];
-            let map = AffineMap { shape: vec![each, positions], axes };
-            let gather = Operator::Gather(Gather { maps: vec![map] });
-            let (user, base) = if last { (user, "conv2d") } else { (None, "group") };
+            let (user, base) = if groups == 1 { (user, "conv2d") } else { (None, "group") };
             let shape = vec![each, count.0, count.1];
-            parts.push(self.add(gather, shape, Logical::Real, span, user, base, &[product])?);
+            parts.push(self.add(product, shape, Logical::Real, span, user, base, &[read])?);
         }
         let node = match parts[..] {
             [only] => only,
@@ -130,7 +131,8 @@ impl Elaborator<'_> {
         Some(node)
     }
 
-    /// `max_pool(2, stride: 2)`, `average_pool(2, stride: 2)`: of each channel's windows.
+    /// `max_pool(2, stride: 2, padding: 0)`, `average_pool(2, stride: 2, padding: 0)`: of each channel's windows; a mean counts the zeros
+    /// of its padding.
     pub fn pool(
         &mut self,
         reduction: Reduction,
@@ -141,18 +143,29 @@ impl Elaborator<'_> {
     ) -> Option<NodeId> {
         let from = self.real(from, span)?;
         let name = if reduction == Reduction::Mean { "average_pool" } else { "max_pool" };
-        let (ast, named) = self.one_and_named(name, "size", args, &["stride"], span)?;
+        let (ast, named) = self.one_and_named(name, "size", args, &["stride", "padding"], span)?;
         let kernel = self.count(ast, 1.0)?;
         let stride = match named[0] {
             Some(ast) => self.count(ast, 1.0)?,
             None => kernel,
         };
+        let padding = match named[1] {
+            Some(ast) => self.count(ast, 0.0)?,
+            None => 0,
+        };
+        if padding >= kernel {
+            let message = format!("a padding of {padding} leaves windows of {kernel} that see nothing of the image");
+            self.error(Code::E0303, message, span, "the padding is less than the size");
+            return None;
+        }
         let (channels, size) = self.image(from, name, span)?;
-        let windows = Windows { channels, size, kernel: (kernel, kernel), stride, padding: 0, dilation: 1 };
+        // What pads a largest value must never be it; the edge is in every window that reaches beyond it.
+        let nearest = reduction == Reduction::Maximum;
+        let windows = Windows { channels, size, kernel: (kernel, kernel), stride, padding, nearest, dilation: 1 };
         let count = self.fitting(&windows, span)?;
         let each = kernel * kernel;
         let shape = vec![channels, count.0, count.1, kernel, kernel];
-        let map = AffineMap { shape, axes: windows.axes(0, 0) };
+        let map = AffineMap { shape, axes: windows.axes(0, [1, 2, 3, 4, 0]) };
         let gather = Operator::Gather(Gather { maps: vec![map] });
         let shape = vec![channels, count.0, count.1, each];
         let read = self.add(gather, shape, Logical::Real, span, None, "windows", &[from])?;

@@ -90,6 +90,10 @@ fn check_node(network: &Network, tensors: &[Tensor], id: NodeId, faults: &mut Ve
         }
         Operator::Reduce { each, .. } => (1..=1, lens.first().copied() == node.len().checked_mul(*each) && *each > 0),
         Operator::Elementwise { .. } => (1..=usize::MAX, lens.iter().all(|len| *len == node.len() || *len == 1)),
+        Operator::Scatter(read) => {
+            let to: usize = read.maps.iter().map(AffineMap::source_len).sum();
+            (1..=1, lens == [read.len()] && read.maps.len() == 1 && to == node.len())
+        }
         Operator::Gather(gather) => {
             let maps = gather.maps.iter().map(AffineMap::source_len);
             // Zeros are for windows at an edge; a map that reads nothing else has lost its operand.

@@ -44,7 +44,7 @@ impl Network {
         span: Span,
     ) -> NodeId {
         let operator = Operator::Dense { weights: Weights::Given(weights), bias, positions };
-        let shape = if positions == 1 { vec![outputs] } else { vec![positions, outputs] };
+        let shape = if positions == 1 { vec![outputs] } else { vec![outputs, positions] };
         self.add(Node::real(name, operator, shape, span), &[from])
     }
 
@@ -53,6 +53,11 @@ impl Network {
         let largest = from.iter().max_by_key(|&&node| self.graph[node].len());
         let shape = largest.map_or_else(Vec::new, |&node| self.graph[node].shape.clone());
         self.add(Node::real(name, Operator::Elementwise { function: function.to_string(), body }, shape, span), from)
+    }
+
+    /// Each element added to where a gather read it from, in a signal of this shape.
+    pub fn scatter(&mut self, name: &str, read: Gather, shape: Vec<usize>, from: NodeId, span: Span) -> NodeId {
+        self.add(Node::real(name, Operator::Scatter(read), shape, span), &[from])
     }
 
     /// Each `each` elements of the operand become one.

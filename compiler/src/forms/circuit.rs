@@ -88,6 +88,8 @@ pub struct Net {
     pub bits: f64,
     /// How often a sample.
     pub firings: f64,
+    /// How often each value is read where it arrives, on average: windows that overlap read it several times.
+    pub reads: f64,
 }
 
 impl Net {

@@ -17,7 +17,8 @@ pub struct AffineMap {
     pub axes: Vec<Axis>,
 }
 
-/// The position along one axis of an operand: `start` + sum of `steps` times the index; outside of `0..len` there are zeros.
+/// The position along one axis of an operand: `start` + sum of `steps` times the index; outside of `0..len` there are zeros, or the nearest
+/// element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Axis {
     /// Number of elements along it.
@@ -26,6 +27,7 @@ pub struct Axis {
     pub start: isize,
     /// Of each axis of the index.
     pub steps: Vec<isize>,
+    pub nearest: bool,
 }
 
 /// Elements that lie side by side both in the operand and in what is read.
@@ -145,7 +147,7 @@ impl Gather {
 impl AffineMap {
     /// `len` elements from `start` on of an operand with `of` elements; zeros before its first and after its last.
     pub fn slice(start: isize, len: usize, of: usize) -> AffineMap {
-        AffineMap { shape: vec![len], axes: vec![Axis { len: of, start, steps: vec![1] }] }
+        AffineMap { shape: vec![len], axes: vec![Axis { len: of, start, steps: vec![1], nearest: false }] }
     }
 
     /// Number of elements read.
@@ -172,7 +174,9 @@ impl AffineMap {
         }
         self.axes.iter().try_fold(0, |found, axis| {
             let moved: isize = axis.steps.iter().zip(&index).map(|(step, &at)| step * at as isize).sum();
-            let at = usize::try_from(axis.start + moved).ok().filter(|at| *at < axis.len)?;
+            let at = axis.start + moved;
+            let at = if axis.nearest { at.clamp(0, axis.len as isize - 1) } else { at };
+            let at = usize::try_from(at).ok().filter(|at| *at < axis.len)?;
             Some(found * axis.len + at)
         })
     }
@@ -184,7 +188,8 @@ impl AffineMap {
     /// Whether the last index moves by one along the last axis of the operand, and along no other.
     fn is_straight(&self) -> bool {
         let steps = self.axes.iter().rev().map(|axis| axis.steps.last().copied());
-        steps.enumerate().all(|(axis, step)| step == Some(isize::from(axis == 0)))
+        let nearest = self.axes.iter().any(|axis| axis.nearest);
+        !nearest && steps.enumerate().all(|(axis, step)| step == Some(isize::from(axis == 0)))
     }
 }
 
@@ -219,13 +224,17 @@ mod tests {
     #[test]
     fn transposes_and_padded_windows_are_read_by_their_map() {
         // [2, 3] as [3, 2].
-        let axes = vec![Axis { len: 2, start: 0, steps: vec![0, 1] }, Axis { len: 3, start: 0, steps: vec![1, 0] }];
+        let axes = vec![
+            Axis { len: 2, start: 0, steps: vec![0, 1], nearest: false },
+            Axis { len: 3, start: 0, steps: vec![1, 0], nearest: false },
+        ];
         let transposed = Gather { maps: vec![AffineMap { shape: vec![3, 2], axes }] };
         let order: Vec<_> = (0..6).filter_map(|element| transposed.source(element)).map(|(_, from)| from).collect();
         assert_eq!(order, [0, 3, 1, 4, 2, 5]);
         assert!(transposed.reads_all() && transposed.word() == "gather");
         // Windows of 3 in a row of 4, one zero on either side.
-        let windows = AffineMap { shape: vec![4, 3], axes: vec![Axis { len: 4, start: -1, steps: vec![1, 1] }] };
+        let windows =
+            AffineMap { shape: vec![4, 3], axes: vec![Axis { len: 4, start: -1, steps: vec![1, 1], nearest: false }] };
         let windows = Gather { maps: vec![windows] };
         let read: Vec<_> = (0..12).map(|element| windows.source(element).map(|(_, from)| from)).collect();
         let (none, some) = (None, Some);

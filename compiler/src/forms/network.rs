@@ -48,6 +48,27 @@ impl Node {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// How often a sample its weights are used.
+    pub fn positions(&self) -> usize {
+        match self.operator {
+            Operator::Dense { positions, .. } => positions.max(1),
+            Operator::Input
+            | Operator::Output
+            | Operator::Elementwise { .. }
+            | Operator::Reduce { .. }
+            | Operator::Delay
+            | Operator::Gather(_)
+            | Operator::Scatter(_)
+            | Operator::Population { .. }
+            | Operator::Read { .. } => 1,
+        }
+    }
+
+    /// Elements of its output at one of its positions: what one use of its weights gives.
+    pub fn outputs(&self) -> usize {
+        self.len() / self.positions()
+    }
 }
 
 /// What a node computes from the signals on its incoming edges, in the order of [`Edge::operand`].
@@ -57,7 +78,7 @@ pub enum Operator {
     Input,
     /// An output port.
     Output,
-    /// y = W x + b, with the same weights at every position: [positions, inputs] to [positions, outputs].
+    /// y = W x + b, with the same weights at every position: [inputs, positions] to [outputs, positions].
     /// `weights` [outputs, inputs].
     Dense { weights: Weights, bias: Option<TensorId>, positions: usize },
     /// Elementwise over operands of the same shape (or scalars): `Symbol::Input(n)` is the n-th operand.
@@ -69,6 +90,8 @@ pub enum Operator {
     Delay,
     /// Elements of the operands, each where it is to go: reshaped, sliced, joined, transposed.
     Gather(Gather),
+    /// The adjoint of a gather of one operand: each element is added to where it was read from.
+    Scatter(Gather),
     /// Neurons, devices, encoders (spikes out) and decoders (spikes in, value out).
     /// Incoming signal edges feed `dynamics.inputs[operand]` and hold over a tick; spikes arrive by `connections`,
     /// or, for a decoder, by its one signal edge of spikes.

@@ -30,6 +30,8 @@ pub struct Block {
     pub extra_columns: usize,
     /// Rows that are free and may hold the layer's bias, driven by a constant; 0 for all but one block of a column block.
     pub spare_rows: usize,
+    /// Vectors of inputs a sample, one after the other.
+    pub positions: usize,
 }
 
 impl Block {

@@ -22,6 +22,8 @@ pub(super) struct Layer<'a> {
     pub tile: &'a TileKind,
     /// The largest weight, which takes the whole range of its cells; none before weights are fitted.
     pub most: Option<f64>,
+    /// How often a sample its arrays are read, one after the other.
+    pub positions: usize,
 }
 
 /// A sum of products on its way to the layer's output, with the range it is sensed in.
@@ -32,14 +34,21 @@ struct Partial {
 }
 
 impl Lowering<'_> {
-    pub fn dense(&mut self, node: NodeId, weights: &Weights, bias: Option<TensorId>, to: Signal) -> Vec<Op> {
+    pub fn dense(
+        &mut self,
+        node: NodeId,
+        weights: &Weights,
+        bias: Option<TensorId>,
+        positions: usize,
+        to: Signal,
+    ) -> Vec<Op> {
         let mut ops = Vec::new();
         let Some(from) = self.arriving(node, 0, &mut ops) else { return ops };
-        let added = self.bias(node, weights, bias, to.len);
+        let added = self.bias(node, weights, bias, (to.len / positions, positions));
         let mapped = self.mapped;
         let blocks: Vec<(usize, &Block)> = mapped.tiling.of(node).collect();
         let (Some((_, first)), Some(how)) = (blocks.first(), mapped.decisions.on_tiles(node)) else {
-            self.exact(node, weights, added, from, to, &mut ops);
+            self.exact(node, weights, added, positions, from, to, &mut ops);
             return ops;
         };
         let tile = &mapped.chip.tile_kinds[first.tile_kind];
@@ -50,7 +59,7 @@ impl Lowering<'_> {
             }
             Weights::Ridge { .. } => None,
         };
-        let layer = Layer { node, weights, how, tile, most };
+        let layer = Layer { node, weights, how, tile, most, positions };
         let mut columns: Vec<(usize, usize)> = blocks.iter().map(|(_, block)| block.outputs).collect();
         columns.sort_unstable();
         columns.dedup();
@@ -70,48 +79,22 @@ impl Lowering<'_> {
         ops
     }
 
-    /// The same product at many positions, exactly.
-    pub fn repeated(
-        &mut self,
-        node: NodeId,
-        weights: &Weights,
-        bias: Option<TensorId>,
-        positions: usize,
-        to: Signal,
-    ) -> Vec<Op> {
-        let mut ops = Vec::new();
-        let Some(from) = self.arriving(node, 0, &mut ops) else { return ops };
-        let (inputs, outputs) = (from.len / positions, to.len / positions);
-        let matrix = self.matrix(self.name(node), inputs, outputs, self.block_weights(node, weights, 0, 0));
-        for position in 0..positions {
-            let input = Signal { start: from.start + position * inputs, len: inputs, ..from };
-            ops.push(multiply(matrix, input, to.array, to.start + position * outputs));
-        }
-        if let Some(bias) = bias {
-            let data = &self.program.tensors[bias.index()].data;
-            let each = (0..to.len).map(|element| data.get(element % outputs)).collect();
-            let tensor = self.tensor(format!("{}: bias at every position", self.name(node)), vec![to.len], each);
-            let name = bias_name(&self.name(node));
-            let bias = self.array(name, Len::Fixed(to.len), false, Initial::Tensor { tensor, start: 0 });
-            ops.push(self.add_bias(node, bias, to));
-        }
-        ops
-    }
-
     /// The product as the network says it.
+    #[allow(clippy::too_many_arguments)]
     fn exact(
         &mut self,
         node: NodeId,
         weights: &Weights,
         bias: Option<ArrayId>,
+        positions: usize,
         from: Signal,
         to: Signal,
         ops: &mut Vec<Op>,
     ) {
         let name = self.name(node);
         let source = self.block_weights(node, weights, 0, 0);
-        let matrix = self.matrix(name, from.len, to.len, source);
-        ops.push(multiply(matrix, from, to.array, to.start));
+        let matrix = self.matrix(name, from.len / positions, to.len / positions, source);
+        ops.push(multiply(matrix, from, (to.array, to.start), positions));
         if let Some(bias) = bias {
             ops.push(self.add_bias(node, bias, to));
         }
@@ -156,18 +139,19 @@ impl Lowering<'_> {
         blocks: &[(usize, &Block)],
         ops: &mut Vec<Op>,
     ) {
-        let (node, how) = (layer.node, layer.how);
-        let len = outputs.1 - outputs.0;
+        let (node, how, positions) = (layer.node, layer.how, layer.positions);
+        let (columns, len) = (outputs.1 - outputs.0, (outputs.1 - outputs.0) * positions);
         let (mut b, mut partials) = (Builder::default(), Vec::new());
         for &(index, block) in blocks {
             let (start, end) = block.inputs;
             let name = format!("{}[{}..{}, {start}..{end}]", self.name(node), outputs.0, outputs.1);
             let source = self.block_weights(node, layer.weights, outputs.0, start);
-            let matrix = self.matrix(name.clone(), end - start, len, source);
+            let matrix = self.matrix(name.clone(), end - start, columns, source);
             self.cells(matrix, layer, (index, 0));
             self.reads.entry((index, false)).or_default().push(matrix);
             let partial = self.zeros(name, len);
-            ops.push(multiply(matrix, Signal { start: from.start + start, ..from }, partial, 0));
+            let rows = Signal { start: from.start + start * positions, ..from };
+            ops.push(multiply(matrix, rows, (partial, 0), positions));
             let mut value = b.load(partial, OWN);
             if let (Bias::Rows(rows), Some(tensor)) = (how.bias, given)
                 && block.spare_rows > 0
@@ -191,7 +175,7 @@ impl Lowering<'_> {
             Some(Sense::Converter { converter, .. }) => Some(&chip.converters[*converter]),
             Some(Sense::Analog(_)) | None => how.gather.map(|id| &chip.converters[id]),
         };
-        let held = self.turns(layer, len, &mut b);
+        let held = self.turns(layer, columns, &mut b);
         let sensed = |b: &mut Builder, value: Value, full: f64| {
             let mut value = if noise > 0.0 { chain::noisy(b, value, noise * full) } else { value };
             if let Some(held) = held {
@@ -215,16 +199,16 @@ impl Lowering<'_> {
             });
         }
         if matches!(how.bias, Bias::Digital(_)) {
-            sums.extend(added.map(|bias| b.load(bias, Access::Element { offset: outputs.0 })));
+            sums.extend(added.map(|bias| b.load(bias, Access::Element { offset: outputs.0 * positions })));
         }
         let sum = chain::sum(&mut b, &sums);
-        b.store(to.array, Access::Element { offset: to.start + outputs.0 }, sum);
+        b.store(to.array, Access::Element { offset: to.start + outputs.0 * positions }, sum);
         let kernel = self.kernel(format!("{}[{}..{}]: sense", self.name(node), outputs.0, outputs.1), b);
         ops.push(Op::Kernel { kernel, len, spikes: None });
     }
 
     /// What is left of a column's value when its turn on a shared converter comes, where a sample-and-hold keeps it.
-    pub(super) fn turns(&mut self, layer: &Layer, len: usize, b: &mut Builder) -> Option<Value> {
+    pub(super) fn turns(&mut self, layer: &Layer, columns: usize, b: &mut Builder) -> Option<Value> {
         let hold = &self.chip.converters[layer.tile.hold?];
         let Some(Sense::Converter { converter, sharing }) = layer.tile.senses.get(layer.how.sense) else { return None };
         let time = self.chip.converters[*converter].time;
@@ -232,7 +216,9 @@ impl Lowering<'_> {
             return None;
         }
         let turns = (*sharing).max(1);
-        let left = (0..len).map(|column| (-hold.droop * time * (column % turns + 1) as f64).exp());
+        let left = (0..columns).map(|column| (-hold.droop * time * (column % turns + 1) as f64).exp());
+        let left = left.flat_map(|left| std::iter::repeat_n(left, layer.positions));
+        let len = columns * layer.positions;
         let tensor = self.tensor(format!("{}: held", self.name(layer.node)), vec![len], left.collect());
         let array = self.array(
             format!("{}: held", self.name(layer.node)),
@@ -253,7 +239,7 @@ impl Lowering<'_> {
         outputs: (usize, usize),
         ops: &mut Vec<Op>,
     ) -> ArrayId {
-        let (node, len) = (layer.node, outputs.1 - outputs.0);
+        let (node, columns, positions) = (layer.node, outputs.1 - outputs.0, layer.positions);
         let full = self.operand(node, 0).map_or(1.0, |source| self.range(source).full);
         let name = format!("{}[{}..{}]: bias rows", self.name(node), outputs.0, outputs.1);
         let values: Vec<f64> = {
@@ -262,16 +248,17 @@ impl Lowering<'_> {
                 .flat_map(|output| std::iter::repeat_n(tensor.data.get(output) / (full * rows as f64), rows))
                 .collect()
         };
-        let tensor = self.tensor(name.clone(), vec![len, rows], values);
+        let tensor = self.tensor(name.clone(), vec![columns, rows], values);
         let source = WeightSource::Tensor { tensor, output_start: 0, input_start: 0 };
-        let matrix = self.matrix(name.clone(), rows, len, source);
+        let matrix = self.matrix(name.clone(), rows, columns, source);
         let first = self.mapped.tiling.blocks[block].rows();
         self.cells(matrix, layer, (block, first));
         self.reads.entry((block, true)).or_default().push(matrix);
-        let constant = self.array(format!("{name}, driven"), Len::Fixed(rows), true, Initial::Fill(full));
-        let driven = self.drive(layer, Signal { array: constant, start: 0, len: rows }, "bias rows", ops);
-        let partial = self.zeros(name, len);
-        ops.push(multiply(matrix, driven, partial, 0));
+        let len = rows * positions;
+        let constant = self.array(format!("{name}, driven"), Len::Fixed(len), true, Initial::Fill(full));
+        let driven = self.drive(layer, Signal { array: constant, start: 0, len }, "bias rows", ops);
+        let partial = self.zeros(name, columns * positions);
+        ops.push(multiply(matrix, driven, (partial, 0), positions));
         partial
     }
 
@@ -317,14 +304,30 @@ impl Lowering<'_> {
         }
     }
 
-    /// The array of a layer's bias, given or to be fitted.
-    fn bias(&mut self, node: NodeId, weights: &Weights, bias: Option<TensorId>, len: usize) -> Option<ArrayId> {
+    /// The array of a layer's bias, given or to be fitted: so many outputs, each at so many positions.
+    fn bias(
+        &mut self,
+        node: NodeId,
+        weights: &Weights,
+        bias: Option<TensorId>,
+        (outputs, positions): (usize, usize),
+    ) -> Option<ArrayId> {
         let name = bias_name(&self.name(node));
         let fitted = matches!(weights, Weights::Ridge { bias: true, .. });
         match (bias, fitted) {
-            (Some(tensor), _) => Some(self.array(name, Len::Fixed(len), false, Initial::Tensor { tensor, start: 0 })),
+            (Some(given), _) => {
+                let mut tensor = given;
+                if positions > 1 {
+                    let data = &self.program.tensors[given.index()].data;
+                    let each =
+                        (0..outputs).flat_map(|output| std::iter::repeat_n(data.get(output), positions)).collect();
+                    tensor = self.tensor(format!("{name} at every position"), vec![outputs, positions], each);
+                }
+                let initial = Initial::Tensor { tensor, start: 0 };
+                Some(self.array(name, Len::Fixed(outputs * positions), false, initial))
+            }
             (None, true) => {
-                let array = self.array(name, Len::Fixed(len), false, Initial::Fill(0.0));
+                let array = self.array(name, Len::Fixed(outputs), false, Initial::Fill(0.0));
                 self.fitted_bias(node, array);
                 Some(array)
             }
@@ -338,6 +341,12 @@ pub fn bias_name(layer: &str) -> String {
     format!("{layer}.bias")
 }
 
-pub(super) fn multiply(matrix: MatrixId, from: Signal, output: ArrayId, output_start: usize) -> Op {
-    Op::Multiply { matrix, input: from.array, input_start: from.start, output, output_start }
+/// A product at so many positions.
+pub(super) fn multiply(
+    matrix: MatrixId,
+    from: Signal,
+    (output, output_start): (ArrayId, usize),
+    positions: usize,
+) -> Op {
+    Op::Multiply { matrix, input: from.array, input_start: from.start, output, output_start, positions, read: 0 }
 }

@@ -77,17 +77,18 @@ impl Lowering<'_> {
         blocks: &[(usize, &Block)],
         ops: &mut Vec<Op>,
     ) {
-        let len = outputs.1 - outputs.0;
+        let (columns, positions) = (outputs.1 - outputs.0, layer.positions);
+        let len = columns * positions;
         let source = self.operand(layer.node, 0);
         let range = source.map_or(Range { full: 1.0, unsigned: false }, |source| self.range(source));
         let step = digits.bits.map_or(range.full, |bits| Quantiser::new(bits, range).step);
-        let place = Access::Element { offset: to.start + outputs.0 };
+        let place = Access::Element { offset: to.start + outputs.0 * positions };
         // What a code of 1 means as a weight.
         let most = layer.most.unwrap_or(1.0);
         let weight = if digits.offset { 2.0 * most / digits.most() } else { 1.0 };
         let mut start = Builder::default();
         let first = match (layer.how.bias, bias) {
-            (Bias::Digital(_), Some(bias)) => start.load(bias, Access::Element { offset: outputs.0 }),
+            (Bias::Digital(_), Some(bias)) => start.load(bias, Access::Element { offset: outputs.0 * positions }),
             (_, _) => start.number(0.0),
         };
         start.store(to.array, place, first);
@@ -100,7 +101,7 @@ impl Lowering<'_> {
             for slice in 0..digits.slices {
                 let name = format!("{name}, {low}..{high}, digit {slice}");
                 let source = self.block_weights(layer.node, layer.weights, outputs.0, low);
-                let matrix = self.matrix(name, high - low, len, source);
+                let matrix = self.matrix(name, high - low, columns, source);
                 self.digit_cells(
                     matrix,
                     layer,
@@ -112,15 +113,15 @@ impl Lowering<'_> {
                 matrices.push(matrix);
             }
             for (bit, signal) in driven.iter().enumerate() {
-                let signal = Signal { start: signal.start + low, ..*signal };
+                let signal = Signal { start: signal.start + low * positions, ..*signal };
                 let top = !range.unsigned && digits.bits == Some(bit as u32 + 1);
                 let place_value = 2f64.powi(bit as i32) * if top { -1.0 } else { 1.0 };
                 let (mut b, mut sum) = (Builder::default(), None);
                 for (slice, &matrix) in matrices.iter().enumerate() {
                     let partial = self.zeros(format!("{name}, {low}..{high}, bit {bit}, digit {slice}"), len);
-                    ops.push(multiply(matrix, signal, partial, 0));
+                    ops.push(multiply(matrix, signal, (partial, 0), positions));
                     let value = b.load(partial, OWN);
-                    let value = self.digit_sensed(layer, digits, block, index, len, &mut b, value);
+                    let value = self.digit_sensed(layer, digits, block, index, columns, &mut b, value);
                     let digit = f64::from(digits.levels).powi(slice as i32);
                     let scale = b.number(place_value * digit * step * weight);
                     let value = b.multiply(value, scale);
@@ -128,9 +129,9 @@ impl Lowering<'_> {
                 }
                 if digits.offset {
                     // The offset of every weight times the sum of the inputs, which is known from their bits.
-                    let ones = self.ones(layer, high - low, len);
+                    let ones = self.ones(layer, high - low, columns);
                     let total = self.zeros(format!("{name}, {low}..{high}, bit {bit}, inputs"), len);
-                    ops.push(multiply(ones, signal, total, 0));
+                    ops.push(multiply(ones, signal, (total, 0), positions));
                     let total = b.load(total, OWN);
                     let scale = b.number(-place_value * step * most);
                     let total = b.multiply(total, scale);
@@ -153,11 +154,11 @@ impl Lowering<'_> {
         digits: &Digits,
         block: &Block,
         index: usize,
-        len: usize,
+        columns: usize,
         b: &mut Builder,
         value: Value,
     ) -> Value {
-        let held = self.turns(layer, len, b);
+        let held = self.turns(layer, columns, b);
         let value = held.map_or(value, |held| b.multiply(value, held));
         let Some(Sense::Converter { converter, .. }) = layer.tile.senses.get(layer.how.sense) else { return value };
         let converter = &self.chip.converters[*converter];

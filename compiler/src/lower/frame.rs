@@ -52,9 +52,8 @@ impl Lowering<'_> {
                 }
                 (Operator::Output, _) if data.logical == Logical::Spikes => continue,
                 (Operator::Input | Operator::Output | Operator::Dense { .. } | Operator::Elementwise { .. }, _)
-                | (Operator::Gather(_) | Operator::Reduce { .. } | Operator::Delay | Operator::Read { .. }, _) => {
-                    Signal { array: self.zeros(name, len), start: 0, len }
-                }
+                | (Operator::Gather(_) | Operator::Scatter(_) | Operator::Reduce { .. } | Operator::Delay, _)
+                | (Operator::Read { .. }, _) => Signal { array: self.zeros(name, len), start: 0, len },
             };
             self.signals.insert(node, signal);
         }
@@ -87,10 +86,13 @@ impl Lowering<'_> {
             Operator::Gather(gather) if gather.stretch().is_some() => Vec::new(),
             Operator::Gather(gather) => self.gather(node, gather, signal),
             Operator::Output => self.gather(node, &Gather::whole(signal.len), signal),
-            Operator::Dense { weights, bias, positions: 1 } => self.dense(node, weights, *bias, signal),
-            Operator::Dense { weights, bias, positions } => self.repeated(node, weights, *bias, *positions, signal),
+            Operator::Dense { weights, bias, positions } => self.dense(node, weights, *bias, *positions, signal),
             Operator::Reduce { reduction, each } => self.reduce(node, *reduction, *each, signal),
             Operator::Delay => self.delayed(node, signal),
+            Operator::Scatter(_) => {
+                self.problems.push(format!("`{}` stands in no adjoint", self.name(node)));
+                Vec::new()
+            }
             Operator::Elementwise { body, .. } => self.elementwise(node, body, signal),
             Operator::Population { dynamics, .. } => match dynamics.outputs.first() {
                 Some((_, output)) => self.read(node, node, output, signal),
@@ -237,6 +239,7 @@ impl Lowering<'_> {
             | Operator::Dense { .. }
             | Operator::Elementwise { .. }
             | Operator::Reduce { .. }
+            | Operator::Scatter(_)
             | Operator::Delay
             | Operator::Read { .. } => None,
         }

@@ -167,6 +167,7 @@ pub fn lower(
     lowering.phases();
     lowering.count_costs();
     lowering.order();
+    lowering.number_reads();
     let failed = lowering.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count() > errors;
     let Lowering { mut program, problems, .. } = lowering;
     program.keep_used_tensors();
@@ -207,6 +208,19 @@ fn empty(plan: &Plan, precision: Precision, tensors: &[Tensor]) -> Program {
 }
 
 impl Lowering<'_> {
+    /// Tells the reads of each matrix in a sample (or tick) apart.
+    fn number_reads(&mut self) {
+        let mut before: BTreeMap<MatrixId, usize> = BTreeMap::new();
+        let Program { begin, tick, end, .. } = &mut self.program;
+        for op in begin.iter_mut().chain(tick).chain(end) {
+            if let Op::Multiply { matrix, positions, read, .. } = op {
+                let number = before.entry(*matrix).or_default();
+                *read = *number;
+                *number += *positions;
+            }
+        }
+    }
+
     /// A fresh key for random numbers.
     pub fn component(&mut self) -> u32 {
         self.components += 1;

@@ -49,8 +49,17 @@ pub enum Op {
     OnPost { connection: ConnectionId },
     /// Fills an array with one value.
     Fill { array: ArrayId, value: f64 },
-    /// output[out_start..][..cols] = W input[in_start..][..rows], with the matrix's read noise; overwrites.
-    Multiply { matrix: MatrixId, input: ArrayId, input_start: usize, output: ArrayId, output_start: usize },
+    /// output[out_start..][..cols, ..positions] = W input[in_start..][..rows, ..positions]; overwrites. Each position is a read with its
+    /// own noise; of the matrix's reads of a sample the first one here has the number `read`.
+    Multiply {
+        matrix: MatrixId,
+        input: ArrayId,
+        input_start: usize,
+        output: ArrayId,
+        output_start: usize,
+        positions: usize,
+        read: usize,
+    },
     /// Copies elements.
     Copy { from: ArrayId, from_start: usize, to: ArrayId, to_start: usize, len: usize },
     /// to[to_start + i] = from[from_start + indices[i]], 0 where the index is negative. `indices`: I64 [len].

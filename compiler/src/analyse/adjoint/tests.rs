@@ -98,7 +98,10 @@ fn layers_and_functions_send_back_their_slopes() {
 fn gathers_send_back_to_where_they_read() {
     let (mut network, mut tensors) = (Network::default(), Vec::new());
     let input = network.input("x", vec![2, 3], span());
-    let axes = vec![Axis { len: 2, start: 0, steps: vec![0, 1] }, Axis { len: 3, start: 0, steps: vec![1, 0] }];
+    let axes = vec![
+        Axis { len: 2, start: 0, steps: vec![0, 1], nearest: false },
+        Axis { len: 3, start: 0, steps: vec![1, 0], nearest: false },
+    ];
     let turned = AffineMap { shape: vec![3, 2], axes };
     let turned = network.gather("turned", Gather { maps: vec![turned] }, vec![6], &[input], span());
     let slice = network.gather("slice", Gather::slice(1, 4, 6), vec![4], &[turned], span());
@@ -118,8 +121,8 @@ fn gathers_send_back_to_where_they_read() {
 fn reductions_and_layers_at_many_positions_send_back_their_slopes() {
     for reduction in [Reduction::Sum, Reduction::Mean, Reduction::Maximum] {
         let (mut network, mut tensors) = (Network::default(), Vec::new());
-        let input = network.input("x", vec![4, 3], span());
-        let weights = (tensor(&mut tensors, 1, &[2, 3]), Some(tensor(&mut tensors, 2, &[2])));
+        let input = network.input("x", vec![3, 4], span());
+        let weights = (tensor(&mut tensors, 3, &[2, 3]), Some(tensor(&mut tensors, 2, &[2])));
         let product = network.dense("product", input, weights, (4, 2), span());
         let square = call(Function::Multiply, vec![x(0), x(0)]);
         let square = network.elementwise("square", "", square, &[product], span());
@@ -130,13 +133,19 @@ fn reductions_and_layers_at_many_positions_send_back_their_slopes() {
 }
 
 #[test]
-fn what_is_read_more_than_once_is_told() {
-    let mut network = Network::default();
-    let input = network.input("x", vec![4], span());
-    let windows = AffineMap { shape: vec![4, 3], axes: vec![Axis { len: 4, start: -1, steps: vec![1, 1] }] };
-    let windows = network.gather("windows", Gather { maps: vec![windows] }, vec![12], &[input], span());
-    network.output("y", windows, span());
-    assert_eq!(adjoint(&network, &network.outputs, &[]).opaque, [windows]);
+fn what_is_read_more_than_once_gets_the_sum() {
+    for nearest in [false, true] {
+        let (mut network, mut tensors) = (Network::default(), Vec::new());
+        let input = network.input("x", vec![4], span());
+        let windows =
+            AffineMap { shape: vec![4, 3], axes: vec![Axis { len: 4, start: -1, steps: vec![1, 1], nearest }] };
+        let gather = Gather { maps: vec![AffineMap::slice(0, 4, 4), windows] };
+        let windows = network.gather("windows", gather, vec![16], &[input, input], span());
+        let weights = (tensor(&mut tensors, 1, &[3, 16]), None);
+        let last = network.dense("last", windows, weights, (1, 3), span());
+        network.output("y", last, span());
+        agree(&network, &tensors);
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::forms::mapped::Given;
 use crate::forms::network::{Connection, Network, NodeId, Operator, Pattern, PopulationKind};
 use crate::forms::tiling::{Block, Tiling};
 use crate::graph::{operands, order};
+use nmc_program::Reduction;
 
 /// Width of a digital word where nothing says otherwise.
 pub const WORD: f64 = 16.0;
@@ -43,7 +44,11 @@ struct Needed {
 /// The parts of a layer on arrays: the arrays, then what adds their sums. Without converters on wires.
 pub fn layer(given: Given, tiling: &Tiling, layer: NodeId, how: OnTiles) -> Vec<Part> {
     let firings = tiling.firings[layer.index()];
-    let part = |role, elements| Part { node: layer, role, elements, firings, takes: Vec::new(), gives: Vec::new() };
+    let positions = given.network.graph[layer].positions();
+    let part = |role, outputs: (usize, usize)| {
+        let elements = (outputs.0 * positions, outputs.1 * positions);
+        Part { node: layer, role, elements, firings, takes: Vec::new(), gives: Vec::new() }
+    };
     let mut columns: Vec<(usize, usize)> = tiling.of(layer).map(|(_, block)| block.outputs).collect();
     columns.sort_unstable();
     columns.dedup();
@@ -143,8 +148,12 @@ impl Builder<'_> {
             (Operator::Dense { .. }, Some(Implementation::Tile(how))) => self.layer_chunks(node, *how),
             (Operator::Elementwise { .. }, Some(Implementation::Unit(unit))) => {
                 let first = sources.first().map_or_else(Vec::new, |source| self.chunks_of(*source));
+                let mut ends: Vec<End> = first.iter().map(|chunk| chunk.from).collect();
+                ends.sort_unstable();
+                ends.dedup();
+                let apart = ends.len() == first.len();
                 let pieces: Vec<(usize, usize)> = match first.iter().map(|chunk| chunk.end).max() {
-                    Some(end) if end == len => first.iter().map(|chunk| (chunk.start, chunk.end)).collect(),
+                    Some(end) if end == len && apart => first.iter().map(|chunk| (chunk.start, chunk.end)).collect(),
                     Some(_) | None => vec![(0, len)],
                 };
                 let each = pieces.into_iter().map(|(start, end)| {
@@ -152,6 +161,11 @@ impl Builder<'_> {
                     Chunk { start, end, from: End::Part(id), origin: node, at: start }
                 });
                 each.collect()
+            }
+            (Operator::Reduce { reduction, each }, Some(Implementation::Unit(unit))) => {
+                let terms = terms(*reduction, *each);
+                let id = self.add(part(Role::Adder { unit: *unit, terms }, (0, len)));
+                whole(End::Part(id))
             }
             (Operator::Population { kind, .. }, _) => {
                 let (role, most) = match kind {
@@ -183,7 +197,8 @@ impl Builder<'_> {
                 all
             }
             (Operator::Output | Operator::Read { .. }, _)
-            | (Operator::Dense { .. } | Operator::Elementwise { .. } | Operator::Reduce { .. } | Operator::Delay, _) => {
+            | (Operator::Dense { .. } | Operator::Elementwise { .. } | Operator::Reduce { .. }, _)
+            | (Operator::Delay | Operator::Scatter(_), _) => {
                 sources.first().map_or_else(Vec::new, |source| self.chunks_of(*source))
             }
         };
@@ -204,6 +219,11 @@ impl Builder<'_> {
         }
         last.into_iter().map(|((start, end), from)| Chunk { start, end, from, origin: node, at: start }).collect()
     }
+}
+
+/// Numbers that a unit adds up, or compares, for each element of a reduction; a mean is scaled at the end.
+pub fn terms(reduction: Reduction, each: usize) -> usize {
+    each + usize::from(reduction == Reduction::Mean)
 }
 
 /// The most neurons of a population that a core can hold with their synapses.

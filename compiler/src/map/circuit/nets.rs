@@ -8,6 +8,7 @@ use crate::forms::chip::{Domain, Sense};
 use crate::forms::circuit::{End, Net, Part, PartId, Role};
 use crate::forms::decisions::{OnTiles, Wire};
 use crate::forms::network::{Connection, Logical, NodeId, Operator};
+use crate::forms::tiling::Block;
 
 impl Builder<'_> {
     /// Nets of partial sums: from the arrays to what adds them.
@@ -31,6 +32,7 @@ impl Builder<'_> {
                 values,
                 bits,
                 firings: self.tiling.firings[node.index()],
+                reads: 1.0,
             });
         }
     }
@@ -117,27 +119,36 @@ impl Builder<'_> {
         for needed in std::mem::take(&mut self.needed) {
             groups.entry((needed.origin, needed.from, needed.domain)).or_default().push(needed);
         }
-        for ((source, from, domain), all) in groups {
+        for ((source, from, domain), mut all) in groups {
             let mut ends: Vec<usize> = all.iter().flat_map(|needed| [needed.start, needed.end]).collect();
             ends.sort_unstable();
             ends.dedup();
-            let mut found: BTreeMap<Vec<End>, (usize, f64)> = BTreeMap::new();
+            // Of those that go to the same parts: how many, their bits, how often all of them are read.
+            let mut found: BTreeMap<Vec<End>, (usize, f64, f64)> = BTreeMap::new();
+            all.sort_by_key(|needed| needed.start);
+            let (mut coming, mut here) = (all.iter().peekable(), Vec::new());
             for pair in ends.windows(2) {
-                let here = || all.iter().filter(|needed| needed.start <= pair[0] && pair[1] <= needed.end);
-                let mut to: Vec<End> = here().map(|needed| needed.to).collect();
+                here.retain(|needed: &&Needed| needed.end > pair[0]);
+                while let Some(needed) = coming.next_if(|needed| needed.start == pair[0]) {
+                    here.push(needed);
+                }
+                let mut to: Vec<End> = here.iter().map(|needed| needed.to).collect();
                 to.sort_unstable();
                 to.dedup();
                 if to.is_empty() {
                     continue;
                 }
-                let bits = here().map(|needed| needed.bits).fold(0.0, f64::max);
-                let entry = found.entry(to).or_insert((0, 0.0));
-                entry.0 += pair[1] - pair[0];
+                let bits = here.iter().map(|needed| needed.bits).fold(0.0, f64::max);
+                let (len, takers) = (pair[1] - pair[0], to.len());
+                let entry = found.entry(to).or_insert((0, 0.0, 0.0));
+                entry.0 += len;
                 entry.1 = entry.1.max(bits);
+                entry.2 += (len * here.len()) as f64 / takers as f64;
             }
             let firings = self.tiling.firings[source.index()];
-            for (to, (values, bits)) in found {
-                self.circuit.nets.push(Net { source, from, to, domain, values, bits, firings });
+            for (to, (values, bits, read)) in found {
+                let reads = read / values.max(1) as f64;
+                self.circuit.nets.push(Net { source, from, to, domain, values, bits, firings, reads });
             }
         }
     }
@@ -167,7 +178,11 @@ impl Builder<'_> {
         let each = ids.iter().filter_map(|&id| {
             let part = &self.circuit.parts[id];
             let range = match part.role {
-                Role::Array { block, .. } if operand == 0 => self.tiling.blocks[block].inputs,
+                Role::Array { block, .. } if operand == 0 => {
+                    let Block { inputs, positions, .. } = &self.tiling.blocks[block];
+                    (inputs.0 * positions, inputs.1 * positions)
+                }
+                Role::Adder { .. } if matches!(graph[node].operator, Operator::Reduce { .. }) => (0, len),
                 Role::Array { .. } | Role::Line { .. } | Role::Adder { .. } => return None,
                 Role::Unit { .. } | Role::Neurons | Role::Coder | Role::Devices if len == whole => part.elements,
                 Role::Unit { .. } | Role::Neurons | Role::Coder | Role::Devices => (0, len),
@@ -193,7 +208,7 @@ impl Builder<'_> {
                 let (values, bits) = (chunk.end - chunk.start, self.given.chip.mesh.flit_bits.max(1.0));
                 let firings = self.tiling.firings[source.index()];
                 let (from, to, domain) = (chunk.from, to.clone(), Domain::Spikes);
-                self.circuit.nets.push(Net { source, from, to, domain, values, bits, firings });
+                self.circuit.nets.push(Net { source, from, to, domain, values, bits, firings, reads: 1.0 });
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::forms::mapped::Given;
 use crate::forms::network::{NodeId, Operator};
 use crate::forms::tiling::Tiling;
 use crate::graph::operands;
+use nmc_program::Reduction;
 
 /// Bits of a partial sum: digits of sliced weights and bits of serial inputs are shifted and added where they are converted.
 pub fn sum_bits(chip: &Chip, tile: &crate::forms::chip::TileKind, how: OnTiles) -> f64 {
@@ -37,11 +38,14 @@ pub fn width(given: Given, tiling: &Tiling, decisions: &Decisions, node: NodeId)
             Some(_) | None => None,
         },
         Operator::Gather(_) | Operator::Read { .. } => Some(passed()),
-        Operator::Input
-        | Operator::Output
-        | Operator::Reduce { .. }
-        | Operator::Delay
-        | Operator::Population { .. } => None,
+        Operator::Input | Operator::Output | Operator::Scatter(_) | Operator::Delay | Operator::Population { .. } => {
+            None
+        }
+        // The largest is one of them, and a mean lies between them.
+        Operator::Reduce { reduction: Reduction::Mean | Reduction::Maximum, .. } => Some(passed()),
+        Operator::Reduce { reduction: Reduction::Sum, each } => {
+            Some((passed() + (*each as f64).log2().ceil()).min(32.0))
+        }
     };
     from_wire(node).or(own.filter(|bits| *bits > 0.0)).unwrap_or(WORD)
 }

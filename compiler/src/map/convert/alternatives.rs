@@ -77,9 +77,16 @@ pub fn alternatives(given: Given, tiling: &Tiling, found: &Calibration, node: No
             Some(Logical::Real | Logical::Bits(_)) | None => vec![exact(Domain::Bits, Domain::Bits)],
         },
         Operator::Dense { .. } => dense(given, tiling, found, node),
+        Operator::Reduce { reduction, each } => {
+            let terms = crate::map::circuit::terms(*reduction, *each);
+            let made = units(given, tiling, found, node, reduction.word(), |unit| Role::Adder { unit, terms });
+            made.into_iter().filter(Alternative::digital).collect()
+        }
         // Only ideal chips have come so far.
-        Operator::Reduce { .. } | Operator::Delay => vec![exact(Domain::Bits, Domain::Bits)],
-        Operator::Elementwise { function, .. } => units(given, tiling, found, node, function),
+        Operator::Delay | Operator::Scatter(_) => vec![exact(Domain::Bits, Domain::Bits)],
+        Operator::Elementwise { function, .. } => {
+            units(given, tiling, found, node, function, |unit| Role::Unit { unit })
+        }
         Operator::Gather(_) => DOMAINS.iter().map(|&domain| exact(domain, domain)).collect(),
         Operator::Population { kind, .. } => {
             let (input, output) = match kind {
@@ -107,7 +114,14 @@ pub fn alternatives(given: Given, tiling: &Tiling, found: &Calibration, node: No
 }
 
 /// Units that implement a function; a digital unit for `any` does all.
-fn units(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, function: &str) -> Vec<Alternative> {
+fn units(
+    given: Given,
+    tiling: &Tiling,
+    found: &Calibration,
+    node: NodeId,
+    function: &str,
+    role: impl Fn(usize) -> Role,
+) -> Vec<Alternative> {
     let elements = (0, given.network.graph[node].len());
     let firings = tiling.firings[node.index()];
     let source = operands(given.network, node).first().copied();
@@ -119,8 +133,7 @@ fn units(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, funct
     (given.chip.unit_kinds.iter().enumerate())
         .filter(|(_, unit)| offers(unit))
         .map(|(unit, kind)| {
-            let part =
-                Part { node, role: Role::Unit { unit }, elements, firings, takes: Vec::new(), gives: Vec::new() };
+            let part = Part { node, role: role(unit), elements, firings, takes: Vec::new(), gives: Vec::new() };
             Alternative {
                 price: price(given, tiling, found, None, &[part]),
                 output_variance: (kind.noise * full).powi(2),
@@ -170,6 +183,12 @@ fn dense(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId) -> Ve
         for sense in 0..tile.senses.len() {
             let how = OnTiles { drive, sense, sum: Summing::Single, bias: Bias::None, gather: None };
             let Some((line, gather)) = column(given.chip, tile, how) else { continue };
+            // Nothing holds what several vectors, one after the other, give or take: it waits as bits.
+            let waits =
+                matches!(tile.inputs[drive], Drive::Direct(_)) || matches!(tile.senses[sense], Sense::Analog(_));
+            if first.positions > 1 && waits {
+                continue;
+            }
             let how = OnTiles { gather, ..how };
             for sum in sums(given.chip, tiling, node, how, line) {
                 let digital = matches!(tile.senses[sense], Sense::Converter { .. });
@@ -222,7 +241,7 @@ fn sums(chip: &Chip, tiling: &Tiling, node: NodeId, how: OnTiles, line: Domain) 
         let units = chip.unit_kinds.iter().enumerate().filter(|(_, unit)| {
             unit.from == line && unit.to == line && unit.implements.iter().any(|name| name == "sum")
         });
-        let reach = has_line(chip, line);
+        let reach = has_line(chip, line) && first.positions == 1;
         all.extend(units.filter(|_| reach).map(|(index, _)| Summing::Line(index)));
     }
     all

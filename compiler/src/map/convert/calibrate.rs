@@ -22,6 +22,7 @@ use crate::forms::measured::Measured;
 use crate::forms::network::{Network, NodeId, Operator, Weights};
 use crate::forms::tiling::Tiling;
 use crate::graph::{operands, order};
+use crate::map::tile::layer_inputs;
 
 /// Values kept of each sum to tell what rounding and clipping do to it.
 const KEPT: usize = 1024;
@@ -111,6 +112,7 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
                 | Operator::Elementwise { .. }
                 | Operator::Gather(_)
                 | Operator::Reduce { .. }
+                | Operator::Scatter(_)
                 | Operator::Delay
                 | Operator::Population { .. }
                 | Operator::Read { .. } => largest(values),
@@ -140,7 +142,7 @@ fn forward(given: Given, tiling: &Tiling, node: NodeId, found: &mut Calibration)
     let Given { network, tensors, .. } = given;
     let operator = &network.graph[node].operator;
     // A layer's sums are kept block by block.
-    let values = if let Operator::Dense { weights: Weights::Given(weights), bias, positions: 1 } = operator {
+    let values = if let Operator::Dense { weights: Weights::Given(weights), bias, positions } = operator {
         let (Some(weights), Some(&source)) = (tensors.get(weights.index()), operands(network, node).first()) else {
             return;
         };
@@ -149,13 +151,15 @@ fn forward(given: Given, tiling: &Tiling, node: NodeId, found: &mut Calibration)
             return;
         };
         found.power.insert(node, mean_square(&input));
-        let (len, width) = (network.graph[node].len(), network.graph[source].len());
+        // Positions are as samples to the weights.
+        let (len, width) = (network.graph[node].outputs(), network.graph[source].len() / positions);
         let bias = bias.map(|bias| &bias.data);
+        let input = frames::turned(&input, (width, *positions));
         let mut sums = sums(given, tiling, node, (&weights.data, bias), &input, width, found);
         if let Some(bias) = bias {
             sums.iter_mut().enumerate().for_each(|(i, sum)| *sum += bias.get(i % len) as f32);
         }
-        Some(sums)
+        Some(frames::turned(&sums, (*positions, len)).into_owned())
     } else {
         frames::value(network, tensors, node, found.samples, &found.values)
     };
@@ -172,13 +176,13 @@ fn sums(
     width: usize,
     found: &mut Calibration,
 ) -> Vec<f32> {
-    let len = given.network.graph[layer].len();
+    let len = given.network.graph[layer].outputs();
     let weights = floats(weights, weights.len().min(width * len));
     found.weight_maxima.insert(layer, largest(&weights));
-    let mut total = vec![0.0; found.samples * len];
+    let mut total = vec![0.0; input.len() / width.max(1) * len];
     let blocks: Vec<usize> = tiling.of(layer).map(|(index, _)| index).collect();
     let bits = lowest_bits(given, tiling, layer);
-    let samples = found.samples;
+    let samples = input.len() / width.max(1);
     let mut add = |inputs: (usize, usize), outputs: (usize, usize)| {
         let partial = products(input, &weights, width, inputs, outputs);
         for (into, of) in total.chunks_mut(len.max(1)).zip(partial.chunks(outputs.1 - outputs.0)) {
@@ -306,7 +310,7 @@ fn assumed(given: Given, node: NodeId, found: &Calibration) -> f64 {
     match &network.graph[node].operator {
         Operator::Dense { weights: Weights::Given(id), .. } => {
             // The largest sum there can be: nothing is clipped.
-            let width = operands(network, node).first().map_or(1, |source| network.graph[*source].len()).max(1);
+            let width = layer_inputs(network, node).max(1);
             let data =
                 tensors.get(id.index()).map(|tensor| floats(&tensor.data, tensor.data.len())).unwrap_or_default();
             let rows = data.chunks(width).map(|row| row.iter().map(|w| f64::from(w.abs())).sum::<f64>());
@@ -329,7 +333,7 @@ fn assumed(given: Given, node: NodeId, found: &Calibration) -> f64 {
         Operator::Read { expression } => {
             [0.0, 1.0].iter().map(|&s| evaluate(expression, &[s], &[s; 8]).abs()).fold(0.0, f64::max)
         }
-        Operator::Output | Operator::Gather(_) => before,
+        Operator::Output | Operator::Gather(_) | Operator::Scatter(_) => before,
         Operator::Reduce { reduction: Reduction::Sum, each } => before * *each as f64,
         Operator::Reduce { reduction: Reduction::Mean | Reduction::Maximum, .. } | Operator::Delay => before,
         Operator::Input | Operator::Population { .. } => 1.0,

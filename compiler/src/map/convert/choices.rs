@@ -234,7 +234,7 @@ impl<'a> Choices<'a> {
 
     /// Values of a signal that a consumer takes: an array takes each of its rows.
     fn taken(&self, source: NodeId, to: NodeId) -> f64 {
-        let blocks: usize = self.tiling.of(to).map(|(_, block)| block.rows()).sum();
+        let blocks: usize = self.tiling.of(to).map(|(_, block)| block.rows() * block.positions).sum();
         if blocks > 0 { blocks as f64 } else { self.len_of(source) }
     }
 

@@ -82,7 +82,7 @@ fn wires(choices: &Choices, assignment: &Assignment, demand: &Demand) -> Vec<Wir
                 counts.push(if paid.contains(&id) { 0.0 } else { values });
                 paid.push(id);
             }
-            let takers: f64 = choices.tiling.of(to).map(|(_, block)| block.rows() as f64).sum();
+            let takers: f64 = choices.tiling.of(to).map(|(_, block)| (block.rows() * block.positions) as f64).sum();
             for &id in &takes {
                 converters.push(id);
                 counts.push(if takers > 0.0 { takers * firings } else { values });

@@ -20,6 +20,7 @@ use crate::forms::network::{NodeId, Operator, Weights};
 use crate::forms::plan::Plan;
 use crate::forms::tiling::{Block, Tiling};
 use crate::graph::{operands, ticks};
+use crate::map::tile::layer_inputs;
 
 /// A quarter of the range: where a cell is taken to be when weights are not known yet.
 const TYPICAL: f64 = 0.25;
@@ -57,11 +58,15 @@ impl Calibration {
                 let seconds = driven.unwrap_or(read.driven(pulses));
                 let squared = tile.read_voltage.powi(2) * seconds * part.firings * event.energy;
                 match bias {
-                    true => squared * bias_rows as f64 * of.width() as f64 * self.typical(given, of),
+                    true => {
+                        let cells = bias_rows * of.width() * of.positions;
+                        squared * cells as f64 * self.typical(given, of)
+                    }
                     false => {
-                        let key = (block, pulses, read.reads as u32);
+                        let bits = cost::part_reads(tile, how);
+                        let key = (block, pulses, bits as u32);
                         let known = self.conducted.borrow().get(&key).copied();
-                        let conducted = known.unwrap_or_else(|| self.conducted(given, of, pulses, read.reads));
+                        let conducted = known.unwrap_or_else(|| self.conducted(given, of, pulses, bits));
                         self.conducted.borrow_mut().insert(key, conducted);
                         squared * conducted
                     }
@@ -96,29 +101,34 @@ impl Calibration {
         cell * block.columns_per_output as f64
     }
 
-    /// Siemens times the square of the input (of its width, for pulses; of each bit, for serial inputs), in full ranges, summed over rows.
+    /// Siemens times the square of the input (of its width, for pulses; of each bit, for serial inputs), in full ranges, summed over rows and
+    /// positions.
     fn conducted(&self, given: Given, block: &Block, pulses: bool, bits: f64) -> f64 {
         let source = operands(given.network, block.layer).first().copied();
         let rows = block.inputs.0..block.inputs.1;
         let Some(source) = source else { return 0.0 };
         let (len, full) = (given.network.graph[source].len().max(1), self.range(source).full);
+        let positions = block.positions;
         let driven: Vec<f64> = match self.values.get(&source).filter(|_| self.samples > 0) {
             Some(values) => {
                 let mut sums = vec![0.0; rows.len()];
                 for sample in values.chunks_exact(len) {
-                    for (sum, &x) in sums.iter_mut().zip(&sample[rows.clone()]) {
-                        let share = f64::from(x.abs()) / full;
-                        *sum += if pulses { share } else { share * share };
+                    let rows = sample.chunks_exact(positions).skip(rows.start);
+                    for (sum, row) in sums.iter_mut().zip(rows) {
+                        for x in row {
+                            let share = f64::from(x.abs()) / full;
+                            *sum += if pulses { share } else { share * share };
+                        }
                     }
                 }
                 sums.into_iter().map(|sum| sum / self.samples as f64).collect()
             }
-            None => vec![if pulses { 0.5 } else { 1.0 / 3.0 }; rows.len()],
+            None => vec![if pulses { 0.5 } else { 1.0 / 3.0 } * positions as f64; rows.len()],
         };
         if bits > 1.0 {
             // Half of the bits of a word that is not 0 are set, more or less.
             let active = driven.iter().filter(|share| **share > 0.0).count() as f64;
-            return 0.5 * bits * active * self.typical(given, block) * block.width() as f64;
+            return 0.5 * bits * active * self.typical(given, block) * (block.width() * positions) as f64;
         }
         let conductances = self.row_conductances(given, block);
         driven.iter().zip(conductances).map(|(share, siemens)| share * siemens).sum()
@@ -133,7 +143,7 @@ impl Calibration {
         let (Some(weights), Some(&most)) = (tensor(given, block.layer), self.weight_maxima.get(&block.layer)) else {
             return vec![self.typical(given, block) * block.width() as f64; block.rows()];
         };
-        let width = weights.len() / given.network.graph[block.layer].len().max(1);
+        let width = weights.len() / given.network.graph[block.layer].outputs().max(1);
         let weights = floats(weights, weights.len());
         let mut siemens = vec![block.extra_columns as f64 * (device.g_min + 0.5 * span); block.rows()];
         for output in block.outputs.0..block.outputs.1 {
@@ -211,7 +221,7 @@ impl Calibration {
                 merged = merge.map_or(1.0, |merge| merge.blocks.len() as f64);
             }
         }
-        sum / given.network.graph[layer].len().max(1) as f64 / merged
+        sum / given.network.graph[layer].outputs().max(1) as f64 / merged
     }
 
     /// The same where columns are read digit by digit and bit by bit: each has its place value.
@@ -237,9 +247,7 @@ impl Calibration {
         };
         let of_block = |(index, block): (usize, &Block)| {
             let sums = match tensor(given, layer).filter(|_| !digits.offset) {
-                Some(weights) => {
-                    bit_range(weights, source.map_or(0, |source| given.network.graph[source].len()), block)
-                }
+                Some(weights) => bit_range(weights, layer_inputs(given.network, layer), block),
                 None => self.sums(tiling, index, how).range,
             };
             let range = digits.range(block, converter.bits, sums);
@@ -250,7 +258,7 @@ impl Calibration {
             (variance(converter, range) - rounded) * block.width() as f64
         };
         let sum: f64 = tiling.of(layer).map(of_block).sum();
-        inputs * weights * sum / given.network.graph[layer].len().max(1) as f64
+        inputs * weights * sum / given.network.graph[layer].outputs().max(1) as f64
     }
 
     /// Error variance at an output of a layer from its cells: levels, programming, reading, stuck cells; of the bias's rows, too.
@@ -264,9 +272,9 @@ impl Calibration {
         let source = operands(given.network, layer).first().copied();
         let (Some(source), true) = (source, span > 0.0) else { return 0.0 };
         let full = self.range(source).full;
-        let outputs = given.network.graph[layer].len().max(1) as f64;
-        let inputs = given.network.graph[source].len();
-        let squares = self.row_squares(source, inputs);
+        let outputs = given.network.graph[layer].outputs().max(1) as f64;
+        let inputs = layer_inputs(given.network, layer);
+        let squares = self.row_squares(source, inputs, block.positions);
         let scale = match tile.weights {
             WeightScheme::Differential | WeightScheme::Unsigned => most / span,
             WeightScheme::Reference | WeightScheme::Offset => 2.0 * most / span,
@@ -311,16 +319,18 @@ impl Calibration {
         of_cells + rows * full * full * error(TYPICAL)
     }
 
-    /// Mean square of each element of a signal.
-    fn row_squares(&self, source: NodeId, len: usize) -> Vec<f64> {
+    /// Mean square of what drives each row of a layer at so many positions.
+    fn row_squares(&self, source: NodeId, len: usize, positions: usize) -> Vec<f64> {
         let Some(values) = self.values.get(&source).filter(|_| self.samples > 0) else {
             return vec![self.range(source).full.powi(2) / 3.0; len];
         };
         let mut sums = vec![0.0; len];
-        for sample in values.chunks_exact(len.max(1)) {
-            sums.iter_mut().zip(sample).for_each(|(sum, &x)| *sum += f64::from(x).powi(2));
+        for sample in values.chunks_exact((len * positions).max(1)) {
+            for (sum, row) in sums.iter_mut().zip(sample.chunks_exact(positions)) {
+                row.iter().for_each(|&x| *sum += f64::from(x).powi(2));
+            }
         }
-        sums.into_iter().map(|sum| sum / self.samples as f64).collect()
+        sums.into_iter().map(|sum| sum / (self.samples * positions) as f64).collect()
     }
 }
 

@@ -39,6 +39,9 @@ pub fn missing(choices: &Choices) -> Option<Diagnostic> {
             Operator::Elementwise { function, .. } if choices.alternatives[index].is_empty() => {
                 return Some(no_unit(given, node, function));
             }
+            Operator::Reduce { reduction, .. } if choices.alternatives[index].is_empty() => {
+                return Some(no_unit(given, node, reduction.word()));
+            }
             Operator::Population { .. }
             | Operator::Dense { .. }
             | Operator::Elementwise { .. }
@@ -46,6 +49,7 @@ pub fn missing(choices: &Choices) -> Option<Diagnostic> {
             | Operator::Output
             | Operator::Gather(_)
             | Operator::Reduce { .. }
+            | Operator::Scatter(_)
             | Operator::Delay
             | Operator::Read { .. } => {}
         }

@@ -35,6 +35,7 @@ pub fn remedies(choices: &Choices, base: &Demand, error: Option<f64>, decisions:
             | Operator::Elementwise { .. }
             | Operator::Gather(_)
             | Operator::Reduce { .. }
+            | Operator::Scatter(_)
             | Operator::Delay
             | Operator::Population { .. }
             | Operator::Read { .. } => false,
@@ -47,6 +48,9 @@ pub fn remedies(choices: &Choices, base: &Demand, error: Option<f64>, decisions:
             (true, ..) => None,
             (false, Operator::Input, _) => Some(String::from("its values come from the host as bits")),
             (false, _, Operator::Output) => Some(String::from("its values go to the host as bits")),
+            (false, Operator::Dense { positions: reads @ 2.., .. }, _) if to_bits(choices.chip(), wire) => {
+                Some(format!("its array is read {reads} times a sample, and only bits wait for the last"))
+            }
             (false, ..) => None,
         };
     }

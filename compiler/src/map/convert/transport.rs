@@ -148,6 +148,7 @@ fn from_host(choices: &Choices, node: NodeId) -> bool {
         | Operator::Dense { .. }
         | Operator::Elementwise { .. }
         | Operator::Reduce { .. }
+        | Operator::Scatter(_)
         | Operator::Delay
         | Operator::Population { .. }
         | Operator::Read { .. } => false,
@@ -178,6 +179,7 @@ fn anchor(choices: &Choices, node: NodeId) -> Option<(Arrays, f64)> {
         | Operator::Output
         | Operator::Gather(_)
         | Operator::Reduce { .. }
+        | Operator::Scatter(_)
         | Operator::Delay
         | Operator::Population { .. }
         | Operator::Read { .. } => None,
@@ -266,6 +268,7 @@ fn origin(choices: &Choices, node: NodeId) -> Option<NodeId> {
         Operator::Input
         | Operator::Output
         | Operator::Reduce { .. }
+        | Operator::Scatter(_)
         | Operator::Delay
         | Operator::Population { .. }
         | Operator::Read { .. } => None,

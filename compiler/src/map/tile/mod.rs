@@ -25,18 +25,14 @@ struct Cut {
 /// What no chip but the ideal one can do yet.
 fn ideal_only(node: &Node) -> Option<Diagnostic> {
     let (what, why) = match &node.operator {
-        Operator::Dense { positions, .. } if *positions > 1 => {
-            ("a convolution on arrays", format!("its weights are used at {positions} positions a sample"))
-        }
-        Operator::Reduce { reduction, .. } => {
-            ("pooling by a chip", format!("takes the {} of windows", reduction.word()))
-        }
         Operator::Delay => ("a delay on a chip", String::from("keeps a value from sample to sample")),
         Operator::Dense { .. }
         | Operator::Elementwise { .. }
         | Operator::Input
         | Operator::Output
         | Operator::Gather(_)
+        | Operator::Scatter(_)
+        | Operator::Reduce { .. }
         | Operator::Population { .. }
         | Operator::Read { .. } => return None,
     };
@@ -62,7 +58,7 @@ pub fn tile(given: Given, diagnostics: &mut Vec<Diagnostic>) -> Option<Tiling> {
         if !matches!(node.operator, Operator::Dense { .. }) {
             continue;
         }
-        let (inputs, outputs) = (layer_inputs(network, layer), node.len());
+        let (inputs, outputs) = (layer_inputs(network, layer), node.outputs());
         let signed = is_signed(given, layer);
         let Some(cut) = best_cut(chip, &free, is_fitted(network, layer), signed, (inputs, outputs)) else {
             diagnostics.push(no_tile(chip, network, layer));
@@ -97,9 +93,10 @@ fn tiles_of_each_kind(chip: &Chip) -> Vec<usize> {
     tiles
 }
 
-/// Length of a dense layer's operand.
+/// Inputs of a dense layer at one position.
 pub(crate) fn layer_inputs(network: &Network, layer: NodeId) -> usize {
     network.graph.neighbors_directed(layer, Incoming).next().map_or(0, |source| network.graph[source].len())
+        / network.graph[layer].positions()
 }
 
 /// Physical columns of an output and further ones of an array.
@@ -159,6 +156,7 @@ pub(crate) fn has_bias(network: &Network, layer: NodeId) -> bool {
         | Operator::Output
         | Operator::Elementwise { .. }
         | Operator::Gather(_)
+        | Operator::Scatter(_)
         | Operator::Reduce { .. }
         | Operator::Delay
         | Operator::Population { .. }
@@ -170,7 +168,7 @@ pub(crate) fn has_bias(network: &Network, layer: NodeId) -> bool {
 fn emit(tiling: &mut Tiling, given: Given, layer: NodeId, inputs: usize, cut: &Cut) {
     let tile = &given.chip.tile_kinds[cut.tile_kind];
     let (columns_per_output, extra_columns) = columns(tile);
-    let outputs = given.network.graph[layer].len();
+    let outputs = given.network.graph[layer].outputs();
     for column in 0..cut.column_blocks {
         let range = share(outputs, cut.column_blocks, column);
         let first = tiling.blocks.len();
@@ -185,6 +183,7 @@ fn emit(tiling: &mut Tiling, given: Given, layer: NodeId, inputs: usize, cut: &C
                 columns_per_output,
                 extra_columns,
                 spare_rows: if holds_bias { tile.rows - (rows.1 - rows.0) } else { 0 },
+                positions: given.network.graph[layer].positions(),
             });
         }
         if cut.row_blocks > 1 {

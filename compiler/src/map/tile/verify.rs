@@ -53,8 +53,9 @@ fn check_layer(given: Given, tiling: &Tiling, layer: crate::forms::network::Node
     let inputs = graph
         .edges_directed(layer, petgraph::Direction::Incoming)
         .find(|edge| matches!(edge.weight(), Edge::Signal { operand: 0 }))
-        .map_or(0, |edge| graph[edge.source()].len());
-    for output in 0..graph[layer].len() {
+        .map_or(0, |edge| graph[edge.source()].len())
+        / graph[layer].positions();
+    for output in 0..graph[layer].outputs() {
         let mut rows: Vec<(usize, usize, usize)> = (tiling.blocks.iter().enumerate())
             .filter(|(_, block)| block.layer == layer && (block.outputs.0..block.outputs.1).contains(&output))
             .map(|(index, block)| (block.inputs.0, block.inputs.1, index))

@@ -123,12 +123,13 @@ impl Checker<'_> {
             Op::Fill { array, .. } => {
                 self.fixed(array, stage);
             }
-            Op::Multiply { matrix, input, input_start, output, output_start } => {
+            Op::Multiply { matrix, input, input_start, output, output_start, positions, .. } => {
                 let Some(found) = program.matrices.get(matrix.index()) else {
                     return self.say(format!("{stage}: no matrix {}", matrix.0));
                 };
-                self.slice(input, input_start, found.rows, stage);
-                self.slice(output, output_start, found.cols, stage);
+                self.slice(input, input_start, found.rows.saturating_mul(positions), stage);
+                self.slice(output, output_start, found.cols.saturating_mul(positions), stage);
+                self.require(positions > 0, || format!("{stage}: {} is read at no position", found.name));
                 self.require(input != output, || format!("{stage}: {} multiplies in place", found.name));
             }
             Op::Copy { from, from_start, to, to_start, len } => {

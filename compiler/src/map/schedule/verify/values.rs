@@ -26,12 +26,35 @@ impl Checker<'_> {
             Operator::Dense { .. }
             | Operator::Elementwise { .. }
             | Operator::Reduce { .. }
+            | Operator::Scatter(_)
             | Operator::Delay
             | Operator::Population { .. } => {}
         }
         let giving = self.giving.get(&node)?;
         let found = giving.iter().find(|((start, end), _)| (*start..*end).contains(&element))?;
         Some((node, element, End::Part(found.1)))
+    }
+
+    /// Whether an element is one of the zeros that a gather puts in.
+    fn is_zero(&self, node: NodeId, element: usize) -> bool {
+        let network = &self.mapped.network;
+        let sources = operands(network, node);
+        match &network.graph[node].operator {
+            Operator::Gather(gather) => match gather.source(element) {
+                None => true,
+                Some((operand, from)) => sources.get(operand).is_some_and(|source| self.is_zero(*source, from)),
+            },
+            Operator::Output | Operator::Read { .. } => {
+                sources.first().is_some_and(|source| self.is_zero(*source, element))
+            }
+            Operator::Input
+            | Operator::Dense { .. }
+            | Operator::Elementwise { .. }
+            | Operator::Reduce { .. }
+            | Operator::Scatter(_)
+            | Operator::Delay
+            | Operator::Population { .. } => false,
+        }
     }
 
     /// Every value that a part or the host needs: from where, where to, how many.
@@ -51,6 +74,8 @@ impl Checker<'_> {
                             // What the host gave it has.
                             Some((_, _, End::Host)) if to == End::Host => {}
                             Some((of, at, from)) => drop(flows.entry((from, to)).or_default().insert((of, at))),
+                            // Zeros at an edge come from nowhere.
+                            None if self.is_zero(source, element) => {}
                             None => broken = Some(source),
                         }
                     }
@@ -73,7 +98,15 @@ impl Checker<'_> {
         let each = ids.iter().filter_map(|&index| {
             let part = &self.mapped.circuit.parts[index];
             let range = match part.role {
-                Role::Array { block, .. } if operand == 0 => self.mapped.tiling.blocks[block].inputs,
+                Role::Array { block, .. } if operand == 0 => {
+                    let (block, graph) = (&self.mapped.tiling.blocks[block], &self.mapped.network.graph);
+                    // Each input has its values at all positions.
+                    let each = graph[node].positions();
+                    (block.inputs.0 * each, block.inputs.1 * each)
+                }
+                Role::Adder { .. } if matches!(self.mapped.network.graph[node].operator, Operator::Reduce { .. }) => {
+                    (0, len)
+                }
                 Role::Array { .. } | Role::Line { .. } | Role::Adder { .. } => return None,
                 Role::Unit { .. } | Role::Neurons | Role::Coder | Role::Devices => {
                     if len == whole {
