@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nmc_compiler::cost;
 use nmc_compiler::forms::chip::{Converter, Domain, Drive, Sense, TileKind, WeightScheme};
-use nmc_compiler::forms::circuit::{End, Net, PartId, Role};
 use nmc_compiler::forms::decisions::{Bias, Implementation, OnTiles, Range, Summing};
 use nmc_compiler::forms::equations::{Expr, Symbol};
 use nmc_compiler::forms::network::{NodeId, Operator, Weights};
@@ -21,8 +20,8 @@ use super::expression::{nothing, value};
 use crate::values;
 
 /// A chip whose cells are programmed, and what happened on it.
-struct Chip<'a> {
-    case: &'a Case,
+pub(super) struct Chip<'a> {
+    pub(super) case: &'a Case,
     /// By matrix: conductances as programmed.
     programmed: BTreeMap<String, (&'a Matrix, Vec<f64>)>,
     shown: BTreeMap<NodeId, Vec<f64>>,
@@ -32,6 +31,8 @@ struct Chip<'a> {
     joules: BTreeMap<ComponentKind, f64>,
     /// Deviations of cells from what was asked for, in standard deviations: how many, their sum and that of their squares.
     deviations: (f64, f64, f64),
+    /// Matrices whose cells are among them.
+    looked_at: BTreeSet<String>,
 }
 
 /// Runs a frame network on its chip on both engines and by the oracle: the same outputs, conversions and energy by kind.
@@ -88,10 +89,19 @@ impl<'a> Chip<'a> {
             }
         }
         let (shown, known, conversions, joules) = Default::default();
-        Chip { case, programmed, shown, known, conversions, joules, deviations: (0.0, 0.0, 0.0) }
+        Chip {
+            case,
+            programmed,
+            shown,
+            known,
+            conversions,
+            joules,
+            deviations: (0.0, 0.0, 0.0),
+            looked_at: BTreeSet::new(),
+        }
     }
 
-    fn spend(&mut self, kind: ComponentKind, joules: f64) {
+    pub(super) fn spend(&mut self, kind: ComponentKind, joules: f64) {
         *self.joules.entry(kind).or_insert(0.0) += joules;
     }
 
@@ -361,6 +371,7 @@ impl<'a> Chip<'a> {
             WeightScheme::Reference | WeightScheme::Offset => matrix.cols + 1,
         };
         let mut sums = vec![0.0; matrix.cols];
+        let first = self.looked_at.insert(label.to_string());
         let (mut joules, pulses) = (0.0, cost::pulses(chip, tile, how));
         for (row, &x) in driven.iter().enumerate() {
             let held = &held[row * width..(row + 1) * width];
@@ -368,16 +379,16 @@ impl<'a> Chip<'a> {
                 let share = if most > 0.0 { (wanted(row, column) / most).clamp(-1.0, 1.0) } else { 0.0 };
                 let effective = match tile.weights {
                     WeightScheme::Differential => {
-                        self.is_as_asked(held[2 * column], asked(share.max(0.0)), tile);
-                        self.is_as_asked(held[2 * column + 1], asked((-share).max(0.0)), tile);
+                        self.is_as_asked(held[2 * column], asked(share.max(0.0)), tile, first);
+                        self.is_as_asked(held[2 * column + 1], asked((-share).max(0.0)), tile, first);
                         (held[2 * column] - held[2 * column + 1]) * most / span
                     }
                     WeightScheme::Reference => {
-                        self.is_as_asked(held[column], asked(0.5 + 0.5 * share), tile);
+                        self.is_as_asked(held[column], asked(0.5 + 0.5 * share), tile, first);
                         2.0 * (held[column] - held[matrix.cols]) * most / span
                     }
                     WeightScheme::Unsigned => {
-                        self.is_as_asked(held[column], asked(share), tile);
+                        self.is_as_asked(held[column], asked(share), tile, first);
                         held[column] * most / span
                     }
                     WeightScheme::Offset => panic!("digits are products of their own"),
@@ -394,8 +405,8 @@ impl<'a> Chip<'a> {
         sums
     }
 
-    /// Whether a cell holds what programming may leave in it.
-    fn is_as_asked(&mut self, held: f64, asked: f64, tile: &TileKind) {
+    /// Whether a cell holds what programming may leave in it; its deviation is noted the first time.
+    fn is_as_asked(&mut self, held: f64, asked: f64, tile: &TileKind, first: bool) {
         let device = &self.case.mapped.chip.devices[tile.device];
         let range = device.g_min * (1.0 - 1e-12)..=device.g_max * (1.0 + 1e-12);
         assert!(range.contains(&held), "{held} is no conductance\n{}", self.case.text);
@@ -409,7 +420,7 @@ impl<'a> Chip<'a> {
             Some(sigma) => {
                 let sigma = value(sigma, &|_| asked);
                 // Where the ends of the range are far and no cell is stuck.
-                if !stuck && asked - device.g_min > 6.0 * sigma && device.g_max - asked > 6.0 * sigma {
+                if first && !stuck && asked - device.g_min > 6.0 * sigma && device.g_max - asked > 6.0 * sigma {
                     let z = (held - asked) / sigma;
                     let (count, sum, squares) = &mut self.deviations;
                     (*count, *sum, *squares) = (*count + 1.0, *sum + z, *squares + z * z);
@@ -581,110 +592,5 @@ impl<'a> Chip<'a> {
             assert!(near(run, counted), "{kind:?}: the run took {run} J, counted {counted} J\n{}", case.text);
         }
         all
-    }
-
-    /// Bits that move: through the host's port, over every link of the mesh once, into and out of buffers; analog values over links.
-    fn transport(&mut self, samples: f64) {
-        let mapped = &self.case.mapped;
-        let (chip, width) = (&mapped.chip, mapped.chip.grid.0);
-        let core = |end: End| if let End::Part(part) = end { mapped.placement.cores[part.0] } else { 0 };
-        let needed = self.needed();
-        for net in &mapped.circuit.nets {
-            let mut links = BTreeSet::new();
-            for &to in &net.to {
-                let ((mut x, mut y), (a, b)) =
-                    ((core(net.from) % width, core(net.from) / width), (core(to) % width, core(to) / width));
-                while (x, y) != (a, b) {
-                    let from = (x, y);
-                    if x != a {
-                        x = if x < a { x + 1 } else { x - 1 }
-                    } else {
-                        y = if y < b { y + 1 } else { y - 1 }
-                    }
-                    links.insert((from, (x, y)));
-                }
-            }
-            let (values, passed) = (net.values as f64 * samples, links.len() as f64);
-            if net.domain == Domain::Bits {
-                let bits = values * net.bits;
-                if net.from == End::Host || net.to.contains(&End::Host) {
-                    self.spend(ComponentKind::Host, bits * chip.host.energy_per_bit);
-                }
-                self.spend(ComponentKind::Network, bits * passed * chip.mesh.energy_per_bit);
-                let reads = self.reads(net, &needed);
-                let reached: BTreeSet<usize> =
-                    net.to.iter().filter(|to| **to != End::Host).map(|to| core(*to)).collect();
-                for core in reached {
-                    let energy = chip.core_kinds[chip.cores[core]].buffer_energy;
-                    self.spend(ComponentKind::Buffer, (1.0 + reads) * bits * energy);
-                }
-            } else if let Some(link) = chip.links.iter().find(|link| link.carries == net.domain) {
-                assert!(link.noise == 0.0, "noise is not drawn here");
-                self.spend(ComponentKind::Network, values * passed * link.energy);
-            }
-        }
-    }
-
-    /// How often parts take each element from where it arises: arrays at every position, windows with all that they overlap.
-    fn needed(&self) -> BTreeMap<(NodeId, usize), BTreeMap<End, usize>> {
-        let mapped = &self.case.mapped;
-        let mut all: BTreeMap<(NodeId, usize), BTreeMap<End, usize>> = BTreeMap::new();
-        for (index, part) in mapped.circuit.parts.iter().enumerate() {
-            let node = &mapped.network.graph[part.node];
-            for source in graph::operands(&mapped.network, part.node) {
-                let len = mapped.network.graph[source].len();
-                let positions = if let Operator::Dense { positions, .. } = node.operator { positions } else { 1 };
-                let range = match part.role {
-                    Role::Array { block, .. } => {
-                        let (start, end) = mapped.tiling.blocks[block].inputs;
-                        start * positions..end * positions
-                    }
-                    Role::Adder { .. } if !matches!(node.operator, Operator::Reduce { .. }) => continue,
-                    Role::Line { .. } => continue,
-                    _ if len == node.len() => part.elements.0..part.elements.1,
-                    _ => 0..len,
-                };
-                for element in range {
-                    if let Some(origin) = self.origin(source, element) {
-                        *all.entry(origin).or_default().entry(End::Part(PartId(index))).or_default() += 1;
-                    }
-                }
-            }
-        }
-        all
-    }
-
-    fn origin(&self, node: NodeId, element: usize) -> Option<(NodeId, usize)> {
-        let network = &self.case.mapped.network;
-        match &network.graph[node].operator {
-            Operator::Gather(gather) => {
-                let (operand, from) = gather.source(element)?;
-                self.origin(graph::operands(network, node)[operand], from)
-            }
-            _ => Some((node, element)),
-        }
-    }
-
-    /// How often each value of a net is read where it arrives, on average; once what is a partial sum, or goes to the host.
-    fn reads(&self, net: &Net, needed: &BTreeMap<(NodeId, usize), BTreeMap<End, usize>>) -> f64 {
-        let gives = |at: usize| match net.from {
-            End::Host => true,
-            End::Part(part) => {
-                let (start, end) = self.case.mapped.circuit.parts[part.0].elements;
-                (start..end).contains(&at)
-            }
-        };
-        let to: BTreeSet<End> = net.to.iter().copied().filter(|end| *end != End::Host).collect();
-        let own = needed.iter().filter(|((node, at), takers)| {
-            *node == net.source && gives(*at) && takers.keys().copied().collect::<BTreeSet<_>>() == to
-        });
-        let counts: Vec<f64> = own.map(|(_, takers)| takers.values().sum::<usize>() as f64).collect();
-        let ends = net.to.len() as f64;
-        if counts.is_empty() {
-            return 1.0;
-        }
-        // What goes to the host as well is read once there.
-        let host = (net.to.len() - to.len()) as f64;
-        counts.iter().map(|count| (count + host) / ends).sum::<f64>() / counts.len() as f64
     }
 }

@@ -129,7 +129,8 @@ fn convolution(dice: &mut Dice) -> (usize, usize, String) {
     let layer = format!("conv2d([{}], stride: {stride}, padding: {padding}{bias})", images.join(", "));
     let (pooled, left) = match dice.below(3) {
         0 if each > 1 => (" |> max_pool(2, stride: 1)", each - 1),
-        1 if each > 1 => (" |> average_pool(2)", each / 2),
+        // Means of an odd number of levels lie between no two.
+        1 if each > 2 => (" |> average_pool(3, stride: 1)", each - 2),
         _ => ("", each),
     };
     let body = format!("x |> reshape({channels}, {size}, {size}) |> {layer} |> relu{pooled} |> flatten");

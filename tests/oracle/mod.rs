@@ -12,6 +12,7 @@ mod integrate;
 mod records;
 mod synapses;
 mod time;
+mod transport;
 mod values;
 
 pub mod frames;

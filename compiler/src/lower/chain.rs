@@ -73,21 +73,31 @@ fn off(b: &mut Builder, mut code: Value, converter: &Converter) -> Value {
     code
 }
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
+    /// Whether values arrive as they left.
+    pub fn unchanged(&self, from: NodeId, converters: &[&Converter]) -> bool {
+        let acting = converters.iter().any(|converter| acts(converter));
+        !acting && self.kept(from, converters) == 1.0 && self.link_noise(from) == 0.0
+    }
+
+    /// The converters on a wire, in order.
+    pub fn converters(&self, from: NodeId, to: NodeId, operand: usize) -> Vec<&'a Converter> {
+        let mapped = self.mapped;
+        let wires = &mapped.decisions.wires;
+        let at = wires.binary_search_by_key(&(from, to, operand), |wire| (wire.from, wire.to, wire.operand)).ok();
+        let ids = at.map_or_else(Vec::new, |at| [&wires[at].gives[..], &wires[at].takes].concat());
+        ids.into_iter().map(|id| &mapped.chip.converters[id]).collect()
+    }
+
     /// Operand `index` of a node as it arrives there, through the converters on its wire; what that takes is added to `ops`.
     pub fn arriving(&mut self, node: NodeId, index: usize, ops: &mut Vec<Op>) -> Option<Signal> {
         let from = self.operand(node, index)?;
         let signal = self.signals.get(&from).copied()?;
-        let mapped = self.mapped;
-        let wires = &mapped.decisions.wires;
-        let at = wires.binary_search_by_key(&(from, node, index), |wire| (wire.from, wire.to, wire.operand)).ok();
-        let wire = at.map(|at| &wires[at]);
-        let ids: Vec<usize> = wire.map_or_else(Vec::new, |wire| [&wire.gives[..], &wire.takes].concat());
-        let converters: Vec<&Converter> = ids.iter().map(|&id| &mapped.chip.converters[id]).collect();
-        let (kept, link) = (self.kept(from, &converters), self.link_noise(from));
-        if !converters.iter().any(|converter| acts(converter)) && kept == 1.0 && link == 0.0 {
+        let converters = self.converters(from, node, index);
+        if self.unchanged(from, &converters) {
             return Some(signal);
         }
+        let (kept, link) = (self.kept(from, &converters), self.link_noise(from));
         let range = self.range(from);
         let mut b = Builder::default();
         let mut value = b.load(signal.array, Access::Element { offset: signal.start });

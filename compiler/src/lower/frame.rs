@@ -39,11 +39,12 @@ impl Lowering<'_> {
             let (name, len) = (data.name.clone(), data.len());
             let first = operands.first().and_then(|operand| self.signals.get(operand).copied());
             let signal = match (&data.operator, first) {
-                // One stretch of one operand needs no copy.
-                (Operator::Gather(gather), _) if gather.stretch().is_some() => match (first, gather.stretch()) {
-                    (Some(first), Some(start)) => Signal { start: first.start + start, len, ..first },
-                    (_, _) => continue,
-                },
+                (Operator::Gather(gather), _) if self.shared(node, gather).is_some() => {
+                    match (first, self.shared(node, gather)) {
+                        (Some(first), Some(start)) => Signal { start: first.start + start, len, ..first },
+                        (_, _) => continue,
+                    }
+                }
                 (Operator::Population { dynamics, .. }, _) => {
                     if data.logical == Logical::Spikes || dynamics.outputs.is_empty() {
                         continue;
@@ -83,7 +84,7 @@ impl Lowering<'_> {
         let Some(signal) = self.signals.get(&node).copied() else { return Vec::new() };
         match &data.operator {
             Operator::Input => Vec::new(),
-            Operator::Gather(gather) if gather.stretch().is_some() => Vec::new(),
+            Operator::Gather(gather) if self.shared(node, gather).is_some() => Vec::new(),
             Operator::Gather(gather) => self.gather(node, gather, signal),
             Operator::Output => self.gather(node, &Gather::whole(signal.len), signal),
             Operator::Dense { weights, bias, positions } => self.dense(node, weights, *bias, *positions, signal),
@@ -103,6 +104,12 @@ impl Lowering<'_> {
                 None => Vec::new(),
             },
         }
+    }
+
+    /// Where what is read starts in its operand, when it needs no copy: it is one stretch of one, and it is not changed on its way.
+    fn shared(&self, node: NodeId, gather: &Gather) -> Option<usize> {
+        let from = self.operand(node, 0)?;
+        gather.stretch().filter(|_| self.unchanged(from, &self.converters(from, node, 0)))
     }
 
     /// Copies what is read from the operands; where nothing is, the array has its zeros from the start.

@@ -6,7 +6,7 @@ use super::calibrate::Calibration;
 use super::domains::{DOMAINS, chain, title, word};
 use crate::analyse::quantiser::{Quantiser, variance};
 use crate::cost::{self, Price};
-use crate::forms::chip::{Chip, Converter, Domain, Drive, Sense, UnitKind, WeightScheme};
+use crate::forms::chip::{Chip, Converter, CoreKind, Domain, Drive, Sense, UnitKind, WeightScheme};
 use crate::forms::circuit::{Part, Role};
 use crate::forms::decisions::{Bias, Implementation, OnTiles, Range, Summing};
 use crate::forms::mapped::Given;
@@ -130,8 +130,18 @@ fn units(
         let any = digital(unit);
         unit.implements.iter().any(|name| name == function || (any && name == "any"))
     };
+    // Each value of an array that is read several times needs an analog unit of its own, all of them in one core.
+    let before = source.and_then(|source| super::transport::origin(given.network, source));
+    let repeated = before.filter(|layer| given.network.graph[*layer].positions() > 1);
+    let least = repeated.map_or(0, |layer| {
+        tiling.of(layer).map(|(_, block)| block.width() * block.positions).max().unwrap_or(elements.1)
+    });
+    let most = |unit: usize| {
+        let of_core = |core: &CoreKind| core.units.iter().filter(|(of, _)| *of == unit).map(|(_, count)| count).sum();
+        given.chip.core_kinds.iter().map(of_core).max().unwrap_or(0_usize)
+    };
     (given.chip.unit_kinds.iter().enumerate())
-        .filter(|(_, unit)| offers(unit))
+        .filter(|(index, unit)| offers(unit) && (digital(unit) || least <= most(*index)))
         .map(|(unit, kind)| {
             let part = Part { node, role: role(unit), elements, firings, takes: Vec::new(), gives: Vec::new() };
             Alternative {
