@@ -159,6 +159,7 @@ codes! {
     E0905 "cannot-write"
     E0906 "cannot-set"
     E0907 "already-there"
+    E0908 "cannot-import"
     E0999 "internal-error"
 }
 

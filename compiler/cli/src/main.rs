@@ -4,6 +4,7 @@ mod build;
 mod check;
 mod explain;
 mod fmt;
+mod import;
 mod list;
 mod new;
 mod render;
@@ -55,6 +56,8 @@ enum Command {
     Report(report::Report),
     /// Runs the experiments of a program on the simulated chip
     Run(run::Run),
+    /// Makes a program, and its weights, of a model of another tool
+    Import(import::Import),
     /// Lays programs out
     Fmt {
         /// Programs
@@ -110,6 +113,7 @@ fn dispatch(command: Command) -> Exit {
         Command::Build(build) => build::build(&build),
         Command::Report(report) => report::report(&report),
         Command::Run(run) => run::run(&run),
+        Command::Import(import) => import::import(&import),
         Command::Fmt { files, check } => files.iter().map(|file| fmt::fmt(file, check)).max().unwrap_or(Exit::Clean),
         Command::Explain { code } => explain::explain(&code),
         Command::List { kind } => list::list(kind.as_deref()),

@@ -6,5 +6,6 @@ pub mod diagnostics;
 pub mod disk;
 pub mod image;
 pub mod load;
+pub mod onnx;
 pub mod report;
 pub mod run;

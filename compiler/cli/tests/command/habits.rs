@@ -1,6 +1,7 @@
 //! What people do with a command line: begin, build, keep, look things up.
 
 use std::fs;
+use std::path::Path;
 
 use crate::{clean, example, folder, json, nmc};
 
@@ -175,4 +176,26 @@ fn weights_and_traces_are_recorded_in_time() {
     assert_eq!(shape, [1000, 1]);
     let largest = trace.iter().fold(0.0, |a: f64, b| a.max(*b));
     assert!(trace[0] == 0.0 && (1.0..20.0).contains(&largest), "{largest}");
+}
+
+#[test]
+fn import_writes_a_program_and_its_weights_or_neither() {
+    let place = folder("import");
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/data/onnx_mnist_cnn.onnx");
+    let (model, program) = (model.display().to_string(), place.join("cnn.nmc").display().to_string());
+    clean(&["import", &model, "-o", &program]);
+    clean(&["check", &program]);
+    let (weights, written) = (place.join("cnn.safetensors"), fs::read(&program).unwrap());
+    assert!(weights.exists());
+    // What is there stays.
+    assert_eq!(nmc(&["import", &model, "-o", &program]).status.code(), Some(2));
+    assert_eq!(fs::read(&program).unwrap(), written);
+    // A cut model, one that is none, and a program with another ending leave nothing.
+    let cut = place.join("cut.onnx");
+    fs::write(&cut, &fs::read(&model).unwrap()[..9000]).unwrap();
+    let (cut, other) = (cut.display().to_string(), place.join("other.nmc").display().to_string());
+    for (model, program) in [(&*cut, &*other), (&weights.display().to_string(), &other), (&*model, &cut)] {
+        assert_eq!(nmc(&["import", model, "-o", program]).status.code(), Some(2));
+    }
+    assert_eq!(fs::read_dir(&place).unwrap().count(), 3);
 }

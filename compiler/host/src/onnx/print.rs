@@ -1,0 +1,251 @@
+//! Layers as the text of a program: one statement for each layer with weights, what follows it in the same line.
+
+use std::collections::BTreeSet;
+
+use super::{Array, From, Layer, Layers, Step};
+
+/// Words of the language that name nothing.
+const TAKEN: &[&str] = &[
+    "and",
+    "at",
+    "chip",
+    "connect",
+    "const",
+    "converter",
+    "core",
+    "data",
+    "decoder",
+    "deploy",
+    "device",
+    "else",
+    "emit",
+    "encoder",
+    "every",
+    "expect",
+    "experiment",
+    "false",
+    "for",
+    "hold",
+    "if",
+    "in",
+    "input",
+    "iterate",
+    "measure",
+    "network",
+    "neuron",
+    "not",
+    "of",
+    "on",
+    "once",
+    "or",
+    "pin",
+    "plasticity",
+    "population",
+    "probe",
+    "report",
+    "require",
+    "run",
+    "sequence",
+    "spike",
+    "state",
+    "synapse",
+    "test",
+    "then",
+    "tile",
+    "trace",
+    "train",
+    "true",
+    "unit",
+    "use",
+    "when",
+    "w",
+    "relu",
+    "sigmoid",
+    "tanh",
+    "flatten",
+    "reshape",
+    "dense",
+    "conv2d",
+    "max_pool",
+    "average_pool",
+    "concat",
+    "delay",
+    "scale",
+    "load",
+    "real",
+    "spikes",
+    "bits",
+    "step",
+    "sign",
+];
+
+/// Names that are not given yet.
+struct Names(BTreeSet<String>);
+
+impl Names {
+    /// A name like this one.
+    fn make(&mut self, like: &str) -> String {
+        let kept: String = like.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let kept = kept.trim_matches('_');
+        let base = match kept.chars().next() {
+            Some(first) if first.is_ascii_alphabetic() => kept.to_lowercase(),
+            Some(_) | None => format!("x{kept}").to_lowercase(),
+        };
+        let mut name = base.clone();
+        let mut number = 2;
+        while TAKEN.contains(&name.as_str()) || self.0.contains(&name) {
+            name = format!("{base}_{number}");
+            number += 1;
+        }
+        self.0.insert(name.clone());
+        name
+    }
+}
+
+/// The program.
+pub fn program(layers: &Layers, (file, made_by): (&str, &str), name: &str, weights_file: &str) -> String {
+    let mut names = Names(BTreeSet::new());
+    let network = names.make(name);
+    let inputs: Vec<String> = layers.inputs.iter().map(|(name, _)| names.make(name)).collect();
+    let outputs: Vec<String> = layers.outputs.iter().map(|(name, _)| names.make(name)).collect();
+    let port = |name: &String, shape: &[usize]| {
+        let lens: Vec<String> = shape.iter().map(usize::to_string).collect();
+        format!("{name}: real[{}]", lens.join(", "))
+    };
+    let takes: Vec<String> = inputs.iter().zip(&layers.inputs).map(|(name, (_, shape))| port(name, shape)).collect();
+    let gives: Vec<String> =
+        outputs.iter().zip(&layers.outputs).map(|(name, (_, from))| port(name, shape_of(layers, *from))).collect();
+    let from = if made_by.is_empty() { String::new() } else { format!(", made by {made_by}") };
+    let mut text =
+        format!("// {file} as imported by nmc{from}. To run it, give it samples:\n//   experiment ideal {{\n");
+    text += &format!("//       deploy {network}\n//       data samples = load(\"samples.npz\")\n");
+    text += &format!(
+        "//       test {{ {}: samples.x }} expect argmax({}) == samples.y\n//   }}\n\n",
+        inputs[0], outputs[0]
+    );
+    text += &format!("network {network}({}) -> ({}) {{\n", takes.join(", "), gives.join(", "));
+    if layers.steps.iter().any(|step| weights(step).is_some()) {
+        text += &format!("    w = load(\"{weights_file}\")\n");
+    }
+    text += &statements(layers, &mut names, &inputs, &outputs);
+    text + "}\n"
+}
+
+fn shape_of(layers: &Layers, from: From) -> &[usize] {
+    match from {
+        From::Input(index) => &layers.inputs[index].1,
+        From::Step(index) => &layers.steps[index].shape,
+    }
+}
+
+fn weights(step: &Step) -> Option<&Array> {
+    match &step.layer {
+        Layer::Dense { weights, .. } | Layer::Convolution { weights, .. } => Some(weights),
+        Layer::Pool { .. }
+        | Layer::Function(_)
+        | Layer::Flatten
+        | Layer::Reshape
+        | Layer::Concat
+        | Layer::Arithmetic { .. } => None,
+    }
+}
+
+/// A chain of layers that is not named yet.
+#[derive(Clone)]
+struct Chain {
+    text: String,
+    /// The array of its layer with weights.
+    weights: Option<String>,
+}
+
+fn statements(layers: &Layers, names: &mut Names, inputs: &[String], outputs: &[String]) -> String {
+    let mut text = String::new();
+    let readers = |from: From| {
+        let of_steps = layers.steps.iter().flat_map(|step| &step.from).filter(|of| **of == from).count();
+        of_steps + layers.outputs.iter().filter(|(_, of)| *of == from).count()
+    };
+    let mut chains: Vec<Chain> = Vec::new();
+    let of = |from: From, chains: &[Chain]| match from {
+        From::Input(index) => Chain { text: inputs[index].clone(), weights: None },
+        From::Step(index) => chains[index].clone(),
+    };
+    for (index, step) in layers.steps.iter().enumerate() {
+        let before: Vec<Chain> = step.from.iter().map(|from| of(*from, &chains)).collect();
+        let mut chain = Chain {
+            text: written(step, &before),
+            weights: weights(step).map(|array| array.name.clone()).or_else(|| before[0].weights.clone()),
+        };
+        // It gets a name where several read it, or what comes next is no pipe or has weights of its own.
+        let next = layers.steps[index + 1..].iter().find(|next| next.from.contains(&From::Step(index)));
+        let ends = next.is_some_and(|next| next.from.len() > 1 || (weights(next).is_some() && chain.weights.is_some()));
+        if readers(From::Step(index)) > 1 || ends {
+            let like = chain.weights.as_deref().and_then(|name| name.strip_suffix(".weight"));
+            let name = names.make(like.filter(|_| step.from.len() == 1).unwrap_or(&step.name));
+            text += &wrapped(&format!("    {name} = {}", chain.text));
+            chain = Chain { text: name, weights: None };
+        }
+        chains.push(chain);
+    }
+    for ((_, from), output) in layers.outputs.iter().zip(outputs) {
+        text += &wrapped(&format!("    {} -> {output}", of(*from, &chains).text));
+    }
+    text
+}
+
+/// A statement in lines that end before a pipe where they would be long.
+fn wrapped(statement: &str) -> String {
+    const LONG: usize = 100;
+    let (mut text, mut len) = (String::new(), 0);
+    for (index, layer) in statement.split(" |> ").enumerate() {
+        let piped = if index > 0 { " |> " } else { "" };
+        if index > 0 && len + piped.len() + layer.len() > LONG {
+            text += "\n        |> ";
+            len = 11 + layer.len();
+        } else {
+            text += piped;
+            len += piped.len() + layer.len();
+        }
+        text += layer;
+    }
+    text + "\n"
+}
+
+/// A layer behind what comes before it.
+fn written(step: &Step, before: &[Chain]) -> String {
+    let first = &before[0].text;
+    let bias =
+        |bias: &Option<Array>| bias.as_ref().map_or(String::new(), |bias| format!(", bias: w[\"{}\"]", bias.name));
+    let more = |name: &str, number: usize, usual: usize| match number == usual {
+        true => String::new(),
+        false => format!(", {name}: {number}"),
+    };
+    match &step.layer {
+        Layer::Dense { weights, bias: added } => format!("{first} |> dense(w[\"{}\"]{})", weights.name, bias(added)),
+        Layer::Convolution { weights, bias: added, stride, padding, dilation, groups } => {
+            let rest =
+                [("stride", *stride, 1), ("padding", *padding, 0), ("dilation", *dilation, 1), ("groups", *groups, 1)];
+            let rest: String = rest.into_iter().map(|(name, number, usual)| more(name, number, usual)).collect();
+            format!("{first} |> conv2d(w[\"{}\"]{}{rest})", weights.name, bias(added))
+        }
+        Layer::Pool { largest, size, stride, padding } => {
+            let name = if *largest { "max_pool" } else { "average_pool" };
+            format!("{first} |> {name}({size}{}{})", more("stride", *stride, *size), more("padding", *padding, 0))
+        }
+        Layer::Function(name) => format!("{first} |> {name}"),
+        Layer::Flatten => format!("{first} |> flatten"),
+        Layer::Reshape => {
+            let lens: Vec<String> = step.shape.iter().map(usize::to_string).collect();
+            format!("{first} |> reshape({})", lens.join(", "))
+        }
+        Layer::Concat => {
+            let parts: Vec<String> = before.iter().map(|chain| chain.text.clone()).collect();
+            let lens: Vec<String> = step.shape.iter().map(usize::to_string).collect();
+            format!("concat({}) |> reshape({})", parts.join(", "), lens.join(", "))
+        }
+        Layer::Arithmetic { sign, number: None } => format!("({first} {sign} {})", before[1].text),
+        Layer::Arithmetic { sign, number: Some(number) } => {
+            let first = if first.contains(' ') { format!("({first})") } else { first.clone() };
+            format!("({first} {sign} {number:?})")
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Models of other tools: what they compute after import, and what is refused.
+
+use std::path::{Path, PathBuf};
+
+use nmc_grammar::codes::Code;
+use nmc_host::disk::Folder;
+use nmc_host::onnx::import;
+use nmc_runtime::EngineKind;
+use nmc_tests::dice::Dice;
+use nmc_tests::values;
+use onnx_rs::ast::{
+    Dimension, Graph, Model, Node, OpType, OperatorSetId, TensorProto, TensorShape, TensorShapeDimension,
+    TensorTypeProto, TypeProto, TypeValue, ValueInfo,
+};
+
+fn data(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/data").join(file)
+}
+
+/// ONNX Runtime's outputs (reference/data/onnx_models.py), to 1e-5.
+#[track_caller]
+fn gives(model: &str, input: &str, outputs: &[&str]) {
+    let bytes = std::fs::read(data(&format!("{model}.onnx"))).unwrap();
+    let made = import(&bytes, "model.onnx", "model", "model.safetensors").unwrap();
+    assert_eq!(nmc_grammar::format(&made.program).unwrap(), made.program);
+    let folder = std::env::temp_dir().join(format!("nmc-{model}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("model.safetensors"), &made.weights).unwrap();
+    std::fs::copy(data(&format!("{model}.npz")), folder.join("data.npz")).unwrap();
+    let text = format!(
+        "{}\nexperiment e {{ deploy model; data d = load(\"data.npz\"); test {{ {input}: d.x }} measure m = mean({}) }}",
+        made.program, outputs[0]
+    );
+    let results = nmc_tests::run("model.nmc", &text, &Folder::of(&folder.join("model.nmc")), EngineKind::Jit);
+    let wanted = nmc_host::data::read(&folder.join("data.npz")).unwrap();
+    for (number, output) in outputs.iter().enumerate() {
+        let wanted = wanted.arrays.iter().find(|stored| stored.name == format!("y{number}")).unwrap().tensor().unwrap();
+        let found = values(&results[0], output);
+        assert_eq!(found.len(), wanted.data.len());
+        for (index, found) in found.iter().enumerate() {
+            let wanted = wanted.data.get(index);
+            assert!((found - wanted).abs() < 1e-5 * wanted.abs().max(1.0), "{output}, {index}: {found} for {wanted}");
+        }
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Strides, pads, groups and dilations, pools, batch normalisation before and behind a sum, residual sum, concat, mean of all, product
+/// with a bias added.
+#[test]
+fn convolutional_models_give_what_onnx_runtime_gives() {
+    gives("onnx_residual", "x", &["y"]);
+    gives("onnx_mnist_cnn", "image", &["class"]);
+}
+
+/// Weights either way round, signals and numbers put together, a word of the language as a name, two outputs.
+#[test]
+fn perceptrons_give_what_onnx_runtime_gives() {
+    gives("onnx_perceptron", "x", &["output", "z"]);
+}
+
+#[test]
+fn cut_files_are_refused_and_damaged_ones_end() {
+    let bytes = std::fs::read(data("onnx_residual.onnx")).unwrap();
+    for len in 0..bytes.len() {
+        let refused = import(&bytes[..len], "model.onnx", "m", "m.safetensors").unwrap_err();
+        assert_eq!(refused.code, Code::E0902, "cut to {len} bytes: {}", refused.message);
+    }
+    let mut dice = Dice::new(7);
+    for _ in 0..3000 {
+        let mut changed = bytes.clone();
+        for _ in 0..1 + dice.below(4) {
+            let at = dice.below(changed.len());
+            changed[at] = dice.below(256) as u8;
+        }
+        // Whatever it says, it says something.
+        let _ = import(&changed, "model.onnx", "m", "m.safetensors");
+    }
+}
+
+/// All operators that cannot be had are told at once, and not what follows from them.
+#[test]
+fn what_cannot_be_had_is_told_in_one_error() {
+    let node = |op, from: &[&'static str], to: &'static str| Node {
+        input: from.to_vec(),
+        output: vec![to],
+        name: to,
+        op_type: op,
+        ..Node::default()
+    };
+    let dim = |value| TensorShapeDimension { value, ..Default::default() };
+    let shape = TensorShape { dim: vec![dim(Dimension::Param("n")), dim(Dimension::Value(4))] };
+    let tensor = TensorTypeProto { shape: Some(shape), ..Default::default() };
+    let of = TypeProto { value: Some(TypeValue::Tensor(tensor)), ..Default::default() };
+    let port = |name| ValueInfo { name, r#type: Some(of.clone()), ..Default::default() };
+    let graph = Graph {
+        node: vec![
+            node(OpType::Softmax, &["x"], "chances"),
+            node(OpType::Relu, &["chances"], "after"),
+            node(OpType::Gemm, &["x", "weights"], "layer"),
+            node(OpType::Custom("Spike"), &["layer"], "y"),
+        ],
+        initializer: vec![TensorProto::from_f32("weights", vec![3, 2], vec![0.5; 6])],
+        input: vec![port("x")],
+        output: vec![port("y")],
+        ..Default::default()
+    };
+    let opset_import = vec![OperatorSetId { domain: "", version: 18 }];
+    let model = Model { graph: Some(graph), opset_import, ir_version: 8, ..Default::default() };
+    let refused = import(&onnx_rs::encode(&model), "model.onnx", "m", "m.safetensors").unwrap_err();
+    assert_eq!(refused.code, Code::E0908);
+    let told: Vec<&str> = refused.message.lines().skip(1).map(str::trim).collect();
+    let expected = [
+        "Gemm `layer`: weights [2, 3] do not fit a signal of [4] a sample",
+        "Softmax `chances`: there is no such layer",
+    ];
+    assert_eq!(told, expected);
+}
