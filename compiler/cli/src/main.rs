@@ -7,6 +7,7 @@ mod fmt;
 mod import;
 mod list;
 mod new;
+mod plot;
 mod render;
 mod report;
 mod run;
@@ -58,6 +59,8 @@ enum Command {
     Run(run::Run),
     /// Makes a program, and its weights, of a model of another tool
     Import(import::Import),
+    /// Draws what a run left in its folder: metrics over time and chips, spikes, traces, weights
+    Plot(plot::Plot),
     /// Lays programs out
     Fmt {
         /// Programs
@@ -114,6 +117,7 @@ fn dispatch(command: Command) -> Exit {
         Command::Report(report) => report::report(&report),
         Command::Run(run) => run::run(&run),
         Command::Import(import) => import::import(&import),
+        Command::Plot(plot) => plot::plot(&plot),
         Command::Fmt { files, check } => files.iter().map(|file| fmt::fmt(file, check)).max().unwrap_or(Exit::Clean),
         Command::Explain { code } => explain::explain(&code),
         Command::List { kind } => list::list(kind.as_deref()),

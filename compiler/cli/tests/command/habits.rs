@@ -199,3 +199,28 @@ fn import_writes_a_program_and_its_weights_or_neither() {
     }
     assert_eq!(fs::read_dir(&place).unwrap().count(), 3);
 }
+
+/// A picture of spikes, rates and traces, and one of chips that age; what is asked wrongly leaves none.
+#[test]
+fn plot_draws_what_a_run_left() {
+    let place = folder("plot");
+    let at = |name: &str| place.join(name).display().to_string();
+    clean(&["run", &example("balanced_network.nmc"), "--out", &at("spikes")]);
+    clean(&["plot", &at("spikes")]);
+    let picture = fs::read_to_string(place.join("spikes/plot.svg")).unwrap();
+    for word in ["exc.spikes", "exc.v, one_second", "spikes a ms", "mV"] {
+        assert!(picture.contains(word), "{word}");
+    }
+    let program = fs::read_to_string(example("pcm_ageing.nmc")).unwrap().replace("chips: 20", "chips: 2");
+    let data = Path::new(&example("data")).display().to_string();
+    let program = program.replace("digits.x / 255", "digits.x[0..50] / 255").replace("digits.y", "digits.y[0..50]");
+    fs::write(place.join("ages.nmc"), program.replace("\"data/", &format!("\"{data}/"))).unwrap();
+    clean(&["run", &at("ages.nmc"), "--out", &at("ages")]);
+    clean(&["plot", &at("ages"), "-o", &at("ages.svg"), "--experiment", "drifting"]);
+    let picture = fs::read_to_string(place.join("ages.svg")).unwrap();
+    assert!(picture.contains("accuracy after programming") && !picture.contains("compensated"));
+    for wrong in [&[&at("none")[..]][..], &[&at("ages"), "-o", &at("x.gif")], &[&at("ages"), "--experiment", "x"]] {
+        assert_ne!(nmc(&[&["plot"], wrong].concat()).status.code(), Some(0));
+    }
+    assert!(!place.join("x.gif").exists() && !place.join("ages/plot.svg").exists());
+}
