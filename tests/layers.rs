@@ -252,3 +252,29 @@ fn delays_that_cannot_be_are_told() {
     let moving = "population p: lif[4]; x |> scale(1 nA) -> p.i; p.v |> scale(1 / 1 mV) |> delay";
     assert_eq!(told(moving, " { step: 0.1 ms }", "test sequence"), ["E0402"]);
 }
+
+/// Powers of e over their sum, whatever is added to all; on a chip its unit makes them. Oracle: the definition.
+#[test]
+fn softmax_gives_shares() {
+    let (x, files) = (
+        [0.5, -1.0, 2.0, 0.25],
+        Data(vec![("x", vec![2, 4], vec![0.5, -1.0, 2.0, 0.25, 800.5, 799.0, 802.0, 800.25])]),
+    );
+    let sum: f64 = x.iter().map(|x| f64::exp(*x)).sum();
+    let shares: Vec<f64> = x.iter().map(|x| f64::exp(*x) / sum).collect();
+    let text = "use std.chip.stack
+        network n(x: real[4]) -> (y: real[4]) { x |> softmax -> y }
+        experiment e { deploy n; data d = load(\"d.npz\"); test { x: d.x } measure m = mean(y) }
+        experiment on_a_chip { deploy n on stack; data d = load(\"d.npz\"); test { x: d.x } measure m = mean(y) }";
+    for engine in ENGINES {
+        for results in run("softmax", text, &files, engine) {
+            near(values(&results, "y"), &[&shares[..], &shares].concat());
+        }
+    }
+    let with = |layer: &str| {
+        let body = format!("network n(x: real[2, 2]) -> (y: real[4]) {{ x |> {layer} -> y }}");
+        codes(&format!("{body}\nexperiment e {{ deploy n; test {{ x: [[[1, 2], [3, 4]]] }} measure m = mean(y) }}"))
+    };
+    assert_eq!(with("softmax |> flatten"), ["E0303"]);
+    assert_eq!(with("flatten |> softmax(2)"), ["E0206"]);
+}

@@ -53,7 +53,7 @@ fn convolutional_models_give_what_onnx_runtime_gives() {
     gives("onnx_mnist_cnn", "image", &["class"]);
 }
 
-/// Weights either way round, signals and numbers put together, a word of the language as a name, two outputs.
+/// Weights either way round, signals and numbers put together, shares by softmax, two outputs.
 #[test]
 fn perceptrons_give_what_onnx_runtime_gives() {
     gives("onnx_perceptron", "x", &["output", "z"]);
@@ -95,7 +95,7 @@ fn what_cannot_be_had_is_told_in_one_error() {
     let port = |name| ValueInfo { name, r#type: Some(of.clone()), ..Default::default() };
     let graph = Graph {
         node: vec![
-            node(OpType::Softmax, &["x"], "chances"),
+            node(OpType::LSTM, &["x"], "chances"),
             node(OpType::Relu, &["chances"], "after"),
             node(OpType::Gemm, &["x", "weights"], "layer"),
             node(OpType::Custom("Spike"), &["layer"], "y"),
@@ -110,9 +110,7 @@ fn what_cannot_be_had_is_told_in_one_error() {
     let refused = import(&onnx_rs::encode(&model), "model.onnx", "m", "m.safetensors").unwrap_err();
     assert_eq!(refused.code, Code::E0908);
     let told: Vec<&str> = refused.message.lines().skip(1).map(str::trim).collect();
-    let expected = [
-        "Gemm `layer`: weights [2, 3] do not fit a signal of [4] a sample",
-        "Softmax `chances`: there is no such layer",
-    ];
+    let expected =
+        ["Gemm `layer`: weights [2, 3] do not fit a signal of [4] a sample", "LSTM `chances`: there is no such layer"];
     assert_eq!(told, expected);
 }

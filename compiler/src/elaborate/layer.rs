@@ -17,7 +17,7 @@ use crate::quantity::Dimension;
 
 /// Layers that are no functions of single elements.
 pub const LAYERS: &[&str] =
-    &["flatten", "reshape", "dense", "conv2d", "max_pool", "average_pool", "concat", "scale", "delay"];
+    &["flatten", "reshape", "dense", "conv2d", "max_pool", "average_pool", "concat", "scale", "softmax", "delay"];
 
 /// The longest delay.
 const MOST_SAMPLES: usize = 10_000;
@@ -48,6 +48,10 @@ impl Elaborator<'_> {
             "dense" => self.dense(first, args, user, span),
             "concat" => self.concat(from, args, user, span),
             "scale" => self.scale(first, args, user, span),
+            "softmax" => {
+                self.no_arguments(name, args)?;
+                self.softmax(first, user, span)
+            }
             "delay" => self.delay(first, args, user, span),
             "conv2d" => self.conv2d(first, args, user, span),
             "max_pool" => self.pool(Reduction::Maximum, first, args, user, span),

@@ -23,6 +23,7 @@ mod population;
 mod present;
 mod probe;
 mod signal;
+mod softmax;
 mod steps;
 mod structure;
 mod uses;

@@ -44,5 +44,5 @@ nodes,inits=[],{}
 inits['a']=f(12,6); inits['ab']=f(6); inits['shape']=np.array([-1,12],dtype=np.int64); inits['half']=np.float32(0.5); inits['b']=f(3,6); inits['bb']=f(3); inits['im']=np.array([0,1,2,3],dtype=np.int64)
 nodes=[h.make_node('Reshape',['x','shape'],['f'],name='f'),h.make_node('Gemm',['f','a','ab'],['g'],name='g'),h.make_node('Sigmoid',['g'],['s'],name='s'),
  h.make_node('Mul',['s','half'],['m'],name='m'),h.make_node('Tanh',['g'],['t'],name='t'),h.make_node('Sub',['m','t'],['d'],name='d'),
- h.make_node('Gemm',['d','b','bb'],['output'],name='o',transB=1),h.make_node('Div',['t','half'],['z'],name='z')]
+ h.make_node('Gemm',['d','b','bb'],['output'],name='o',transB=1),h.make_node('Div',['t','half'],['q'],name='q'),h.make_node('Softmax',['q'],['z'],name='z')]
 save('onnx_perceptron',nodes,inits,[1,3,4],[('output',3),('z',6)])

@@ -155,6 +155,7 @@ impl Reader {
             "Relu" => self.function(node, "relu"),
             "Sigmoid" => self.function(node, "sigmoid"),
             "Tanh" => self.function(node, "tanh"),
+            "Softmax" => self.softmax(node),
             "Gemm" => self.gemm(node),
             "MatMul" => self.product(node),
             "Conv" => self.convolution(node),
@@ -218,6 +219,14 @@ impl Reader {
     fn function(&mut self, node: &Node, name: &'static str) -> Made<Value> {
         let (from, shape) = self.signal(node, 0)?;
         self.add(node, Layer::Function(name), vec![from], shape)
+    }
+
+    fn softmax(&mut self, node: &Node) -> Made<Value> {
+        let (_, shape) = self.signal(node, 0)?;
+        match (integer(node, "axis", -1), shape.len()) {
+            (1 | -1, 1) => self.function(node, "softmax"),
+            (axis, _) => Err(format!("axis {axis} of {shape:?} a sample: only vectors have one")),
+        }
     }
 
     fn gemm(&mut self, node: &Node) -> Made<Value> {

@@ -76,7 +76,7 @@ enum Layer {
         stride: usize,
         padding: usize,
     },
-    /// `relu`, `sigmoid`, `tanh`.
+    /// `relu`, `sigmoid`, `tanh`, `softmax`.
     Function(&'static str),
     Flatten,
     Reshape,
@@ -102,7 +102,7 @@ pub fn import(bytes: &[u8], file: &str, name: &str, weights_file: &str) -> Resul
         graph::Problem::Unsupported(all) => {
             let message = format!("{file} has what nmc cannot import:\n  {}", all.join("\n  "));
             let help = "layers that can be had: Gemm, MatMul, Conv, BatchNormalization, MaxPool, AveragePool, GlobalAveragePool, Relu, \
-                        Sigmoid, Tanh, Add, Sub, Mul, Div, Concat, Flatten, Reshape; leave a Softmax at the end out of the export";
+                        Sigmoid, Tanh, Softmax, Add, Sub, Mul, Div, Concat, Flatten, Reshape";
             Diagnostic::placeless(Code::E0908, message).with_help(help)
         }
     })?;
