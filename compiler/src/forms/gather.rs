@@ -85,19 +85,23 @@ impl Gather {
         let mut runs: Vec<Run> = Vec::new();
         let mut start = 0;
         for (operand, map) in self.maps.iter().enumerate() {
-            // Along the last axis a map that moves by one along the operand's last axis, and along no other, is one stretch.
+            // Along the last axis a map that moves by one along the operand's last axis, and along no other, is one stretch and zeros.
             let last = map.shape.last().copied().unwrap_or(1).max(1);
-            let step = if map.is_straight() { last } else { 1 };
+            let straight = map.is_straight();
+            let step = if straight { last } else { 1 };
             for to in (0..map.len()).step_by(step) {
-                let whole = map.source(to).zip(map.source(to + step - 1));
-                let pieces = match whole {
-                    Some((from, _)) => vec![(Some(from), step)],
-                    None => (to..to + step).map(|element| (map.source(element), 1)).collect(),
-                };
+                let pieces =
+                    if straight { map.stretches(to, step) } else { [(map.source(to), 1), (None, 0), (None, 0)] };
                 let mut at = start + to;
-                for (from, len) in pieces {
+                for (from, len) in pieces.into_iter().filter(|(_, len)| *len > 0) {
                     match runs.last_mut() {
-                        Some(run) if run.operand == operand && run.from.map(|from| from + run.len) == from => {
+                        Some(run)
+                            if run.operand == operand
+                                && match (run.from, from) {
+                                    (Some(before), Some(from)) => before + run.len == from,
+                                    (before, from) => before == from,
+                                } =>
+                        {
                             run.len += len;
                         }
                         Some(_) | None => runs.push(Run { operand, from, to: at, len }),
@@ -167,18 +171,40 @@ impl AffineMap {
 
     /// The element of the operand that an element comes from; none for a zero.
     pub fn source(&self, element: usize) -> Option<usize> {
-        let mut index = vec![0; self.shape.len()];
-        let mut left = element;
-        for (at, len) in index.iter_mut().zip(&self.shape).rev() {
-            (*at, left) = (left % len, left / len);
-        }
         self.axes.iter().try_fold(0, |found, axis| {
-            let moved: isize = axis.steps.iter().zip(&index).map(|(step, &at)| step * at as isize).sum();
-            let at = axis.start + moved;
+            let at = self.along(axis, element);
             let at = if axis.nearest { at.clamp(0, axis.len as isize - 1) } else { at };
             let at = usize::try_from(at).ok().filter(|at| *at < axis.len)?;
             Some(found * axis.len + at)
         })
+    }
+
+    /// The position along an axis of the operand, wherever it lies.
+    fn along(&self, axis: &Axis, element: usize) -> isize {
+        let (mut at, mut left) = (axis.start, element);
+        for (step, len) in axis.steps.iter().zip(&self.shape).rev() {
+            at += step * (left % len) as isize;
+            left /= len;
+        }
+        at
+    }
+
+    /// What the last index reads from an element on, when it moves by one along the operand's last axis: (where from, how many).
+    fn stretches(&self, element: usize, len: usize) -> [(Option<usize>, usize); 3] {
+        let nothing = [(None, len), (None, 0), (None, 0)];
+        let Some((last, others)) = self.axes.split_last() else { return nothing };
+        let row = others.iter().try_fold(0, |found, axis| {
+            let at = usize::try_from(self.along(axis, element)).ok().filter(|at| *at < axis.len)?;
+            Some(found * axis.len + at)
+        });
+        let Some(row) = row else { return nothing };
+        let (first, len) = (self.along(last, element), len as isize);
+        let (low, high) = ((-first).clamp(0, len), (last.len as isize - first).clamp(0, len));
+        if low >= high {
+            return nothing;
+        }
+        let from = row * last.len + (first + low) as usize;
+        [(None, low as usize), (Some(from), (high - low) as usize), (None, (len - high) as usize)]
     }
 
     fn is_whole(&self) -> bool {
