@@ -278,3 +278,46 @@ fn softmax_gives_shares() {
     assert_eq!(with("softmax |> flatten"), ["E0303"]);
     assert_eq!(with("flatten |> softmax(2)"), ["E0206"]);
 }
+
+/// Reads of one array, one after the other in a sample, have noise of their own: at the positions of a convolution, and bit by bit. Oracle:
+/// each has the variance of its cells, and a mean of independent reads that divided by their number.
+#[test]
+fn reads_one_after_the_other_have_noise_of_their_own() {
+    let program = |layer: &str, input: &str, shape: &str, outputs: usize| {
+        format!(
+            "device cell {{ conductance: 0 uS .. 100 uS; levels: ideal; noise read: normal(0, 2 % of range) }}
+            converter dac(bits: int = 1): bits(bits) -> voltage {{ energy: 1 pJ; time: 1 ns }}
+            unit logic: bits(32) -> bits(32) {{ implements: any; energy: 1 pJ; time: 1 ns }}
+            tile array {{ cells: cell[4, 8]; weights: differential; input: {input}; sense: ideal; read_voltage: 0.2 V; read_time: 1 ns; wire: ideal }}
+            core one {{ tiles: array[1]; units: logic }}
+            chip made {{ cores: grid(1, 1) of one; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0 pJ per bit) }}
+            network n(x: real{shape}) -> (y: real[{outputs}]) {{ x |> {layer} |> flatten -> y }}
+            experiment e {{ deploy n on made {{ calibrate: d.x }}; data d = load(\"d.npz\"); test {{ x: d.x }} measure m = mean(y) }}"
+        )
+    };
+    let (samples, sigma) = (4000, 0.02 * f64::sqrt(2.0));
+    let moments = |y: &[f64], width: usize, a: usize, b: usize| {
+        let of = |at: usize| y.chunks(width).map(move |row| row[at]).collect::<Vec<f64>>();
+        let (a, b) = (of(a), of(b));
+        let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+        let (m, n) = (mean(&a), mean(&b));
+        a.iter().zip(&b).map(|(a, b)| (a - m) * (b - n)).sum::<f64>() / a.len() as f64
+    };
+    // Six positions see the same input of 1.
+    let files = Data(vec![("x", vec![samples, 1, 2, 3], vec![1.0; samples * 6])]);
+    let text = program("conv2d([[[[0.5]]]])", "ideal", "[1, 2, 3]", 6);
+    for engine in ENGINES {
+        let results = run("positions", &text, &files, engine);
+        let y = values(&results[0], "y");
+        let relative = |a: usize, b: usize| moments(y, 6, a, b) / (sigma * 0.5).powi(2);
+        assert!((relative(2, 2) - 1.0).abs() < 5.0 * f64::sqrt(2.0 / samples as f64), "{}", relative(2, 2));
+        assert!([(0, 1), (1, 4), (2, 5)].iter().all(|&(a, b)| relative(a, b).abs() < 5.0 / f64::sqrt(samples as f64)));
+    }
+    // All bits of the largest code are 1: the noise of each has its place value.
+    let files = Data(vec![("x", vec![samples, 1], vec![1.0; samples])]);
+    let text = program("dense([[0.5]])", "bit_serial(dac(bits: 1), bits: 4)", "[1]", 1);
+    let results = run("bits", &text, &files, ENGINES[1]);
+    let places: f64 = (0..4).map(|bit| (f64::powi(2.0, bit) / 15.0).powi(2)).sum();
+    let found = moments(values(&results[0], "y"), 1, 0, 0) / ((sigma * 0.5).powi(2) * places);
+    assert!((found - 1.0).abs() < 5.0 * f64::sqrt(2.0 / samples as f64), "{found}");
+}
