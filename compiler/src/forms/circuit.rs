@@ -90,12 +90,19 @@ pub struct Net {
     pub firings: f64,
     /// How often each value is read where it arrives, on average: windows that overlap read it several times.
     pub reads: f64,
+    /// In how many turns they come, each used up before the next: partial sums of an array that is read several times.
+    pub turns: usize,
 }
 
 impl Net {
     /// Whether it needs a wire that joins its ends.
     pub fn is_analog(&self) -> bool {
         self.domain.is_analog()
+    }
+
+    /// Bits that wait at once where it ends.
+    pub fn waiting_bits(&self) -> f64 {
+        self.values as f64 * self.bits / self.turns.max(1) as f64
     }
 
     /// Bits a sample.

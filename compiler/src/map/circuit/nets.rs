@@ -33,6 +33,7 @@ impl Builder<'_> {
                 bits,
                 firings: self.tiling.firings[node.index()],
                 reads: 1.0,
+                turns: self.given.network.graph[node].positions(),
             });
         }
     }
@@ -148,7 +149,7 @@ impl Builder<'_> {
             let firings = self.tiling.firings[source.index()];
             for (to, (values, bits, read)) in found {
                 let reads = read / values.max(1) as f64;
-                self.circuit.nets.push(Net { source, from, to, domain, values, bits, firings, reads });
+                self.circuit.nets.push(Net { source, from, to, domain, values, bits, firings, reads, turns: 1 });
             }
         }
     }
@@ -208,7 +209,7 @@ impl Builder<'_> {
                 let (values, bits) = (chunk.end - chunk.start, self.given.chip.mesh.flit_bits.max(1.0));
                 let firings = self.tiling.firings[source.index()];
                 let (from, to, domain) = (chunk.from, to.clone(), Domain::Spikes);
-                self.circuit.nets.push(Net { source, from, to, domain, values, bits, firings, reads: 1.0 });
+                self.circuit.nets.push(Net { source, from, to, domain, values, bits, firings, reads: 1.0, turns: 1 });
             }
         }
     }

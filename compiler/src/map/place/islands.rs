@@ -171,7 +171,7 @@ pub fn needs(
         for island in reached {
             match net.domain {
                 // The words of one presentation wait until they are used.
-                Domain::Bits => add(island, Resource::Buffer, net.values as f64 * net.bits),
+                Domain::Bits => add(island, Resource::Buffer, net.waiting_bits()),
                 Domain::Spikes => {}
                 Domain::Voltage | Domain::Current | Domain::Charge | Domain::Pulse | Domain::Light => {
                     // Else it comes over a link.

@@ -103,7 +103,7 @@ impl<'a> Maker<'a> {
         let mut written = vec![0.0; circuit.parts.len()];
         for net in circuit.nets.iter().filter(|net| net.domain == Domain::Bits) {
             if let End::Part(part) = net.from {
-                written[part.0] += net.values as f64 * net.bits;
+                written[part.0] += net.waiting_bits();
             }
         }
         Maker { given, tiling, decisions, circuit, placement, wholes, of_part, times, written }
@@ -245,7 +245,8 @@ impl<'a> Maker<'a> {
                     End::Host => solve::End::Host,
                     End::Part(_) => solve::End::Core(core(&net.from)),
                 };
-                problem.moves.push(Move { from, to: away, bits, after: std::mem::take(&mut after) });
+                let (kept, after) = (bits / net.turns.max(1) as f64, std::mem::take(&mut after));
+                problem.moves.push(Move { from, to: away, bits, kept, after });
                 sent.push((index, bits));
             }
             let moved = problem.moves.len().checked_sub(1);

@@ -332,7 +332,7 @@ impl Checker<'_> {
             let (Some(from), End::Core(core)) = (self.given(event, place), place) else { continue };
             let bits = match event {
                 Event::Work(index) => self.problem.works[index].writes_bits,
-                Event::Move(index) => self.problem.moves[index].bits,
+                Event::Move(index) => self.problem.moves[index].kept,
             };
             held.entry(core).or_default().push((from, until, bits));
         }

@@ -68,6 +68,8 @@ pub struct Move {
     pub from: End,
     pub to: Vec<End>,
     pub bits: f64,
+    /// Bits that wait at once where it arrives.
+    pub kept: f64,
     pub after: Vec<Event>,
 }
 

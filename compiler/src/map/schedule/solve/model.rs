@@ -248,13 +248,13 @@ impl<'a> Model<'a> {
                     arrivals.dedup();
                     for (end, ready) in arrivals {
                         let End::Core(core) = end else { continue };
-                        if limited(core) && problem.moves[index].bits > 0.0 {
+                        if limited(core) && problem.moves[index].kept > 0.0 {
                             let here = |edge: &&Edge| match self.event(edge.other) {
                                 Event::Work(reader) => problem.works[reader].core == core,
                                 Event::Move(reader) => problem.moves[reader].from == end,
                             };
                             let readers = readers.iter().filter(here).map(done).collect();
-                            let bits = problem.moves[index].bits;
+                            let bits = problem.moves[index].kept;
                             stores.push(Store { core, bits, writer: works + index, ready, readers });
                         }
                     }

@@ -113,9 +113,15 @@ impl Checker<'_> {
                     *last = last.max(work.end);
                 }
             }
+            // Partial sums of a layer come position by position, and are added before the next.
+            let part =
+                |end: &End| if let End::Part(part) = end { Some(mapped.circuit.parts[part.0].node) } else { None };
+            let sums = part(&net.from).filter(|node| net.to.iter().all(|to| part(to) == Some(*node)));
+            let turns = sums.map_or(1, |node| mapped.network.graph[node].positions());
             for (core, until) in readers {
                 if until > transfer.arrival {
-                    held.entry(core).or_default().push((transfer.arrival, until, transfer.bits));
+                    let bits = transfer.bits / turns as f64;
+                    held.entry(core).or_default().push((transfer.arrival, until, bits));
                 }
             }
         }

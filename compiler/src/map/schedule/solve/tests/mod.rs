@@ -51,7 +51,7 @@ fn work(core: usize, uses: &[(usize, usize)], time: f64, after: &[Event]) -> Wor
 }
 
 fn packet(from: End, to: &[End], bits: f64, after: &[Event]) -> Move {
-    Move { from, to: to.to_vec(), bits, after: after.to_vec() }
+    Move { from, to: to.to_vec(), bits, kept: bits, after: after.to_vec() }
 }
 
 /// Works and packets that wait for earlier ones, on a small mesh; every kind of thing happens.
@@ -128,7 +128,7 @@ fn layered(grid: (usize, usize), layers: &[(usize, usize)], bits: f64) -> Proble
             let (from, event) = inputs[row % inputs.len()];
             let to: Vec<End> = (0..columns).map(|column| End::Core(place(row, column))).collect();
             arrivals.push(Event::Move(problem.moves.len()));
-            problem.moves.push(Move { from, to, bits, after: event.into_iter().collect() });
+            problem.moves.push(Move { from, to, bits, kept: bits, after: event.into_iter().collect() });
         }
         inputs.clear();
         for column in 0..columns {
