@@ -129,6 +129,26 @@ pub fn fitted_behind(network: &Network, node: NodeId) -> Option<NodeId> {
     }
 }
 
+/// The layer whose elements an operator's are, one for one; none: some are not.
+pub fn layer_of(network: &Network, node: NodeId) -> Option<NodeId> {
+    let before = operands(network, node).first().copied();
+    match &network.graph[node].operator {
+        Operator::Dense { .. } => Some(node),
+        Operator::Gather(gather) if !gather.is_whole() => None,
+        Operator::Elementwise { .. } | Operator::Gather(_) => {
+            let same = |source: &NodeId| network.graph[*source].len() == network.graph[node].len();
+            before.filter(same).and_then(|source| layer_of(network, source))
+        }
+        Operator::Input
+        | Operator::Output
+        | Operator::Reduce { .. }
+        | Operator::Scatter(_)
+        | Operator::Delay
+        | Operator::Population { .. }
+        | Operator::Read { .. } => None,
+    }
+}
+
 fn is_population(network: &Network, node: NodeId) -> bool {
     matches!(network.graph[node].operator, Operator::Population { .. })
 }

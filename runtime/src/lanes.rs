@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::energy::Counts;
 use crate::interpreter::Computable;
 use crate::jit::product::Product;
-use crate::matrix::{self, Effective, Fitted, Ports};
+use crate::matrix::{self, Effective, Fitted};
+use crate::read::{self, Ports};
 use crate::record::{Broken, SampleRecord};
 use crate::spikes::{self, Carrier, GroupState, UnderWay};
 use crate::start::synapses_of;
@@ -191,7 +192,7 @@ impl<T: Computable + Product> Lanes<T> {
                 let (index, matrix) = (matrix.index(), &shared.program.matrices[matrix.index()]);
                 let effective = &shared.matrices[index];
                 self.counts.read_energy[index] +=
-                    matrix::multiply(matrix, effective, &mut self.buffers, self.lanes, self.used, ports, clock);
+                    read::multiply(matrix, effective, &mut self.buffers, self.lanes, self.used, ports, clock);
                 continue;
             }
             // Where an element spiked more than once, its spikes come one after the other: all that follows from the

@@ -16,6 +16,7 @@ pub mod matrix;
 pub mod memory;
 pub mod metrics;
 pub mod random;
+pub mod read;
 pub mod record;
 pub mod simulation;
 pub mod spikes;

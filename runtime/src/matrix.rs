@@ -1,17 +1,14 @@
-//! Matrices: weights into conductances and back, and products with read noise.
+//! Matrices: weights into conductances and back.
 
 use std::sync::Arc;
 
-use nmc_program::{Cells, Draw, Matrix, Program, Scheme, WeightSource};
+use nmc_program::{Cells, Matrix, Program, Scheme, WeightSource};
 use serde::{Deserialize, Serialize};
 
 use crate::arrays::Seen;
 use crate::interpreter::Computable;
-use crate::jit::product::Product;
-use crate::math::Arithmetic;
-use crate::random::Key;
-use crate::state::{Buffer, Clock, Real};
-use crate::wires::{Solution, Wires};
+use crate::state::{Buffer, Real};
+use crate::wires::Wires;
 
 /// Weights found by a fit: [outputs, inputs].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -53,38 +50,12 @@ pub struct Noise<T> {
 /// An array that is solved for each input as it comes, where there are few.
 #[derive(Debug)]
 pub struct Solved {
-    wires: Wires,
-    scheme: Scheme,
+    pub wires: Wires,
+    pub scheme: Scheme,
     /// Of an output for an ampere for an input of a volt; joules a watt.
-    scale: f64,
-    joules: f64,
-    tolerance: f64,
-}
-
-impl<T: Computable + Product> Noise<T> {
-    /// Of each lane's inputs, which are squared in place: [lanes, width].
-    fn variances(&self, lanes: usize, rows: usize, x: &mut [T]) -> Vec<T> {
-        let width = self.width;
-        let mut variance = vec![T::default(); lanes * width];
-        let mut cross = vec![T::default(); if self.cross.is_empty() { 0 } else { lanes * width }];
-        let mut means = Vec::new();
-        if !self.cross.is_empty() {
-            T::product(lanes, rows, width, x, &self.cross, &mut cross);
-            means.extend(x.chunks_exact(rows).map(|x| x.iter().map(|x| x.wide()).sum::<f64>() / rows as f64));
-        }
-        let mut unit = T::UNIT;
-        for value in &mut *x {
-            *value = unit.multiply(*value, *value);
-        }
-        T::product(lanes, rows, width, x, &self.square, &mut variance);
-        for ((variance, cross), mean) in variance.chunks_exact_mut(width).zip(cross.chunks_exact(width)).zip(means) {
-            for ((variance, cross), common) in variance.iter_mut().zip(cross).zip(&self.common) {
-                let sum = variance.wide() - cross.wide() * mean + common.wide() * mean * mean;
-                *variance = T::of(sum.max(0.0));
-            }
-        }
-        variance
-    }
+    pub scale: f64,
+    pub joules: f64,
+    pub tolerance: f64,
 }
 
 impl<T: Real> Effective<T> {
@@ -202,7 +173,7 @@ fn scale(program: &Program, matrix: &Matrix, cells: &Cells, fitted: &[Fitted]) -
 }
 
 /// What cells give together: outputs from the cells of a row, or from the currents of columns.
-fn outputs(scheme: Scheme, cols: usize, cells: &[f64]) -> impl Iterator<Item = f64> + '_ {
+pub fn outputs(scheme: Scheme, cols: usize, cells: &[f64]) -> impl Iterator<Item = f64> + '_ {
     let last = cells.last().copied().unwrap_or_default();
     (0..cols).map(move |col| match scheme {
         Scheme::Differential => cells[2 * col] - cells[2 * col + 1],
@@ -290,131 +261,4 @@ pub fn solved<T: Computable>(
     let joules = cells.read_voltage * cells.read_voltage * cells.read_time;
     let solved = Solved { wires, scheme: cells.scheme, scale, joules, tolerance };
     Effective { solved: Some(Arc::new(solved)), ..Effective::default() }
-}
-
-/// Joules of pairs of rows for one input.
-fn of_pairs<T: Real>(x: &[T], pair_energy: &[T], pulses: bool) -> f64 {
-    let mut energy = 0.0;
-    for (row, of_row) in x.iter().zip(pair_energy.chunks_exact(x.len())) {
-        let row = row.wide();
-        if row != 0.0 {
-            let others = x.iter().zip(of_row);
-            energy += match pulses {
-                // Rows meet while both pulses last.
-                true => {
-                    others.map(|(x, joules)| x.wide().clamp(-row.abs(), row.abs()) * joules.wide()).sum::<f64>()
-                        * row.signum()
-                }
-                false => others.map(|(x, joules)| x.wide() * joules.wide()).sum::<f64>() * row,
-            };
-        }
-    }
-    energy
-}
-
-/// Where a product reads and writes: array and first element, [rows, positions] and [columns, positions].
-#[derive(Debug, Clone, Copy)]
-pub struct Ports {
-    pub input: (usize, usize),
-    pub output: (usize, usize),
-    pub positions: usize,
-    /// Number of the first read.
-    pub read: usize,
-}
-
-/// One product for `lanes` lanes, the sample of lane `l` being `clock.sample + l`. Returns the joules of reading, summed
-/// over lanes. The product always spans the same number of lanes for a given phase, so that its bits never depend on the split.
-pub fn multiply<T: Computable + Product>(
-    matrix: &Matrix,
-    effective: &Effective<T>,
-    buffers: &mut [Buffer<T>],
-    lanes: usize,
-    used: usize,
-    ports: Ports,
-    clock: Clock,
-) -> f64 {
-    let (rows, cols, positions) = (matrix.rows, matrix.cols, ports.positions);
-    let mut x = Vec::with_capacity(lanes * rows * positions);
-    for lane in 0..lanes {
-        let from = &buffers[ports.input.0].lane(lane)[ports.input.1..ports.input.1 + rows * positions];
-        match positions {
-            1 => x.extend_from_slice(from),
-            _ => by_columns(from, positions, |value| x.push(value)),
-        }
-    }
-    // From here on every position of every lane is a vector of inputs.
-    let (lanes, used) = (lanes * positions, used * positions);
-    let mut y = vec![T::default(); lanes * cols];
-    let mut energy = 0.0;
-    match &effective.solved {
-        None => T::product(lanes, rows, cols, &x, &effective.weights, &mut y),
-        Some(solved) => {
-            let mut found = Solution::default();
-            for (x, y) in x.chunks_exact(rows).zip(y.chunks_exact_mut(cols)).take(used) {
-                let volts: Vec<f64> = x.iter().map(|x| x.wide()).collect();
-                solved.wires.solve(&volts, solved.tolerance, &mut found);
-                let of_columns = outputs(solved.scheme, cols, &found.column_amperes);
-                y.iter_mut().zip(of_columns).for_each(|(y, amperes)| *y = T::of(amperes * solved.scale));
-                let watts: f64 = volts.iter().zip(&found.row_amperes).map(|(volt, ampere)| volt * ampere).sum();
-                energy += watts * solved.joules;
-            }
-        }
-    }
-    if !effective.pair_energy.is_empty() {
-        let of_lane = |x: &[T]| of_pairs(x, &effective.pair_energy, effective.pulses);
-        energy += x.chunks_exact(rows).take(used).map(of_lane).sum::<f64>();
-    }
-    if !effective.row_energy.is_empty() {
-        let mut squares = vec![0.0; rows];
-        for lane in x.chunks_exact(rows).take(used) {
-            match effective.pulses {
-                true => squares.iter_mut().zip(lane).for_each(|(sum, x)| *sum += x.wide().abs()),
-                false => squares.iter_mut().zip(lane).for_each(|(sum, x)| *sum += x.wide() * x.wide()),
-            }
-        }
-        energy += squares.iter().zip(&effective.row_energy).map(|(sum, joules)| sum * joules).sum::<f64>();
-    }
-    if effective.noise.width > 0 {
-        let mut unit = T::UNIT;
-        let variance = effective.noise.variances(lanes, rows, &mut x);
-        let width = effective.noise.width;
-        // Few numbers at a time are dear: those of all positions are drawn together.
-        let mut normals = vec![T::default(); width * positions];
-        let vectors = y.chunks_exact_mut(cols).zip(variance.chunks_exact(width)).take(used);
-        for (vector, (values, variances)) in vectors.enumerate() {
-            let (lane, position) = (vector / positions, vector % positions);
-            if position == 0 {
-                let (component, tick, sample) =
-                    (matrix.component, clock.tick as u32, clock.sample as u32 + lane as u32);
-                let key = Key { seed: clock.seed, component, element: 0, number: ports.read as u32, tick, sample };
-                T::draw_all(key, Draw::Normal, &mut normals);
-            }
-            let normals = &normals[position * width..(position + 1) * width];
-            for ((value, variance), normal) in values.iter_mut().zip(variances).zip(normals) {
-                let sigma = unit.square_root(*variance);
-                let noise = unit.multiply(sigma, *normal);
-                *value = unit.add(*value, noise);
-            }
-            if width > cols {
-                let noise = T::of(variances[cols].wide().sqrt() * normals[cols].wide());
-                values.iter_mut().for_each(|value| *value = unit.add(*value, noise));
-            }
-        }
-    }
-    for (lane, y) in y.chunks_exact(cols * positions).enumerate() {
-        let to = &mut buffers[ports.output.0].lane_mut(lane)[ports.output.1..ports.output.1 + cols * positions];
-        let mut into = to.iter_mut();
-        match positions {
-            1 => to.copy_from_slice(y),
-            _ => by_columns(y, cols, |value| into.next().into_iter().for_each(|into| *into = value)),
-        }
-    }
-    energy
-}
-
-/// The elements of a matrix of so many columns, column by column.
-fn by_columns<T: Copy>(matrix: &[T], columns: usize, mut give: impl FnMut(T)) {
-    for column in 0..columns {
-        matrix.iter().skip(column).step_by(columns).for_each(|&value| give(value));
-    }
 }

@@ -185,8 +185,8 @@ impl<'a> Closer<'a> {
         let Some(unit) = unit else { return Some(Term::number(value)) };
         let Some((factor, dimension)) = parse_unit(unit) else {
             let units = [
-                "ms", "us", "s", "mV", "V", "nA", "pA", "nS", "uS", "Hz", "kHz", "pF", "ohm", "Mohm", "pJ", "mm2",
-                "um2", "kB", "%",
+                "ms", "us", "s", "day", "year", "mV", "V", "nA", "pA", "nS", "uS", "Hz", "kHz", "pF", "ohm", "Mohm",
+                "pJ", "mm2", "um2", "kB", "%",
             ];
             let mut unknown = Diagnostic::new(Code::E0301, format!("`{unit}` is not a unit"), span, "unknown unit");
             unknown.help = closest(unit, units).map(|near| format!("did you mean `{value} {near}`?"));

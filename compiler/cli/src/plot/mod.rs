@@ -65,8 +65,9 @@ fn drawn(plot: &Plot) -> Result<(), Diagnostic> {
 /// The experiments of a run, or those of these names.
 fn experiments(run: &Path, names: &[String]) -> Result<Vec<Value>, Diagnostic> {
     let file = run.join("run.json");
-    let told: Value =
-        serde_json::from_str(&disk::read(&file)?).map_err(|error| unreadable(&file, &error.to_string()))?;
+    let without = |problem: Diagnostic| problem.with_help("`nmc run FILE --out DIR` writes what `nmc plot DIR` draws");
+    let text = disk::read(&file).map_err(without)?;
+    let told: Value = serde_json::from_str(&text).map_err(|error| unreadable(&file, &error.to_string()))?;
     let Some(all) = told["experiments"].as_array() else { return Err(unreadable(&file, "it tells of no experiments")) };
     let name = |experiment: &Value| experiment["experiment"].as_str().map(str::to_string);
     if let Some(missing) = names.iter().find(|wanted| !all.iter().any(|e| name(e).as_ref() == Some(wanted))) {

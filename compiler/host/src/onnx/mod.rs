@@ -1,6 +1,7 @@
 //! ONNX models as programs: a network in text, its weights as safetensors.
 
 mod graph;
+mod operators;
 mod print;
 
 use std::collections::HashMap;

@@ -131,7 +131,7 @@ fn units(
         unit.implements.iter().any(|name| name == function || (any && name == "any"))
     };
     // Each value of an array that is read several times needs an analog unit of its own, all of them in one core.
-    let before = source.and_then(|source| super::transport::origin(given.network, source));
+    let before = source.and_then(|source| crate::graph::layer_of(given.network, source));
     let repeated = before.filter(|layer| given.network.graph[*layer].positions() > 1);
     let least = repeated.map_or(0, |layer| {
         tiling.of(layer).map(|(_, block)| block.width() * block.positions).max().unwrap_or(elements.1)

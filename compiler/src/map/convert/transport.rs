@@ -7,7 +7,7 @@ use super::choices::Choices;
 use crate::cost;
 use crate::forms::chip::{Chip, Domain};
 use crate::forms::circuit::{self, Circuit};
-use crate::forms::network::{Network, NodeId, Operator};
+use crate::forms::network::{NodeId, Operator};
 use crate::forms::placement::Placement;
 use crate::forms::plan::Objective;
 use crate::graph::operands;
@@ -227,7 +227,7 @@ fn host(choices: &Choices) -> f64 {
             // A layer whose sums are whole; over analog links it may be far from where bits leave.
             let outside = matches!(network.graph[to].operator, Operator::Output) && chip.links.is_empty();
             if let Some((anchored, (arrays, bits))) =
-                origin(choices.given.network, source).filter(|_| outside).zip(anchor(choices, source))
+                crate::graph::layer_of(choices.given.network, source).filter(|_| outside).zip(anchor(choices, source))
                 && arrays.1 == 1
             {
                 let bits = bits.min(choices.least_width(source));
@@ -252,24 +252,4 @@ fn host(choices: &Choices) -> f64 {
         port: 0,
     };
     solve::least(&problem).unwrap_or(0.0)
-}
-
-/// The layer whose elements an operator's are, one for one; none: some are not.
-pub fn origin(network: &Network, node: NodeId) -> Option<NodeId> {
-    let before = operands(network, node).first().copied();
-    match &network.graph[node].operator {
-        Operator::Dense { .. } => Some(node),
-        Operator::Gather(gather) if !gather.is_whole() => None,
-        Operator::Elementwise { .. } | Operator::Gather(_) => {
-            let same = |source: &NodeId| network.graph[*source].len() == network.graph[node].len();
-            before.filter(same).and_then(|source| origin(network, source))
-        }
-        Operator::Input
-        | Operator::Output
-        | Operator::Reduce { .. }
-        | Operator::Scatter(_)
-        | Operator::Delay
-        | Operator::Population { .. }
-        | Operator::Read { .. } => None,
-    }
 }

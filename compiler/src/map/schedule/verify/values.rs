@@ -10,16 +10,24 @@ use crate::forms::network::{NodeId, Operator};
 use crate::forms::timetable::Transfer;
 use crate::graph::operands;
 
+/// Where an element comes from.
+enum Origin {
+    /// An operator, which of its elements, and what gives it.
+    From(NodeId, usize, End),
+    /// Nowhere: a gather puts it in at an edge.
+    Zero,
+}
+
 impl Checker<'_> {
     /// Where element `element` of a node's output comes from: the host, or the part that gives it.
-    fn origin(&self, node: NodeId, element: usize) -> Option<(NodeId, usize, End)> {
+    fn origin(&self, node: NodeId, element: usize) -> Option<Origin> {
         let network = &self.mapped.network;
         let sources = operands(network, node);
         match &network.graph[node].operator {
-            Operator::Input => return Some((node, element, End::Host)),
+            Operator::Input => return Some(Origin::From(node, element, End::Host)),
             Operator::Output => return self.origin(*sources.first()?, element),
             Operator::Gather(gather) => {
-                let (operand, from) = gather.source(element)?;
+                let Some((operand, from)) = gather.source(element) else { return Some(Origin::Zero) };
                 return self.origin(*sources.get(operand)?, from);
             }
             Operator::Read { .. } => return self.origin(*sources.first()?, element),
@@ -32,29 +40,7 @@ impl Checker<'_> {
         }
         let giving = self.giving.get(&node)?;
         let found = giving.iter().find(|((start, end), _)| (*start..*end).contains(&element))?;
-        Some((node, element, End::Part(found.1)))
-    }
-
-    /// Whether an element is one of the zeros that a gather puts in.
-    fn is_zero(&self, node: NodeId, element: usize) -> bool {
-        let network = &self.mapped.network;
-        let sources = operands(network, node);
-        match &network.graph[node].operator {
-            Operator::Gather(gather) => match gather.source(element) {
-                None => true,
-                Some((operand, from)) => sources.get(operand).is_some_and(|source| self.is_zero(*source, from)),
-            },
-            Operator::Output | Operator::Read { .. } => {
-                sources.first().is_some_and(|source| self.is_zero(*source, element))
-            }
-            Operator::Input
-            | Operator::Dense { .. }
-            | Operator::Elementwise { .. }
-            | Operator::Reduce { .. }
-            | Operator::Scatter(_)
-            | Operator::Delay
-            | Operator::Population { .. } => false,
-        }
+        Some(Origin::From(node, element, End::Part(found.1)))
     }
 
     /// Every value that a part or the host needs: from where, where to, how many.
@@ -72,10 +58,11 @@ impl Checker<'_> {
                     for element in start..end {
                         match self.origin(source, element) {
                             // What the host gave it has.
-                            Some((_, _, End::Host)) if to == End::Host => {}
-                            Some((of, at, from)) => drop(flows.entry((from, to)).or_default().insert((of, at))),
-                            // Zeros at an edge come from nowhere.
-                            None if self.is_zero(source, element) => {}
+                            Some(Origin::From(_, _, End::Host)) if to == End::Host => {}
+                            Some(Origin::Zero) => {}
+                            Some(Origin::From(of, at, from)) => {
+                                flows.entry((from, to)).or_default().insert((of, at));
+                            }
                             None => broken = Some(source),
                         }
                     }
