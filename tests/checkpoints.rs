@@ -87,6 +87,36 @@ experiment counted {
 }
 ";
 
+/// Weights that are learned in noisy cells, in batches and epochs.
+const GRADIENTS: &str = "
+use std.unit.digital_alu
+
+device cell {
+    conductance: 1 uS .. 101 uS; faults: [stuck_off(1 %)]; noise programming: normal(0, 2 % of g)
+    size = normal(0.5 uS, 0.1 uS)
+    potentiation: abs(size) * (g_max - g) / range; depression: abs(size) * (g - g_min) / range
+    noise pulse: normal(0, 30 % of step); noise read: normal(0, 1 % of g)
+}
+tile array {
+    cells: cell[32, 64]; weights: differential; input: ideal; sense: ideal; read_voltage: 0.2 V; read_time: 40 ns; wire: ideal
+    transposable: true
+}
+core cim { tiles: array[2]; units: digital_alu; buffer: 64 kB }
+chip board { cores: grid(2, 2) of cim; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit) }
+network net(x: real[2]) -> (y: real[2]) { x |> dense(8, bias: true) |> tanh |> dense(2, bias: true) -> y }
+experiment on_chip {
+    deploy net on board { calibrate: [[1, 1], [0.5, -1]] }
+    train { x: [[1, 0], [0, 1], [1, 1], [0, 0]] } expect argmax(y) == [1, 1, 0, 0] by backprop(rate: 0.3, batch: 3, epochs: 40)
+    train { x: [[1, 0], [0, 1], [1, 1], [0, 0]] } expect argmax(y) == [1, 1, 0, 0] by mixed_precision(rate: 0.3, epochs: 5)
+    test { x: [[1, 0], [0, 1], [1, 1], [0, 0]] } expect argmax(y) == [1, 1, 0, 0]
+}
+experiment exact {
+    deploy net
+    train { x: [[1, 0], [0, 1], [1, 1], [0, 0]] } expect argmax(y) == [1, 1, 0, 0] by backprop(rate: 0.3, batch: 2, epochs: 40)
+    test { x: [[1, 0], [0, 1], [1, 1], [0, 0]] } expect argmax(y) == [1, 1, 0, 0]
+}
+";
+
 fn image(text: &str, precision: Precision) -> Image {
     let compilation = compile("checkpoint.nmc", text, &NoFiles, &Options { precision, ..Options::default() });
     compilation.image.unwrap_or_else(|| panic!("{:#?}", compilation.diagnostics))
@@ -102,7 +132,7 @@ fn timeless(results: Results) -> Results {
 }
 
 fn every_program(mut each: impl FnMut(&nmc_program::Program)) {
-    for text in [LEARNING, READOUT] {
+    for text in [LEARNING, READOUT, GRADIENTS] {
         for precision in [Precision::F32, Precision::F64] {
             image(text, precision).programs.iter().for_each(&mut each);
         }

@@ -184,16 +184,21 @@ experiment e { deploy net; test { x: [[1, 2]] } measure m = mean(y) }
 
 /// The number of every format and the hash of its description. A format is never changed under its number: a change adds a line here,
 /// and raises [`Image::FORMAT`].
-const FORMATS: &[(u32, u64)] =
-    &[(3, 0xe300_d385_7119_3c47), (5, 0xb6e7_99c8_512c_9e49), (6, 0xb9f5_bd74_7c7d_449f), (7, 0x28ff_ff18_fc93_21e8)];
+const FORMATS: &[(u32, u64)] = &[
+    (3, 0xe300_d385_7119_3c47),
+    (5, 0xb6e7_99c8_512c_9e49),
+    (6, 0xb9f5_bd74_7c7d_449f),
+    (7, 0x28ff_ff18_fc93_21e8),
+    (8, 0x6c8f_8b34_15bc_9edc),
+];
 
 #[test]
 fn the_format_has_the_number_that_it_should() {
     let mut tracer = serde_reflection::Tracer::new(serde_reflection::TracerConfig::default());
     tracer.trace_simple_type::<Image>().unwrap();
     macro_rules! trace { ($($of:ident)*) => { $(tracer.trace_simple_type::<nmc_program::$of>().unwrap();)* } }
-    trace!(Access Aggregate Amount Binary Compare ComponentKind Count Delay Draw Effect Initial InputFeed Inst Len MetricKind);
-    trace!(Op Over Pattern PhaseKind Precision Probed Reduction Scheme Source TensorData Unary WeightSource);
+    trace!(Access Aggregate Amount Binary Compare ComponentKind Count Delay Draw Effect Initial InputFeed Inst Len Loss MetricKind);
+    trace!(Op Over Pattern PhaseKind Precision Probed Reduction Scheme Source TensorData Unary Update WeightSource);
     let described = format!("{:?}", tracer.registry().unwrap());
     let hash = described
         .bytes()

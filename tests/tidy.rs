@@ -96,6 +96,7 @@ const PARTS: &[&str] = &[
     "quantity",
     "units",
     "algebra",
+    "scramble",
     "graph",
     "analyse",
     "resolve",

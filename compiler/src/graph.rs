@@ -1,5 +1,7 @@
 //! Questions to the network's graph that several stages ask.
 
+use std::collections::BTreeSet;
+
 use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::visit::{EdgeRef, IntoEdgeReferences, NodeIndexable};
 
@@ -108,6 +110,17 @@ pub fn moves(network: &Network) -> Moves {
         }
     }
     moves
+}
+
+/// The nodes whose values change while layers learn: layers that do, and all that is made from them.
+pub fn learned(network: &Network, plan: &Plan) -> BTreeSet<NodeId> {
+    let mut found = BTreeSet::new();
+    for node in order(network) {
+        if plan.trains(node) || operands(network, node).iter().any(|from| found.contains(from)) {
+            found.insert(node);
+        }
+    }
+    found
 }
 
 /// The fitted layer whose values a node hands on as they are; none: it does not.

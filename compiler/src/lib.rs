@@ -14,6 +14,7 @@ pub mod map;
 pub mod quantity;
 pub mod report;
 pub mod resolve;
+mod scramble;
 pub mod settings;
 pub mod stages;
 pub mod typing;

@@ -232,6 +232,8 @@ pub enum Clause {
     Expect(Expr),
     /// `measure error = nrmse(y, series.y)`
     Measure(Ident, Expr),
+    /// `by backprop(rate: 0.1, batch: 10)`: how `train` learns.
+    By(Expr),
 }
 
 /// `key: value`

@@ -141,6 +141,7 @@ codes! {
     W0616 "not-simulated"
     E0617 "no-core-for-wires"
     E0618 "tick-too-short"
+    E0619 "cannot-learn-here"
     // E07 run time
     E0702 "damaged-image"
     E0704 "no-such-element"

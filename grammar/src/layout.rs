@@ -295,7 +295,14 @@ fn continues_line_before(token: Token) -> bool {
     is_binary(token) && token != Token::Minus
         || matches!(
             token,
-            Token::Pipe | Token::Arrow | Token::Else | Token::Then | Token::Expect | Token::Measure | Token::Every
+            Token::Pipe
+                | Token::Arrow
+                | Token::Else
+                | Token::Then
+                | Token::Expect
+                | Token::By
+                | Token::Measure
+                | Token::Every
         )
         || matches!(token, Token::LeftBrace | Token::DotDot | Token::Equals)
 }

@@ -90,6 +90,8 @@ pub enum Token {
     Sequence,
     #[token("expect")]
     Expect,
+    #[token("by")]
+    By,
     #[token("measure")]
     Measure,
     #[token("require")]

@@ -4,8 +4,9 @@ use nmc_program::{Op, Program, Wired};
 use rayon::prelude::*;
 
 use crate::interpreter::Computable;
+use crate::lanes::Shared;
 use crate::matrix::{self, Effective, Fitted};
-use crate::state::Buffer;
+use crate::state::{Buffer, Clock};
 use crate::wires::{Solution, Wires, Wiring};
 
 /// What one matrix of an array shows. In siemens, in the order of its cells.
@@ -99,7 +100,7 @@ pub fn see<T: Computable>(
 }
 
 /// The effective matrices of a program. Where wires resist, an array that has few reads to come is solved for each instead.
-pub fn fold<T: Computable>(
+fn fold<T: Computable>(
     program: &Program,
     fitted: &[Fitted],
     buffers: &[Buffer<T>],
@@ -139,4 +140,20 @@ pub fn fold<T: Computable>(
     }
     let rest = program.matrices.iter().zip(matrices);
     rest.map(|(matrix, known)| known.unwrap_or_else(|| matrix::fold(program, matrix, fitted, buffers, None))).collect()
+}
+
+/// The effective matrices so many seconds after programming, of cells that hold what `buffers` say.
+pub fn aged<T: Computable>(
+    shared: &Shared<T>,
+    buffers: &mut [Buffer<T>],
+    after: f64,
+    pool: Option<&rayon::ThreadPool>,
+) -> Vec<Effective<T>> {
+    for op in &shared.program.ageing {
+        if let Op::Kernel { kernel, len, .. } = op {
+            let clock = Clock { seed: shared.seed, tick: 0, sample: 0, time: after };
+            shared.kernels.dense(*kernel, buffers, 0, *len, clock, None, None);
+        }
+    }
+    fold(shared.program, &shared.fitted, buffers, pool)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nmc_program::{ComponentKind, Count, Program};
+use nmc_program::{ComponentKind, Cost, Count, Learning, Program};
 use serde::{Deserialize, Serialize};
 
 /// How often things happened in a run.
@@ -14,8 +14,9 @@ pub struct Counts {
     pub spikes: Vec<u64>,
     /// By connection: deliveries over single synapses.
     pub synaptic_events: Vec<u64>,
-    /// By matrix: joules dissipated by reads.
+    /// By matrix: joules dissipated by reads, and pulses in training.
     pub read_energy: Vec<f64>,
+    pub pulses: Vec<u64>,
 }
 
 impl Counts {
@@ -25,13 +26,17 @@ impl Counts {
             spikes: vec![0; program.groups.len()],
             synaptic_events: vec![0; program.connections.len()],
             read_energy: vec![0.0; program.matrices.len()],
+            pulses: vec![0; program.matrices.len()],
             ..Counts::default()
         }
     }
 
     /// Whether counts read from a file are those of this program, as `fresh` are.
     pub fn is_like(&self, fresh: &Counts) -> bool {
-        let lens = |counts: &Counts| (counts.spikes.len(), counts.synaptic_events.len(), counts.read_energy.len());
+        let lens = |counts: &Counts| {
+            let Counts { spikes, synaptic_events, read_energy, pulses, .. } = counts;
+            (spikes.len(), synaptic_events.len(), read_energy.len(), pulses.len())
+        };
         lens(self) == lens(fresh)
     }
 
@@ -42,6 +47,20 @@ impl Counts {
         self.spikes.iter_mut().zip(&other.spikes).for_each(|(sum, more)| *sum += more);
         self.synaptic_events.iter_mut().zip(&other.synaptic_events).for_each(|(sum, more)| *sum += more);
         self.read_energy.iter_mut().zip(&other.read_energy).for_each(|(sum, more)| *sum += more);
+        self.pulses.iter_mut().zip(&other.pulses).for_each(|(sum, more)| *sum += more);
+    }
+
+    /// How often it happened.
+    fn of(&self, count: &Count) -> f64 {
+        match *count {
+            Count::PerSample(number) => number * self.samples as f64,
+            Count::PerTick(number) => number * self.ticks as f64,
+            Count::Once(number) => number,
+            Count::Spikes(group, factor) => self.spikes[group.index()] as f64 * factor,
+            Count::SynapticEvents(connection, factor) => self.synaptic_events[connection.index()] as f64 * factor,
+            Count::ReadEnergy(matrix) => self.read_energy[matrix.index()],
+            Count::Pulses(matrix) => self.pulses[matrix.index()] as f64,
+        }
     }
 }
 
@@ -60,18 +79,20 @@ pub fn total(list: &[(ComponentKind, f64)]) -> f64 {
 
 /// Joules by kind, in the order of kinds; kinds that cost nothing are left out.
 pub fn energy(program: &Program, counts: &Counts) -> Vec<(ComponentKind, f64)> {
+    sums(program, program.costs.costs.iter(), counts)
+}
+
+/// The same of a training phase: its presentations, and what training takes besides.
+pub fn of_training(program: &Program, learning: &Learning, counts: &Counts) -> Vec<(ComponentKind, f64)> {
+    let presented = program.costs.costs.iter().filter(|cost| !matches!(cost.count, Count::Once(_)));
+    sums(program, presented.chain(&learning.costs), counts)
+}
+
+fn sums<'a>(program: &Program, costs: impl Iterator<Item = &'a Cost>, counts: &Counts) -> Vec<(ComponentKind, f64)> {
     let (samples, ticks) = (counts.samples as f64, counts.ticks as f64);
     let mut sums = BTreeMap::new();
-    for cost in &program.costs.costs {
-        let events = match cost.count {
-            Count::PerSample(number) => number * samples,
-            Count::PerTick(number) => number * ticks,
-            Count::Once(number) => number,
-            Count::Spikes(group, factor) => counts.spikes[group.index()] as f64 * factor,
-            Count::SynapticEvents(connection, factor) => counts.synaptic_events[connection.index()] as f64 * factor,
-            Count::ReadEnergy(matrix) => counts.read_energy[matrix.index()],
-        };
-        *sums.entry(cost.kind).or_insert(0.0) += events * cost.energy_j;
+    for cost in costs {
+        *sums.entry(cost.kind).or_insert(0.0) += counts.of(&cost.count) * cost.energy_j;
     }
     let busy =
         if program.dt > 0.0 { ticks * program.costs.tick_s } else { samples * program.costs.initiation_interval_s };

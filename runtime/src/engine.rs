@@ -19,7 +19,7 @@ use crate::metrics;
 use crate::record::{self, Broken, SampleRecord};
 use crate::simulation::State;
 use crate::start::prepare;
-use crate::state::{Buffer, Clock, Kernels};
+use crate::state::{Buffer, Kernels};
 use crate::{EngineKind, Results, RunError, RunOptions};
 
 /// Samples that run side by side. Fixed, so that results do not depend on the number of threads.
@@ -36,7 +36,7 @@ pub struct Engine<'a, T> {
     options: &'a RunOptions<'a>,
     pool: Option<rayon::ThreadPool>,
     /// Arrays as they start, one lane.
-    initial: Vec<Buffer<T>>,
+    pub initial: Vec<Buffer<T>>,
     pub state: State<T>,
     /// For the progress bar.
     pub done_samples: AtomicUsize,
@@ -106,15 +106,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
 
     /// The effective matrices so many seconds after programming.
     fn aged(&mut self, after: f64) -> Vec<Effective<T>> {
-        let Shared { program, kernels, fitted, .. } = &self.shared;
-        let buffers = &mut self.state.main.buffers;
-        for op in &program.ageing {
-            if let Op::Kernel { kernel, len, .. } = op {
-                let clock = Clock { seed: self.shared.seed, tick: 0, sample: 0, time: after };
-                kernels.dense(*kernel, buffers, 0, *len, clock, None, None);
-            }
-        }
-        arrays::fold(program, fitted, buffers, self.pool.as_ref())
+        arrays::aged(&self.shared, &mut self.state.main.buffers, after, self.pool.as_ref())
     }
 
     /// Goes on to the end (`true`), or to where `pause` wants to stop.
@@ -124,8 +116,11 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
             if phase.after != self.after {
                 self.fold();
             }
-            let independent = is_independent(program, phase);
-            let done = if independent { self.batches(phase, pause) } else { self.series(phase, pause) };
+            let done = match &phase.learning {
+                Some(learning) => self.learn(phase, learning, pause)?,
+                None if is_independent(program, phase) => self.batches(phase, pause),
+                None => self.series(phase, pause),
+            };
             if !done {
                 return Ok(false);
             }
@@ -140,6 +135,12 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
     /// After the last sample of a phase.
     fn finish(&mut self, phase: &Phase) -> Result<(), RunError> {
         let program = self.shared.program;
+        if let Some(learning) = &phase.learning {
+            let training = self.training(phase, learning);
+            self.state.results.training.push(training);
+            self.state.phase += 1;
+            return Ok(());
+        }
         for (_, (records, counts)) in std::mem::take(&mut self.state.batches) {
             self.state.counts.add(&counts);
             self.state.records.extend(records);
@@ -161,7 +162,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
             fit_readouts(&mut self.shared, phase, &outputs, &mut self.state.main.buffers)?;
             let refitted = |weights: &WeightSource| match weights {
                 WeightSource::Fitted { fit, .. } => phase.fits.iter().any(|spec| spec.fit == *fit),
-                WeightSource::Tensor { .. } => false,
+                WeightSource::Tensor { .. } | WeightSource::Held(_) => false,
             };
             self.program_cells(refitted);
         }
@@ -238,7 +239,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
             }
             state.main.restart(&self.shared, &self.initial, place.number);
         }
-        state.main.begin(&self.shared, phase, place);
+        state.main.begin(&self.shared, phase, place, |lane| place.row + lane);
         state.records.push(SampleRecord::new(self.shared.program, phase));
         place
     }
@@ -268,7 +269,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
             let place = Place { row, number: self.state.presented + row as u64, ..Place::default() };
             lanes.restart(&self.shared, &light, place.number);
             let mut records = vec![SampleRecord::new(self.shared.program, phase); lanes.used];
-            lanes.begin(&self.shared, phase, place);
+            lanes.begin(&self.shared, phase, place, |lane| row + lane);
             for within in 0..u64::from(phase.ticks) {
                 lanes.tick(&self.shared, phase, place, within, &mut records);
             }
@@ -291,10 +292,10 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         all
     }
 
-    fn report(&self, samples: usize) {
+    pub fn report(&self, samples: usize) {
         let done = self.done_samples.fetch_add(samples, Ordering::Relaxed) + samples;
         if let Some(progress) = self.options.progress {
-            let total: usize = self.shared.program.phases.iter().map(|phase| phase.samples).sum();
+            let total: usize = self.shared.program.phases.iter().map(Phase::presentations).sum();
             progress(done as f64 / total.max(1) as f64);
         }
     }
@@ -383,6 +384,8 @@ fn learns(program: &Program) -> bool {
         Op::Emit { .. }
         | Op::Fill { .. }
         | Op::Multiply { .. }
+        | Op::Transposed { .. }
+        | Op::Scatter { .. }
         | Op::Copy { .. }
         | Op::Gather { .. }
         | Op::Reduce { .. }

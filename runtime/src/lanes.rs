@@ -119,14 +119,14 @@ impl<T: Computable + Product> Lanes<T> {
         }
     }
 
-    /// Begins one sample in each lane: shows its data, and does what is done before its ticks.
-    pub fn begin(&mut self, shared: &Shared<T>, phase: &Phase, place: Place) {
+    /// Begins one sample in each lane: shows its data, those of this row of the phase, and does what is done before its ticks.
+    pub fn begin(&mut self, shared: &Shared<T>, phase: &Phase, place: Place, row_of: impl Fn(usize) -> usize) {
         let program = shared.program;
         for (lane, feed) in (0..self.used).flat_map(|lane| phase.inputs.iter().map(move |feed| (lane, feed))) {
             if let InputFeed::Values { tensor, array } = feed {
                 let data = &program.tensors[tensor.index()].data;
                 let target = self.buffers[array.index()].lane_mut(lane);
-                let start = (place.row + lane) * target.len();
+                let start = row_of(lane) * target.len();
                 target.iter_mut().enumerate().for_each(|(i, slot)| *slot = T::of(data.get(start + i)));
             }
         }
@@ -193,6 +193,23 @@ impl<T: Computable + Product> Lanes<T> {
                 let effective = &shared.matrices[index];
                 self.counts.read_energy[index] +=
                     read::multiply(matrix, effective, &mut self.buffers, self.lanes, self.used, ports, clock);
+                continue;
+            }
+            if let [Op::Transposed { matrix, input, input_start, output, output_start, positions, read, joules }] = ops
+            {
+                let (input, output) = ((input.index(), *input_start), (output.index(), *output_start));
+                let ports = Ports { input, output, positions: *positions, read: *read };
+                let clock = self.clock(shared, moment, 0);
+                let (index, matrix) = (matrix.index(), &shared.program.matrices[matrix.index()]);
+                let taken = read::transposed(
+                    matrix,
+                    &shared.matrices[index],
+                    &mut self.buffers,
+                    (self.lanes, self.used),
+                    ports,
+                    clock,
+                );
+                self.counts.read_energy[index] += taken * joules;
                 continue;
             }
             // Where an element spiked more than once, its spikes come one after the other: all that follows from the
@@ -300,6 +317,18 @@ impl<T: Computable + Product> Lanes<T> {
                     }
                 }
             }
+            Op::Scatter { from, from_start, to, to_start, len, indices } => {
+                if let TensorData::I64(indices) = &program.tensors[indices.index()].data {
+                    let (from, to) = two(&mut self.buffers, (from.index(), to.index()), lane);
+                    let to = &mut to[*to_start..to_start + len];
+                    to.fill(T::default());
+                    for (from, &index) in from[*from_start..].iter().zip(indices) {
+                        if let Ok(index) = usize::try_from(index) {
+                            to[index] = T::of(to[index].wide() + from.wide());
+                        }
+                    }
+                }
+            }
             Op::Reduce { reduction, from, from_start, to, to_start, len, each } => {
                 let (from, to) = two(&mut self.buffers, (from.index(), to.index()), lane);
                 let stretches = from[*from_start..].chunks(*each);
@@ -310,7 +339,7 @@ impl<T: Computable + Product> Lanes<T> {
             Op::Target { matrix } => {
                 matrix::target(program, &program.matrices[matrix.index()], &shared.fitted, &mut self.buffers);
             }
-            Op::Multiply { .. } | Op::Fold { .. } | Op::Present { .. } => {} // done for whole batches, or by the engine itself
+            Op::Multiply { .. } | Op::Transposed { .. } | Op::Fold { .. } | Op::Present { .. } => {} // done for whole batches, or by the engine itself
         }
         false
     }
@@ -334,6 +363,8 @@ fn event(op: &Op) -> Option<bool> {
         | Op::Emit { .. }
         | Op::Fill { .. }
         | Op::Multiply { .. }
+        | Op::Transposed { .. }
+        | Op::Scatter { .. }
         | Op::Copy { .. }
         | Op::Gather { .. }
         | Op::Reduce { .. }

@@ -11,10 +11,12 @@ pub mod fuse;
 pub mod interpreter;
 pub mod jit;
 pub mod lanes;
+pub mod learn;
 pub mod math;
 pub mod matrix;
 pub mod memory;
 pub mod metrics;
+pub mod pulses;
 pub mod random;
 pub mod read;
 pub mod record;
@@ -63,6 +65,8 @@ pub struct Results {
     pub metrics: Vec<(String, f64)>,
     /// Joules by kind over the whole run, in the order of kinds; the total is their sum.
     pub energy_j: Vec<(ComponentKind, f64)>,
+    /// What phases that learn gave, in their order.
+    pub training: Vec<Training>,
     /// Seconds a sample.
     pub latency_s: f64,
     /// What probes recorded, in the order of probes; outputs of test phases under `NAME` of the output.
@@ -86,6 +90,20 @@ impl Results {
     pub fn is_like(&self, other: &Results) -> bool {
         self.metrics.iter().map(|(name, _)| name).eq(other.metrics.iter().map(|(name, _)| name))
     }
+}
+
+/// What training by gradients gave.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Training {
+    /// Samples presented, in all epochs.
+    pub samples: usize,
+    /// Mean loss, and where there are labels the share of samples that were right, of each epoch: while weights change.
+    pub loss: Vec<f64>,
+    pub accuracy: Vec<f64>,
+    /// Pulses that cells got.
+    pub pulses: u64,
+    /// Joules of all of it, by kind: reads forward and back, conversions, pulses.
+    pub energy_j: Vec<(ComponentKind, f64)>,
 }
 
 /// A recorded signal.

@@ -30,6 +30,8 @@ pub struct Effective<T> {
     /// or with the time both pulses last.
     pub pair_energy: Vec<T>,
     pub pulses: bool,
+    /// Siemens of the cells of each output together, which conduct when columns are driven; empty without cells.
+    pub column_siemens: Vec<f64>,
     /// Instead of all these: the array is solved for every input, volts and amperes in the units of the matrix.
     pub solved: Option<Arc<Solved>>,
 }
@@ -86,6 +88,8 @@ fn weight(program: &Program, matrix: &Matrix, fitted: &[Fitted], row: usize, col
         WeightSource::Fitted { fit, output_start, input_start } => fitted.get(fit).map_or(0.0, |found| {
             found.weights.get((output_start + col) * found.inputs + input_start + row).copied().unwrap_or(0.0)
         }),
+        // Its array has them, in the order of an effective matrix.
+        WeightSource::Held(_) => 0.0,
     }
 }
 
@@ -99,11 +103,20 @@ fn largest(program: &Program, matrix: &Matrix, fitted: &[Fitted]) -> f64 {
         WeightSource::Fitted { fit, .. } => {
             fitted.get(fit).map_or(0.0, |found| found.weights.iter().map(|w| w.abs()).fold(0.0, f64::max))
         }
+        WeightSource::Held(_) => 0.0,
     }
 }
 
 /// Weights as given, for a matrix without cells.
-pub fn exact<T: Computable>(program: &Program, matrix: &Matrix, fitted: &[Fitted]) -> Effective<T> {
+pub fn exact<T: Computable>(
+    program: &Program,
+    matrix: &Matrix,
+    fitted: &[Fitted],
+    buffers: &[Buffer<T>],
+) -> Effective<T> {
+    if let WeightSource::Held(array) = matrix.weights {
+        return Effective { weights: buffers[array.index()].lane(0).to_vec(), ..Effective::default() };
+    }
     let cells = (0..matrix.rows * matrix.cols).map(|index| (index / matrix.cols, index % matrix.cols));
     let weights = cells.map(|(row, col)| T::of(weight(program, matrix, fitted, row, col))).collect();
     Effective { weights, ..Effective::default() }
@@ -162,7 +175,7 @@ fn digit_levels(cells: &Cells) -> f64 {
 }
 
 /// Of an effective weight a siemens.
-fn scale(program: &Program, matrix: &Matrix, cells: &Cells, fitted: &[Fitted]) -> f64 {
+pub fn scale(program: &Program, matrix: &Matrix, cells: &Cells, fitted: &[Fitted]) -> f64 {
     let w_max = cells.w_max.unwrap_or_else(|| largest(program, matrix, fitted));
     let range = match cells.scheme {
         Scheme::Differential | Scheme::Single => w_max,
@@ -190,7 +203,7 @@ pub fn fold<T: Computable>(
     buffers: &[Buffer<T>],
     seen: Option<&Seen>,
 ) -> Effective<T> {
-    let Some(cells) = &matrix.cells else { return exact(program, matrix, fitted) };
+    let Some(cells) = &matrix.cells else { return exact(program, matrix, fitted, buffers) };
     let scale = scale(program, matrix, cells, fitted);
     let width = cells.scheme.cells(1, matrix.cols).max(1);
     let aged = buffers[cells.aged.index()].lane(0);
@@ -199,9 +212,13 @@ pub fn fold<T: Computable>(
     folded.weights.reserve(matrix.rows * matrix.cols);
     let sigma = cells.read_sigma.map(|sigma| buffers[sigma.index()].lane(0));
     let mut row = vec![0.0; width];
+    folded.column_siemens = vec![0.0; matrix.cols];
+    let of_output = cells.scheme.cells(1, matrix.cols) / matrix.cols.max(1);
     for index in 0..matrix.rows {
         let at = index * width..(index + 1) * width;
         row.iter_mut().zip(&aged[at.clone()]).for_each(|(row, aged)| *row = aged.wide());
+        let columns = folded.column_siemens.iter_mut().zip(row.chunks(of_output.max(1)));
+        columns.for_each(|(sum, cells)| *sum += cells.iter().sum::<f64>());
         if seen.is_none() {
             // The digits of a weight lie in one array, whose column of zeros is read once.
             let read = &row[..cells.scheme.own(matrix.cols)];
@@ -256,7 +273,7 @@ pub fn solved<T: Computable>(
     wires: Wires,
     tolerance: f64,
 ) -> Effective<T> {
-    let Some(cells) = &matrix.cells else { return exact(program, matrix, fitted) };
+    let Some(cells) = &matrix.cells else { return Effective::default() };
     let scale = scale(program, matrix, cells, fitted);
     let joules = cells.read_voltage * cells.read_voltage * cells.read_time;
     let solved = Solved { wires, scheme: cells.scheme, scale, joules, tolerance };

@@ -156,6 +156,71 @@ pub fn multiply<T: Computable + Product>(
     energy
 }
 
+/// One product with the transpose for `lanes` lanes: columns are driven with shares of full range, rows read. Returns the sum over `used`
+/// lanes of what columns at full range would conduct, times the square of their share (or, of pulses, the share): in siemens.
+pub fn transposed<T: Computable + Product>(
+    matrix: &Matrix,
+    effective: &Effective<T>,
+    buffers: &mut [Buffer<T>],
+    (lanes, used): (usize, usize),
+    ports: Ports,
+    clock: Clock,
+) -> f64 {
+    let (rows, cols, positions) = (matrix.rows, matrix.cols, ports.positions);
+    // Every position of every lane is a vector of inputs: [columns, vectors].
+    let vectors = lanes * positions;
+    let mut driven = vec![T::default(); cols * vectors];
+    for lane in 0..lanes {
+        let from = &buffers[ports.input.0].lane(lane)[ports.input.1..ports.input.1 + cols * positions];
+        for (into, from) in driven.chunks_exact_mut(vectors).zip(from.chunks_exact(positions)) {
+            into[lane * positions..(lane + 1) * positions].copy_from_slice(from);
+        }
+    }
+    let mut siemens = 0.0;
+    for (driven, column) in driven.chunks_exact(vectors).zip(&effective.column_siemens) {
+        let used = driven[..used * positions].iter().map(|share| share.wide());
+        siemens += column
+            * match effective.pulses {
+                true => used.map(f64::abs).sum::<f64>(),
+                false => used.map(|share| share * share).sum::<f64>(),
+            };
+    }
+    let mut read = vec![T::default(); rows * vectors];
+    T::product(rows, cols, vectors, &effective.weights, &driven, &mut read);
+    let width = effective.noise.width;
+    if width > 0 {
+        // What columns share is driven with all they are driven with.
+        if width > cols {
+            let sum = |vector: usize| driven.iter().skip(vector).step_by(vectors).map(|share| share.wide()).sum();
+            let shared: Vec<T> = (0..vectors).map(|vector| T::of(sum(vector))).collect();
+            driven.extend(shared);
+        }
+        driven.iter_mut().for_each(|share| *share = T::of(share.wide() * share.wide()));
+        let mut variance = vec![T::default(); rows * vectors];
+        T::product(rows, width, vectors, &effective.noise.square, &driven, &mut variance);
+        let mut normals = vec![T::default(); rows * positions];
+        for lane in 0..used {
+            let (component, tick, sample) = (matrix.component, clock.tick as u32, clock.sample as u32 + lane as u32);
+            let key = Key { seed: clock.seed, component, element: 0, number: ports.read as u32, tick, sample };
+            T::draw_all(key, Draw::Normal, &mut normals);
+            for row in 0..rows {
+                for position in 0..positions {
+                    let at = row * vectors + lane * positions + position;
+                    let sigma = variance[at].wide().max(0.0).sqrt();
+                    read[at] = T::of(read[at].wide() + sigma * normals[row * positions + position].wide());
+                }
+            }
+        }
+    }
+    for lane in 0..lanes {
+        let to = &mut buffers[ports.output.0].lane_mut(lane)[ports.output.1..ports.output.1 + rows * positions];
+        for (to, read) in to.chunks_exact_mut(positions).zip(read.chunks_exact(vectors)) {
+            to.copy_from_slice(&read[lane * positions..(lane + 1) * positions]);
+        }
+    }
+    siemens
+}
+
 /// The elements of a matrix of so many columns, column by column.
 fn by_columns<T: Copy>(matrix: &[T], columns: usize, mut give: impl FnMut(T)) {
     for column in 0..columns {

@@ -14,6 +14,7 @@ use crate::engine::{BATCH, Engine, Pause, is_independent, kernels};
 use crate::interpreter::Computable;
 use crate::jit::product::Product;
 use crate::lanes::{Lanes, Place, Shared};
+use crate::learn::Progress;
 use crate::matrix::Fitted;
 use crate::memory;
 use crate::record::{self, SampleRecord};
@@ -152,7 +153,9 @@ impl<T: Computable + Product + Serialize + DeserializeOwned> Steps for Engine<'_
         (self.shared.fitted, self.state) = (fitted, state);
         (self.state.results.jit_seconds, self.state.results.load_seconds) = seconds;
         let batches: usize = self.state.batches.values().map(|(records, _)| records.len()).sum();
-        let done = self.state.presented as usize + self.state.records.len() + batches;
+        let phase = self.shared.program.phases.get(self.state.phase);
+        let learned = phase.map_or(0, |phase| self.state.learned.presented(phase));
+        let done = self.state.presented as usize + self.state.records.len() + batches + learned;
         self.done_samples.store(done, Ordering::Relaxed);
         self.fold();
         Some(())
@@ -189,6 +192,8 @@ pub struct State<T> {
     /// What batches of independent samples left, by first sample, as they come.
     pub batches: BTreeMap<usize, (Vec<SampleRecord>, Counts)>,
     pub counts: Counts,
+    /// How far a phase that learns has come.
+    pub learned: Progress,
     /// Ticks and samples of the phases so far that record.
     pub recorded: (u64, usize),
     /// What is known already.
@@ -216,6 +221,7 @@ impl<T: Computable + Product> State<T> {
             records: Vec::new(),
             batches: BTreeMap::new(),
             counts: Counts::new(program),
+            learned: Progress::default(),
             recorded: (0, 0),
             results,
         }
@@ -229,7 +235,8 @@ impl<T: Computable + Product> State<T> {
             && self.counts.is_like(&fresh.counts)
             && record::are_like(&self.results.recordings, &fresh.results.recordings);
         let Some(phase) = program.phases.get(self.phase) else {
-            let over = self.phase == program.phases.len() && self.sample.is_none();
+            let over =
+                self.learned == Progress::default() && self.phase == program.phases.len() && self.sample.is_none();
             return alike && over && self.records.is_empty() && self.batches.is_empty();
         };
         let lens = |array: nmc_program::ArrayId| fresh.main.buffers[array.index()].stride;
@@ -243,7 +250,7 @@ impl<T: Computable + Product> State<T> {
             in_series && self.records.len() == place.row + 1 && within <= u64::from(phase.ticks)
         });
         let few = self.records.len() <= if in_series { phase.samples } else { 0 };
-        alike && batches && sample && few && records(&self.records)
+        alike && self.learned.is_of(phase) && batches && sample && few && records(&self.records)
     }
 }
 

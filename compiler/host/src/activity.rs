@@ -46,7 +46,7 @@ fn beginning(program: &Program) -> (Program, f64) {
     part.requirements.clear();
     let elements: f64 = program.kernels.len() as f64 + weight(program);
     let work: f64 =
-        (program.phases.iter()).map(|phase| phase.samples as f64 * f64::from(phase.ticks.max(1))).sum::<f64>()
+        (program.phases.iter()).map(|phase| phase.presentations() as f64 * f64::from(phase.ticks.max(1))).sum::<f64>()
             * elements;
     if work <= MOST {
         return (part, 1.0);
@@ -60,6 +60,9 @@ fn beginning(program: &Program) -> (Program, f64) {
             phase.ticks = ((f64::from(phase.ticks) * share).ceil() as u32).max(1);
         }
         phase.metrics.clear();
+        if let Some(learning) = &mut phase.learning {
+            learning.epochs = learning.epochs.min(1);
+        }
     }
     let fits = program.phases.iter().any(|phase| !phase.fits.is_empty());
     if fits { (Program { probes: Vec::new(), ..program.clone() }, 1.0) } else { (part, share) }

@@ -28,6 +28,8 @@ pub struct Adjoint {
     pub values: BTreeMap<NodeId, NodeId>,
     /// Of each signal that the outputs depend on: the node of the adjoint that gives its gradient.
     pub gradients: BTreeMap<NodeId, NodeId>,
+    /// Of each product with a layer's transposed weights: the layer.
+    pub layers: BTreeMap<NodeId, NodeId>,
     /// Nodes through which no gradient goes: they move in time, or are yet to be fitted.
     pub opaque: Vec<NodeId>,
 }
@@ -83,7 +85,9 @@ impl Maker<'_> {
             let name = format!("d {} by {operand}", self.network.graph[node].name);
             let pulled = match &self.network.graph[node].operator {
                 Operator::Dense { weights: Weights::Given(id), positions, .. } => {
-                    self.transposed(&name, *id, *positions, source, gradient)
+                    let made = self.transposed(&name, *id, *positions, source, gradient);
+                    self.adjoint.layers.extend(made.map(|made| (made, node)));
+                    made
                 }
                 Operator::Reduce { reduction, each } => {
                     self.spread(&name, (*reduction, *each), (source, node), gradient)

@@ -14,6 +14,8 @@ use crate::typing::term::{Closer, Scope, is_random};
 use crate::typing::walk::{all, expressions, within};
 use crate::units::type_dimension;
 
+/// What a pulse does to a cell.
+const PULSES: &[&str] = &["potentiation", "depression", "noise pulse"];
 /// What units compute besides functions of single elements.
 const BESIDES: &[&str] = &["any", "sum", "scale", "arithmetic"];
 
@@ -54,6 +56,8 @@ fn cell(checker: &mut Checker, block: &Block, scope: &mut Scope) {
                 _ => {}
             };
             match &stmt.kind {
+                // What pulses do depends on the cell's own number, drawn once.
+                StmtKind::Field(field) if PULSES.contains(&field_key(field).as_str()) => {}
                 StmtKind::Field(field) => within(&field.value, &mut |ast| find(ast)),
                 _ => expressions(stmt).into_iter().for_each(|ast| within(ast, &mut |ast| find(ast))),
             }
@@ -68,7 +72,7 @@ fn cell(checker: &mut Checker, block: &Block, scope: &mut Scope) {
 
 /// What expressions of a cell that holds weights know.
 pub fn cell_names(scope: &mut Scope) {
-    for name in ["g", "range"] {
+    for name in ["g", "range", "g_min", "g_max", "step"] {
         scope.names.insert(name.to_string(), unknown(Dimension::CONDUCTANCE));
     }
 }

@@ -101,7 +101,7 @@ impl Elaborator<'_> {
     }
 
     /// A node of the whole network by the name it has there: `hidden`, `relu_1`, `sub.fc1`.
-    fn node_called(&mut self, ast: &Ast) -> Option<NodeId> {
+    pub fn node_called(&mut self, ast: &Ast) -> Option<NodeId> {
         let name = path(ast).unwrap_or_default();
         let graph = &self.network.graph;
         if let Some(node) = graph.node_indices().find(|node| graph[*node].name == name) {

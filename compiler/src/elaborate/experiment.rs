@@ -79,6 +79,7 @@ impl Elaborator<'_> {
         }
         if self.errors() == errors {
             self.unfitted();
+            self.untrained();
             self.read_kept();
         }
         if self.errors() == errors && !self.chip.ideal {

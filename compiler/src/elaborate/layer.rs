@@ -231,18 +231,25 @@ impl Elaborator<'_> {
         Some(at)
     }
 
-    /// `dense(weights, bias: b)` or `dense(outputs, fit: ridge(penalty), bias: true)`.
+    /// `dense(weights, bias: b)`, `dense(outputs, fit: ridge(penalty), bias: true)` or `dense(outputs, bias: true)`, to be trained.
     fn dense(&mut self, from: NodeId, args: &[Arg], user: Option<&Ident>, span: Span) -> Option<NodeId> {
         let from = self.real(from, span)?;
-        let (mut first, mut bias, mut fit) = (None, None, None);
+        let (mut first, mut bias, mut fit, mut start, mut within) = (None, None, None, None, None);
         for arg in args {
             match arg.name.as_ref().map(|name| name.text.as_str()) {
                 None if first.is_none() => first = Some(&arg.value),
                 Some("bias") => bias = Some(&arg.value),
                 Some("fit") => fit = Some(&arg.value),
+                Some("start") => start = Some(&arg.value),
+                Some("within") => within = Some(&arg.value),
                 other => {
                     let message = format!("`dense` has no argument `{}`", other.unwrap_or_default());
-                    self.error(Code::E0206, message, arg.value.span, "its arguments: weights or outputs, bias, fit");
+                    self.error(
+                        Code::E0206,
+                        message,
+                        arg.value.span,
+                        "its arguments: weights or outputs, bias, fit, start, within",
+                    );
                     return None;
                 }
             }
@@ -258,19 +265,27 @@ impl Elaborator<'_> {
             self.error(Code::E0207, "`dense` needs its weights", span, "such as `dense(data[\"w\"])`");
             return None;
         };
+        if let (Some(start), Some(_), _) | (Some(start), _, true) = (start, fit, self.kind(first) == Kind::Data) {
+            self.error(
+                Code::E0418,
+                "only weights that are trained start somewhere",
+                start.span,
+                "they are known already",
+            );
+            return None;
+        }
         match (self.kind(first) == Kind::Data, fit) {
-            (true, None) => self.dense_given(from, first, bias, user, span),
+            (true, None) => {
+                let node = self.dense_given(from, first, bias, user, span)?;
+                within.map_or(Some(()), |within| self.hold_within(node, within))?;
+                Some(node)
+            }
             (false, Some(fit)) => self.dense_fitted(from, first, fit, bias, user, span),
             (true, Some(fit)) => {
                 self.error(Code::E0418, "weights are either given or fitted", fit.span, "they are given already");
                 None
             }
-            (false, None) => {
-                let message = "`dense` needs weights, or `fit:` to find them";
-                let missing = Diagnostic::new(Code::E0418, message, first.span, "no weights");
-                self.closer.diagnostics.push(missing.with_help("write `dense(10, fit: ridge(1e-6))`, or load weights"));
-                None
-            }
+            (false, None) => self.dense_started(from, first, (start, bias, within), user, span),
         }
     }
 

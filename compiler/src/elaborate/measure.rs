@@ -17,7 +17,7 @@ const MEASURES: &[(&str, bool)] =
 
 impl Elaborator<'_> {
     /// `argmax(scores) == labels` or `y == target`.
-    pub fn expect(&mut self, condition: &Ast, phase: &mut Phase) -> Option<()> {
+    pub fn expect(&mut self, condition: &Ast, learns: bool, phase: &mut Phase) -> Option<()> {
         let wrong = |this: &mut Self| {
             let message = "what is expected compares an output with data";
             let wrong = Diagnostic::new(Code::E0417, message, condition.span, "not such a comparison");
@@ -34,11 +34,17 @@ impl Elaborator<'_> {
             && let [arg] = &args[..]
         {
             let node = self.output(&arg.value)?;
+            if phase.kind == PhaseKind::Train && learns {
+                return self.learned(node, data, true, phase);
+            }
             let labels = self.labels(data, node, phase)?;
             let kind = MetricKind::Accuracy { output: ArrayId(node.index() as u32), labels };
             phase.metrics.push(Metric { name: String::from("accuracy"), kind });
             if phase.kind == PhaseKind::Train {
-                self.error(Code::E0415, "training fits an output to numbers", condition.span, "labels are no numbers");
+                let message = "a fit finds weights for numbers";
+                let labels = Diagnostic::new(Code::E0415, message, condition.span, "labels are no numbers");
+                let help = "add `by backprop(rate: 0.05)`, which learns labels, or expect numbers: `y == targets`";
+                self.closer.diagnostics.push(labels.with_help(help));
                 return None;
             }
             return Some(());
@@ -48,6 +54,9 @@ impl Elaborator<'_> {
             return None;
         }
         let node = self.output(output)?;
+        if learns {
+            return self.learned(node, data, false, phase);
+        }
         let target = self.target(data, node, phase)?;
         if fitted_behind(&self.network, node).is_none() {
             let name = self.network.graph[node].name.clone();

@@ -26,6 +26,7 @@ mod signal;
 mod softmax;
 mod steps;
 mod structure;
+mod training;
 mod uses;
 pub mod verify;
 
@@ -96,6 +97,7 @@ pub fn elaborate(
         failed: BTreeSet::new(),
         uses: Uses::new(),
         times: Vec::new(),
+        started: Vec::new(),
     };
     elaborator.experiment(block);
     elaborator.tell_uses(first);
@@ -148,6 +150,8 @@ struct Elaborator<'a> {
     uses: Uses,
     /// Times that are counted in steps.
     times: Vec<steps::Timed>,
+    /// Layers that start from random weights, which training is to change.
+    started: Vec<NodeId>,
 }
 
 /// The names of a network, while another is elaborated within it.

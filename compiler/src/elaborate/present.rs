@@ -12,6 +12,7 @@ use nmc_program::Tensor;
 use super::Elaborator;
 use super::array::Array;
 use super::data::Data;
+use super::training::learns;
 use crate::files::DataFile;
 use crate::forms::network::{Logical, Node, NodeId, Operator};
 use crate::forms::plan::{InputData, Phase, PhaseKind};
@@ -36,6 +37,7 @@ pub fn bare(kind: PhaseKind, sequence: bool, samples: usize, span: Span) -> Phas
         inputs: Vec::new(),
         duration: None,
         target: None,
+        learning: None,
         metrics: Vec::new(),
         skip: 0,
         after: 0.0,
@@ -53,14 +55,18 @@ impl Elaborator<'_> {
         for clause in clauses {
             let done = match clause {
                 Clause::For(duration) => self.duration(duration).map(|seconds| phase.duration = Some(seconds)),
-                Clause::Expect(condition) => self.expect(condition, &mut phase),
+                Clause::Expect(condition) => self.expect(condition, learns(clauses), &mut phase),
                 Clause::Measure(name, measure) => self.measure(name, measure, &mut phase),
+                Clause::By(_) => Some(()),
             };
             if done.is_none() {
                 return;
             }
         }
-        if kind == PhaseKind::Train && phase.target.is_none() {
+        if self.learn(clauses, &mut phase).is_none() {
+            return;
+        }
+        if kind == PhaseKind::Train && phase.target.is_none() && phase.learning.is_none() {
             let missing = Diagnostic::new(Code::E0415, "training needs a target", span, "nothing is expected here");
             self.closer.diagnostics.push(missing.with_help("add `expect y == series.x[1..2001]`"));
             return;

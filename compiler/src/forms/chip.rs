@@ -274,6 +274,21 @@ pub struct UnitKind {
     pub static_power: f64,
 }
 
+/// What a pulse adds to the conductance of a cell, in siemens: expressions over `Symbol::Input(0)`, what it holds, and `Symbol::State(n)`,
+/// the n-th of the numbers that are the cell's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pulse {
+    pub up: Expr,
+    /// What a pulse of the other sign takes; none: there is none.
+    pub down: Option<Expr>,
+    /// Standard deviation of one pulse, over `Symbol::Input(1)`, its mean size, too.
+    pub sigma: Option<Expr>,
+    /// Numbers drawn once for each cell.
+    pub own: Vec<Expr>,
+    /// Joules of a pulse.
+    pub energy: f64,
+}
+
 /// A memory cell with fixed conductance between programmings. Expressions are over `Symbol::Input(0)`, the conductance
 /// asked for (programming) or held (read, drift), in siemens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -290,6 +305,8 @@ pub struct Device {
     pub read_sigma: Option<Expr>,
     /// Conductance `Symbol::Time` seconds after programming; random numbers in it are drawn once for each cell. None: no drift.
     pub drift: Option<Expr>,
+    /// What pulses do in training; none: they cannot change it.
+    pub pulse: Option<Pulse>,
     /// Share of cells stuck at g_max and at g_min.
     pub stuck_on: f64,
     pub stuck_off: f64,

@@ -1,5 +1,7 @@
 //! `Network`: the flat graph of operators and signals of one experiment; no parameters, loops or sub-networks are left.
 
+use std::collections::BTreeMap;
+
 use nmc_grammar::span::Span;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 
@@ -220,4 +222,6 @@ pub struct Network {
     pub connections: Vec<Connection>,
     /// Probes in the order declared.
     pub probes: Vec<Probe>,
+    /// Of layers, the weight that takes the whole range of a cell, where it is not the largest there is.
+    pub within: BTreeMap<NodeId, f64>,
 }

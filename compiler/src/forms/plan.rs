@@ -1,7 +1,7 @@
 //! `Plan`: what an experiment asks for, closed: phases with their data, metrics, limits, pins.
 
 use nmc_grammar::span::Span;
-use nmc_program::{Metric, Requirement, TensorId};
+use nmc_program::{Loss, Metric, Requirement, TensorId, Update};
 
 use super::network::NodeId;
 
@@ -65,6 +65,8 @@ pub struct Phase {
     pub duration: Option<f64>,
     /// In training: the output whose readout is fitted and its target, [samples, …].
     pub target: Option<(NodeId, TensorId)>,
+    /// Learned by gradients while samples come.
+    pub learning: Option<Learning>,
     /// What is measured. Arrays are not known yet: until lowering, `ArrayId(n)` in a metric stands for the node with
     /// index `n` (an output port), in [`nmc_program::MetricKind::Final`] for the weights of connection `n`.
     pub metrics: Vec<Metric>,
@@ -74,6 +76,31 @@ pub struct Phase {
     pub after: f64,
     /// Where it was written.
     pub span: Span,
+}
+
+/// What a training phase learns, and how: see [`nmc_program::Learning`].
+#[derive(Debug, Clone)]
+pub struct Learning {
+    /// The output that the loss is taken of.
+    pub output: NodeId,
+    pub loss: Loss,
+    pub rate: f64,
+    pub decay: f64,
+    pub batch: usize,
+    pub epochs: usize,
+    pub shuffle: bool,
+    pub stop: Option<f64>,
+    /// How pulses follow a gradient.
+    pub update: Update,
+    pub layers: Vec<NodeId>,
+}
+
+impl Plan {
+    /// Whether some phase trains a layer.
+    pub fn trains(&self, layer: NodeId) -> bool {
+        let learning = self.phases.iter().filter_map(|phase| phase.learning.as_ref());
+        learning.into_iter().any(|learning| learning.layers.contains(&layer))
+    }
 }
 
 /// Data of one input.

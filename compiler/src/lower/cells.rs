@@ -87,6 +87,7 @@ impl Lowering<'_> {
         });
         self.program.programming.push(Op::Target { matrix });
         let luck = (device.stuck_on > 0.0 || device.stuck_off > 0.0).then(|| self.faults(&name, len));
+        self.luck.extend(luck.map(|luck| (matrix, luck)));
         if let Some(kernel) = programming(device, conductance, luck) {
             let kernel = self.kernel(format!("{name}: programming"), kernel);
             self.program.programming.push(Op::Kernel { kernel, len, spikes: None });

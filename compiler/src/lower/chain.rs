@@ -99,8 +99,13 @@ impl<'a> Lowering<'a> {
         }
         let (kept, link) = (self.kept(from, &converters), self.link_noise(from));
         let range = self.range(from);
+        let followed = self.followed(from);
         let mut b = Builder::default();
         let mut value = b.load(signal.array, Access::Element { offset: signal.start });
+        let followed = followed.map(|range| b.load(range, Access::Broadcast { offset: 0 }));
+        if let Some(range) = followed {
+            value = b.binary(Binary::Divide, value, range);
+        }
         for converter in converters {
             value = convert(&mut b, value, converter, range);
         }
@@ -110,6 +115,9 @@ impl<'a> Lowering<'a> {
         }
         if link > 0.0 {
             value = noisy(&mut b, value, link * range.full);
+        }
+        if let Some(range) = followed {
+            value = b.multiply(value, range);
         }
         let name = format!("{}->{}", self.name(from), self.name(node));
         let arrived = Signal { array: self.zeros(name.clone(), signal.len), start: 0, len: signal.len };

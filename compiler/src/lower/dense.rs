@@ -7,7 +7,7 @@ use nmc_program::{
 };
 
 use super::kernel::{Builder, OWN};
-use super::{Lowering, Signal, chain};
+use super::{Lowering, Placed, Signal, chain};
 use crate::analyse::digits::Digits;
 use crate::forms::chip::{Drive, Sense, TileKind};
 use crate::forms::decisions::{Bias, OnTiles, Range, Summing};
@@ -44,6 +44,7 @@ impl Lowering<'_> {
     ) -> Vec<Op> {
         let mut ops = Vec::new();
         let Some(from) = self.arriving(node, 0, &mut ops) else { return ops };
+        self.rows_of.insert(node, from);
         let added = self.bias(node, weights, bias, (to.len / positions, positions));
         let mapped = self.mapped;
         let blocks: Vec<(usize, &Block)> = mapped.tiling.of(node).collect();
@@ -55,7 +56,8 @@ impl Lowering<'_> {
         let most = match weights {
             Weights::Given(tensor) => {
                 let data = &self.program.tensors[tensor.index()].data;
-                Some((0..data.len()).map(|index| data.get(index).abs()).fold(0.0, f64::max))
+                let within = self.network.within.get(&node).copied();
+                within.or_else(|| Some((0..data.len()).map(|index| data.get(index).abs()).fold(0.0, f64::max)))
             }
             Weights::Ridge { .. } => None,
         };
@@ -64,6 +66,12 @@ impl Lowering<'_> {
         columns.sort_unstable();
         columns.dedup();
         let digits = Digits::of(self.chip, layer.tile, layer.how);
+        if digits.is_some() && self.learned.contains(&node) {
+            let why = "its weights are held in digits, or its inputs come bit by bit";
+            return self
+                .cannot_learn(node, why, "use `weights: differential` or `reference`, and a `dac`")
+                .unwrap_or_default();
+        }
         let driven = match &digits {
             Some(digits) => self.bits_of(&layer, digits, from, &mut ops),
             None => vec![self.drive(&layer, from, "rows", &mut ops)],
@@ -92,12 +100,28 @@ impl Lowering<'_> {
         ops: &mut Vec<Op>,
     ) {
         let name = self.name(node);
-        let source = self.block_weights(node, weights, 0, 0);
-        let matrix = self.matrix(name, from.len / positions, to.len / positions, source);
+        let (rows, cols) = (from.len / positions, to.len / positions);
+        let source = match weights {
+            Weights::Given(tensor) if self.plan.trains(node) => {
+                WeightSource::Held(self.numbers_of(&name, *tensor, rows))
+            }
+            Weights::Given(_) | Weights::Ridge { .. } => self.block_weights(node, weights, 0, 0),
+        };
+        let matrix = self.matrix(name, rows, cols, source);
+        self.placed.entry(node).or_default().push(Placed { matrix, inputs: (0, rows), outputs: (0, cols) });
         ops.push(multiply(matrix, from, (to.array, to.start), positions));
         if let Some(bias) = bias {
             ops.push(self.add_bias(node, bias, to));
         }
+    }
+
+    /// An array of weights that learn, [inputs, outputs].
+    fn numbers_of(&mut self, name: &str, weights: TensorId, rows: usize) -> ArrayId {
+        let data = &self.program.tensors[weights.index()].data;
+        let len = data.len();
+        let turned: Vec<f64> = (0..rows).flat_map(|row| (row..len).step_by(rows.max(1))).map(|i| data.get(i)).collect();
+        let tensor = self.tensor(format!("{name}: start"), vec![rows, len / rows.max(1)], turned);
+        self.array(format!("{name}.w"), Len::Fixed(len), false, Initial::Tensor { tensor, start: 0 })
     }
 
     fn add_bias(&mut self, node: NodeId, bias: ArrayId, to: Signal) -> Op {
@@ -110,20 +134,35 @@ impl Lowering<'_> {
         Op::Kernel { kernel, len: to.len, spikes: None }
     }
 
-    /// A signal as row drivers give it.
+    /// A signal as row drivers give it: in the range it follows, if it does.
     fn drive(&mut self, layer: &Layer, from: Signal, what: &str, ops: &mut Vec<Op>) -> Signal {
         let Some(Drive::Converter(id)) = layer.tile.inputs.get(layer.how.drive) else { return from };
         let converter = &self.chip.converters[*id];
-        let Some(source) = self.operand(layer.node, 0).filter(|_| chain::acts(converter)) else { return from };
+        let followed = self.rows_follow(layer);
+        let acts = chain::acts(converter) || followed.is_some();
+        let Some(source) = self.operand(layer.node, 0).filter(|_| acts) else { return from };
         let (range, name) = (self.range(source), format!("{}: {what}", self.name(layer.node)));
         let mut b = Builder::default();
-        let value = b.load(from.array, Access::Element { offset: from.start });
-        let value = chain::convert(&mut b, value, converter, range);
+        let mut value = b.load(from.array, Access::Element { offset: from.start });
+        if let Some(followed) = followed {
+            let followed = b.load(followed, Access::Broadcast { offset: 0 });
+            value = b.binary(Binary::Divide, value, followed);
+        }
+        if chain::acts(converter) {
+            value = chain::convert(&mut b, value, converter, range);
+        }
         let driven = Signal { array: self.zeros(name.clone(), from.len), start: 0, len: from.len };
         b.store(driven.array, OWN, value);
         let kernel = self.kernel(name, b);
         ops.push(Op::Kernel { kernel, len: from.len, spikes: None });
         driven
+    }
+
+    /// The range that a layer's rows are driven in, if it follows what is seen: outputs are times it.
+    fn rows_follow(&mut self, layer: &Layer) -> Option<ArrayId> {
+        let converts = matches!(layer.tile.inputs.get(layer.how.drive), Some(Drive::Converter(_)));
+        let source = self.operand(layer.node, 0).filter(|_| converts)?;
+        self.followed(source)
     }
 
     /// The blocks that share outputs: their products, sensed each by itself and added digitally, or added on a line and sensed once.
@@ -152,7 +191,13 @@ impl Lowering<'_> {
             let partial = self.zeros(name, len);
             let rows = Signal { start: from.start + start * positions, ..from };
             ops.push(multiply(matrix, rows, (partial, 0), positions));
+            let placed = Placed { matrix, inputs: block.inputs, outputs };
+            self.placed.entry(node).or_default().push(placed);
             let mut value = b.load(partial, OWN);
+            if let Some(range) = self.rows_follow(layer) {
+                let range = b.load(range, Access::Broadcast { offset: 0 });
+                value = b.multiply(value, range);
+            }
             if let (Bias::Rows(rows), Some(tensor)) = (how.bias, given)
                 && block.spare_rows > 0
             {
@@ -187,15 +232,25 @@ impl Lowering<'_> {
         let in_ranges = noise > 0.0 || sense.is_some_and(chain::acts);
         let mut sums = Vec::new();
         for partial in partials {
-            sums.push(match layer.weights {
-                Weights::Ridge { .. } if in_ranges => {
-                    let array = self.fitted_range(node, partial.inputs, outputs);
+            // Full ranges that are known only when the chip runs.
+            let range = match layer.weights {
+                Weights::Ridge { .. } if in_ranges => Some((self.fitted_range(node, partial.inputs, outputs), 1.0)),
+                Weights::Given(_) if in_ranges && self.learned.contains(&node) => {
+                    let name = format!("{}[{}..{}]: sum", self.name(node), outputs.0, outputs.1);
+                    let seen = Signal { array: self.zeros(name.clone(), len), start: 0, len };
+                    b.store(seen.array, OWN, partial.value);
+                    Some((self.follow(name, seen, partial.full), partial.full))
+                }
+                Weights::Ridge { .. } | Weights::Given(_) => None,
+            };
+            sums.push(match range {
+                Some((array, full)) => {
                     let range = b.load(array, Access::Broadcast { offset: 0 });
                     let share = b.binary(Binary::Divide, partial.value, range);
-                    let share = sensed(&mut b, share, 1.0);
+                    let share = sensed(&mut b, share, full);
                     b.multiply(share, range)
                 }
-                Weights::Ridge { .. } | Weights::Given(_) => sensed(&mut b, partial.value, partial.full),
+                None => sensed(&mut b, partial.value, partial.full),
             });
         }
         if matches!(how.bias, Bias::Digital(_)) {
@@ -324,7 +379,11 @@ impl Lowering<'_> {
                     tensor = self.tensor(format!("{name} at every position"), vec![outputs, positions], each);
                 }
                 let initial = Initial::Tensor { tensor, start: 0 };
-                Some(self.array(name, Len::Fixed(outputs * positions), false, initial))
+                let array = self.array(name, Len::Fixed(outputs * positions), false, initial);
+                if self.plan.trains(node) {
+                    self.learned_biases.insert(node, array);
+                }
+                Some(array)
             }
             (None, true) => {
                 let array = self.array(name, Len::Fixed(outputs), false, Initial::Fill(0.0));

@@ -3,7 +3,7 @@
 //! What depends on no population is evaluated once, before the ticks. What depends on one and feeds one is evaluated in
 //! every tick, from the values of the tick before. What depends on one and leads to outputs is evaluated after the ticks.
 
-use nmc_program::{Access, GroupId, Op, Reduction, Tensor, TensorData, TensorId, Value};
+use nmc_program::{Access, Binary, GroupId, Op, Reduction, Tensor, TensorData, TensorId, Value};
 
 use super::expression;
 use super::kernel::Builder;
@@ -117,29 +117,32 @@ impl Lowering<'_> {
         let mut ops = Vec::new();
         let operands = 0..gather.maps.len();
         let arriving: Vec<Option<Signal>> = operands.map(|index| self.arriving(node, index, &mut ops)).collect();
-        let runs = gather.runs();
-        if let ([Some(from)], true) = (&arriving[..], runs.len() > COPIES) {
-            ops.push(self.indexed(node, gather, *from, to));
-            return ops;
-        }
-        for run in runs {
-            let (Some(start), Some(from)) = (run.from, arriving[run.operand]) else { continue };
-            let (from_start, to_start) = (from.start + start, to.start + run.to);
-            ops.push(Op::Copy { from: from.array, from_start, to: to.array, to_start, len: run.len });
-        }
+        ops.extend(self.gathered(&self.name(node), gather, &arriving, to));
         ops
     }
 
-    /// Many short stretches are read element by element.
-    fn indexed(&mut self, node: NodeId, gather: &Gather, from: Signal, to: Signal) -> Op {
+    /// The same of what has arrived. Many short stretches are read element by element.
+    pub(super) fn gathered(&mut self, name: &str, gather: &Gather, from: &[Option<Signal>], to: Signal) -> Vec<Op> {
+        let runs = gather.runs();
+        if let ([Some(from)], true) = (from, runs.len() > COPIES) {
+            let (indices, from_start, to_start) = (self.indices(name, gather), from.start, to.start);
+            return vec![Op::Gather { from: from.array, from_start, to: to.array, to_start, indices }];
+        }
+        let copy = |run: crate::forms::gather::Run| {
+            let (start, from) = (run.from?, from[run.operand]?);
+            let (from_start, to_start) = (from.start + start, to.start + run.to);
+            Some(Op::Copy { from: from.array, from_start, to: to.array, to_start, len: run.len })
+        };
+        runs.into_iter().filter_map(copy).collect()
+    }
+
+    /// Where each element of what is read comes from.
+    pub(super) fn indices(&mut self, name: &str, gather: &Gather) -> TensorId {
         let source = |element| gather.source(element).map_or(-1, |(_, from)| from as i64);
         let indices = (0..gather.len()).map(source).collect();
-        let name = format!("{}: indices", self.name(node));
-        let tensor = Tensor { name, shape: vec![gather.len()], data: TensorData::I64(indices) };
-        self.program.tensors.push(tensor);
-        let indices = TensorId(self.program.tensors.len() as u32 - 1);
-        let (from_start, to_start) = (from.start, to.start);
-        Op::Gather { from: from.array, from_start, to: to.array, to_start, indices }
+        let name = format!("{name}: indices");
+        self.program.tensors.push(Tensor { name, shape: vec![gather.len()], data: TensorData::I64(indices) });
+        TensorId(self.program.tensors.len() as u32 - 1)
     }
 
     fn reduce(&mut self, node: NodeId, reduction: Reduction, each: usize, to: Signal) -> Vec<Op> {
@@ -205,24 +208,36 @@ impl Lowering<'_> {
         body: &Expr,
     ) -> Value {
         let Some(unit) = self.chip.unit_kinds.get(unit) else { return expression::number(b, names, body) };
-        let input_range = self.operand(node, 0).map_or(1.0, |operand| self.range(operand).full);
+        let operand = self.operand(node, 0);
+        let input_range = operand.map_or(1.0, |operand| self.range(operand).full);
+        let followed = if unit.transfer.is_some() { operand } else { Some(node) }.and_then(|node| self.followed(node));
+        let followed = followed.map(|range| b.load(range, Access::Broadcast { offset: 0 }));
+        let in_range = |b: &mut Builder, value: Value| match followed {
+            Some(range) => b.binary(Binary::Divide, value, range),
+            None => value,
+        };
         let (value, range) = match &unit.transfer {
-            None => (expression::number(b, names, body), self.range(node).full),
+            None => {
+                let value = expression::number(b, names, body);
+                (in_range(b, value), self.range(node).full)
+            }
             // The transfer is stated in full ranges: what comes in is divided by its range, what goes out multiplied.
             Some(transfer) => {
                 let operand = expression::number(b, names, &Expr::Symbol(Symbol::Input(0)));
                 let inverse = b.number(1.0 / input_range);
                 let scaled = b.multiply(operand, inverse);
+                let scaled = in_range(b, scaled);
                 let mut inner = |_: &mut Builder, symbol: Symbol| (symbol == Symbol::Input(0)).then_some(scaled);
                 let value = expression::number(b, &mut inner, transfer);
                 let range = b.number(input_range);
                 (b.multiply(value, range), input_range)
             }
         };
-        match unit.noise > 0.0 {
+        let value = match unit.noise > 0.0 {
             true => super::chain::noisy(b, value, unit.noise * range),
             false => value,
-        }
+        };
+        followed.map_or(value, |range| b.multiply(value, range))
     }
 
     /// The implementation chosen for a node.

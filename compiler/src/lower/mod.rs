@@ -16,6 +16,7 @@ mod expression;
 mod frame;
 mod integrate;
 mod kernel;
+mod learning;
 mod phases;
 mod polynomial;
 mod population;
@@ -44,6 +45,7 @@ use crate::graph::Moves;
 use connection::Lowered;
 pub use dense::bias_name;
 use kernel::Builder;
+use learning::Placed;
 use population::Population;
 
 /// Elements of an array that hold a signal.
@@ -103,6 +105,17 @@ pub(crate) struct Lowering<'a> {
     pub reads: BTreeMap<(usize, bool), Vec<MatrixId>>,
     /// The wires of each block, index into the program's.
     pub wires: BTreeMap<usize, usize>,
+    /// Nodes whose values change while layers learn; the ranges that follow them, by node and all.
+    learned: BTreeSet<NodeId>,
+    follows: BTreeMap<NodeId, ArrayId>,
+    ranges_followed: Vec<nmc_program::Followed>,
+    /// Of each layer: its matrices, what its rows are driven with, and the bias that it learns.
+    placed: BTreeMap<NodeId, Vec<Placed>>,
+    rows_of: BTreeMap<NodeId, Signal>,
+    learned_biases: BTreeMap<NodeId, ArrayId>,
+    /// Which cells of a matrix are stuck, and what pulses do to each device.
+    luck: BTreeMap<MatrixId, ArrayId>,
+    pulses: BTreeMap<usize, (KernelId, usize, ArrayId, ArrayId, Vec<ArrayId>)>,
     pub diagnostics: &'a mut Vec<Diagnostic>,
     /// Mistakes of our own.
     pub problems: Vec<String>,
@@ -146,6 +159,14 @@ pub fn lower(
         held: BTreeMap::new(),
         reads: BTreeMap::new(),
         wires: BTreeMap::new(),
+        learned: crate::graph::learned(&mapped.network, &mapped.plan),
+        follows: BTreeMap::new(),
+        ranges_followed: Vec::new(),
+        placed: BTreeMap::new(),
+        rows_of: BTreeMap::new(),
+        learned_biases: BTreeMap::new(),
+        luck: BTreeMap::new(),
+        pulses: BTreeMap::new(),
         diagnostics,
         problems: Vec::new(),
         components: 0,
@@ -211,9 +232,11 @@ impl Lowering<'_> {
     /// Tells the reads of each matrix in a sample (or tick) apart.
     fn number_reads(&mut self) {
         let mut before: BTreeMap<MatrixId, usize> = BTreeMap::new();
-        let Program { begin, tick, end, .. } = &mut self.program;
-        for op in begin.iter_mut().chain(tick).chain(end) {
-            if let Op::Multiply { matrix, positions, read, .. } = op {
+        let Program { begin, tick, end, phases, .. } = &mut self.program;
+        let learning = phases.iter_mut().filter_map(|phase| phase.learning.as_mut());
+        let backward = learning.flat_map(|learning| &mut learning.backward);
+        for op in begin.iter_mut().chain(tick).chain(end).chain(backward) {
+            if let Op::Multiply { matrix, positions, read, .. } | Op::Transposed { matrix, positions, read, .. } = op {
                 let number = before.entry(*matrix).or_default();
                 *read = *number;
                 *number += *positions;

@@ -71,6 +71,7 @@ impl Lowering<'_> {
             after: phase.after,
             inputs,
             fits: self.fit(phase).into_iter().collect(),
+            learning: self.learning(phase),
             metrics: phase.metrics.iter().filter_map(|metric| self.metric(metric)).collect(),
         }
     }

@@ -79,7 +79,7 @@ pub fn expressions(stmt: &Stmt) -> Vec<&Expr> {
         }
         StmtKind::Present { inputs, clauses, .. } => {
             let clauses = clauses.iter().map(|clause| match clause {
-                Clause::For(value) | Clause::Expect(value) | Clause::Measure(_, value) => value,
+                Clause::For(value) | Clause::Expect(value) | Clause::Measure(_, value) | Clause::By(value) => value,
             });
             inputs.iter().map(|field| &field.value).chain(clauses).collect()
         }

@@ -67,6 +67,8 @@ pub enum Count {
     Spikes(GroupId, f64),
     /// Each delivery over a synapse of the connection, times this.
     SynapticEvents(ConnectionId, f64),
+    /// Each pulse that changed a cell of a matrix in training.
+    Pulses(MatrixId),
     /// Joules dissipated in the cells of a matrix during its reads: sum over rows of v^2 * row conductance * time.
     ReadEnergy(MatrixId),
 }

@@ -9,6 +9,7 @@
 
 pub mod cost;
 pub mod kernel;
+pub mod learning;
 pub mod listing;
 pub mod matrix;
 pub mod op;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cost::{ComponentKind, Conversions, Cost, Costs, Count, LayoutReport};
 pub use kernel::{Access, Binary, Compare, Draw, Inst, Kernel, Slot, Unary, Value};
+pub use learning::{Followed, Layer, Learner, Learning, Loss, Pulsed, Update};
 pub use matrix::{Cells, FitSpec, Matrix, Scheme, SenseRange, WeightSource, Wired};
 pub use op::{Op, Reduction};
 pub use phase::{Aggregate, InputFeed, Metric, MetricKind, Over, Phase, PhaseKind, Probe, Probed, Requirement};
@@ -68,7 +70,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 7;
+    pub const FORMAT: u32 = 8;
 }
 
 /// Width of numbers.
@@ -212,18 +214,25 @@ impl Program {
         let mut cells = self.matrices.iter().filter_map(|matrix| matrix.cells.as_ref());
         kernels.into_iter().any(|inst| matches!(inst, Inst::Random { .. }))
             || patterns.into_iter().any(|p| matches!(p, Pattern::Random { .. } | Pattern::FixedInDegree { .. }))
+            || self.learning().any(|learning| learning.shuffled.is_some())
             || self.groups.iter().any(|group| matches!(group.source, Source::Poisson { .. }))
             || cells.any(|cells| cells.read_sigma.is_some())
     }
 
-    /// All operations, by when they run.
+    /// What phases learn, in their order.
+    pub fn learning(&self) -> impl Iterator<Item = &Learning> + Clone {
+        self.phases.iter().filter_map(|phase| phase.learning.as_ref())
+    }
+
+    /// All operations of presentations and of what comes before them, by when they run.
     pub fn stages(&self) -> [(&'static str, &[Op]); 5] {
         let Program { programming, ageing, begin, tick, end, .. } = self;
         [("programming", programming), ("ageing", ageing), ("begin", begin), ("tick", tick), ("end", end)]
     }
 
-    /// Samples of all phases together; at least one.
+    /// Samples of all phases together, without those that learn; at least one.
     pub fn samples(&self) -> usize {
-        self.phases.iter().map(|phase| phase.samples).sum::<usize>().max(1)
+        let plain = self.phases.iter().filter(|phase| phase.learning.is_none());
+        plain.map(|phase| phase.samples).sum::<usize>().max(1)
     }
 }

@@ -141,6 +141,15 @@ impl fmt::Display for Program {
             writeln!(f, "phase {:?}: {} samples of {} ticks", phase.kind, phase.samples, phase.ticks)?;
             phase.inputs.iter().try_for_each(|feed| writeln!(f, "  feed {feed:?}"))?;
             phase.fits.iter().try_for_each(|fit| writeln!(f, "  fit {fit:?}"))?;
+            if let Some(learning) = &phase.learning {
+                writeln!(f, "  learn {:?} of {:?}, gradient {:?}", learning.loss, learning.output, learning.gradient)?;
+                let Learning { rate, decay, batch, epochs, shuffled, stop, .. } = learning;
+                writeln!(f, "  rate {rate} * {decay}^epoch, batch {batch}, {epochs} epochs, {shuffled:?}, {stop:?}")?;
+                learning.backward.iter().try_for_each(|op| writeln!(f, "    {op:?}"))?;
+                learning.layers.iter().try_for_each(|layer| writeln!(f, "  {layer:?}"))?;
+                learning.ranges.iter().try_for_each(|range| writeln!(f, "  {range:?}"))?;
+                learning.costs.iter().try_for_each(|cost| writeln!(f, "  {cost:?}"))?;
+            }
             phase.metrics.iter().try_for_each(|metric| writeln!(f, "  metric {metric:?}"))?;
         }
         self.probes.iter().try_for_each(|probe| writeln!(f, "probe {probe:?}"))?;

@@ -25,6 +25,8 @@ pub enum WeightSource {
     Tensor { tensor: TensorId, output_start: usize, input_start: usize },
     /// The same block of the weights found last by the fits of this number ([`FitSpec::fit`]); zero before.
     Fitted { fit: usize, output_start: usize, input_start: usize },
+    /// An array [rows, cols], shared by all lanes: weights that learn without cells.
+    Held(ArrayId),
 }
 
 /// Cells that hold the weights.

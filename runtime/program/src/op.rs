@@ -60,10 +60,24 @@ pub enum Op {
         positions: usize,
         read: usize,
     },
+    /// The transpose: output[out_start..][..rows, ..positions] = W^T input[in_start..][..cols, ..positions], or added to it. An array is
+    /// driven at its columns, in shares of full range, and read at its rows; `joules` a siemens it takes to drive a column at full range.
+    Transposed {
+        matrix: MatrixId,
+        input: ArrayId,
+        input_start: usize,
+        output: ArrayId,
+        output_start: usize,
+        positions: usize,
+        read: usize,
+        joules: f64,
+    },
     /// Copies elements.
     Copy { from: ArrayId, from_start: usize, to: ArrayId, to_start: usize, len: usize },
     /// to[to_start + i] = from[from_start + indices[i]], 0 where the index is negative. `indices`: I64 [len].
     Gather { from: ArrayId, from_start: usize, to: ArrayId, to_start: usize, indices: TensorId },
+    /// to[to_start + indices[i]] += from[from_start + i] where the index is not negative, after `len` elements of `to` were set to 0.
+    Scatter { from: ArrayId, from_start: usize, to: ArrayId, to_start: usize, len: usize, indices: TensorId },
     /// Of each of `len` stretches of `each` elements, one after the other: one element.
     Reduce {
         reduction: Reduction,

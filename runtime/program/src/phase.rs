@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ArrayId, ConnectionId, FitSpec, GroupId, TensorId};
+use crate::{ArrayId, ConnectionId, FitSpec, GroupId, Learning, TensorId};
 
 /// A part of an experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,7 +21,16 @@ pub struct Phase {
     pub inputs: Vec<InputFeed>,
     /// Fitted at the end of the phase.
     pub fits: Vec<FitSpec>,
+    /// Learned by gradients while samples come.
+    pub learning: Option<Learning>,
     pub metrics: Vec<Metric>,
+}
+
+impl Phase {
+    /// How often a sample is presented, at most.
+    pub fn presentations(&self) -> usize {
+        self.learning.as_ref().map_or(1, |learning| learning.epochs).saturating_mul(self.samples)
+    }
 }
 
 /// Which sort of phase.

@@ -1,6 +1,6 @@
 //! Which tensors a program uses; the others (those for calibration, say) are left out of it.
 
-use crate::{Initial, InputFeed, MetricKind, Op, Pattern, Program, TensorId, WeightSource};
+use crate::{Initial, InputFeed, Loss, MetricKind, Op, Pattern, Program, TensorId, WeightSource};
 
 impl Program {
     /// Leaves out the tensors that nothing names.
@@ -36,7 +36,7 @@ impl Program {
         for matrix in &mut self.matrices {
             match &mut matrix.weights {
                 WeightSource::Tensor { tensor, .. } => ids.push(tensor),
-                WeightSource::Fitted { .. } => {}
+                WeightSource::Fitted { .. } | WeightSource::Held(_) => {}
             }
         }
         for connection in &mut self.connections {
@@ -50,9 +50,7 @@ impl Program {
             }
         }
         for op in self.begin.iter_mut().chain(&mut self.tick).chain(&mut self.end) {
-            if let Op::Gather { indices, .. } = op {
-                ids.push(indices);
-            }
+            ids.extend(indices(op));
         }
         for phase in &mut self.phases {
             for feed in &mut phase.inputs {
@@ -60,6 +58,13 @@ impl Program {
                     InputFeed::Values { tensor, .. } => ids.push(tensor),
                     InputFeed::Spikes { elements, steps, .. } => ids.extend([elements, steps]),
                 }
+            }
+            if let Some(learning) = &mut phase.learning {
+                ids.push(match &mut learning.loss {
+                    Loss::CrossEntropy { labels } | Loss::SquaredLabels { labels } => labels,
+                    Loss::Squared { targets } => targets,
+                });
+                ids.extend(learning.backward.iter_mut().filter_map(indices));
             }
             ids.extend(phase.fits.iter_mut().map(|fit| &mut fit.target));
             for metric in &mut phase.metrics {
@@ -71,5 +76,25 @@ impl Program {
             }
         }
         ids
+    }
+}
+
+/// The tensor that an operation reads.
+fn indices(op: &mut Op) -> Option<&mut TensorId> {
+    match op {
+        Op::Gather { indices, .. } | Op::Scatter { indices, .. } => Some(indices),
+        Op::Kernel { .. }
+        | Op::OnSpikes { .. }
+        | Op::Emit { .. }
+        | Op::Deliver { .. }
+        | Op::OnPost { .. }
+        | Op::Fill { .. }
+        | Op::Multiply { .. }
+        | Op::Transposed { .. }
+        | Op::Copy { .. }
+        | Op::Reduce { .. }
+        | Op::Target { .. }
+        | Op::Fold { .. }
+        | Op::Present { .. } => None,
     }
 }

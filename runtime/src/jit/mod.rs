@@ -65,7 +65,12 @@ fn forms(program: &Program) -> (Vec<bool>, Vec<bool>) {
             indexed[kernel.index()] = true;
         }
     }
-    for op in program.stages().into_iter().flat_map(|(_, ops)| ops) {
+    let learned = program.learning().flat_map(|learning| &learning.layers).flat_map(|layer| &layer.matrices);
+    for pulsed in learned.filter_map(|learner| learner.pulsed.as_ref()) {
+        dense[pulsed.kernel.index()] = true;
+    }
+    let backward = program.learning().flat_map(|learning| &learning.backward);
+    for op in program.stages().into_iter().flat_map(|(_, ops)| ops).chain(backward) {
         if let Op::Kernel { kernel, .. } = op {
             dense[kernel.index()] = true;
         }
@@ -178,7 +183,10 @@ impl<T: Computable> Kernels<T> for Jit {
             );
             return;
         }
-        let Some(code) = self.dense[kernel.index()] else { return };
+        let Some(code) = self.dense[kernel.index()] else {
+            assert!(self.kernels[kernel.index()].body.is_empty(), "a kernel that nothing was to run over whole arrays");
+            return;
+        };
         let mut args = args(clock);
         args.end = len as u64;
         if let Some(spikes) = spikes {

@@ -80,6 +80,19 @@ fn hardware(program: &Program, outcome: &Outcome, add: &mut impl FnMut(&str, Str
     if let Some(&kind) = kinds.iter().find(|kind| once(**kind)) {
         add("energy to program, once", joules(&|chip| entry::of_kind(program, chip, kind)));
     }
+    if !outcome.first().training.is_empty() {
+        let of_training = |chip: &Results, kind: Option<ComponentKind>| {
+            let all = chip.training.iter().flat_map(|training| &training.energy_j);
+            all.filter(|(known, _)| kind.is_none_or(|kind| kind == *known)).fold(0.0, |sum, (_, joules)| sum + joules)
+        };
+        add("energy to train, once", joules(&|chip| of_training(chip, None)));
+        if asked("energy") {
+            add("  pulses", joules(&|chip| of_training(chip, Some(ComponentKind::Programming))));
+        }
+        let pulses = |chip: &Results| chip.training.iter().map(|training| training.pulses as f64).sum::<f64>();
+        let (mean, deviation) = host::spread(outcome.each(pulses));
+        add("pulses to train", spread(mean, deviation));
+    }
     let converts = !costs.layout.wires.is_empty();
     for (kind, word) in [(ComponentKind::Adc, "ADC"), (ComponentKind::Dac, "DAC")].into_iter().filter(|_| converts) {
         let count = costs.costs.iter().filter(|cost| cost.kind == kind).map(|cost| match cost.count {
@@ -88,6 +101,7 @@ fn hardware(program: &Program, outcome: &Outcome, add: &mut impl FnMut(&str, Str
             | Count::Once(_)
             | Count::Spikes(..)
             | Count::SynapticEvents(..)
+            | Count::Pulses(_)
             | Count::ReadEnergy(_) => 0.0,
         });
         // Not `sum`: an empty sum of floats is -0.

@@ -2,7 +2,7 @@
 
 use nmc_program::{ComponentKind, Precision, Program};
 use nmc_runtime::energy::{of_a_sample, total};
-use nmc_runtime::{EngineKind, Results, chips};
+use nmc_runtime::{EngineKind, Results, Training, chips};
 use serde_json::{Map, Value, json};
 
 use super::save::Output;
@@ -44,6 +44,7 @@ pub fn entry(
         "failures": outcome.failures,
         "energy_j": by_kind(&energy(program, outcome)),
         "energy_run_j": number(mean(&|chip| chip.energy_j.iter().fold(0.0, |all, (_, joules)| all + joules))),
+        "training": training(outcome),
         "latency_s": number(first.latency_s),
         "conversions": conversions(program),
         "notes": program.costs.layout.notes,
@@ -81,4 +82,27 @@ pub fn of_kind(program: &Program, chip: &Results, kind: ComponentKind) -> f64 {
 /// Joules of one sample, without what programming takes once.
 pub fn of_all_kinds(program: &Program, chip: &Results) -> f64 {
     total(&of_a_sample(program, &chip.energy_j))
+}
+
+/// What phases that learn gave, in their order: means over chips, by epoch where all had as many.
+fn training(outcome: &Outcome) -> Vec<Value> {
+    let one = |phase: usize| {
+        let chips = || outcome.chips.iter().filter_map(move |chip| chip.training.get(phase));
+        let by_epoch = |of: &dyn Fn(&Training) -> &[f64]| -> Vec<Value> {
+            let epochs = chips().map(|training| of(training).len()).min().unwrap_or(0);
+            (0..epochs).map(|epoch| number(spread(chips().map(|training| of(training)[epoch])).0)).collect()
+        };
+        let mut joules = std::collections::BTreeMap::new();
+        for (kind, of_kind) in chips().flat_map(|training| &training.energy_j) {
+            *joules.entry(*kind).or_insert(0.0) += of_kind / chips().count() as f64;
+        }
+        json!({
+            "samples": number(spread(chips().map(|training| training.samples as f64)).0),
+            "loss": by_epoch(&|training| &training.loss),
+            "accuracy": by_epoch(&|training| &training.accuracy),
+            "pulses": number(spread(chips().map(|training| training.pulses as f64)).0),
+            "energy_j": by_kind(&joules.into_iter().collect::<Vec<_>>()),
+        })
+    };
+    (0..outcome.first().training.len()).map(one).collect()
 }

@@ -3,9 +3,10 @@
 use nmc_grammar::ast::{AssignOp, Block, Expr as Ast, ExprKind, StmtKind};
 use nmc_grammar::codes::Code;
 
-use super::super::term::{Scope, Term};
+use super::super::term::{Scope, Term, is_random};
 use super::{AREA, ENERGY, Elaborator, Fields, fields_of, is_ideal};
-use crate::forms::chip::Device;
+use crate::algebra::mentions;
+use crate::forms::chip::{Device, Pulse};
 use crate::forms::equations::{Expr, Symbol};
 use crate::quantity::Dimension;
 use crate::typing::walk::all;
@@ -21,10 +22,10 @@ impl Elaborator<'_> {
             Some(ast) if !is_ideal(ast) => Some(self.count(ast, 2.0)? as u32),
             _ => None,
         };
-        let range = g_max - g_min;
-        let outer = self.cell_names(block, range);
+        let outer = self.cell_names(block, (g_min, g_max));
         let (stuck_on, stuck_off) = self.faults(&fields)?;
         let (program_pulses, pulse_energy) = self.programming(&fields)?;
+        let pulse = self.pulse(&fields, block, pulse_energy)?;
         let device = Device {
             name: block.name.text.clone(),
             g_min,
@@ -33,6 +34,7 @@ impl Elaborator<'_> {
             programming_sigma: self.sigma(&fields, "noise programming")?,
             read_sigma: self.sigma(&fields, "noise read")?,
             drift: self.drift(&fields)?,
+            pulse,
             stuck_on,
             stuck_off,
             program_pulses,
@@ -44,11 +46,14 @@ impl Elaborator<'_> {
     }
 
     /// Adds what expressions of a cell know: `g`, `range`, the time since programming and the cell's own aliases. Gives back the names before.
-    fn cell_names(&mut self, block: &Block, range: f64) -> Scope {
+    fn cell_names(&mut self, block: &Block, (g_min, g_max): (f64, f64)) -> Scope {
         let mut scope = self.names.clone();
         let siemens = |expr| Term { expr, dimension: Dimension::CONDUCTANCE };
         scope.names.insert(String::from("g"), siemens(Expr::Symbol(Symbol::Input(0))));
-        scope.names.insert(String::from("range"), siemens(Expr::Number(range)));
+        for (name, value) in [("range", g_max - g_min), ("g_min", g_min), ("g_max", g_max)] {
+            scope.names.insert(String::from(name), siemens(Expr::Number(value)));
+        }
+        scope.names.insert(String::from("step"), siemens(Expr::Symbol(Symbol::Input(1))));
         scope.names.insert(String::from("t"), Term { expr: Expr::Symbol(Symbol::Time), dimension: Dimension::TIME });
         for stmt in &block.body {
             if let StmtKind::Assign { target, op: AssignOp::Set, value } = &stmt.kind
@@ -78,6 +83,42 @@ impl Elaborator<'_> {
     fn drift(&mut self, fields: &Fields) -> Option<Option<Expr>> {
         let Some(ast) = fields.get("drift") else { return Some(None) };
         self.cell_expression(ast).map(Some)
+    }
+
+    /// What pulses do in training. A random name is a number of the cell's own here.
+    fn pulse(&mut self, fields: &Fields, block: &Block, energy: f64) -> Option<Option<Pulse>> {
+        let Some(up) = fields.get("potentiation") else { return Some(None) };
+        let (mut own, outer) = (Vec::new(), self.names.clone());
+        for stmt in &block.body {
+            let StmtKind::Assign { target, op: AssignOp::Set, value } = &stmt.kind else { continue };
+            let ExprKind::Name(name) = &target.kind else { continue };
+            let names = self.names.clone();
+            let Some(Term { expr, dimension }) = self.closer.close(&names, self.file, value) else { continue };
+            let expr = match is_random(&expr) {
+                true if mentions(&expr, &|symbol| matches!(symbol, Symbol::Input(_))) => continue,
+                true => {
+                    own.push(expr);
+                    Expr::Symbol(Symbol::State(own.len() - 1))
+                }
+                false => expr,
+            };
+            self.names.names.insert(name.clone(), Term { expr, dimension });
+        }
+        let up_expr = self.cell_expression(up)?;
+        let down = match fields.get("depression") {
+            Some(down) => Some(self.cell_expression(down)?),
+            None => None,
+        };
+        let sigma = self.sigma(fields, "noise pulse")?;
+        let drawn = [Some(&up_expr), down.as_ref(), sigma.as_ref()].into_iter().flatten().any(is_random);
+        let energy = self.number(fields, "pulse_energy", ENERGY, energy)?;
+        self.names = outer;
+        if drawn {
+            let message = "what a pulse does is drawn with a name of its own, or as `noise pulse`";
+            self.error(Code::E0503, message, up.span, "such as `step = normal(1 nS, 0.3 nS)` above, without `g`");
+            return None;
+        }
+        Some(Some(Pulse { up: up_expr, down, sigma, own, energy }))
     }
 
     /// Shares of cells stuck at the highest and at the lowest conductance.

@@ -12,7 +12,7 @@ use crate::forms::decisions::{Bias, Implementation, OnTiles, Range, Summing};
 use crate::forms::mapped::Given;
 use crate::forms::network::{Logical, NodeId, Operator, PopulationKind, Weights};
 use crate::forms::tiling::{Block, Tiling};
-use crate::graph::operands;
+use crate::graph::{learned, operands};
 use crate::map::circuit::WORD;
 use crate::map::tile::has_bias;
 
@@ -272,8 +272,10 @@ fn biases(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, digi
     if digital {
         all.extend(digital_adder(given.chip).map(Bias::Digital));
     }
-    // A fitted bias is not known when the array is laid out.
-    let fitted = matches!(given.network.graph[node].operator, Operator::Dense { weights: Weights::Ridge { .. }, .. });
+    // A fitted bias is not known when the array is laid out, one that learns is a number; and rows of what learns are driven in other
+    // ranges as it goes on.
+    let fitted = matches!(given.network.graph[node].operator, Operator::Dense { weights: Weights::Ridge { .. }, .. })
+        || learned(given.network, given.plan).contains(&node);
     let spare = tiling.of(node).map(|(_, block)| block.spare_rows).max().unwrap_or(0);
     let scheme = tiling.of(node).next().map(|(_, block)| given.chip.tile_kinds[block.tile_kind].weights);
     let needed = found.bias_rows(given, node);

@@ -23,6 +23,7 @@ use crate::forms::network::{Network, NodeId, Operator, Weights};
 use crate::forms::tiling::Tiling;
 use crate::graph::{operands, order};
 use crate::map::tile::layer_inputs;
+use crate::scramble::scramble;
 
 /// Values kept of each sum to tell what rounding and clipping do to it.
 const KEPT: usize = 1024;
@@ -178,7 +179,8 @@ fn sums(
 ) -> Vec<f32> {
     let len = given.network.graph[layer].outputs();
     let weights = floats(weights, weights.len().min(width * len));
-    found.weight_maxima.insert(layer, largest(&weights));
+    let most = given.network.within.get(&layer).copied();
+    found.weight_maxima.insert(layer, most.unwrap_or_else(|| largest(&weights)));
     let mut total = vec![0.0; input.len() / width.max(1) * len];
     let blocks: Vec<usize> = tiling.of(layer).map(|(index, _)| index).collect();
     let bits = lowest_bits(given, tiling, layer);
@@ -349,7 +351,7 @@ fn backward(network: &Network, tensors: &[Tensor], found: &mut Calibration) {
     let mut known = frames::Values::new();
     for (of, source) in &adjoint.sources {
         let count = found.samples * network.graph[*of].len();
-        known.insert(*source, (0..count).map(|i| if hash(i as u64) & 1 == 0 { 1.0 } else { -1.0 }).collect());
+        known.insert(*source, (0..count).map(|i| if scramble(i as u64) & 1 == 0 { 1.0 } else { -1.0 }).collect());
     }
     for (of, source) in &adjoint.values {
         known.extend(found.values.get(of).map(|values| (*source, values.clone())));
@@ -362,12 +364,4 @@ fn backward(network: &Network, tensors: &[Tensor], found: &mut Calibration) {
             |gradient: &Vec<f32>| mean_square(gradient) * network.graph[node].len() as f64 / outputs.max(1) as f64;
         found.gains.extend(gradient.map(|gradient| (node, gain(gradient))));
     }
-}
-
-/// A fixed scrambling of a counter (splitmix64).
-pub fn hash(counter: u64) -> u64 {
-    let mut z = counter.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

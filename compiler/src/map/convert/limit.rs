@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use nmc_program::MetricKind;
 
-use super::calibrate::{Calibration, hash};
+use super::calibrate::Calibration;
 use super::choices::Choices;
 use super::problem::{Assignment, Demand};
 use crate::forms::mapped::Given;
 use crate::forms::network::NodeId;
 use crate::forms::plan::InputData;
+use crate::scramble::gaussian;
 
 /// Noise drawn on each calibration sample.
 const DRAWS: usize = 64;
@@ -125,13 +126,6 @@ pub fn labels(given: Given, samples: usize, known: &BTreeMap<NodeId, Vec<f32>>) 
 pub fn largest(row: &[f32]) -> usize {
     let first = (0, f32::NEG_INFINITY);
     row.iter().enumerate().fold(first, |best, (i, &value)| if value > best.1 { (i, value) } else { best }).0
-}
-
-/// A number of the standard normal distribution for each counter (Box-Muller).
-fn gaussian(counter: u64) -> f64 {
-    let uniform = |bits: u64| ((bits >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
-    let (a, b) = (uniform(hash(2 * counter)), uniform(hash(2 * counter + 1)));
-    (-2.0 * a.ln()).sqrt() * (2.0 * std::f64::consts::PI * b).cos()
 }
 
 /// The cheapest assignment found with at most this error, a bound of its cost, and the multiplier of the error that gives this bound; else

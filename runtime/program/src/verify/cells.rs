@@ -69,14 +69,18 @@ impl Program {
                 Initial::Kernel(_) | Initial::Fill(_) | Initial::Tensor { .. } => {}
             }
         }
-        for op in program.begin.iter().chain(&program.tick).chain(&program.end) {
+        let backward = program.learning().flat_map(|learning| &learning.backward);
+        for op in program.begin.iter().chain(&program.tick).chain(&program.end).chain(backward) {
             match *op {
                 Op::Kernel { kernel, .. } | Op::OnSpikes { kernel, .. } => arrays.extend(of_kernel(kernel)),
                 Op::Fill { array, .. } | Op::Present { array, .. } => arrays.push(array),
-                Op::Multiply { input, output, .. } => arrays.extend([input, output]),
-                Op::Copy { from, to, .. } | Op::Gather { from, to, .. } | Op::Reduce { from, to, .. } => {
-                    arrays.extend([from, to])
+                Op::Multiply { input, output, .. } | Op::Transposed { input, output, .. } => {
+                    arrays.extend([input, output]);
                 }
+                Op::Copy { from, to, .. }
+                | Op::Gather { from, to, .. }
+                | Op::Scatter { from, to, .. }
+                | Op::Reduce { from, to, .. } => arrays.extend([from, to]),
                 Op::Emit { .. } | Op::Deliver { .. } | Op::OnPost { .. } | Op::Target { .. } | Op::Fold { .. } => {}
             }
         }
@@ -104,6 +108,11 @@ impl Program {
                 Probed::Array(array) | Probed::Output(array) | Probed::Synapses(_, array) => arrays.push(array),
                 Probed::Spikes(_) => {}
             }
+        }
+        for learning in program.learning() {
+            arrays.extend([learning.output.0, learning.gradient]);
+            arrays.extend(learning.ranges.iter().map(|followed| followed.values.0));
+            arrays.extend(learning.layers.iter().flat_map(|layer| [layer.input.0, layer.gradient.0]));
         }
         for phase in &program.phases {
             arrays.extend(phase.fits.iter().map(|fit| fit.features.0));

@@ -132,6 +132,27 @@ impl Checker<'_> {
                 self.require(positions > 0, || format!("{stage}: {} is read at no position", found.name));
                 self.require(input != output, || format!("{stage}: {} multiplies in place", found.name));
             }
+            Op::Transposed { matrix, input, input_start, output, output_start, positions, joules, .. } => {
+                let Some(found) = program.matrices.get(matrix.index()) else {
+                    return self.say(format!("{stage}: no matrix {}", matrix.0));
+                };
+                self.slice(input, input_start, found.cols.saturating_mul(positions), stage);
+                self.slice(output, output_start, found.rows.saturating_mul(positions), stage);
+                self.require(positions > 0 && joules.is_finite(), || {
+                    format!("{stage}: {} is read at no position", found.name)
+                });
+                self.require(input != output, || format!("{stage}: {} multiplies in place", found.name));
+            }
+            Op::Scatter { from, from_start, to, to_start, len, indices } => {
+                let tensor = program.tensors.get(indices.index());
+                let Some(TensorData::I64(indices)) = tensor.map(|tensor| &tensor.data) else {
+                    return self.say(format!("{stage}: a scatter without its indices"));
+                };
+                self.slice(from, from_start, indices.len(), stage);
+                self.slice(to, to_start, len, stage);
+                let inside = indices.iter().all(|&index| index < 0 || (index as u64) < len as u64);
+                self.require(inside && from != to, || format!("{stage}: a scatter in place, or outside"));
+            }
             Op::Copy { from, from_start, to, to_start, len } => {
                 self.slice(from, from_start, len, stage);
                 self.slice(to, to_start, len, stage);

@@ -6,6 +6,7 @@
 
 mod cells;
 mod kernels;
+mod learning;
 mod phases;
 
 use std::collections::BTreeMap;
@@ -177,6 +178,12 @@ impl Checker<'_> {
                 });
                 self.require(fits, || format!("{user}: no fit {fit}, or outside its weights"));
             }
+            WeightSource::Held(_) => {}
+        }
+        if let WeightSource::Held(array) = matrix.weights {
+            let own = self.program.arrays.get(array.index()).is_some_and(|array| array.per_lane);
+            let whole = self.fixed(array, &user) == matrix.rows.checked_mul(matrix.cols);
+            self.require(whole && !own && matrix.cells.is_none(), || format!("{user}: held by no array of its own"));
         }
         if let Some(cells) = &matrix.cells {
             for array in [cells.conductance, cells.aged].into_iter().chain(cells.read_sigma) {
@@ -264,7 +271,7 @@ impl Checker<'_> {
             Count::PerSample(n) | Count::PerTick(n) | Count::Once(n) => (true, n.is_finite()),
             Count::Spikes(group, n) => (group.index() < program.groups.len(), n.is_finite()),
             Count::SynapticEvents(connection, n) => (connection.index() < program.connections.len(), n.is_finite()),
-            Count::ReadEnergy(matrix) => (matrix.index() < program.matrices.len(), true),
+            Count::ReadEnergy(matrix) | Count::Pulses(matrix) => (matrix.index() < program.matrices.len(), true),
         };
         self.require(found, || format!("cost {}: counts something that does not exist", cost.name));
         self.require(finite && cost.energy_j.is_finite(), || format!("cost {}: not a finite number", cost.name));

@@ -36,6 +36,9 @@ impl Checker<'_> {
                     self.slice(range.array, 0, 1, &user);
                 }
             }
+            if let Some(learning) = &phase.learning {
+                self.learning(learning, phase, &user);
+            }
             for metric in &phase.metrics {
                 self.metric(&metric.kind, phase.samples, &format!("{user}: {}", metric.name));
             }

@@ -1,26 +1,20 @@
 //! Numbers that look random and are the same on every machine: a counter, scrambled.
 
+use crate::scramble::scramble;
+
 pub struct Dice {
     stream: u64,
     counter: u64,
 }
 
-/// A fixed scrambling of a number (splitmix64).
-fn hash(number: u64) -> u64 {
-    let mut z = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 impl Dice {
     pub fn new(seed: u64) -> Self {
-        Dice { stream: hash(seed), counter: 0 }
+        Dice { stream: scramble(seed), counter: 0 }
     }
 
     pub fn next(&mut self) -> u64 {
         self.counter += 1;
-        hash(self.stream.wrapping_add(self.counter))
+        scramble(self.stream.wrapping_add(self.counter))
     }
 
     /// A number below `n`, which is not 0.

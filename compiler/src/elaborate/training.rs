@@ -1,0 +1,321 @@
+//! Training by gradients: layers that start from random weights, and `by backprop(…)`.
+
+use nmc_grammar::ast::{Arg, Clause, Expr as Ast, ExprKind, Ident};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::span::Span;
+use nmc_grammar::suggest::closest;
+use nmc_program::{Loss, Tensor, TensorData, Update};
+
+use super::Elaborator;
+use super::array::Array;
+use crate::forms::network::{Logical, NodeId, Operator, Weights};
+use crate::forms::plan::{Learning, Phase, PhaseKind};
+use crate::graph::operands;
+use crate::quantity::Dimension;
+use crate::scramble;
+use crate::typing::walk::{all, path};
+
+/// Rules of learning.
+const RULES: &[&str] = &["backprop", "mixed_precision", "manhattan"];
+/// What each takes.
+const ARGUMENTS: &[&str] = &["rate", "batch", "epochs", "decay", "loss", "shuffle", "stop", "layers", "pulses"];
+/// Pulses of one update, at most, where nothing is said.
+const PULSES: u32 = 31;
+/// The longest train of pulses.
+const MOST_PULSES: usize = 10_000;
+/// Times the spread of a layer's random weights that the cells of its arrays can hold, where nothing is said.
+const WITHIN: f64 = 10.0;
+
+impl Elaborator<'_> {
+    /// `dense(256, bias: true, start: uniform(-0.1, 0.1))`: weights that training is to find, random before. They are the same for every
+    /// seed, so that chips differ by their cells alone.
+    pub fn dense_started(
+        &mut self,
+        from: NodeId,
+        outputs: &Ast,
+        (start, bias, within): (Option<&Ast>, Option<&Ast>, Option<&Ast>),
+        user: Option<&Ident>,
+        span: Span,
+    ) -> Option<NodeId> {
+        let outputs = self.count(outputs, 1.0)?;
+        let inputs = self.network.graph[from].len();
+        let biased = match bias {
+            Some(ast) => self.closer.value(&self.names, self.file, ast, Dimension::NONE)? != 0.0,
+            None => false,
+        };
+        // As PyTorch starts a linear layer.
+        let bound = 1.0 / (inputs as f64).sqrt();
+        let (is_normal, low, high) = match start {
+            Some(ast) => self.spread(ast)?,
+            None => (false, -bound, bound),
+        };
+        let layer = self.started.len() as u64;
+        let number = |stream: u64, index: usize| {
+            let counter = scramble::scramble(2 * layer + stream).wrapping_add(index as u64);
+            match is_normal {
+                true => low + high * scramble::gaussian(counter),
+                false => low + (high - low) * scramble::uniform(counter),
+            }
+        };
+        let mut tensor = |what: &str, shape: Vec<usize>, stream: u64| {
+            let count = shape.iter().product();
+            let data = TensorData::F32((0..count).map(|index| number(stream, index) as f32).collect());
+            let array = Array::known(Tensor { name: format!("random {what}"), shape, data }, Dimension::NONE);
+            self.keep_later(array, span)
+        };
+        let weights = Weights::Given(tensor("weights", vec![outputs, inputs], 0));
+        let bias = biased.then(|| tensor("bias", vec![outputs], 1));
+        let operator = Operator::Dense { weights, bias, positions: 1 };
+        let node = self.add(operator, vec![outputs], Logical::Real, span, user, "dense", &[from])?;
+        self.started.push(node);
+        let spread = if is_normal { high } else { low.abs().max(high.abs()) };
+        self.network.within.insert(node, WITHIN * spread);
+        if let Some(within) = within {
+            self.hold_within(node, within)?;
+        }
+        Some(node)
+    }
+
+    /// `within: 0.6`: the weight that takes the whole range of a cell.
+    pub fn hold_within(&mut self, node: NodeId, within: &Ast) -> Option<()> {
+        let value = self.closer.value(&self.names, self.file, within, Dimension::NONE)?;
+        if !(value > 0.0 && value.is_finite()) {
+            self.error(Code::E0306, "weights lie within a number above 0", within.span, "not above 0");
+            return None;
+        }
+        self.network.within.insert(node, value);
+        Some(())
+    }
+
+    /// `uniform(low, high)` or (`true`) `normal(mean, sigma)` of plain numbers.
+    fn spread(&mut self, ast: &Ast) -> Option<(bool, f64, f64)> {
+        if let ExprKind::Call(callee, args) = &ast.kind
+            && let (ExprKind::Name(name), [a, b]) = (&callee.kind, &args[..])
+            && (name == "uniform" || name == "normal")
+        {
+            let names = self.names.clone();
+            let mut number = |arg: &Arg| self.closer.value(&names, self.file, &arg.value, Dimension::NONE);
+            let (a, b) = (number(a)?, number(b)?);
+            let sound = if name == "normal" { b > 0.0 } else { a < b };
+            if sound {
+                return Some((name == "normal", a, b));
+            }
+            self.error(Code::E0306, "weights do not spread over this", ast.span, "nothing lies in it");
+            return None;
+        }
+        self.error(Code::E0306, "this is no spread of weights", ast.span, "such as `uniform(-0.1, 0.1)`");
+        None
+    }
+
+    /// What is learned of the output that is expected, by the rule among the clauses; nothing where there is none.
+    pub fn learn(&mut self, clauses: &[Clause], phase: &mut Phase) -> Option<()> {
+        let mut rules =
+            clauses.iter().filter_map(|clause| if let Clause::By(rule) = clause { Some(rule) } else { None });
+        let Some(rule) = rules.next() else { return Some(()) };
+        let not = |this: &mut Self, message: &str, span: Span, label: &str| {
+            this.error(Code::E0415, message, span, label);
+            None
+        };
+        if let Some(second) = rules.next() {
+            return not(self, "training follows one rule", second.span, "a second one");
+        }
+        if phase.kind != PhaseKind::Train {
+            return not(self, "only `train` learns", rule.span, "in a test nothing changes");
+        }
+        if phase.sequence || self.has_time() {
+            return not(
+                self,
+                "training by gradients takes plain samples of a network without time",
+                rule.span,
+                "not so here",
+            );
+        }
+        if phase.skip > 0 || !phase.metrics.is_empty() {
+            let label = "`skip` and `measure` have no place with it";
+            return not(self, "training by gradients measures its loss", rule.span, label);
+        }
+        // Nothing was expected: that is told.
+        let Some(mut learning) = phase.learning.take() else { return Some(()) };
+        let (name, args) = match &rule.kind {
+            ExprKind::Call(callee, args) => (path(callee).unwrap_or_default(), &args[..]),
+            _ => (path(rule).unwrap_or_default(), &[][..]),
+        };
+        learning.update = match name.as_str() {
+            "backprop" => Update::Stochastic { length: PULSES },
+            "mixed_precision" => Update::Kept { most: PULSES },
+            "manhattan" => Update::Sign,
+            _ => {
+                let message = format!("there is no rule of learning `{name}`");
+                let mut unknown = Diagnostic::new(Code::E0415, message, rule.span, "unknown rule");
+                let near = closest(&name, RULES.iter().copied());
+                unknown.help = Some(match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("the rules: {}", RULES.join(", ")),
+                });
+                self.closer.diagnostics.push(unknown);
+                return None;
+            }
+        };
+        let mut named = false;
+        for arg in args {
+            let key = arg.name.as_ref().map_or("", |name| name.text.as_str());
+            named |= key == "layers";
+            self.argument(&name, key, &arg.value, &mut learning)?;
+        }
+        if learning.rate == 0.0 {
+            let missing = Diagnostic::new(Code::E0415, "training needs a rate", rule.span, "how fast it learns");
+            self.closer.diagnostics.push(missing.with_help(format!("write `by {name}(rate: 0.05)`")));
+            return None;
+        }
+        if !named {
+            learning.layers = self.learners(learning.output);
+        }
+        if learning.layers.is_empty() {
+            let name = self.network.graph[learning.output].name.clone();
+            return not(self, &format!("nothing behind `{name}` learns"), rule.span, "no layer with weights");
+        }
+        phase.learning = Some(learning);
+        Some(())
+    }
+
+    fn argument(&mut self, rule: &str, key: &str, value: &Ast, learning: &mut Learning) -> Option<()> {
+        let names = self.names.clone();
+        let word = if let ExprKind::Name(word) = &value.kind { word.as_str() } else { "" };
+        let impossible = |this: &mut Self, what: &str| {
+            this.error(Code::E0306, format!("this is no `{key}`"), value.span, what.to_string());
+            None
+        };
+        match key {
+            "rate" | "decay" | "stop" => {
+                let number = self.closer.value(&names, self.file, value, Dimension::NONE)?;
+                if !(number > 0.0 && number.is_finite()) {
+                    return impossible(self, "a number above 0 is needed");
+                }
+                match key {
+                    "rate" => learning.rate = number,
+                    "decay" => learning.decay = number,
+                    _ => learning.stop = Some(number),
+                }
+            }
+            "batch" => learning.batch = self.count(value, 1.0)?,
+            "epochs" => learning.epochs = self.count(value, 1.0)?,
+            "shuffle" => match value.kind {
+                ExprKind::Bool(shuffle) => learning.shuffle = shuffle,
+                _ => return impossible(self, "`true` or `false`"),
+            },
+            "loss" => {
+                learning.loss = match (word, learning.loss.clone()) {
+                    ("cross_entropy", Loss::CrossEntropy { labels } | Loss::SquaredLabels { labels }) => {
+                        Loss::CrossEntropy { labels }
+                    }
+                    ("squared", Loss::CrossEntropy { labels } | Loss::SquaredLabels { labels }) => {
+                        Loss::SquaredLabels { labels }
+                    }
+                    ("squared", loss @ Loss::Squared { .. }) => loss,
+                    ("cross_entropy", Loss::Squared { .. }) => {
+                        return impossible(self, "it takes labels: `expect argmax(…) == …`");
+                    }
+                    _ => return impossible(self, "one of cross_entropy, squared"),
+                }
+            }
+            "layers" => {
+                let known = self.learners(learning.output);
+                for layer in all(value) {
+                    let node = self.node_called(layer)?;
+                    if !known.contains(&node) {
+                        self.error(
+                            Code::E0415,
+                            "this layer cannot learn here",
+                            layer.span,
+                            "not a layer with weights behind the output",
+                        );
+                        return None;
+                    }
+                    learning.layers.push(node);
+                }
+            }
+            "pulses" if learning.update != Update::Sign => {
+                let (form, most) = match &value.kind {
+                    ExprKind::Call(callee, args) if args.len() == 1 => {
+                        (path(callee).unwrap_or_default(), self.count(&args[0].value, 1.0)?)
+                    }
+                    _ => (word.to_string(), PULSES as usize),
+                };
+                if most > MOST_PULSES {
+                    return impossible(self, "at most 10,000 pulses");
+                }
+                let most = most as u32;
+                learning.update = match (learning.update, form.as_str()) {
+                    (Update::Stochastic { .. } | Update::Nearest { .. }, "stochastic") => {
+                        Update::Stochastic { length: most }
+                    }
+                    (Update::Stochastic { .. } | Update::Nearest { .. }, "nearest") => Update::Nearest { most },
+                    (Update::Kept { .. }, "nearest") => Update::Kept { most },
+                    _ => return impossible(self, "such as `stochastic(31)` or, for whole batches, `nearest(31)`"),
+                }
+            }
+            _ => {
+                let message = format!("`{rule}` has no argument `{key}`");
+                let mut unknown = Diagnostic::new(Code::E0206, message, value.span, "unknown argument");
+                unknown.help = Some(match closest(key, ARGUMENTS.iter().copied()) {
+                    Some(near) if near != key => format!("did you mean `{near}`?"),
+                    _ => format!("its arguments: {}", ARGUMENTS.join(", ")),
+                });
+                self.closer.diagnostics.push(unknown);
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    /// The layers with given weights that an output is made from.
+    fn learners(&self, output: NodeId) -> Vec<NodeId> {
+        let (mut found, mut open) = (Vec::new(), vec![output]);
+        while let Some(node) = open.pop() {
+            let is_layer =
+                matches!(self.network.graph[node].operator, Operator::Dense { weights: Weights::Given(_), .. });
+            if is_layer && !found.contains(&node) {
+                found.push(node);
+            }
+            open.extend(operands(&self.network, node));
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// Layers with random weights that no training changes.
+    pub fn untrained(&mut self) {
+        let trained: Vec<NodeId> = self
+            .plan
+            .phases
+            .iter()
+            .filter_map(|phase| phase.learning.as_ref())
+            .flat_map(|l| l.layers.clone())
+            .collect();
+        for node in self.started.clone().into_iter().filter(|node| !trained.contains(node)) {
+            let data = &self.network.graph[node];
+            let message = format!("`{}` starts from random weights, and no `train` changes them", data.name);
+            let missing = Diagnostic::new(Code::E0415, message, data.span, "never trained");
+            let help = "add `train { … } expect argmax(scores) == digits.y by backprop(rate: 0.05)`";
+            self.closer.diagnostics.push(missing.with_help(help));
+        }
+    }
+
+    /// Labels or targets of what is learned.
+    pub fn learned(&mut self, output: NodeId, data: &Ast, labelled: bool, phase: &mut Phase) -> Option<()> {
+        let loss = match labelled {
+            true => Loss::CrossEntropy { labels: self.labels(data, output, phase)? },
+            false => Loss::Squared { targets: self.target(data, output, phase)? },
+        };
+        let (update, layers) = (Update::Sign, Vec::new());
+        let (rate, decay, batch, epochs, shuffle, stop) = (0.0, 1.0, 1, 1, true, None);
+        phase.learning = Some(Learning { output, loss, rate, decay, batch, epochs, shuffle, stop, update, layers });
+        Some(())
+    }
+}
+
+/// Whether a phase learns by gradients.
+pub fn learns(clauses: &[Clause]) -> bool {
+    clauses.iter().any(|clause| matches!(clause, Clause::By(_)))
+}

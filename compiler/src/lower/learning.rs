@@ -1,0 +1,528 @@
+//! Training by gradients: the adjoint network as operations, what they are converted with, and what pulses do to cells.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_program::{
+    Access, ArrayId, Binary, Compare, ComponentKind, Cost, Count, Draw, Followed, Initial, Layer, Learner, Learning,
+    Len, MatrixId, Op, Pulsed, Reduction, Scheme, TensorId, Unary, Update,
+};
+
+use super::kernel::{Builder, OWN};
+use super::population::outside;
+use super::{Lowering, Signal, chain, expression};
+use crate::analyse::adjoint::{Adjoint, adjoint};
+use crate::analyse::evaluate::evaluate;
+use crate::cost;
+use crate::forms::chip::{Converter, Device, Drive, Pulse, Sense, TileKind};
+use crate::forms::decisions::Range;
+use crate::forms::equations::Symbol;
+use crate::forms::network::{Network, NodeId, Operator, Weights};
+use crate::forms::plan;
+use crate::graph::{operands, order};
+
+/// Cells that get pulses at a time, few enough for the cache.
+const AT_A_TIME: usize = 8192;
+/// Full range of what arrays give read backward, in largest weights, before anything was seen.
+const SMALL: f64 = 1e-3;
+
+/// A block of a layer's weights.
+#[derive(Debug, Clone)]
+pub(super) struct Placed {
+    pub matrix: MatrixId,
+    pub inputs: (usize, usize),
+    pub outputs: (usize, usize),
+}
+
+/// The adjoint's operations in the making.
+struct Backward {
+    adjoint: Adjoint,
+    signals: BTreeMap<NodeId, Signal>,
+    ops: Vec<Op>,
+    ranges: Vec<Followed>,
+    costs: Vec<Cost>,
+}
+
+impl<'a> Lowering<'a> {
+    /// The range that a signal's converters follow while layers learn; none where it stays.
+    pub(super) fn followed(&mut self, node: NodeId) -> Option<ArrayId> {
+        if self.chip.ideal || !self.learned.contains(&node) {
+            return None;
+        }
+        if let Some(&range) = self.follows.get(&node) {
+            return Some(range);
+        }
+        let (signal, full) = (*self.signals.get(&node)?, self.range(node).full);
+        let range = self.follow(self.name(node), signal, full);
+        self.follows.insert(node, range);
+        Some(range)
+    }
+
+    /// A range that follows elements.
+    pub(super) fn follow(&mut self, name: String, signal: Signal, full: f64) -> ArrayId {
+        let range = self.array(format!("{name}.range"), Len::Fixed(1), false, Initial::Fill(1.0));
+        self.ranges_followed.push(Followed { range, values: (signal.array, signal.start, signal.len), full });
+        range
+    }
+
+    /// What a phase learns; none where it learns nothing, or cannot, which is told.
+    pub(super) fn learning(&mut self, phase: &plan::Phase) -> Option<Learning> {
+        let plan = phase.learning.as_ref()?;
+        let (network, output) = (self.network, *self.signals.get(&plan.output)?);
+        let adjoint = adjoint(network, &[plan.output], &self.program.tensors);
+        for &layer in &plan.layers {
+            if !adjoint.gradients.contains_key(&layer) {
+                let message = format!("no gradient reaches `{}`", self.name(layer));
+                let label = "what lies between it and the output has none";
+                self.diagnostics.push(Diagnostic::new(Code::E0619, message, network.graph[layer].span, label));
+                return None;
+            }
+        }
+        let gradient = self.zeros("d loss", output.len);
+        let mut backward =
+            Backward { adjoint, signals: BTreeMap::new(), ops: Vec::new(), ranges: Vec::new(), costs: Vec::new() };
+        self.go_back(plan, Signal { array: gradient, start: 0, len: output.len }, &mut backward)?;
+        let mut layers = Vec::new();
+        for &layer in &plan.layers {
+            layers.push(self.learner(plan, layer, &mut backward)?);
+        }
+        if !self.chip.ideal {
+            self.note(String::from(
+                "training: the gradient is multiplied, added and scaled by ideal digital units whose energy is not counted, and its time is not told",
+            ));
+        }
+        backward.ranges.append(&mut self.ranges_followed.clone());
+        Some(Learning {
+            loss: plan.loss.clone(),
+            output: (output.array, output.start, output.len),
+            gradient,
+            rate: plan.rate,
+            decay: plan.decay,
+            batch: plan.batch,
+            epochs: plan.epochs,
+            shuffled: plan.shuffle.then(|| self.component()),
+            stop: plan.stop,
+            backward: backward.ops,
+            layers,
+            ranges: backward.ranges,
+            costs: backward.costs,
+        })
+    }
+
+    /// The operations from the loss's gradient to those of the layers that learn.
+    fn go_back(&mut self, plan: &plan::Learning, gradient: Signal, backward: &mut Backward) -> Option<()> {
+        let network = std::mem::take(&mut backward.adjoint.network);
+        let wanted = plan.layers.iter().filter_map(|layer| backward.adjoint.gradients.get(layer).copied());
+        let needed = needed(&network, wanted.collect());
+        for (of, source) in &backward.adjoint.sources {
+            if *of == plan.output {
+                backward.signals.insert(*source, gradient);
+            }
+        }
+        for (of, source) in &backward.adjoint.values {
+            let signal = self.signals.get(of).copied();
+            backward.signals.extend(signal.map(|signal| (*source, signal)));
+        }
+        for node in order(&network) {
+            if needed.contains(&node) && !backward.signals.contains_key(&node) {
+                let data = &network.graph[node];
+                let signal = Signal { array: self.zeros(data.name.clone(), data.len()), start: 0, len: data.len() };
+                let from: Vec<Option<Signal>> =
+                    operands(&network, node).iter().map(|from| backward.signals.get(from).copied()).collect();
+                self.back_through(&network, node, &from, signal, backward)?;
+                backward.signals.insert(node, signal);
+            }
+        }
+        backward.adjoint.network = network;
+        Some(())
+    }
+
+    /// One operator of the adjoint.
+    fn back_through(
+        &mut self,
+        network: &Network,
+        node: NodeId,
+        from: &[Option<Signal>],
+        to: Signal,
+        backward: &mut Backward,
+    ) -> Option<()> {
+        let data = &network.graph[node];
+        let first = from.first().copied().flatten();
+        match (&data.operator, first) {
+            (Operator::Elementwise { body, .. }, _) => {
+                let (mut b, dt) = (Builder::default(), self.program.dt);
+                let value = expression::number(&mut b, &mut outside(from.to_vec(), to.len, dt), body);
+                b.store(to.array, OWN, value);
+                let kernel = self.kernel(data.name.clone(), b);
+                backward.ops.push(Op::Kernel { kernel, len: to.len, spikes: None });
+            }
+            (Operator::Gather(gather), _) => {
+                let moved = self.gathered(&data.name, gather, from, to);
+                backward.ops.extend(moved);
+            }
+            (Operator::Scatter(gather), Some(from)) => {
+                let indices = self.indices(&data.name, gather);
+                let (from_start, to_start, len) = (from.start, to.start, to.len);
+                backward.ops.push(Op::Scatter { from: from.array, from_start, to: to.array, to_start, len, indices });
+            }
+            (Operator::Reduce { reduction, each }, Some(from)) => {
+                let (from_start, to_start, len) = (from.start, to.start, to.len);
+                let (reduction, each, from, to) = (*reduction, *each, from.array, to.array);
+                backward.ops.push(Op::Reduce { reduction, from, from_start, to, to_start, len, each });
+            }
+            (Operator::Dense { weights: Weights::Given(id), positions, .. }, Some(from)) => {
+                match backward.adjoint.layers.get(&node).copied() {
+                    Some(layer) => self.transposed(layer, *positions, from, to, backward)?,
+                    // A sum over elements.
+                    None => {
+                        let tensor = backward.adjoint.tensors.get(id.index())?.clone();
+                        self.program.tensors.push(tensor);
+                        let tensor = TensorId(self.program.tensors.len() as u32 - 1);
+                        let source = nmc_program::WeightSource::Tensor { tensor, output_start: 0, input_start: 0 };
+                        let matrix = self.matrix(data.name.clone(), from.len / positions, to.len / positions, source);
+                        backward.ops.push(super::dense::multiply(matrix, from, (to.array, to.start), *positions));
+                    }
+                }
+            }
+            (
+                Operator::Input
+                | Operator::Output
+                | Operator::Dense { .. }
+                | Operator::Reduce { .. }
+                | Operator::Scatter(_)
+                | Operator::Delay
+                | Operator::Population { .. }
+                | Operator::Read { .. },
+                _,
+            ) => self.problems.push(format!("`{}` has no place in an adjoint", data.name)),
+        }
+        Some(())
+    }
+
+    /// Through the weights of a layer: its arrays are driven at their columns and read at their rows.
+    fn transposed(
+        &mut self,
+        layer: NodeId,
+        positions: usize,
+        from: Signal,
+        to: Signal,
+        backward: &mut Backward,
+    ) -> Option<()> {
+        let (name, placed) = (self.name(layer), self.placed.get(&layer).cloned().unwrap_or_default());
+        let tile = self.tile(layer);
+        let (drive, sense, joules) = match tile {
+            Some((tile, how)) => {
+                if !tile.transposable {
+                    return self.cannot_learn(
+                        layer,
+                        &format!("its arrays (`{}`) are not read backward", tile.name),
+                        "give the tile `transposable: true`",
+                    );
+                }
+                let drive = match tile.inputs.get(how.0) {
+                    Some(Drive::Converter(id)) => Some(&self.chip.converters[*id]),
+                    Some(Drive::BitSerial { .. } | Drive::Direct(_)) | None => None,
+                };
+                let sense = match tile.senses.get(how.1) {
+                    Some(Sense::Converter { converter, .. }) => Some(&self.chip.converters[*converter]),
+                    Some(Sense::Analog(_)) | None => None,
+                };
+                if drive.is_none() || sense.is_none() {
+                    self.note(format!("training: what goes backward through {name} meets no converter where it goes forward without one"));
+                }
+                (drive, sense, tile.read_voltage * tile.read_voltage * tile.read_time)
+            }
+            None => (None, None, 0.0),
+        };
+        let most = self.network.within.get(&layer).copied().unwrap_or(1.0);
+        // Shares of the largest gradient of the sample.
+        let range = tile.is_some().then(|| self.largest(&name, from, backward));
+        let driven = match range {
+            None => from,
+            Some(range) => {
+                let mut b = Builder::default();
+                let value = b.load(from.array, Access::Element { offset: from.start });
+                let range = b.load(range, Access::Broadcast { offset: 0 });
+                let mut share = b.binary(Binary::Divide, value, range);
+                if let Some(drive) = drive.filter(|drive| chain::acts(drive)) {
+                    share = chain::convert(&mut b, share, drive, Range { full: 1.0, unsigned: false });
+                }
+                let array = self.zeros(format!("{name}: columns"), from.len);
+                b.store(array, OWN, share);
+                let kernel = self.kernel(format!("{name}: columns"), b);
+                backward.ops.push(Op::Kernel { kernel, len: from.len, spikes: None });
+                if let Some(drive) = drive {
+                    backward.costs.push(converted(drive, &name, from.len as f64));
+                }
+                Signal { array, start: 0, len: from.len }
+            }
+        };
+        // The sum of what the blocks of the same rows give.
+        let mut rows: BTreeMap<(usize, usize), Vec<ArrayId>> = BTreeMap::new();
+        for (index, block) in placed.iter().enumerate() {
+            let len = (block.inputs.1 - block.inputs.0) * positions;
+            let array = self.zeros(format!("{name}: back {index}"), len);
+            let input_start = driven.start + block.outputs.0 * positions;
+            backward.ops.push(Op::Transposed {
+                matrix: block.matrix,
+                input: driven.array,
+                input_start,
+                output: array,
+                output_start: 0,
+                positions,
+                read: 0,
+                joules,
+            });
+            rows.entry(block.inputs).or_default().push(array);
+            if let Some(sense) = sense {
+                backward.costs.push(converted(sense, &name, len as f64));
+            }
+        }
+        for (inputs, parts) in rows {
+            let len = (inputs.1 - inputs.0) * positions;
+            let mut b = Builder::default();
+            let mut sums = Vec::new();
+            for part in parts {
+                let mut value = b.load(part, OWN);
+                if let Some(sense) = sense.filter(|sense| chain::acts(sense)) {
+                    let full = SMALL * most;
+                    let name = self.program.arrays[part.index()].name.clone();
+                    let followed = self.array(format!("{name}.range"), Len::Fixed(1), false, Initial::Fill(1.0));
+                    backward.ranges.push(Followed { range: followed, values: (part, 0, len), full });
+                    let followed = b.load(followed, Access::Broadcast { offset: 0 });
+                    value = b.binary(Binary::Divide, value, followed);
+                    value = chain::convert(&mut b, value, sense, Range { full, unsigned: false });
+                    value = b.multiply(value, followed);
+                }
+                sums.push(value);
+            }
+            let mut sum = chain::sum(&mut b, &sums);
+            if let Some(range) = range {
+                let range = b.load(range, Access::Broadcast { offset: 0 });
+                sum = b.multiply(sum, range);
+            }
+            b.store(to.array, Access::Element { offset: to.start + inputs.0 * positions }, sum);
+            let kernel = self.kernel(format!("{name}: back"), b);
+            backward.ops.push(Op::Kernel { kernel, len, spikes: None });
+        }
+        Some(())
+    }
+
+    /// An array of one element with the largest magnitude of a signal, never 0.
+    fn largest(&mut self, name: &str, from: Signal, backward: &mut Backward) -> ArrayId {
+        let sizes = self.zeros(format!("{name}: sizes"), from.len);
+        let mut b = Builder::default();
+        let value = b.load(from.array, Access::Element { offset: from.start });
+        let size = b.unary(Unary::Absolute, value);
+        let least = b.number(f64::from(f32::MIN_POSITIVE));
+        let size = b.binary(Binary::Maximum, size, least);
+        b.store(sizes, OWN, size);
+        let kernel = self.kernel(format!("{name}: sizes"), b);
+        backward.ops.push(Op::Kernel { kernel, len: from.len, spikes: None });
+        let to = self.zeros(format!("{name}: largest"), 1);
+        let (from_start, to_start, len, each) = (0, 0, 1, from.len);
+        let reduction = Reduction::Maximum;
+        backward.ops.push(Op::Reduce { reduction, from: sizes, from_start, to, to_start, len, each });
+        to
+    }
+
+    /// The tiles that a layer lies on, and how they are driven and sensed; none where it is computed exactly.
+    fn tile(&self, layer: NodeId) -> Option<(&'a TileKind, (usize, usize))> {
+        let mapped = self.mapped;
+        let (_, first) = mapped.tiling.of(layer).next()?;
+        let how = mapped.decisions.on_tiles(layer)?;
+        Some((&mapped.chip.tile_kinds[first.tile_kind], (how.drive, how.sense)))
+    }
+
+    /// A layer, and what moves its weights.
+    fn learner(&mut self, plan: &plan::Learning, node: NodeId, backward: &mut Backward) -> Option<Layer> {
+        let Operator::Dense { positions, .. } = self.network.graph[node].operator else { return None };
+        let (name, input) = (self.name(node), *self.rows_of.get(&node)?);
+        let gradient = *backward.signals.get(backward.adjoint.gradients.get(&node)?)?;
+        let mut matrices = Vec::new();
+        for Placed { matrix, inputs, outputs } in self.placed.get(&node).cloned().unwrap_or_default() {
+            let pulsed = match self.tile(node) {
+                Some((tile, _)) => Some(self.pulsed(node, matrix, tile)?),
+                None => None,
+            };
+            if let Some(tile) = self.tile(node).map(|(tile, _)| tile) {
+                let energy_j = self.chip.devices[tile.device].pulse.as_ref().map_or(0.0, |pulse| pulse.energy);
+                let (kind, name) = (ComponentKind::Programming, format!("{name}: pulses"));
+                backward.costs.push(Cost { kind, name, count: Count::Pulses(matrix), energy_j });
+            }
+            let len = Len::Fixed((inputs.1 - inputs.0) * (outputs.1 - outputs.0));
+            let keeps = pulsed.is_some() && matches!(plan.update, Update::Kept { .. });
+            let kept = keeps.then(|| self.array(format!("{name}: kept"), len, false, Initial::Fill(0.0)));
+            matrices.push(Learner { matrix, input_start: inputs.0, output_start: outputs.0, kept, pulsed });
+        }
+        Some(Layer {
+            name,
+            input: (input.array, input.start),
+            gradient: (gradient.array, gradient.start),
+            positions,
+            inputs: input.len / positions,
+            outputs: gradient.len / positions,
+            bias: self.learned_biases.get(&node).copied(),
+            update: plan.update,
+            matrices,
+        })
+    }
+
+    /// What pulses do to the cells of a matrix.
+    fn pulsed(&mut self, layer: NodeId, matrix: MatrixId, tile: &TileKind) -> Option<Pulsed> {
+        let chip = self.chip;
+        let device = &chip.devices[tile.device];
+        let Some(pulse) = &device.pulse else {
+            let why = format!("pulses do nothing to its cells (`{}`)", device.name);
+            return self.cannot_learn(layer, &why, "say what one adds: `potentiation: 0.1 uS`, `depression: 0.1 uS`");
+        };
+        let found = &self.program.matrices[matrix.index()];
+        let (name, rows, cols) = (found.name.clone(), found.rows, found.cols);
+        let (scheme, w_max) = found.cells.as_ref().map(|cells| (cells.scheme, cells.w_max.unwrap_or(1.0)))?;
+        if tile.wire_ohms > 0.0 {
+            return self.cannot_learn(
+                layer,
+                "its wires resist, and an update would ask for a new solution",
+                "use `wire: ideal` for training",
+            );
+        }
+        let at = |g: f64| {
+            let own: Vec<f64> = pulse.own.iter().map(|own| evaluate(own, &[g], &[])).collect();
+            let up = evaluate(&pulse.up, &[g], &own);
+            (up, pulse.down.as_ref().map_or(0.0, |down| evaluate(down, &[g], &own)))
+        };
+        let per_siemens = w_max / (device.g_max - device.g_min);
+        let middle = at((device.g_min + device.g_max) / 2.0);
+        let step = match scheme {
+            Scheme::Differential => (at(device.g_min).0 + at(device.g_min).1) * per_siemens,
+            Scheme::Reference => (middle.0 + middle.1) * per_siemens,
+            Scheme::Single => (middle.0 + middle.1) / 2.0 * per_siemens,
+            Scheme::Digit { .. } => {
+                return self.cannot_learn(
+                    layer,
+                    "its weights are held in digits",
+                    "use `weights: differential` or `reference`",
+                );
+            }
+        };
+        if !(step > 0.0 && step.is_finite()) || (pulse.down.is_none() && scheme != Scheme::Differential) {
+            let why = format!("pulses cannot move its cells (`{}`) both ways", device.name);
+            return self.cannot_learn(layer, &why, "give them a `depression`, or hold weights in a differential pair");
+        }
+        let mut own = Vec::new();
+        let (kernel, len, conductance, direction, scratch) = self.scratch(tile.device, device, pulse);
+        for (index, (drawn, &into)) in pulse.own.iter().zip(&scratch).enumerate() {
+            let cells = Len::Fixed(scheme.cells(rows, cols));
+            let array = self.array(format!("{name}: own {index}"), cells, false, Initial::Fill(0.0));
+            let mut b = Builder::default();
+            let value = expression::number(&mut b, &mut |_, _| None, drawn);
+            b.store(array, OWN, value);
+            let kernel = self.kernel(format!("{name}: own {index}"), b);
+            self.program.arrays[array.index()].initial = Initial::Kernel(kernel);
+            own.push((array, into));
+        }
+        if let (Some(&into), Some(&luck)) = (scratch.get(pulse.own.len()), self.luck.get(&matrix)) {
+            own.push((luck, into));
+        }
+        let component = self.component();
+        let both_ways = pulse.down.is_some();
+        Some(Pulsed { kernel, both_ways, len, conductance, direction, own, step, component })
+    }
+
+    /// The kernel of a device's pulses, and the arrays it works on.
+    fn scratch(
+        &mut self,
+        index: usize,
+        device: &Device,
+        pulse: &Pulse,
+    ) -> (nmc_program::KernelId, usize, ArrayId, ArrayId, Vec<ArrayId>) {
+        if let Some(known) = self.pulses.get(&index) {
+            return known.clone();
+        }
+        let widest = self.chip.tile_kinds.iter().filter(|tile| tile.device == index).map(|tile| 2 * tile.cols).max();
+        let len = AT_A_TIME.max(widest.unwrap_or(0));
+        let array = |this: &mut Self, what: &str| {
+            this.array(format!("{}.{what}", device.name), Len::Fixed(len), false, Initial::Fill(0.0))
+        };
+        let (conductance, direction) = (array(self, "pulsed"), array(self, "direction"));
+        let faulty = device.stuck_on > 0.0 || device.stuck_off > 0.0;
+        let own: Vec<ArrayId> =
+            (0..pulse.own.len() + usize::from(faulty)).map(|n| array(self, &format!("own {n}"))).collect();
+        let mut b = Builder::default();
+        let (held, way) = (b.load(conductance, OWN), b.load(direction, OWN));
+        let zero = b.number(0.0);
+        let at = |b: &mut Builder, expr, size: Option<nmc_program::Value>| {
+            let mut names = |b: &mut Builder, symbol: Symbol| match symbol {
+                Symbol::Input(0) => Some(held),
+                Symbol::Input(1) => size,
+                Symbol::State(n) => own.get(n).map(|own| b.load(*own, OWN)),
+                Symbol::Time => Some(zero),
+                Symbol::Input(_)
+                | Symbol::Weight
+                | Symbol::Pre(_)
+                | Symbol::Post(_)
+                | Symbol::SourceIndex
+                | Symbol::TargetIndex
+                | Symbol::Index
+                | Symbol::TimeStep
+                | Symbol::Noise => None,
+            };
+            expression::number(b, &mut names, expr)
+        };
+        let mut step = at(&mut b, &pulse.up, None);
+        if let Some(down) = &pulse.down {
+            let down = at(&mut b, down, None);
+            let (down, rises) = (b.unary(Unary::Negate, down), b.compare(Compare::Greater, way, zero));
+            step = b.select(rises, step, down);
+        }
+        if let Some(sigma) = &pulse.sigma {
+            let size = b.unary(Unary::Absolute, step);
+            let (sigma, draw) = (at(&mut b, sigma, Some(size)), b.random(Draw::Normal));
+            let error = b.multiply(draw, sigma);
+            step = b.add(step, error);
+        }
+        let sum = b.add(held, step);
+        let (low, high) = (b.number(device.g_min), b.number(device.g_max));
+        let mut after = b.clamp(sum, low, high);
+        if let Some(luck) = own.get(pulse.own.len()) {
+            let (luck, share) = (b.load(*luck, OWN), b.number(device.stuck_on + device.stuck_off));
+            let stuck = b.compare(Compare::Less, luck, share);
+            after = b.select(stuck, held, after);
+        }
+        b.store(conductance, OWN, after);
+        let kernel = self.kernel(format!("{}: pulse", device.name), b);
+        let made = (kernel, len, conductance, direction, own);
+        self.pulses.insert(index, made.clone());
+        made
+    }
+
+    /// Tells why a layer cannot learn where it lies.
+    pub(super) fn cannot_learn<T>(&mut self, layer: NodeId, why: &str, help: &str) -> Option<T> {
+        let data = &self.network.graph[layer];
+        let message = format!("`{}` cannot learn on this chip: {why}", data.name);
+        let wrong = Diagnostic::new(Code::E0619, message, data.span, "trained here");
+        let told = self.diagnostics.iter().any(|other| other.message == wrong.message);
+        if !told {
+            self.diagnostics.push(wrong.with_help(help));
+        }
+        None
+    }
+}
+
+/// The nodes that these are made from, and these.
+fn needed(network: &Network, wanted: Vec<NodeId>) -> BTreeSet<NodeId> {
+    let (mut found, mut open) = (BTreeSet::new(), wanted);
+    while let Some(node) = open.pop() {
+        if found.insert(node) {
+            open.extend(operands(network, node));
+        }
+    }
+    found
+}
+
+/// So many conversions a sample trained.
+fn converted(converter: &Converter, layer: &str, count: f64) -> Cost {
+    let name = format!("{layer}: back, {}", cost::title(converter));
+    Cost { kind: cost::converter_kind(converter), name, count: Count::PerSample(count), energy_j: converter.energy }
+}

@@ -1,0 +1,114 @@
+//! Learning by gradients: what a training phase does to weights, batch by batch.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ArrayId, Cost, KernelId, MatrixId, Op, TensorId};
+
+/// How a training phase learns. An epoch presents every sample once; a batch is presented side by side, then its gradient is taken back
+/// through the network and every layer changes its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Learning {
+    pub loss: Loss,
+    /// What the loss is taken of: array, first element and number.
+    pub output: (ArrayId, usize, usize),
+    /// Array that takes the loss's gradient by the output, of one sample.
+    pub gradient: ArrayId,
+    /// Weights move by so much times the gradient of the mean loss of a batch.
+    pub rate: f64,
+    /// What the rate is multiplied by after every epoch.
+    pub decay: f64,
+    pub batch: usize,
+    pub epochs: usize,
+    /// Key of the order in which samples are presented, another in every epoch; none: as they stand.
+    pub shuffled: Option<u32>,
+    /// Mean loss of an epoch below which training ends.
+    pub stop: Option<f64>,
+    /// Takes the gradient from the output to the layers, once a sample after `end`.
+    pub backward: Vec<Op>,
+    pub layers: Vec<Layer>,
+    /// Ranges that follow what is seen.
+    pub ranges: Vec<Followed>,
+    /// What takes energy in training besides the presentation of samples: `PerSample` counts samples trained, `Pulses` pulses given.
+    pub costs: Vec<Cost>,
+}
+
+/// What is made small, the mean over samples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Loss {
+    /// -log of the softmax of the outputs at the label.
+    CrossEntropy { labels: TensorId },
+    /// Half the sum over outputs of (y - target)^2, the target being 1 at the label and else 0.
+    SquaredLabels { labels: TensorId },
+    /// The same with targets [samples, outputs].
+    Squared { targets: TensorId },
+}
+
+/// A layer that learns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    pub name: String,
+    /// What rows are driven with, [inputs, positions], and the gradient at the layer's outputs, [outputs, positions]: arrays and first elements.
+    pub input: (ArrayId, usize),
+    pub gradient: (ArrayId, usize),
+    pub positions: usize,
+    pub inputs: usize,
+    pub outputs: usize,
+    /// [outputs, positions], shared by all lanes.
+    pub bias: Option<ArrayId>,
+    pub update: Update,
+    pub matrices: Vec<Learner>,
+}
+
+/// How a layer's weights follow their gradient. Without cells they do so exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Update {
+    /// Trains of at most so many slots on rows and columns for each sample: a cell gets a pulse in every slot in which both are on.
+    Stochastic { length: u32 },
+    /// The nearest whole number of pulses, at most so many, for each batch.
+    Nearest { most: u32 },
+    /// The same, what is left being kept for later batches.
+    Kept { most: u32 },
+    /// By the sign of the gradient: one pulse, or the rate.
+    Sign,
+}
+
+/// A block of a layer's weights that learns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Learner {
+    pub matrix: MatrixId,
+    /// First input and output.
+    pub input_start: usize,
+    pub output_start: usize,
+    /// [rows, cols]: what is left of the updates that were to be, in weights ([`Update::Kept`]).
+    pub kept: Option<ArrayId>,
+    /// What pulses do; none: the weights are numbers.
+    pub pulsed: Option<Pulsed>,
+}
+
+/// What pulses do to cells: a kernel over scratch arrays (shared by all lanes), into which cells that get a pulse are gathered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pulsed {
+    /// Changes `conductance` of each cell by one pulse, up where `direction` is 1, down where it is -1.
+    pub kernel: KernelId,
+    /// Whether cells can be moved both ways; else pairs are: up by the plus cell, down by the minus cell.
+    pub both_ways: bool,
+    /// Elements of the scratch arrays: those of two rows at least.
+    pub len: usize,
+    pub conductance: ArrayId,
+    pub direction: ArrayId,
+    /// What cells have of their own, in the order of cells, and the scratch array it is gathered into.
+    pub own: Vec<(ArrayId, ArrayId)>,
+    /// Change of a weight at 0 by one pulse, the mean of up and down, of a cell without deviations.
+    pub step: f64,
+    /// Key of the trains.
+    pub component: u32,
+}
+
+/// A range that follows the largest value seen: an array of one element, shared by all lanes, 1 at the start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Followed {
+    pub range: ArrayId,
+    /// Elements that are looked at, and what they are at a range of 1.
+    pub values: (ArrayId, usize, usize),
+    pub full: f64,
+}

@@ -1,0 +1,132 @@
+//! Learning: what is fed back fits what it is fed back to, and only what lanes share is learned.
+
+use super::Checker;
+use crate::*;
+
+/// Presentations of all epochs, at most.
+const MOST: usize = u32::MAX as usize;
+
+impl Checker<'_> {
+    pub fn learning(&mut self, learning: &Learning, phase: &Phase, user: &str) {
+        let user = &format!("{user}: learning");
+        let (output, start, len) = learning.output;
+        self.slice(output, start, len, user);
+        self.slice(learning.gradient, 0, len, user);
+        match learning.loss {
+            Loss::CrossEntropy { labels } | Loss::SquaredLabels { labels } => {
+                self.samples_by(labels, phase.samples, 1, user);
+                let data = self.program.tensors.get(labels.index()).map(|tensor| &tensor.data);
+                let known = |label: f64| label >= 0.0 && label < len as f64 && label.fract() == 0.0;
+                let known = data.is_some_and(|data| (0..data.len()).all(|index| known(data.get(index))));
+                self.require(known, || format!("{user}: labels that no output stands for"));
+            }
+            Loss::Squared { targets } => self.samples_by(targets, phase.samples, len, user),
+        }
+        let numbers = [learning.rate, learning.decay, learning.stop.unwrap_or(0.0)];
+        let few = learning.epochs.checked_mul(phase.samples).is_some_and(|all| all <= MOST);
+        let sound = numbers.iter().all(|number| number.is_finite()) && learning.batch > 0 && few;
+        self.require(sound && !phase.sequence && phase.ticks == 0 && phase.samples > 0, || {
+            format!("{user}: no way to learn in batches of {}", learning.batch)
+        });
+        for op in &learning.backward {
+            let plain = matches!(
+                op,
+                Op::Kernel { spikes: None, .. }
+                    | Op::Transposed { .. }
+                    | Op::Multiply { .. }
+                    | Op::Copy { .. }
+                    | Op::Gather { .. }
+                    | Op::Scatter { .. }
+                    | Op::Reduce { .. }
+                    | Op::Fill { .. }
+            );
+            self.require(plain, || format!("{user}: an operation that has no place in it"));
+            self.op(user, op);
+        }
+        for followed in &learning.ranges {
+            let (array, start, len) = followed.values;
+            self.slice(array, start, len, user);
+            self.slice(followed.range, 0, 1, user);
+            self.of_all(followed.range, user);
+            self.require(followed.full > 0.0, || format!("{user}: a range of {}", followed.full));
+        }
+        for layer in &learning.layers {
+            self.layer(layer);
+        }
+        let costs = learning.costs.iter().map(|cost| (&cost.count, cost.energy_j));
+        for (count, joules) in costs {
+            let sound = match *count {
+                Count::PerSample(number) => number.is_finite(),
+                Count::Pulses(matrix) => matrix.index() < self.program.matrices.len(),
+                Count::PerTick(_)
+                | Count::Once(_)
+                | Count::Spikes(..)
+                | Count::SynapticEvents(..)
+                | Count::ReadEnergy(_) => false,
+            };
+            self.require(sound && joules.is_finite(), || format!("{user}: counts what does not happen in it"));
+        }
+    }
+
+    /// An array that all lanes share.
+    fn of_all(&mut self, array: ArrayId, user: &str) {
+        let own = self.program.arrays.get(array.index()).is_none_or(|array| array.per_lane);
+        self.require(!own, || format!("{user}: array {} is learned, but every lane has its own", array.0));
+    }
+
+    fn layer(&mut self, layer: &Layer) {
+        let user = &format!("learning of {}", layer.name);
+        let (positions, program) = (layer.positions, self.program);
+        self.slice(layer.input.0, layer.input.1, layer.inputs.saturating_mul(positions), user);
+        self.slice(layer.gradient.0, layer.gradient.1, layer.outputs.saturating_mul(positions), user);
+        self.require(positions > 0, || format!("{user}: no position"));
+        if let Some(bias) = layer.bias {
+            self.slice(bias, 0, layer.outputs.saturating_mul(positions), user);
+            self.of_all(bias, user);
+        }
+        for learner in &layer.matrices {
+            let Some(matrix) = program.matrices.get(learner.matrix.index()) else {
+                self.say(format!("{user}: no matrix {}", learner.matrix.0));
+                continue;
+            };
+            let inside = learner.input_start.saturating_add(matrix.rows) <= layer.inputs
+                && learner.output_start.saturating_add(matrix.cols) <= layer.outputs;
+            self.require(inside, || format!("{user}: {} lies outside", matrix.name));
+            if let Some(kept) = learner.kept {
+                self.slice(kept, 0, matrix.rows.saturating_mul(matrix.cols), user);
+                self.of_all(kept, user);
+            }
+            let kept = matches!(layer.update, Update::Kept { .. }) && learner.pulsed.is_some();
+            self.require(kept == learner.kept.is_some(), || format!("{user}: nothing keeps what is left"));
+            match (&learner.pulsed, &matrix.cells) {
+                (None, None) => {
+                    let held = matches!(matrix.weights, WeightSource::Held(_));
+                    self.require(held, || format!("{user}: {} cannot change", matrix.name));
+                }
+                (Some(pulsed), Some(cells)) => self.pulsed(pulsed, matrix, cells, user),
+                (None, Some(_)) | (Some(_), None) => self.say(format!("{user}: pulses and cells of {}", matrix.name)),
+            }
+        }
+    }
+
+    fn pulsed(&mut self, pulsed: &Pulsed, matrix: &Matrix, cells: &Cells, user: &str) {
+        let scheme = matches!(cells.scheme, Scheme::Differential | Scheme::Reference | Scheme::Single);
+        self.require(scheme, || format!("{user}: digits of weights get no pulses"));
+        let few = matrix.cols.saturating_mul(2) <= pulsed.len && pulsed.len >= 2;
+        let pairs = pulsed.both_ways || cells.scheme == Scheme::Differential;
+        self.require(pairs, || format!("{user}: cells that cannot be moved both ways"));
+        self.require(few && pulsed.step > 0.0 && pulsed.step.is_finite(), || {
+            format!("{user}: too few cells at a time")
+        });
+        self.dense(pulsed.kernel, pulsed.len, user);
+        let scratch = pulsed.own.iter().map(|(_, scratch)| *scratch);
+        for array in scratch.chain([pulsed.conductance, pulsed.direction]) {
+            self.slice(array, 0, pulsed.len, user);
+            self.of_all(array, user);
+        }
+        for &(own, _) in &pulsed.own {
+            self.slice(own, 0, cells.scheme.cells(matrix.rows, matrix.cols), user);
+            self.of_all(own, user);
+        }
+    }
+}

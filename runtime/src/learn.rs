@@ -1,0 +1,239 @@
+//! Learning by gradients: batches are presented, their gradient goes back through the network, layers change their weights.
+
+use nmc_program::{Learning, Loss, Phase};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{Engine, Pause};
+use crate::interpreter::Computable;
+use crate::jit::product::Product;
+use crate::lanes::{Lanes, Moment, Place};
+use crate::pulses;
+use crate::random::Key;
+use crate::record::SampleRecord;
+use crate::{RunError, Training};
+
+/// Batches from one time to the next at which what cells give is made anew as a whole, and a pause is possible: row energies and the
+/// variances of reads are those of the last time.
+const BATCHES: usize = 64;
+
+/// How far a phase has learned.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Epochs that are over: mean loss, and share of right labels.
+    pub epochs: Vec<(f64, f64)>,
+    /// Of the one under way: samples presented, their losses' sum, and how many were right.
+    pub done: usize,
+    pub loss: f64,
+    pub right: usize,
+    /// Whether the ranges were set before the first batch.
+    pub ranged: bool,
+}
+
+impl Progress {
+    /// Whether it can be that of a phase.
+    pub fn is_of(&self, phase: &Phase) -> bool {
+        let epochs = phase.learning.as_ref().map_or(0, |learning| learning.epochs);
+        self.epochs.len() <= epochs && self.done <= phase.samples && (self.done == 0 || self.epochs.len() < epochs)
+    }
+
+    /// Samples presented so far.
+    pub fn presented(&self, phase: &Phase) -> usize {
+        self.epochs.len() * phase.samples + self.done
+    }
+}
+
+impl<T: Computable + Product> Engine<'_, T> {
+    /// Goes on with a phase that learns; whether it is over.
+    pub fn learn(&mut self, phase: &Phase, learning: &Learning, pause: Pause) -> Result<bool, RunError> {
+        let batch = learning.batch.min(phase.samples);
+        let mut lanes = Lanes::new(&self.shared, &self.state.main.buffers, batch);
+        lanes.counts = std::mem::take(&mut self.state.main.counts);
+        let mut over = true;
+        let mut batches = 0;
+        let mut order = Vec::new();
+        while !self.is_learned(learning) {
+            let progress = &self.state.learned;
+            if order.is_empty() {
+                order = self.order(phase, learning, progress.epochs.len() as u32);
+            }
+            self.batch(phase, learning, &mut lanes, &order);
+            batches += 1;
+            if self.state.learned.done == phase.samples {
+                self.end_epoch(phase)?;
+                order.clear();
+            }
+            if batches == BATCHES || order.is_empty() {
+                batches = 0;
+                self.take_weights(learning, &mut lanes);
+                self.fold();
+                if !self.is_learned(learning) && pause() {
+                    over = false;
+                    break;
+                }
+            }
+        }
+        self.state.main.counts = std::mem::take(&mut lanes.counts);
+        Ok(over)
+    }
+
+    fn is_learned(&self, learning: &Learning) -> bool {
+        let epochs = &self.state.learned.epochs;
+        let stops = |(loss, _): &(f64, f64)| learning.stop.is_some_and(|stop| *loss < stop);
+        epochs.len() >= learning.epochs || epochs.last().is_some_and(stops)
+    }
+
+    /// The order of an epoch's samples, by Fisher and Yates.
+    fn order(&self, phase: &Phase, learning: &Learning, epoch: u32) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..phase.samples).collect();
+        let Some(component) = learning.shuffled else { return order };
+        for last in (1..order.len()).rev() {
+            let key =
+                Key { seed: self.shared.seed, component, element: last as u32, number: 0, tick: epoch, sample: 0 };
+            order.swap(last, ((key.uniform_f64() * (last + 1) as f64) as usize).min(last));
+        }
+        order
+    }
+
+    /// One batch: forward, back, update.
+    fn batch(&mut self, phase: &Phase, learning: &Learning, lanes: &mut Lanes<T>, order: &[usize]) {
+        let done = self.state.learned.done;
+        lanes.used = lanes.lanes.min(phase.samples - done);
+        let rows = &order[done..done + lanes.used];
+        let number = self.state.presented + self.state.learned.presented(phase) as u64;
+        let place = Place { row: done, number, ..Place::default() };
+        let mut records = vec![SampleRecord::new(self.shared.program, phase); lanes.used];
+        let mut forward = |lanes: &mut Lanes<T>, initial| {
+            lanes.restart(&self.shared, initial, number);
+            lanes.begin(&self.shared, phase, place, |lane| rows[lane]);
+            lanes.end(&self.shared, phase, place, &mut records);
+        };
+        forward(lanes, &self.initial);
+        if !self.state.learned.ranged {
+            // Ranges are known only when something was seen.
+            self.state.learned.ranged = true;
+            follow(learning, lanes);
+            forward(lanes, &self.initial);
+        }
+        self.lose(learning, lanes, rows);
+        let moment = Moment { sample: number, tick: 1, within: 0 };
+        lanes.run(&self.shared, phase, &learning.backward, moment);
+        let rate = learning.rate * learning.decay.powi(self.state.learned.epochs.len() as i32);
+        pulses::update(&mut self.shared, learning, lanes, rate / lanes.used as f64, number);
+        follow(learning, lanes);
+        self.state.learned.done += lanes.used;
+        self.report(lanes.used);
+    }
+
+    /// The loss of each lane's sample, and its gradient by the output.
+    fn lose(&mut self, learning: &Learning, lanes: &mut Lanes<T>, rows: &[usize]) {
+        let (output, start, len) = learning.output;
+        let tensor = |id: nmc_program::TensorId| &self.shared.program.tensors[id.index()].data;
+        for (lane, &row) in rows.iter().enumerate() {
+            let y: Vec<f64> =
+                lanes.buffers[output.index()].lane(lane)[start..start + len].iter().map(|y| y.wide()).collect();
+            let (loss, gradient, right) = match learning.loss {
+                Loss::CrossEntropy { labels } => cross_entropy(&y, tensor(labels).get(row) as usize),
+                Loss::SquaredLabels { labels } => {
+                    let label = tensor(labels).get(row) as usize;
+                    let (loss, gradient) = squared(&y, |index| f64::from(u8::from(index == label)));
+                    (loss, gradient, largest(&y) == label)
+                }
+                Loss::Squared { targets } => {
+                    let (loss, gradient) = squared(&y, |index| tensor(targets).get(row * len + index));
+                    (loss, gradient, false)
+                }
+            };
+            self.state.learned.loss += loss;
+            self.state.learned.right += usize::from(right);
+            let into = &mut lanes.buffers[learning.gradient.index()].lane_mut(lane)[..len];
+            into.iter_mut().zip(gradient).for_each(|(into, of)| *into = T::of(of));
+        }
+    }
+
+    fn end_epoch(&mut self, phase: &Phase) -> Result<(), RunError> {
+        let learned = &mut self.state.learned;
+        let samples = phase.samples as f64;
+        let (loss, right) = (learned.loss / samples, learned.right as f64 / samples);
+        learned.epochs.push((loss, right));
+        (learned.done, learned.loss, learned.right) = (0, 0.0, 0);
+        if loss.is_finite() {
+            return Ok(());
+        }
+        let epoch = learned.epochs.len();
+        let message = format!("the loss is no longer a number after epoch {epoch} of training");
+        Err(RunError { code: "E0706", message, help: Some(String::from("train with a lower `rate`")) })
+    }
+
+    /// Brings what was learned into the arrays that are kept.
+    fn take_weights(&mut self, learning: &Learning, lanes: &mut Lanes<T>) {
+        let program = self.shared.program;
+        for learner in learning.layers.iter().flat_map(|layer| &layer.matrices) {
+            if let nmc_program::WeightSource::Held(array) = program.matrices[learner.matrix.index()].weights {
+                lanes.buffers[array.index()].data.clone_from(&self.shared.matrices[learner.matrix.index()].weights);
+            }
+        }
+        for (kept, learned) in self.state.main.buffers.iter_mut().zip(&lanes.buffers) {
+            if !kept.per_lane {
+                kept.data.clone_from(&learned.data);
+            }
+        }
+    }
+
+    /// What a phase that learned tells.
+    pub fn training(&mut self, phase: &Phase, learning: &Learning) -> Training {
+        let progress = std::mem::take(&mut self.state.learned);
+        let samples = progress.presented(phase);
+        self.state.presented += samples as u64;
+        let counts = std::mem::replace(&mut self.state.main.counts, crate::energy::Counts::new(self.shared.program));
+        let labels = !matches!(learning.loss, Loss::Squared { .. });
+        if let Some(&(loss, right)) = progress.epochs.last() {
+            let metrics = &mut self.state.results.metrics;
+            metrics.push((String::from("loss.training"), loss));
+            if labels {
+                metrics.push((String::from("accuracy.training"), right));
+            }
+        }
+        Training {
+            samples,
+            loss: progress.epochs.iter().map(|(loss, _)| *loss).collect(),
+            accuracy: progress.epochs.iter().filter(|_| labels).map(|(_, right)| *right).collect(),
+            pulses: counts.pulses.iter().sum(),
+            energy_j: crate::energy::of_training(self.shared.program, learning, &counts),
+        }
+    }
+}
+
+/// Lets ranges grow to the largest value of the batch.
+fn follow<T: Computable + Product>(learning: &Learning, lanes: &mut Lanes<T>) {
+    for followed in &learning.ranges {
+        let (array, start, len) = followed.values;
+        let values = (0..lanes.used).flat_map(|lane| &lanes.buffers[array.index()].lane(lane)[start..start + len]);
+        let most = values.fold(0.0, |most, value| f64::max(most, value.wide().abs())) / followed.full;
+        let range = &mut lanes.buffers[followed.range.index()].lane_mut(0)[0];
+        if most.is_finite() && most > range.wide() {
+            *range = T::of(most);
+        }
+    }
+}
+
+/// -log softmax at the label, its gradient, and whether the label is the largest.
+fn cross_entropy(y: &[f64], label: usize) -> (f64, Vec<f64>, bool) {
+    let most = y.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut shares: Vec<f64> = y.iter().map(|y| (y - most).exp()).collect();
+    let sum: f64 = shares.iter().sum();
+    let loss = sum.ln() + most - y[label];
+    shares.iter_mut().for_each(|share| *share /= sum);
+    shares[label] -= 1.0;
+    (loss, shares, largest(y) == label)
+}
+
+/// Half the summed square of what is missing, and its gradient.
+fn squared(y: &[f64], target: impl Fn(usize) -> f64) -> (f64, Vec<f64>) {
+    let gradient: Vec<f64> = y.iter().enumerate().map(|(index, y)| y - target(index)).collect();
+    (gradient.iter().map(|missing| missing * missing).sum::<f64>() / 2.0, gradient)
+}
+
+/// Index of the largest, the first of equals.
+fn largest(y: &[f64]) -> usize {
+    (0..y.len()).fold(0, |best, index| if y[index] > y[best] { index } else { best })
+}

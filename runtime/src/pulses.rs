@@ -1,0 +1,367 @@
+//! Updates of weights: exact, or by pulses that move the cells they meet.
+
+use nmc_program::{Cells, Draw, Layer, Learner, Learning, Matrix, Pulsed, Scheme, Update};
+
+use crate::arrays;
+use crate::interpreter::Computable;
+use crate::jit::product::Product;
+use crate::lanes::{Lanes, Shared};
+use crate::math::Arithmetic;
+use crate::matrix;
+use crate::random::Key;
+use crate::state::{Buffer, Clock};
+
+/// Changes the weights of every layer by `rate` times the gradient summed over the batch, whose first sample has this number.
+pub fn update<T: Computable + Product>(
+    shared: &mut Shared<T>,
+    learning: &Learning,
+    lanes: &mut Lanes<T>,
+    rate: f64,
+    number: u64,
+) {
+    let mut rounds = 0;
+    let mut fold = false;
+    for layer in &learning.layers {
+        bias(layer, lanes, rate);
+        for learner in &layer.matrices {
+            let Some(pulsed) = &learner.pulsed else {
+                exact(shared, layer, learner, lanes, rate);
+                continue;
+            };
+            let program = shared.program;
+            let matrix = &program.matrices[learner.matrix.index()];
+            let Some(cells) = &matrix.cells else { continue };
+            // What cells give just after a pulse is what they hold, unless they drift.
+            let direct = cells.aged == cells.conductance;
+            fold |= !direct;
+            let scale = matrix::scale(program, matrix, cells, &shared.fitted);
+            let (index, empty) = (learner.matrix.index(), Vec::new());
+            let mut hits = Hits {
+                index,
+                matrix,
+                cells,
+                pulsed,
+                scale,
+                direct,
+                cell: empty.clone(),
+                weight: empty,
+                up: Vec::new(),
+            };
+            let mut clock = Clock { seed: shared.seed, tick: 0, sample: number, time: 0.0 };
+            match layer.update {
+                Update::Stochastic { length } => {
+                    for lane in 0..lanes.used {
+                        clock.sample = number + lane as u64;
+                        for position in 0..layer.positions {
+                            let (x, d) = vectors(layer, learner, matrix, lanes, (lane, position));
+                            hits.trains(shared, lanes, (&x, &d), rate, length, clock, &mut rounds);
+                        }
+                    }
+                }
+                Update::Nearest { .. } | Update::Kept { .. } | Update::Sign => {
+                    let counts = counts(layer, learner, matrix, pulsed, lanes, rate);
+                    hits.counted(shared, lanes, &counts, clock, &mut rounds);
+                }
+            }
+        }
+    }
+    if fold {
+        shared.matrices = arrays::aged(shared, &mut lanes.buffers, 0.0, None);
+    }
+}
+
+/// The bias is a number of a digital unit.
+fn bias<T: Computable + Product>(layer: &Layer, lanes: &mut Lanes<T>, rate: f64) {
+    let Some(bias) = layer.bias else { return };
+    let positions = layer.positions;
+    for output in 0..layer.outputs {
+        let at = layer.gradient.1 + output * positions;
+        let of_lane = |lane: usize| &lanes.buffers[layer.gradient.0.index()].lane(lane)[at..at + positions];
+        let sum: f64 = (0..lanes.used).flat_map(of_lane).map(|value| value.wide()).sum();
+        let change = if layer.update == Update::Sign { sign(sum) * rate * lanes.used as f64 } else { rate * sum };
+        for value in &mut lanes.buffers[bias.index()].lane_mut(0)[output * positions..(output + 1) * positions] {
+            *value = T::of(value.wide() - change);
+        }
+    }
+}
+
+/// -1, 0 or 1.
+fn sign(value: f64) -> f64 {
+    if value == 0.0 { 0.0 } else { value.signum() }
+}
+
+/// What the rows and columns of a block see of a sample at a position.
+fn vectors<T: Computable + Product>(
+    layer: &Layer,
+    learner: &Learner,
+    matrix: &Matrix,
+    lanes: &Lanes<T>,
+    (lane, position): (usize, usize),
+) -> (Vec<T>, Vec<T>) {
+    let take = |(array, start): (nmc_program::ArrayId, usize), first: usize, len: usize| {
+        let all = &lanes.buffers[array.index()].lane(lane)[start + first * layer.positions..];
+        match layer.positions {
+            1 => all[..len].to_vec(),
+            positions => all.iter().skip(position).step_by(positions).take(len).copied().collect(),
+        }
+    };
+    (take(layer.input, learner.input_start, matrix.rows), take(layer.gradient, learner.output_start, matrix.cols))
+}
+
+/// The gradient of a block, summed over the batch: [rows, cols].
+fn gradient<T: Computable + Product>(
+    layer: &Layer,
+    learner: &Learner,
+    matrix: &Matrix,
+    lanes: &Lanes<T>,
+    add: impl Fn(&mut T, T, T),
+    into: &mut [T],
+) {
+    for lane in 0..lanes.used {
+        for position in 0..layer.positions {
+            let (x, d) = vectors(layer, learner, matrix, lanes, (lane, position));
+            for (x, row) in x.iter().zip(into.chunks_exact_mut(matrix.cols)) {
+                if x.wide() != 0.0 {
+                    row.iter_mut().zip(&d).for_each(|(into, d)| add(into, *x, *d));
+                }
+            }
+        }
+    }
+}
+
+/// Weights that are numbers.
+fn exact<T: Computable + Product>(
+    shared: &mut Shared<T>,
+    layer: &Layer,
+    learner: &Learner,
+    lanes: &Lanes<T>,
+    rate: f64,
+) {
+    let matrix = &shared.program.matrices[learner.matrix.index()];
+    let weights = &mut shared.matrices[learner.matrix.index()].weights;
+    let mut unit = T::UNIT;
+    if layer.update == Update::Sign {
+        let mut sums = vec![T::default(); weights.len()];
+        gradient(layer, learner, matrix, lanes, |sum, x, d| *sum = T::of(sum.wide() + x.wide() * d.wide()), &mut sums);
+        let step = rate * lanes.used as f64;
+        weights.iter_mut().zip(&sums).for_each(|(w, sum)| *w = T::of(w.wide() - step * sign(sum.wide())));
+        return;
+    }
+    let rate = T::of(-rate);
+    for lane in 0..lanes.used {
+        for position in 0..layer.positions {
+            let (x, d) = vectors(layer, learner, matrix, lanes, (lane, position));
+            for (x, row) in x.iter().zip(weights.chunks_exact_mut(matrix.cols)) {
+                let x = unit.multiply(*x, rate);
+                if x.wide() != 0.0 {
+                    for (w, d) in row.iter_mut().zip(&d) {
+                        let change = unit.multiply(x, *d);
+                        *w = unit.add(*w, change);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Pulses of each weight for a batch, less than 0 for those that go down: [rows, cols].
+fn counts<T: Computable + Product>(
+    layer: &Layer,
+    learner: &Learner,
+    matrix: &Matrix,
+    pulsed: &Pulsed,
+    lanes: &mut Lanes<T>,
+    rate: f64,
+) -> Vec<i32> {
+    let mut sums = vec![T::default(); matrix.rows * matrix.cols];
+    gradient(layer, learner, matrix, lanes, |sum, x, d| *sum = T::of(sum.wide() + x.wide() * d.wide()), &mut sums);
+    let wanted = sums.iter().map(|sum| -rate * sum.wide() / pulsed.step);
+    match (layer.update, learner.kept) {
+        (Update::Sign, _) => wanted.map(|wanted| sign(wanted) as i32).collect(),
+        (Update::Kept { most }, Some(kept)) => {
+            let kept = lanes.buffers[kept.index()].lane_mut(0);
+            let most = f64::from(most);
+            let of = |(wanted, kept): (f64, &mut T)| {
+                let all = wanted + kept.wide() / pulsed.step;
+                let count = all.trunc().clamp(-most, most);
+                *kept = T::of((all - count) * pulsed.step);
+                count as i32
+            };
+            wanted.zip(kept).map(of).collect()
+        }
+        (Update::Nearest { most } | Update::Stochastic { length: most } | Update::Kept { most }, _) => {
+            wanted.map(|wanted| wanted.round().clamp(-f64::from(most), f64::from(most)) as i32).collect()
+        }
+    }
+}
+
+/// Cells of a matrix that get a pulse at the same time.
+struct Hits<'a, T> {
+    index: usize,
+    matrix: &'a Matrix,
+    cells: &'a Cells,
+    pulsed: &'a Pulsed,
+    /// Of an effective weight a siemens.
+    scale: f64,
+    /// Whether weights follow conductances at once.
+    direct: bool,
+    /// Number of each cell, and of its weight; 1 where it goes up, -1 where it goes down.
+    cell: Vec<u32>,
+    weight: Vec<u32>,
+    up: Vec<T>,
+}
+
+impl<T: Computable + Product> Hits<'_, T> {
+    /// Pulse trains on rows and columns for one outer product: where both are on in a slot, the cell gets a pulse. Probabilities share the
+    /// wanted number of pulses evenly, and trains are as short as the largest update allows.
+    #[allow(clippy::too_many_arguments)]
+    fn trains(
+        &mut self,
+        shared: &mut Shared<T>,
+        lanes: &mut Lanes<T>,
+        (x, d): (&[T], &[T]),
+        rate: f64,
+        length: u32,
+        clock: Clock,
+        rounds: &mut u32,
+    ) {
+        let largest = |values: &[T]| values.iter().fold(0.0, |most, value| f64::max(most, value.wide().abs()));
+        let (x_most, d_most) = (largest(x), largest(d));
+        let wanted = rate * x_most * d_most / self.pulsed.step;
+        if !(wanted > 0.0 && wanted.is_finite()) {
+            return;
+        }
+        let slots = (wanted.ceil() as u32).clamp(1, length.max(1)) as usize;
+        let each = (rate / (self.pulsed.step * slots as f64)).sqrt();
+        let balance = (d_most / x_most).sqrt();
+        let draw = |values: &[T], factor: f64, number: u32| {
+            let mut uniform = vec![T::default(); values.len() * slots];
+            let (component, tick, sample) = (self.pulsed.component, *rounds, clock.sample as u32);
+            let key = Key { seed: clock.seed, component, element: 0, number, tick, sample };
+            T::draw_all(key, Draw::Uniform, &mut uniform);
+            let probable: Vec<T> = values.iter().map(|value| T::of(value.wide().abs() * factor)).collect();
+            (uniform, probable)
+        };
+        let (rows, row_share) = draw(x, each * balance, 0);
+        let (cols, col_share) = draw(d, each / balance, 1);
+        let on = |uniform: &[T], share: &[T], into: &mut Vec<u32>| {
+            into.clear();
+            let on = uniform.iter().zip(share).enumerate().filter(|(_, (uniform, share))| uniform < share);
+            into.extend(on.map(|(index, _)| index as u32));
+        };
+        let (mut rows_on, mut cols_on) = (Vec::new(), Vec::new());
+        let (plus, minus) = (T::of(1.0), T::of(-1.0));
+        for slot in 0..slots {
+            on(&rows[slot * x.len()..(slot + 1) * x.len()], &row_share, &mut rows_on);
+            on(&cols[slot * d.len()..(slot + 1) * d.len()], &col_share, &mut cols_on);
+            for &row in &rows_on {
+                if self.cell.len() + 2 * cols_on.len() > self.pulsed.len {
+                    self.give(shared, lanes, clock, rounds);
+                }
+                let falls = x[row as usize].wide() > 0.0;
+                for &col in &cols_on {
+                    let up = if (d[col as usize].wide() > 0.0) == falls { minus } else { plus };
+                    self.hit(row, col, up);
+                }
+            }
+            // The next slot meets the cells as this one left them.
+            self.give(shared, lanes, clock, rounds);
+        }
+    }
+
+    /// So many pulses for each weight, one after the other.
+    fn counted(
+        &mut self,
+        shared: &mut Shared<T>,
+        lanes: &mut Lanes<T>,
+        counts: &[i32],
+        clock: Clock,
+        rounds: &mut u32,
+    ) {
+        let most = counts.iter().map(|count| count.unsigned_abs()).max().unwrap_or(0);
+        for pulse in 0..most {
+            for (weight, &count) in counts.iter().enumerate().filter(|(_, count)| count.unsigned_abs() > pulse) {
+                if self.cell.len() + 2 > self.pulsed.len {
+                    self.give(shared, lanes, clock, rounds);
+                }
+                let (row, col) = (weight / self.matrix.cols, weight % self.matrix.cols);
+                self.hit(row as u32, col as u32, T::of(f64::from(count.signum())));
+            }
+            self.give(shared, lanes, clock, rounds);
+        }
+    }
+
+    /// A weight's cells: of a pair one goes up and the other down.
+    #[inline(always)]
+    fn hit(&mut self, row: u32, col: u32, up: T) {
+        let cols = self.matrix.cols as u32;
+        let weight = row * cols + col;
+        match self.cells.scheme {
+            Scheme::Differential if !self.pulsed.both_ways => {
+                self.cell.push(2 * weight + u32::from(up.wide() < 0.0));
+                self.weight.push(weight);
+                self.up.push(T::of(1.0));
+            }
+            Scheme::Differential => {
+                self.cell.extend([2 * weight, 2 * weight + 1]);
+                self.weight.extend([weight; 2]);
+                self.up.extend([up, T::of(-up.wide())]);
+            }
+            Scheme::Reference | Scheme::Single | Scheme::Digit { .. } => {
+                let own = if self.cells.scheme == Scheme::Single { 0 } else { row };
+                self.cell.push(weight + own);
+                self.weight.push(weight);
+                self.up.push(up);
+            }
+        }
+    }
+
+    /// Gives the pulses, and makes the weights of the cells anew.
+    fn give(&mut self, shared: &mut Shared<T>, lanes: &mut Lanes<T>, clock: Clock, rounds: &mut u32) {
+        let count = self.cell.len();
+        if count == 0 {
+            return;
+        }
+        let (pulsed, buffers) = (self.pulsed, &mut lanes.buffers);
+        let clock = Clock { tick: u64::from(*rounds), ..clock };
+        *rounds += 1;
+        buffers[pulsed.direction.index()].data[..count].copy_from_slice(&self.up);
+        gather(buffers, self.cells.conductance, pulsed.conductance, &self.cell);
+        for &(own, scratch) in &pulsed.own {
+            gather(buffers, own, scratch, &self.cell);
+        }
+        shared.kernels.dense(pulsed.kernel, buffers, 0, count, clock, None, None);
+        let changed = std::mem::take(&mut buffers[pulsed.conductance.index()].data);
+        let held = &mut buffers[self.cells.conductance.index()].data;
+        for (&cell, &changed) in self.cell.iter().zip(&changed) {
+            held[cell as usize] = changed;
+        }
+        if self.direct {
+            let weights = &mut shared.matrices[self.index].weights;
+            let siemens = |cell: u32, weight: u32| match self.cells.scheme {
+                Scheme::Differential => held[(cell & !1) as usize].wide() - held[(cell | 1) as usize].wide(),
+                Scheme::Single => held[cell as usize].wide(),
+                Scheme::Reference | Scheme::Digit { .. } => {
+                    let end = (cell - weight + 1) as usize * (self.matrix.cols + 1) - 1;
+                    held[cell as usize].wide() - held[end].wide()
+                }
+            };
+            for (&cell, &weight) in self.cell.iter().zip(&self.weight) {
+                weights[weight as usize] = T::of(siemens(cell, weight) * self.scale);
+            }
+        }
+        buffers[pulsed.conductance.index()].data = changed;
+        lanes.counts.pulses[self.index] += count as u64;
+        self.cell.clear();
+        self.weight.clear();
+        self.up.clear();
+    }
+}
+
+/// Copies the elements listed.
+fn gather<T: Copy>(buffers: &mut [Buffer<T>], from: nmc_program::ArrayId, to: nmc_program::ArrayId, list: &[u32]) {
+    let mut into = std::mem::take(&mut buffers[to.index()].data);
+    let from = &buffers[from.index()].data;
+    into.iter_mut().zip(list).for_each(|(into, &index)| *into = from[index as usize]);
+    buffers[to.index()].data = into;
+}
