@@ -108,21 +108,26 @@ fn vectors<T: Computable + Product>(
     (take(layer.input, learner.input_start, matrix.rows), take(layer.gradient, learner.output_start, matrix.cols))
 }
 
-/// The gradient of a block, summed over the batch: [rows, cols].
+/// Adds so many times the gradient of a block, of every sample of the batch: [rows, cols].
 fn gradient<T: Computable + Product>(
     layer: &Layer,
     learner: &Learner,
     matrix: &Matrix,
     lanes: &Lanes<T>,
-    add: impl Fn(&mut T, T, T),
+    times: f64,
     into: &mut [T],
 ) {
+    let (mut unit, times) = (T::UNIT, T::of(times));
     for lane in 0..lanes.used {
         for position in 0..layer.positions {
             let (x, d) = vectors(layer, learner, matrix, lanes, (lane, position));
             for (x, row) in x.iter().zip(into.chunks_exact_mut(matrix.cols)) {
+                let x = unit.multiply(*x, times);
                 if x.wide() != 0.0 {
-                    row.iter_mut().zip(&d).for_each(|(into, d)| add(into, *x, *d));
+                    for (sum, d) in row.iter_mut().zip(&d) {
+                        let more = unit.multiply(x, *d);
+                        *sum = unit.add(*sum, more);
+                    }
                 }
             }
         }
@@ -139,29 +144,14 @@ fn exact<T: Computable + Product>(
 ) {
     let matrix = &shared.program.matrices[learner.matrix.index()];
     let weights = &mut shared.matrices[learner.matrix.index()].weights;
-    let mut unit = T::UNIT;
     if layer.update == Update::Sign {
         let mut sums = vec![T::default(); weights.len()];
-        gradient(layer, learner, matrix, lanes, |sum, x, d| *sum = T::of(sum.wide() + x.wide() * d.wide()), &mut sums);
+        gradient(layer, learner, matrix, lanes, 1.0, &mut sums);
         let step = rate * lanes.used as f64;
         weights.iter_mut().zip(&sums).for_each(|(w, sum)| *w = T::of(w.wide() - step * sign(sum.wide())));
         return;
     }
-    let rate = T::of(-rate);
-    for lane in 0..lanes.used {
-        for position in 0..layer.positions {
-            let (x, d) = vectors(layer, learner, matrix, lanes, (lane, position));
-            for (x, row) in x.iter().zip(weights.chunks_exact_mut(matrix.cols)) {
-                let x = unit.multiply(*x, rate);
-                if x.wide() != 0.0 {
-                    for (w, d) in row.iter_mut().zip(&d) {
-                        let change = unit.multiply(x, *d);
-                        *w = unit.add(*w, change);
-                    }
-                }
-            }
-        }
-    }
+    gradient(layer, learner, matrix, lanes, -rate, weights);
 }
 
 /// Pulses of each weight for a batch, less than 0 for those that go down: [rows, cols].
@@ -174,8 +164,8 @@ fn counts<T: Computable + Product>(
     rate: f64,
 ) -> Vec<i32> {
     let mut sums = vec![T::default(); matrix.rows * matrix.cols];
-    gradient(layer, learner, matrix, lanes, |sum, x, d| *sum = T::of(sum.wide() + x.wide() * d.wide()), &mut sums);
-    let wanted = sums.iter().map(|sum| -rate * sum.wide() / pulsed.step);
+    gradient(layer, learner, matrix, lanes, -rate / pulsed.step, &mut sums);
+    let wanted = sums.iter().map(|sum| sum.wide());
     match (layer.update, learner.kept) {
         (Update::Sign, _) => wanted.map(|wanted| sign(wanted) as i32).collect(),
         (Update::Kept { most }, Some(kept)) => {
@@ -278,9 +268,9 @@ impl<T: Computable + Product> Hits<'_, T> {
         clock: Clock,
         rounds: &mut u32,
     ) {
-        let most = counts.iter().map(|count| count.unsigned_abs()).max().unwrap_or(0);
-        for pulse in 0..most {
-            for (weight, &count) in counts.iter().enumerate().filter(|(_, count)| count.unsigned_abs() > pulse) {
+        let mut open: Vec<(usize, i32)> = counts.iter().copied().enumerate().filter(|(_, count)| *count != 0).collect();
+        for given in 1.. {
+            for &(weight, count) in &open {
                 if self.cell.len() + 2 > self.pulsed.len {
                     self.give(shared, lanes, clock, rounds);
                 }
@@ -288,6 +278,10 @@ impl<T: Computable + Product> Hits<'_, T> {
                 self.hit(row as u32, col as u32, T::of(f64::from(count.signum())));
             }
             self.give(shared, lanes, clock, rounds);
+            open.retain(|(_, count)| count.unsigned_abs() > given);
+            if open.is_empty() {
+                break;
+            }
         }
     }
 

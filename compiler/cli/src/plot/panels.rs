@@ -53,7 +53,8 @@ fn readable(values: &[f64], unit: &str) -> (f64, String) {
 
 /// All panels of a run.
 pub fn of(run: &Path, experiments: &[Value]) -> Result<Vec<Panel>, Diagnostic> {
-    let mut panels = ageing(experiments);
+    let mut panels = learning(experiments);
+    panels.extend(ageing(experiments));
     panels.extend(of_chips(experiments));
     for experiment in experiments {
         let name = experiment["experiment"].as_str().unwrap_or_default();
@@ -101,6 +102,35 @@ fn aged(metric: &str) -> Option<(&str, f64)> {
         _ => return None,
     };
     Some((name, number.parse::<f64>().ok()? * each))
+}
+
+/// Loss and accuracy over the epochs of training, a line for each experiment; trainings that follow one another go on.
+fn learning(experiments: &[Value]) -> Vec<Panel> {
+    let curve = |key: &str, title: &str| {
+        let mut plots: Vec<Plot> = Vec::new();
+        for (index, experiment) in experiments.iter().enumerate() {
+            let trainings = experiment["training"].as_array().into_iter().flatten();
+            let values = trainings.flat_map(|training| training[key].as_array().into_iter().flatten());
+            let epochs: Vec<(f64, f64)> = values
+                .filter_map(Value::as_f64)
+                .enumerate()
+                .map(|(epoch, value)| (epoch as f64 + 1.0, value))
+                .collect();
+            if epochs.is_empty() {
+                continue;
+            }
+            let label = experiment["experiment"].as_str().unwrap_or_default();
+            plots.push(LinePlot::new().with_data(epochs.iter().copied()).with_color(colour(index)).into());
+            let dots = ScatterPlot::new().with_data(epochs).with_color(colour(index)).with_size(3.0);
+            plots.push(dots.with_legend(label).into());
+        }
+        (!plots.is_empty()).then(|| panel(plots, title, "epoch", key))
+    };
+    let panels = [
+        curve("loss", "loss while training: mean of samples (and chips)"),
+        curve("accuracy", "accuracy while training, on the samples trained"),
+    ];
+    panels.into_iter().flatten().collect()
 }
 
 /// Seconds, mean and standard deviation.

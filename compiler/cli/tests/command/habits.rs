@@ -219,6 +219,13 @@ fn plot_draws_what_a_run_left() {
     clean(&["plot", &at("ages"), "-o", &at("ages.svg"), "--experiment", "drifting"]);
     let picture = fs::read_to_string(place.join("ages.svg")).unwrap();
     assert!(picture.contains("accuracy after programming") && !picture.contains("compensated"));
+    let learning = "network n(x: real[2]) -> (y: real[2]) { x |> dense(2, bias: true) -> y }
+        experiment e { deploy n; train { x: [[1, 0], [0, 1]] } expect argmax(y) == [0, 1] by backprop(rate: 1, epochs: 9) }";
+    fs::write(place.join("learns.nmc"), learning).unwrap();
+    clean(&["run", &at("learns.nmc"), "--out", &at("learns")]);
+    clean(&["plot", &at("learns")]);
+    let picture = fs::read_to_string(place.join("learns/plot.svg")).unwrap();
+    assert!(picture.contains("loss while training") && picture.contains("accuracy while training"));
     for wrong in [&[&at("none")[..]][..], &[&at("ages"), "-o", &at("x.gif")], &[&at("ages"), "--experiment", "x"]] {
         assert_ne!(nmc(&[&["plot"], wrong].concat()).status.code(), Some(0));
     }
