@@ -82,6 +82,18 @@ def stored(file, arrays):
             folder.writestr(name + ".npy", head + array.array("d", values).tobytes())
 
 
+def insitu_training():
+    """Soft-bounds cells of AIHWKIT's size and spread, learning rate 0.1, trains of up to 31 slots."""
+    dice = random.Random(0)
+    os.makedirs(SCRATCH, exist_ok=True)
+    stored(f"{SCRATCH}/data.npz", {"x": ([1000, 784], [dice.random() for _ in range(784_000)]),
+                                   "y": ([1000], [float(dice.randrange(10)) for _ in range(1000)])})
+    shutil.copy("benches/workloads/insitu_training.nmc", f"{SCRATCH}/insitu_training.nmc")
+    for batch in (1, 10):
+        simulated("insitu_training", f"{SCRATCH}/insitu_training.nmc", ["--set", f"batch={batch}", "--threads", "1"],
+                  ["loss.training"], samples=1000, batch=batch)
+
+
 def wire_resistance():
     """One read of an array with resisting wires, from conductances to currents: what is told is load and run together."""
     for n in (64, 128, 256, 512, 1024):
@@ -102,7 +114,7 @@ def wire_resistance():
 WORKLOADS = {
     "coba": lambda: coba("f32", "coba"), "coba_f64": lambda: coba("f64", "coba_f64"), "start": start,
     "check_10k": check_10k, "noisy_inference": noisy_inference,
-    "wire_resistance": wire_resistance,
+    "insitu_training": insitu_training, "wire_resistance": wire_resistance,
 }
 
 for name in sys.argv[1:] or WORKLOADS:
