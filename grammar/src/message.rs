@@ -329,6 +329,7 @@ impl Case<'_> {
             ("=", "`=`"),
             ("->", "`->`"),
             ("when", "`when`"),
+            ("measure", "`expect`, `by`, `measure`"),
             ("for", "`for`"),
             ("at", "`at`"),
             ("in", "`in`"),

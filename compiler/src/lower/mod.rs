@@ -21,6 +21,7 @@ mod phases;
 mod polynomial;
 mod population;
 mod propagator;
+mod pulses;
 mod step;
 mod synapses;
 #[cfg(test)]
@@ -115,7 +116,7 @@ pub(crate) struct Lowering<'a> {
     learned_biases: BTreeMap<NodeId, ArrayId>,
     /// Which cells of a matrix are stuck, and what pulses do to each device.
     luck: BTreeMap<MatrixId, ArrayId>,
-    pulses: BTreeMap<usize, (KernelId, usize, ArrayId, ArrayId, Vec<ArrayId>)>,
+    pulses: BTreeMap<usize, pulses::Scratch>,
     pub diagnostics: &'a mut Vec<Diagnostic>,
     /// Mistakes of our own.
     pub problems: Vec<String>,

@@ -53,7 +53,6 @@ impl Elaborator<'_> {
         for (name, value) in [("range", g_max - g_min), ("g_min", g_min), ("g_max", g_max)] {
             scope.names.insert(String::from(name), siemens(Expr::Number(value)));
         }
-        scope.names.insert(String::from("step"), siemens(Expr::Symbol(Symbol::Input(1))));
         scope.names.insert(String::from("t"), Term { expr: Expr::Symbol(Symbol::Time), dimension: Dimension::TIME });
         for stmt in &block.body {
             if let StmtKind::Assign { target, op: AssignOp::Set, value } = &stmt.kind
@@ -109,13 +108,16 @@ impl Elaborator<'_> {
             Some(down) => Some(self.cell_expression(down)?),
             None => None,
         };
+        // Its size is known to the noise of a pulse alone.
+        let size = Term { expr: Expr::Symbol(Symbol::Input(1)), dimension: Dimension::CONDUCTANCE };
+        self.names.names.insert(String::from("step"), size);
         let sigma = self.sigma(fields, "noise pulse")?;
         let drawn = [Some(&up_expr), down.as_ref(), sigma.as_ref()].into_iter().flatten().any(is_random);
         let energy = self.number(fields, "pulse_energy", ENERGY, energy)?;
         self.names = outer;
         if drawn {
             let message = "what a pulse does is drawn with a name of its own, or as `noise pulse`";
-            self.error(Code::E0503, message, up.span, "such as `step = normal(1 nS, 0.3 nS)` above, without `g`");
+            self.error(Code::E0503, message, up.span, "such as `size = normal(1 nS, 0.3 nS)` above, without `g`");
             return None;
         }
         Some(Some(Pulse { up: up_expr, down, sigma, own, energy }))
