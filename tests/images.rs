@@ -190,6 +190,7 @@ const FORMATS: &[(u32, u64)] = &[
     (6, 0xb9f5_bd74_7c7d_449f),
     (7, 0x28ff_ff18_fc93_21e8),
     (8, 0x6c8f_8b34_15bc_9edc),
+    (9, 0x5572_6f59_68b9_89e0),
 ];
 
 #[test]
@@ -198,7 +199,7 @@ fn the_format_has_the_number_that_it_should() {
     tracer.trace_simple_type::<Image>().unwrap();
     macro_rules! trace { ($($of:ident)*) => { $(tracer.trace_simple_type::<nmc_program::$of>().unwrap();)* } }
     trace!(Access Aggregate Amount Binary Compare ComponentKind Count Delay Draw Effect Initial InputFeed Inst Len Loss MetricKind);
-    trace!(Op Over Pattern PhaseKind Precision Probed Reduction Scheme Source TensorData Unary Update WeightSource);
+    trace!(Op Over Pattern PhaseKind Precision Probed Reduction Scheme Source TensorData Unary Update WeightSource WrittenBy);
     let described = format!("{:?}", tracer.registry().unwrap());
     let hash = described
         .bytes()

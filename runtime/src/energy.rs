@@ -17,6 +17,8 @@ pub struct Counts {
     /// By matrix: joules dissipated by reads, and pulses in training.
     pub read_energy: Vec<f64>,
     pub pulses: Vec<u64>,
+    /// Pulses in programming.
+    pub written: Vec<u64>,
 }
 
 impl Counts {
@@ -27,6 +29,7 @@ impl Counts {
             synaptic_events: vec![0; program.connections.len()],
             read_energy: vec![0.0; program.matrices.len()],
             pulses: vec![0; program.matrices.len()],
+            written: vec![0; program.matrices.len()],
             ..Counts::default()
         }
     }
@@ -34,8 +37,8 @@ impl Counts {
     /// Whether counts read from a file are those of this program, as `fresh` are.
     pub fn is_like(&self, fresh: &Counts) -> bool {
         let lens = |counts: &Counts| {
-            let Counts { spikes, synaptic_events, read_energy, pulses, .. } = counts;
-            (spikes.len(), synaptic_events.len(), read_energy.len(), pulses.len())
+            let Counts { spikes, synaptic_events, read_energy, pulses, written, .. } = counts;
+            (spikes.len(), synaptic_events.len(), read_energy.len(), pulses.len(), written.len())
         };
         lens(self) == lens(fresh)
     }
@@ -48,6 +51,7 @@ impl Counts {
         self.synaptic_events.iter_mut().zip(&other.synaptic_events).for_each(|(sum, more)| *sum += more);
         self.read_energy.iter_mut().zip(&other.read_energy).for_each(|(sum, more)| *sum += more);
         self.pulses.iter_mut().zip(&other.pulses).for_each(|(sum, more)| *sum += more);
+        self.written.iter_mut().zip(&other.written).for_each(|(sum, more)| *sum += more);
     }
 
     /// How often it happened.
@@ -60,6 +64,7 @@ impl Counts {
             Count::SynapticEvents(connection, factor) => self.synaptic_events[connection.index()] as f64 * factor,
             Count::ReadEnergy(matrix) => self.read_energy[matrix.index()],
             Count::Pulses(matrix) => self.pulses[matrix.index()] as f64,
+            Count::Written(matrix) => self.written[matrix.index()] as f64,
         }
     }
 }
@@ -84,7 +89,7 @@ pub fn energy(program: &Program, counts: &Counts) -> Vec<(ComponentKind, f64)> {
 
 /// The same of a training phase: its presentations, and what training takes besides.
 pub fn of_training(program: &Program, learning: &Learning, counts: &Counts) -> Vec<(ComponentKind, f64)> {
-    let presented = program.costs.costs.iter().filter(|cost| !matches!(cost.count, Count::Once(_)));
+    let presented = program.costs.costs.iter().filter(|cost| !matches!(cost.count, Count::Once(_) | Count::Written(_)));
     sums(program, presented.chain(&learning.costs), counts)
 }
 

@@ -19,7 +19,8 @@ use crate::metrics;
 use crate::record::{self, Broken, SampleRecord};
 use crate::simulation::State;
 use crate::start::prepare;
-use crate::state::{Buffer, Kernels};
+use crate::state::{Buffer, Clock, Kernels};
+use crate::write::{self, Given};
 use crate::{EngineKind, Results, RunError, RunOptions};
 
 /// Samples that run side by side. Fixed, so that results do not depend on the number of threads.
@@ -72,13 +73,32 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
     fn program_cells(&mut self, chosen: impl Fn(&WeightSource) -> bool) {
         let program = self.shared.program;
         let moment = Moment { sample: self.state.programmed, ..Moment::default() };
-        let mut is_chosen = true;
+        let clock = Clock { seed: self.shared.seed, tick: 0, sample: moment.sample, time: 0.0 };
+        let (mut is_chosen, mut asked, mut given, mut rounds) = (true, Vec::new(), Given::default(), 0);
         for op in &program.programming {
             if let Op::Target { matrix } = op {
                 is_chosen = chosen(&program.matrices[matrix.index()].weights);
             }
-            if let (true, Some(phase)) = (is_chosen, program.phases.first()) {
-                self.state.main.run(&self.shared, phase, std::slice::from_ref(op), moment);
+            let (true, Some(phase)) = (is_chosen, program.phases.first()) else { continue };
+            self.state.main.run(&self.shared, phase, std::slice::from_ref(op), moment);
+            let (Op::Target { matrix } | Op::Write { matrix } | Op::Fold { matrix }) = op else { continue };
+            let matrix = &program.matrices[matrix.index()];
+            let Some(cells) = &matrix.cells else { continue };
+            let main = &mut self.state.main;
+            let held = main.buffers[cells.conductance.index()].lane(0);
+            match (op, &cells.written) {
+                (Op::Target { .. }, _) => (asked, given) = (held.to_vec(), Given::default()),
+                (Op::Write { matrix }, Some(written)) => {
+                    let kernels = self.shared.kernels.as_ref();
+                    given = write::write(kernels, cells, written, &mut main.buffers, clock, &mut rounds);
+                    main.counts.written[matrix.index()] += given.pulses.iter().map(|&n| u64::from(n)).sum::<u64>();
+                }
+                (_, _) => {
+                    let left = write::left(matrix, cells, &asked, held, &given);
+                    let programmed = &mut self.state.results.programmed;
+                    programmed.retain(|known| known.name != left.name);
+                    programmed.push(left);
+                }
             }
         }
         self.state.programmed += 1;
@@ -390,6 +410,7 @@ fn learns(program: &Program) -> bool {
         | Op::Gather { .. }
         | Op::Reduce { .. }
         | Op::Target { .. }
+        | Op::Write { .. }
         | Op::Fold { .. }
         | Op::Present { .. } => false,
     })

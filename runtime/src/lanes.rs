@@ -339,7 +339,7 @@ impl<T: Computable + Product> Lanes<T> {
             Op::Target { matrix } => {
                 matrix::target(program, &program.matrices[matrix.index()], &shared.fitted, &mut self.buffers);
             }
-            Op::Multiply { .. } | Op::Transposed { .. } | Op::Fold { .. } | Op::Present { .. } => {} // done for whole batches, or by the engine itself
+            Op::Multiply { .. } | Op::Transposed { .. } | Op::Write { .. } | Op::Fold { .. } | Op::Present { .. } => {} // done for whole batches, or by the engine itself
         }
         false
     }
@@ -369,6 +369,7 @@ fn event(op: &Op) -> Option<bool> {
         | Op::Gather { .. }
         | Op::Reduce { .. }
         | Op::Target { .. }
+        | Op::Write { .. }
         | Op::Fold { .. }
         | Op::Present { .. } => None,
     }

@@ -25,12 +25,14 @@ pub mod spikes;
 pub mod start;
 pub mod state;
 pub mod wires;
+pub mod write;
 
 use nmc_program::{ComponentKind, Program};
 use serde::{Deserialize, Serialize};
 
 pub use checkpoint::Checkpoint;
 pub use simulation::{Simulation, check, run};
+pub use write::Programmed;
 
 /// Which engine runs the kernels. The interpreter is their meaning; the JIT equals it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,6 +69,8 @@ pub struct Results {
     pub energy_j: Vec<(ComponentKind, f64)>,
     /// What phases that learn gave, in their order.
     pub training: Vec<Training>,
+    /// What programming left last in the cells of each matrix.
+    pub programmed: Vec<Programmed>,
     /// Seconds a sample.
     pub latency_s: f64,
     /// What probes recorded, in the order of probes; outputs of test phases under `NAME` of the output.

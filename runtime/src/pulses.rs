@@ -245,7 +245,7 @@ impl<T: Computable + Product> Hits<'_, T> {
             on(&rows[slot * x.len()..(slot + 1) * x.len()], &row_share, &mut rows_on);
             on(&cols[slot * d.len()..(slot + 1) * d.len()], &col_share, &mut cols_on);
             for &row in &rows_on {
-                if self.cell.len() + 2 * cols_on.len() > self.pulsed.len {
+                if self.cell.len() + 2 * cols_on.len() > self.pulsed.pulse.len {
                     self.give(shared, lanes, clock, rounds);
                 }
                 let falls = x[row as usize].wide() > 0.0;
@@ -271,7 +271,7 @@ impl<T: Computable + Product> Hits<'_, T> {
         let mut open: Vec<(usize, i32)> = counts.iter().copied().enumerate().filter(|(_, count)| *count != 0).collect();
         for given in 1.. {
             for &(weight, count) in &open {
-                if self.cell.len() + 2 > self.pulsed.len {
+                if self.cell.len() + 2 > self.pulsed.pulse.len {
                     self.give(shared, lanes, clock, rounds);
                 }
                 let (row, col) = (weight / self.matrix.cols, weight % self.matrix.cols);
@@ -319,13 +319,13 @@ impl<T: Computable + Product> Hits<'_, T> {
         let (pulsed, buffers) = (self.pulsed, &mut lanes.buffers);
         let clock = Clock { tick: u64::from(*rounds), ..clock };
         *rounds += 1;
-        buffers[pulsed.direction.index()].data[..count].copy_from_slice(&self.up);
-        gather(buffers, self.cells.conductance, pulsed.conductance, &self.cell);
-        for &(own, scratch) in &pulsed.own {
+        buffers[pulsed.pulse.direction.index()].data[..count].copy_from_slice(&self.up);
+        gather(buffers, self.cells.conductance, pulsed.pulse.conductance, &self.cell);
+        for &(own, scratch) in &pulsed.pulse.own {
             gather(buffers, own, scratch, &self.cell);
         }
-        shared.kernels.dense(pulsed.kernel, buffers, 0, count, clock, None, None);
-        let changed = std::mem::take(&mut buffers[pulsed.conductance.index()].data);
+        shared.kernels.dense(pulsed.pulse.kernel, buffers, 0, count, clock, None, None);
+        let changed = std::mem::take(&mut buffers[pulsed.pulse.conductance.index()].data);
         let held = &mut buffers[self.cells.conductance.index()].data;
         for (&cell, &changed) in self.cell.iter().zip(&changed) {
             held[cell as usize] = changed;
@@ -344,7 +344,7 @@ impl<T: Computable + Product> Hits<'_, T> {
                 weights[weight as usize] = T::of(siemens(cell, weight) * self.scale);
             }
         }
-        buffers[pulsed.conductance.index()].data = changed;
+        buffers[pulsed.pulse.conductance.index()].data = changed;
         lanes.counts.pulses[self.index] += count as u64;
         self.cell.clear();
         self.weight.clear();
@@ -353,7 +353,7 @@ impl<T: Computable + Product> Hits<'_, T> {
 }
 
 /// Copies the elements listed.
-fn gather<T: Copy>(buffers: &mut [Buffer<T>], from: nmc_program::ArrayId, to: nmc_program::ArrayId, list: &[u32]) {
+pub fn gather<T: Copy>(buffers: &mut [Buffer<T>], from: nmc_program::ArrayId, to: nmc_program::ArrayId, list: &[u32]) {
     let mut into = std::mem::take(&mut buffers[to.index()].data);
     let from = &buffers[from.index()].data;
     into.iter_mut().zip(list).for_each(|(into, &index)| *into = from[index as usize]);

@@ -408,8 +408,9 @@ impl<'a> Chip<'a> {
     /// Whether a cell holds what programming may leave in it; its deviation is noted the first time.
     fn is_as_asked(&mut self, held: f64, asked: f64, tile: &TileKind, first: bool) {
         let device = &self.case.mapped.chip.devices[tile.device];
-        let range = device.g_min * (1.0 - 1e-12)..=device.g_max * (1.0 + 1e-12);
-        assert!(range.contains(&held), "{held} is no conductance\n{}", self.case.text);
+        let within = device.g_min * (1.0 - 1e-12)..=device.g_max * (1.0 + 1e-12);
+        let possible = if device.programming_sigma.is_some() { held >= 0.0 } else { within.contains(&held) };
+        assert!(possible, "{held} is no conductance\n{}", self.case.text);
         let stuck = device.stuck_on + device.stuck_off > 0.0;
         match &device.programming_sigma {
             None => {
@@ -419,8 +420,8 @@ impl<'a> Chip<'a> {
             }
             Some(sigma) => {
                 let sigma = value(sigma, &|_| asked);
-                // Where the ends of the range are far and no cell is stuck.
-                if first && !stuck && asked - device.g_min > 6.0 * sigma && device.g_max - asked > 6.0 * sigma {
+                // Where 0 is far and no cell is stuck.
+                if first && !stuck && asked > 6.0 * sigma {
                     let z = (held - asked) / sigma;
                     let (count, sum, squares) = &mut self.deviations;
                     (*count, *sum, *squares) = (*count + 1.0, *sum + z, *squares + z * z);
@@ -579,7 +580,7 @@ impl<'a> Chip<'a> {
                 WeightScheme::Unsigned => block.width(),
             };
             let cells = ((block.rows() + bias) * columns) as f64;
-            self.spend(ComponentKind::Programming, cells * device.program_pulses * device.pulse_energy);
+            self.spend(ComponentKind::Programming, cells * device.programming.pulses * device.programming.energy);
         }
         self.transport(samples);
         self.spend(ComponentKind::Static, mapped.costs.static_power * mapped.timetable.interval * samples);

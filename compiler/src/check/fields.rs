@@ -80,7 +80,22 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("noise pulse", Noise("conductance")),
                     may("pulse_energy", Quantity("energy")),
                     may("faults", Calls(&[("stuck_on", &[("share", "real")]), ("stuck_off", &[("share", "real")])])),
-                    may("programming", Calls(&[("write_verify", &[("pulses", "real"), ("pulse_energy", "energy")])])),
+                    may(
+                        "programming",
+                        Calls(&[
+                            (
+                                "write_verify",
+                                &[
+                                    ("pulses", "real"),
+                                    ("pulse_energy", "energy"),
+                                    ("pulse_time", "time"),
+                                    ("tolerance", "conductance"),
+                                ],
+                            ),
+                            ("open_loop", &[("pulses", "real"), ("pulse_energy", "energy"), ("pulse_time", "time")]),
+                            ("one_shot", &[("pulse_energy", "energy"), ("pulse_time", "time")]),
+                        ]),
+                    ),
                     may("cell_area", Quantity("area")),
                 ]
             }

@@ -72,7 +72,7 @@ fn cell(checker: &mut Checker, block: &Block, scope: &mut Scope) {
 
 /// What expressions of a cell that holds weights know.
 pub fn cell_names(scope: &mut Scope) {
-    for name in ["g", "range", "g_min", "g_max", "step"] {
+    for name in ["g", "programmed", "asked", "range", "g_min", "g_max", "step"] {
         scope.names.insert(name.to_string(), unknown(Dimension::CONDUCTANCE));
     }
 }

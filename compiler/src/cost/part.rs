@@ -3,7 +3,7 @@
 use nmc_program::ComponentKind;
 
 use super::{Event, Often, converter_kind, title, unit_kind};
-use crate::forms::chip::{Chip, Domain, Drive, Sense, TileKind, WeightScheme};
+use crate::forms::chip::{Chip, Domain, Drive, Programming, Sense, TileKind, Way, WeightScheme};
 use crate::forms::circuit::{Circuit, Part, Role};
 use crate::forms::decisions::{Decisions, OnTiles};
 use crate::forms::mapped::Given;
@@ -42,8 +42,15 @@ pub fn of(given: Given, tiling: &Tiling, how: Option<OnTiles>, part: &Part, kind
             let rows = (of.rows() + bias_rows) as f64;
             let reads = how.map_or(1.0, |how| reads(tile, how)) * of.positions as f64 * part.firings;
             add(ComponentKind::Driver, "word lines", Often::new(rows * reads, part.firings), tile.row_energy);
-            let pulses = cells(tile, of, bias_rows) * device.program_pulses;
-            add(ComponentKind::Programming, "programming", Often::Once(pulses), device.pulse_energy);
+            let Programming { way, pulses, energy, .. } = device.programming;
+            let counted = |bias| match way {
+                Way::Drawn => Often::Once(pulses * cells(tile, of, if bias { bias_rows } else { of.rows() })),
+                Way::Verified(_) | Way::Open => Often::Write { block, bias },
+            };
+            add(ComponentKind::Programming, "programming", counted(false), energy);
+            if bias_rows > 0 {
+                add(ComponentKind::Programming, "programming of bias cells", counted(true), energy);
+            }
         }
         Role::Line { unit, .. } | Role::Unit { unit } => {
             let unit = &chip.unit_kinds[unit];
@@ -69,13 +76,13 @@ pub fn of(given: Given, tiling: &Tiling, how: Option<OnTiles>, part: &Part, kind
     events
 }
 
-/// Cells of a block that are programmed.
-fn cells(tile: &TileKind, block: &Block, bias_rows: usize) -> f64 {
+/// Cells of so many rows of a block.
+fn cells(tile: &TileKind, block: &Block, rows: usize) -> f64 {
     let columns = match tile.weights {
         WeightScheme::Differential => block.width() * 2,
         WeightScheme::Reference | WeightScheme::Offset | WeightScheme::Unsigned => block.columns(),
     };
-    ((block.rows() + bias_rows) * columns) as f64
+    (rows * columns) as f64
 }
 
 /// Reads a presentation takes: one, or one for each bit.

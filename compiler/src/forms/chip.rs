@@ -3,7 +3,7 @@
 use nmc_grammar::span::Span;
 use serde::{Deserialize, Serialize};
 
-use super::equations::Expr;
+use super::equations::{Expr, Symbol};
 
 /// How a value is represented physically.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -289,6 +289,33 @@ pub struct Pulse {
     pub energy: f64,
 }
 
+/// In expressions of a cell: the conductance just after programming, and that asked for.
+pub const PROGRAMMED: Symbol = Symbol::Input(2);
+pub const ASKED: Symbol = Symbol::Input(3);
+
+/// How a cell gets its conductance.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Programming {
+    pub way: Way,
+    /// Pulses a cell takes; where they are simulated, at most.
+    pub pulses: f64,
+    /// Joules and seconds of a pulse.
+    pub energy: f64,
+    pub time: f64,
+}
+
+/// Where pulses are simulated, all from the lowest conductance on.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub enum Way {
+    /// They are not: `programming_sigma` is what they leave.
+    #[default]
+    Drawn,
+    /// Up or down, until a read shows the conductance asked for, give or take so many siemens.
+    Verified(f64),
+    /// As many as a cell without deviations would take.
+    Open,
+}
+
 /// A memory cell with fixed conductance between programmings. Expressions are over `Symbol::Input(0)`, the conductance
 /// asked for (programming) or held (read, drift), in siemens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -310,9 +337,7 @@ pub struct Device {
     /// Share of cells stuck at g_max and at g_min.
     pub stuck_on: f64,
     pub stuck_off: f64,
-    /// Pulses and joules to program a cell.
-    pub program_pulses: f64,
-    pub pulse_energy: f64,
+    pub programming: Programming,
     /// Area of a cell in m2.
     pub area: f64,
 }

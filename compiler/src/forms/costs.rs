@@ -15,6 +15,8 @@ pub enum Often {
     Tick(f64),
     /// Once in the life of the chip (programming).
     Once(f64),
+    /// Each pulse that programs the cells of a block: its rows of weights, or those of the bias.
+    Write { block: usize, bias: bool },
     /// So many for each spike of a population.
     Spike(NodeId, f64),
     /// Each delivery over a synapse of the connection with this index, times this.

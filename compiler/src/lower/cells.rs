@@ -8,8 +8,9 @@ use super::Lowering;
 use super::dense::Layer;
 use super::expression;
 use super::kernel::{Builder, OWN};
+use crate::algebra::mentions;
 use crate::cost;
-use crate::forms::chip::{Device, TileKind, WeightScheme};
+use crate::forms::chip::{ASKED, Device, PROGRAMMED, TileKind, WeightScheme};
 use crate::forms::equations::{Expr, Symbol};
 
 impl Lowering<'_> {
@@ -84,10 +85,30 @@ impl Lowering<'_> {
             read_voltage,
             read_time,
             pulses,
+            write_pulses: device.programming.pulses,
+            write_time: device.programming.time,
+            written: None,
+            block,
         });
         self.program.programming.push(Op::Target { matrix });
+        let mut asked = conductance;
+        let later = [&device.drift, &device.read_sigma].into_iter().flatten();
+        if later.into_iter().any(|expr| mentions(expr, &|symbol| symbol == ASKED)) {
+            asked = shared(self, "asked");
+            let mut b = Builder::default();
+            let target = b.load(conductance, OWN);
+            b.store(asked, OWN, target);
+            let kernel = self.kernel(format!("{name}: asked"), b);
+            self.program.programming.push(Op::Kernel { kernel, len, spikes: None });
+        }
         let luck = (device.stuck_on > 0.0 || device.stuck_off > 0.0).then(|| self.faults(&name, len));
         self.luck.extend(luck.map(|luck| (matrix, luck)));
+        if let Some(written) = self.written(matrix, tile, len, luck) {
+            self.program.programming.push(Op::Write { matrix });
+            if let Some(cells) = &mut self.program.matrices[matrix.index()].cells {
+                cells.written = Some(written);
+            }
+        }
         if let Some(kernel) = programming(device, conductance, luck) {
             let kernel = self.kernel(format!("{name}: programming"), kernel);
             self.program.programming.push(Op::Kernel { kernel, len, spikes: None });
@@ -97,7 +118,7 @@ impl Lowering<'_> {
                 self.note(format!("{}: read just after programming; `after: 1 day` lets its cells age", device.name));
             }
             let mut b = Builder::default();
-            let aged_to = over_cell(&mut b, conductance, drift);
+            let aged_to = over_cell(&mut b, Held { now: conductance, programmed: conductance, asked }, drift);
             let zero = b.number(0.0);
             let aged_to = b.binary(Binary::Maximum, aged_to, zero);
             b.store(aged, OWN, aged_to);
@@ -105,7 +126,7 @@ impl Lowering<'_> {
         }
         if let (Some(sigma), Some(array)) = (&device.read_sigma, read_sigma) {
             let mut b = Builder::default();
-            let sigma = over_cell(&mut b, aged, sigma);
+            let sigma = over_cell(&mut b, Held { now: aged, programmed: conductance, asked }, sigma);
             b.store(array, OWN, sigma);
             self.age(format!("{name}: read noise"), b, len);
         }
@@ -165,17 +186,27 @@ impl Lowering<'_> {
     }
 }
 
-/// An expression of a cell's conductance and of the time since programming.
-fn over_cell(b: &mut Builder, conductance: ArrayId, expr: &Expr) -> Value {
-    let held = b.load(conductance, OWN);
-    let mut names = |b: &mut Builder, symbol: Symbol| match symbol == Symbol::Time {
-        true => Some(b.nullary(Inst::Time)),
-        false => (symbol == Symbol::Input(0)).then_some(held),
+/// Arrays with what cells hold, held just after programming, and were asked for.
+#[derive(Clone, Copy)]
+struct Held {
+    now: ArrayId,
+    programmed: ArrayId,
+    asked: ArrayId,
+}
+
+/// An expression of what a cell holds and held, and of the time since programming.
+fn over_cell(b: &mut Builder, cell: Held, expr: &Expr) -> Value {
+    let mut names = |b: &mut Builder, symbol: Symbol| {
+        if symbol == Symbol::Time {
+            return Some(b.nullary(Inst::Time));
+        }
+        let known = [(Symbol::Input(0), cell.now), (PROGRAMMED, cell.programmed), (ASKED, cell.asked)];
+        known.into_iter().find(|(known, _)| *known == symbol).map(|(_, array)| b.load(array, OWN))
     };
     expression::number(b, &mut names, expr)
 }
 
-/// Programming error, within the range of the cell, and stuck cells, by their `luck`; none when neither happens.
+/// Programming error, which no conductance falls below 0 by, and stuck cells, by their `luck`; none when neither happens.
 fn programming(device: &Device, conductance: ArrayId, luck: Option<ArrayId>) -> Option<Builder> {
     if device.programming_sigma.is_none() && luck.is_none() {
         return None;
@@ -184,12 +215,12 @@ fn programming(device: &Device, conductance: ArrayId, luck: Option<ArrayId>) -> 
     let asked = b.load(conductance, OWN);
     let mut held = asked;
     if let Some(sigma) = &device.programming_sigma {
-        let sigma = over_cell(&mut b, conductance, sigma);
+        let sigma = over_cell(&mut b, Held { now: conductance, programmed: conductance, asked: conductance }, sigma);
         let draw = b.random(Draw::Normal);
         let error = b.multiply(draw, sigma);
         let sum = b.add(asked, error);
-        let (low, high) = (b.number(device.g_min), b.number(device.g_max));
-        held = b.clamp(sum, low, high);
+        let zero = b.number(0.0);
+        held = b.binary(Binary::Maximum, sum, zero);
     }
     if let Some(luck) = luck {
         let draw = b.load(luck, OWN);

@@ -35,6 +35,10 @@ impl Lowering<'_> {
                 let delivered = id.filter(|id| self.tick.deliver.contains(&Op::Deliver { connection: *id }));
                 delivered.map(|id| Count::SynapticEvents(id, count)).into_iter().collect()
             }
+            Often::Write { block, bias } => {
+                let matrices = self.reads.get(&(block, bias)).into_iter().flatten();
+                matrices.map(|matrix| Count::Written(*matrix)).collect()
+            }
             Often::Read { block, bias } => {
                 let matrices = self.reads.get(&(block, bias)).into_iter().flatten();
                 matrices.map(|matrix| Count::ReadEnergy(*matrix)).collect()

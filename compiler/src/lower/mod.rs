@@ -117,6 +117,8 @@ pub(crate) struct Lowering<'a> {
     /// Which cells of a matrix are stuck, and what pulses do to each device.
     luck: BTreeMap<MatrixId, ArrayId>,
     pulses: BTreeMap<usize, pulses::Scratch>,
+    pulses_of: BTreeMap<MatrixId, nmc_program::Pulse>,
+    verifies: BTreeMap<usize, nmc_program::KernelId>,
     pub diagnostics: &'a mut Vec<Diagnostic>,
     /// Mistakes of our own.
     pub problems: Vec<String>,
@@ -168,6 +170,8 @@ pub fn lower(
         learned_biases: BTreeMap::new(),
         luck: BTreeMap::new(),
         pulses: BTreeMap::new(),
+        pulses_of: BTreeMap::new(),
+        verifies: BTreeMap::new(),
         diagnostics,
         problems: Vec::new(),
         components: 0,

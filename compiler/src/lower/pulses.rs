@@ -1,11 +1,13 @@
 //! What pulses do to cells in training: a kernel for each device, made from its equations, and the cells' own numbers.
 
-use nmc_program::{ArrayId, Compare, Draw, Initial, KernelId, Len, MatrixId, Pulsed, Scheme, Unary};
+use nmc_program::{
+    ArrayId, Binary, Compare, Draw, Initial, KernelId, Len, MatrixId, Pulsed, Scheme, Unary, Written, WrittenBy,
+};
 
 use super::kernel::{Builder, OWN};
 use super::{Lowering, expression};
 use crate::analyse::evaluate::evaluate;
-use crate::forms::chip::{Device, Pulse, TileKind};
+use crate::forms::chip::{ASKED, Device, PROGRAMMED, Pulse, TileKind, Way};
 use crate::forms::equations::Symbol;
 use crate::forms::network::NodeId;
 
@@ -19,6 +21,8 @@ pub(super) struct Scratch {
     len: usize,
     conductance: ArrayId,
     direction: ArrayId,
+    /// What is asked of cells that are verified.
+    asked: ArrayId,
     /// The numbers that are a cell's own, in the order of the device's, and last, where cells may be stuck, its luck.
     own: Vec<ArrayId>,
 }
@@ -33,7 +37,7 @@ impl Lowering<'_> {
             return self.cannot_learn(layer, &why, "say what one adds: `potentiation: 0.1 uS`, `depression: 0.1 uS`");
         };
         let found = &self.program.matrices[matrix.index()];
-        let (name, rows, cols) = (found.name.clone(), found.rows, found.cols);
+        let (rows, cols) = (found.rows, found.cols);
         let (scheme, w_max) = found.cells.as_ref().map(|cells| (cells.scheme, cells.w_max.unwrap_or(1.0)))?;
         if tile.wire_ohms > 0.0 {
             return self.cannot_learn(
@@ -65,11 +69,25 @@ impl Lowering<'_> {
             let why = format!("pulses cannot move its cells (`{}`) both ways", device.name);
             return self.cannot_learn(layer, &why, "give them a `depression`, or hold weights in a differential pair");
         }
+        let component = self.component();
+        let both_ways = pulse.down.is_some();
+        let pulse = self.pulse(matrix, tile.device, scheme.cells(rows, cols))?;
+        Some(Pulsed { pulse, both_ways, step, component })
+    }
+
+    /// What a pulse does to the cells of a matrix, so many.
+    pub(super) fn pulse(&mut self, matrix: MatrixId, index: usize, cells: usize) -> Option<nmc_program::Pulse> {
+        if let Some(known) = self.pulses_of.get(&matrix) {
+            return Some(known.clone());
+        }
+        let chip = self.chip;
+        let device = &chip.devices[index];
+        let pulse = device.pulse.as_ref()?;
+        let name = self.program.matrices[matrix.index()].name.clone();
         let mut own = Vec::new();
-        let scratch = self.scratch(tile.device, device, pulse);
+        let scratch = self.scratch(index, device, pulse);
         for (index, (drawn, &into)) in pulse.own.iter().zip(&scratch.own).enumerate() {
-            let cells = Len::Fixed(scheme.cells(rows, cols));
-            let array = self.array(format!("{name}: own {index}"), cells, false, Initial::Fill(0.0));
+            let array = self.array(format!("{name}: own {index}"), Len::Fixed(cells), false, Initial::Fill(0.0));
             let mut b = Builder::default();
             let value = expression::number(&mut b, &mut |_, _| None, drawn);
             b.store(array, OWN, value);
@@ -80,10 +98,75 @@ impl Lowering<'_> {
         if let (Some(&into), Some(&luck)) = (scratch.own.get(pulse.own.len()), self.luck.get(&matrix)) {
             own.push((luck, into));
         }
-        let component = self.component();
-        let both_ways = pulse.down.is_some();
         let Scratch { kernel, len, conductance, direction, .. } = scratch;
-        Some(Pulsed { kernel, both_ways, len, conductance, direction, own, step, component })
+        let made = nmc_program::Pulse { kernel, len, conductance, direction, own };
+        self.pulses_of.insert(matrix, made.clone());
+        Some(made)
+    }
+
+    /// How the cells of a matrix are written pulse by pulse, if they are.
+    pub(super) fn written(
+        &mut self,
+        matrix: MatrixId,
+        tile: &TileKind,
+        cells: usize,
+        luck: Option<ArrayId>,
+    ) -> Option<Written> {
+        let device = &self.chip.devices[tile.device];
+        let (way, most) = (device.programming.way, device.programming.pulses as u32);
+        if way == Way::Drawn {
+            return None;
+        }
+        let pulse = self.pulse(matrix, tile.device, cells)?;
+        let way = match way {
+            Way::Verified(tolerance) => {
+                let asked = self.scratch(tile.device, device, device.pulse.as_ref()?).asked;
+                let kernel = self.verify(tile.device, device, (&pulse, asked), tolerance);
+                WrittenBy::Verify { kernel, asked, tolerance }
+            }
+            Way::Open | Way::Drawn => WrittenBy::Curve(curve(device, most)),
+        };
+        let stuck = device.stuck_on + device.stuck_off;
+        Some(Written { pulse, most, way, luck, stuck_on: device.stuck_on, stuck })
+    }
+
+    /// Reads cells, and says which way they have to go.
+    fn verify(
+        &mut self,
+        index: usize,
+        device: &Device,
+        (pulse, asked): (&nmc_program::Pulse, ArrayId),
+        tolerance: f64,
+    ) -> KernelId {
+        if let Some(&known) = self.verifies.get(&index) {
+            return known;
+        }
+        let mut b = Builder::default();
+        let (held, asked) = (b.load(pulse.conductance, OWN), b.load(asked, OWN));
+        let mut seen = held;
+        if let Some(sigma) = &device.read_sigma {
+            let zero = b.number(0.0);
+            let mut names = |_: &mut Builder, symbol: Symbol| match symbol == Symbol::Time {
+                true => Some(zero),
+                false if symbol == ASKED => Some(asked),
+                false => (symbol == Symbol::Input(0) || symbol == PROGRAMMED).then_some(held),
+            };
+            let sigma = expression::number(&mut b, &mut names, sigma);
+            let draw = b.random(Draw::Normal);
+            let error = b.multiply(draw, sigma);
+            seen = b.add(held, error);
+        }
+        let tolerance = b.number(tolerance);
+        let (above, below) = (b.add(asked, tolerance), b.binary(Binary::Subtract, asked, tolerance));
+        let (zero, up) = (b.number(0.0), b.number(1.0));
+        let down = b.number(if device.pulse.as_ref().is_some_and(|pulse| pulse.down.is_some()) { -1.0 } else { 0.0 });
+        let (high, low) = (b.compare(Compare::Greater, seen, above), b.compare(Compare::Less, seen, below));
+        let falls = b.select(high, down, zero);
+        let way = b.select(low, up, falls);
+        b.store(pulse.direction, OWN, way);
+        let kernel = self.kernel(format!("{}: verify", device.name), b);
+        self.verifies.insert(index, kernel);
+        kernel
     }
 
     /// The kernel of a device's pulses, and the arrays it works on.
@@ -96,7 +179,7 @@ impl Lowering<'_> {
         let array = |this: &mut Self, what: &str| {
             this.array(format!("{}.{what}", device.name), Len::Fixed(len), false, Initial::Fill(0.0))
         };
-        let (conductance, direction) = (array(self, "pulsed"), array(self, "direction"));
+        let (conductance, direction, asked) = (array(self, "pulsed"), array(self, "direction"), array(self, "asked"));
         let faulty = device.stuck_on > 0.0 || device.stuck_off > 0.0;
         let own: Vec<ArrayId> =
             (0..pulse.own.len() + usize::from(faulty)).map(|n| array(self, &format!("own {n}"))).collect();
@@ -143,8 +226,26 @@ impl Lowering<'_> {
         }
         b.store(conductance, OWN, after);
         let kernel = self.kernel(format!("{}: pulse", device.name), b);
-        let made = Scratch { kernel, len, conductance, direction, own };
+        let made = Scratch { kernel, len, conductance, direction, asked, own };
         self.pulses.insert(index, made.clone());
         made
     }
+}
+
+/// What a cell without deviations holds after 0, 1, 2, … pulses up, at most so many.
+fn curve(device: &Device, most: u32) -> Vec<f64> {
+    let mut held = vec![device.g_min];
+    let Some(pulse) = &device.pulse else { return held };
+    let mut g = device.g_min;
+    for _ in 0..most {
+        let own: Vec<f64> = pulse.own.iter().map(|own| evaluate(own, &[g], &[])).collect();
+        let next = (g + evaluate(&pulse.up, &[g], &own)).clamp(g, device.g_max);
+        // At the end of its range, or stuck by its own equations.
+        if next <= g {
+            break;
+        }
+        g = next;
+        held.push(g);
+    }
+    held
 }

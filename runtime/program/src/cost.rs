@@ -69,6 +69,8 @@ pub enum Count {
     SynapticEvents(ConnectionId, f64),
     /// Each pulse that changed a cell of a matrix in training.
     Pulses(MatrixId),
+    /// Each pulse that programmed a cell of a matrix.
+    Written(MatrixId),
     /// Joules dissipated in the cells of a matrix during its reads: sum over rows of v^2 * row conductance * time.
     ReadEnergy(MatrixId),
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ArrayId, Cost, KernelId, MatrixId, Op, TensorId};
+use crate::{ArrayId, Cost, MatrixId, Op, Pulse, TensorId};
 
 /// How a training phase learns. An epoch presents every sample once; a batch is presented side by side, then its gradient is taken back
 /// through the network and every layer changes its weights.
@@ -85,19 +85,12 @@ pub struct Learner {
     pub pulsed: Option<Pulsed>,
 }
 
-/// What pulses do to cells: a kernel over scratch arrays (shared by all lanes), into which cells that get a pulse are gathered.
+/// How pulses move weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pulsed {
-    /// Changes `conductance` of each cell by one pulse, up where `direction` is 1, down where it is -1.
-    pub kernel: KernelId,
+    pub pulse: Pulse,
     /// Whether cells can be moved both ways; else pairs are: up by the plus cell, down by the minus cell.
     pub both_ways: bool,
-    /// Elements of the scratch arrays: those of two rows at least.
-    pub len: usize,
-    pub conductance: ArrayId,
-    pub direction: ArrayId,
-    /// What cells have of their own, in the order of cells, and the scratch array it is gathered into.
-    pub own: Vec<(ArrayId, ArrayId)>,
     /// Change of a weight at 0 by one pulse, the mean of up and down, of a cell without deviations.
     pub step: f64,
     /// Key of the trains.

@@ -17,6 +17,7 @@ pub mod phase;
 pub mod spikes;
 mod tensors;
 pub mod verify;
+pub mod writing;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,7 @@ pub use matrix::{Cells, FitSpec, Matrix, Scheme, SenseRange, WeightSource, Wired
 pub use op::{Op, Reduction};
 pub use phase::{Aggregate, InputFeed, Metric, MetricKind, Over, Phase, PhaseKind, Probe, Probed, Requirement};
 pub use spikes::{Amount, Connection, Delay, Effect, Group, Pattern, Source};
+pub use writing::{Pulse, Written, WrittenBy};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
@@ -70,7 +72,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 8;
+    pub const FORMAT: u32 = 9;
 }
 
 /// Width of numbers.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ArrayId, MatrixId, TensorId};
+use crate::{ArrayId, MatrixId, TensorId, Written};
 
 /// y = W x; W has `cols` outputs and `rows` inputs (array rows are inputs).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +50,12 @@ pub struct Cells {
     pub read_voltage: f64,
     pub read_time: f64,
     pub pulses: bool,
+    /// How often, and for how many seconds, a cell is pulsed when it is programmed; and how, where that is simulated.
+    pub write_pulses: f64,
+    pub write_time: f64,
+    pub written: Option<Written>,
+    /// Number of the array it lies in: its cells are written one after the other.
+    pub block: usize,
 }
 
 /// How cells stand for weights. A cell holds `g_min + (g_max - g_min) s`, `s` a share in 0..=1 rounded to the nearest of its levels.

@@ -90,6 +90,8 @@ pub enum Op {
     },
     /// Sets the target conductances of a matrix's cells from its weights (`Cells::target`).
     Target { matrix: MatrixId },
+    /// Gives pulses to a matrix's cells until they hold what was asked for ([`crate::Cells::written`]).
+    Write { matrix: MatrixId },
     /// Makes the effective weights (and read variances) of a matrix from its cells' conductances.
     Fold { matrix: MatrixId },
     /// Writes sample `s` of the phase's tensor for this input into an array: done for every `InputFeed` before `begin`.

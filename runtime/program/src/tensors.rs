@@ -94,6 +94,7 @@ fn indices(op: &mut Op) -> Option<&mut TensorId> {
         | Op::Copy { .. }
         | Op::Reduce { .. }
         | Op::Target { .. }
+        | Op::Write { .. }
         | Op::Fold { .. }
         | Op::Present { .. } => None,
     }

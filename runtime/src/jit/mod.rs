@@ -13,7 +13,7 @@ use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module};
-use nmc_program::{Access, Effect, Initial, Kernel, KernelId, Len, Op, Program};
+use nmc_program::{Access, Effect, Initial, Kernel, KernelId, Len, Op, Program, WrittenBy};
 
 use crate::fuse::fuse;
 use crate::interpreter::Computable;
@@ -67,7 +67,13 @@ fn forms(program: &Program) -> (Vec<bool>, Vec<bool>) {
     }
     let learned = program.learning().flat_map(|learning| &learning.layers).flat_map(|layer| &layer.matrices);
     for pulsed in learned.filter_map(|learner| learner.pulsed.as_ref()) {
-        dense[pulsed.kernel.index()] = true;
+        dense[pulsed.pulse.kernel.index()] = true;
+    }
+    for written in program.matrices.iter().filter_map(|matrix| matrix.cells.as_ref()?.written.as_ref()) {
+        dense[written.pulse.kernel.index()] = true;
+        if let WrittenBy::Verify { kernel, .. } = written.way {
+            dense[kernel.index()] = true;
+        }
     }
     let backward = program.learning().flat_map(|learning| &learning.backward);
     for op in program.stages().into_iter().flat_map(|(_, ops)| ops).chain(backward) {

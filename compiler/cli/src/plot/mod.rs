@@ -30,7 +30,7 @@ pub struct Plot {
 const PANEL: (f64, f64) = (760.0, 300.0);
 const COLUMN: usize = 4;
 
-/// Draws loss and accuracy over epochs, accuracy over the time after programming, metrics of every chip, spikes, traces and weights.
+/// Draws loss and accuracy over epochs, accuracy over the time after programming, metrics of every chip, what programming left, spikes, traces and weights.
 pub fn plot(plot: &Plot) -> Exit {
     match drawn(plot) {
         Ok(()) => Exit::Clean,
@@ -48,8 +48,7 @@ fn drawn(plot: &Plot) -> Result<(), Diagnostic> {
     let panels = panels::of(&plot.run, &experiments)?;
     if panels.is_empty() {
         let message = format!("{} holds nothing that is drawn", plot.run.display());
-        let help =
-            "drawn are training, metrics of several chips or times, spikes, what `probe` recorded in time, and weights";
+        let help = "drawn are training, metrics of several chips or times, errors of programming, spikes, what `probe` recorded in time, and weights";
         return Err(Diagnostic::placeless(Code::E0902, message).with_help(help));
     }
     let columns = if panels.len() > COLUMN { 2 } else { 1 };

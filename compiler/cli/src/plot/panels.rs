@@ -56,6 +56,7 @@ pub fn of(run: &Path, experiments: &[Value]) -> Result<Vec<Panel>, Diagnostic> {
     let mut panels = learning(experiments);
     panels.extend(ageing(experiments));
     panels.extend(of_chips(experiments));
+    panels.extend(experiments.iter().filter_map(programming));
     for experiment in experiments {
         let name = experiment["experiment"].as_str().unwrap_or_default();
         for recording in experiment["recordings"].as_array().into_iter().flatten() {
@@ -193,6 +194,37 @@ fn of_chips(experiments: &[Value]) -> Vec<Panel> {
         panel(vec![strips.into()], &format!("{metric} of every chip"), "experiment", &metric)
     });
     each.collect()
+}
+
+/// What programming left in the cells of each layer; a line for each, none where all is exact.
+fn programming(experiment: &Value) -> Option<Panel> {
+    let name = experiment["experiment"].as_str().unwrap_or_default();
+    let mut plots: Vec<Plot> = Vec::new();
+    for (index, layer) in experiment["programming"]["layers"].as_array()?.iter().enumerate() {
+        let bins: Vec<f64> = layer["histogram"].as_array()?.iter().filter_map(Value::as_f64).collect();
+        let all = bins.iter().sum::<f64>();
+        if bins.len() < 3 || layer["error_sd_s"].as_f64() == Some(0.0) || index >= TRACES {
+            continue;
+        }
+        // In percent of the range, a step at a time; what lies beyond the ends is told, not drawn.
+        let steps = bins.len() - 2;
+        let edge = |step: usize| 20.0 * step as f64 / steps as f64 - 10.0;
+        let outline = (0..steps).flat_map(|step| {
+            let share = 100.0 * bins[step + 1] / all;
+            [(edge(step), share), (edge(step + 1), share)]
+        });
+        let line = LinePlot::new().with_data(outline.collect::<Vec<_>>()).with_color(colour(index));
+        let beyond = 100.0 * (bins[0] + bins[steps + 1]) / all;
+        let label = layer["layer"].as_str().unwrap_or_default();
+        let label = if beyond > 0.0 { format!("{label} ({beyond:.2} % beyond)") } else { label.to_string() };
+        plots.push(line.with_legend(label).into());
+    }
+    if plots.is_empty() {
+        return None;
+    }
+    let title = format!("conductance held less asked for, {name}");
+    let made = panel(plots, &title, "% of the cells' range", "% of cells");
+    Some(Panel { layout: made.layout.with_x_axis_min(-10.0).with_x_axis_max(10.0), plots: made.plots })
 }
 
 /// Spikes over time, neuron by neuron, and below them how many a second all neurons fire.

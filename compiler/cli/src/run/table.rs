@@ -1,6 +1,7 @@
 //! Results for people: experiments side by side, one row a figure, with units.
 
 use nmc_host::report::key;
+use nmc_host::run::programming::{self, Layer};
 use nmc_host::run::{self as host, Outcome, entry};
 use nmc_program::{ComponentKind, Count, Program};
 use nmc_runtime::Results;
@@ -80,6 +81,22 @@ fn hardware(program: &Program, outcome: &Outcome, add: &mut impl FnMut(&str, Str
     if let Some(&kind) = kinds.iter().find(|kind| once(**kind)) {
         add("energy to program, once", joules(&|chip| entry::of_kind(program, chip, kind)));
     }
+    let layers = programming::layers(outcome);
+    let (seconds, deviation) = host::spread(outcome.each(programming::seconds));
+    if seconds > 0.0 {
+        add("time to program, once", si_spread(seconds, deviation, "s"));
+    }
+    if asked("programming") {
+        for layer in layers {
+            let Layer { name, cells, pulses, most, missed, error, spread, range, .. } = layer;
+            add(&format!("  {name}: pulses a cell"), format!("{} (at most {most})", digits(pulses / cells)));
+            let off = format!("{:.2} ± {:.2} % of range", 100.0 * error / range, 100.0 * spread / range);
+            add(&format!("  {name}: error of cells"), off);
+            if missed > 0.0 {
+                add(&format!("  {name}: cells given up"), format!("{:.2} %", 100.0 * missed / cells));
+            }
+        }
+    }
     if !outcome.first().training.is_empty() {
         let of_training = |chip: &Results, kind: Option<ComponentKind>| {
             let all = chip.training.iter().flat_map(|training| &training.energy_j);
@@ -102,6 +119,7 @@ fn hardware(program: &Program, outcome: &Outcome, add: &mut impl FnMut(&str, Str
             | Count::Spikes(..)
             | Count::SynapticEvents(..)
             | Count::Pulses(_)
+            | Count::Written(_)
             | Count::ReadEnergy(_) => 0.0,
         });
         // Not `sum`: an empty sum of floats is -0.

@@ -6,7 +6,7 @@ use nmc_runtime::{EngineKind, Results, Training, chips};
 use serde_json::{Map, Value, json};
 
 use super::save::Output;
-use super::{Outcome, Settings, spread};
+use super::{Outcome, Settings, programming, spread};
 use crate::report::{by_kind, conversions, number};
 
 /// An entry of `experiments`. Over several chips, numbers are means.
@@ -45,6 +45,7 @@ pub fn entry(
         "energy_j": by_kind(&energy(program, outcome)),
         "energy_run_j": number(mean(&|chip| chip.energy_j.iter().fold(0.0, |all, (_, joules)| all + joules))),
         "training": training(outcome),
+        "programming": programming::told(outcome),
         "latency_s": number(first.latency_s),
         "conversions": conversions(program),
         "notes": program.costs.layout.notes,

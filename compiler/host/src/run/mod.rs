@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod entry;
+pub mod programming;
 pub mod save;
 
 use std::path::Path;

@@ -6,7 +6,7 @@ use nmc_grammar::codes::Code;
 use super::super::term::{Scope, Term, is_random};
 use super::{AREA, ENERGY, Elaborator, Fields, fields_of, is_ideal};
 use crate::algebra::mentions;
-use crate::forms::chip::{Device, Pulse};
+use crate::forms::chip::{ASKED, Device, PROGRAMMED, Programming, Pulse, Way};
 use crate::forms::equations::{Expr, Symbol};
 use crate::quantity::Dimension;
 use crate::typing::walk::all;
@@ -24,8 +24,8 @@ impl Elaborator<'_> {
         };
         let outer = self.cell_names(block, (g_min, g_max));
         let (stuck_on, stuck_off) = self.faults(&fields)?;
-        let (program_pulses, pulse_energy) = self.programming(&fields)?;
-        let pulse = self.pulse(&fields, block, pulse_energy)?;
+        let programming = self.programming(&fields)?;
+        let pulse = self.pulse(&fields, block, programming.energy)?;
         let device = Device {
             name: block.name.text.clone(),
             g_min,
@@ -37,8 +37,7 @@ impl Elaborator<'_> {
             pulse,
             stuck_on,
             stuck_off,
-            program_pulses,
-            pulse_energy,
+            programming,
             area: self.number(&fields, "cell_area", AREA, 0.0)?,
         };
         self.names = outer;
@@ -50,6 +49,9 @@ impl Elaborator<'_> {
         let mut scope = self.names.clone();
         let siemens = |expr| Term { expr, dimension: Dimension::CONDUCTANCE };
         scope.names.insert(String::from("g"), siemens(Expr::Symbol(Symbol::Input(0))));
+        for (name, symbol) in [("programmed", PROGRAMMED), ("asked", ASKED)] {
+            scope.names.insert(String::from(name), siemens(Expr::Symbol(symbol)));
+        }
         for (name, value) in [("range", g_max - g_min), ("g_min", g_min), ("g_max", g_max)] {
             scope.names.insert(String::from(name), siemens(Expr::Number(value)));
         }
@@ -88,6 +90,9 @@ impl Elaborator<'_> {
     fn pulse(&mut self, fields: &Fields, block: &Block, energy: f64) -> Option<Option<Pulse>> {
         let Some(up) = fields.get("potentiation") else { return Some(None) };
         let (mut own, outer) = (Vec::new(), self.names.clone());
+        for name in ["asked", "programmed"] {
+            self.names.names.remove(name);
+        }
         for stmt in &block.body {
             let StmtKind::Assign { target, op: AssignOp::Set, value } = &stmt.kind else { continue };
             let ExprKind::Name(name) = &target.kind else { continue };
@@ -144,11 +149,40 @@ impl Elaborator<'_> {
         Some((on, off))
     }
 
-    /// Pulses to program a cell, and joules a pulse.
-    fn programming(&mut self, fields: &Fields) -> Option<(f64, f64)> {
-        let Some(ast) = fields.get("programming") else { return Some((0.0, 0.0)) };
-        let given = self.call_numbers(ast, &[("pulses", Dimension::NONE), ("pulse_energy", ENERGY)])?;
+    /// How a cell gets its conductance.
+    fn programming(&mut self, fields: &Fields) -> Option<Programming> {
+        let Some(ast) = fields.get("programming") else { return Some(Programming::default()) };
+        let ExprKind::Call(callee, _) = &ast.kind else { return None };
+        let ExprKind::Name(name) = &callee.kind else { return None };
+        let known = [
+            ("pulses", Dimension::NONE),
+            ("pulse_energy", ENERGY),
+            ("pulse_time", Dimension::TIME),
+            ("tolerance", Dimension::CONDUCTANCE),
+        ];
+        let given = self.call_numbers(ast, &known)?;
         let number = |key: &str| given.get(key).copied().unwrap_or(0.0);
-        Some((number("pulses"), number("pulse_energy")))
+        let way = match (name.as_str(), given.get("tolerance")) {
+            ("open_loop", _) => Way::Open,
+            ("write_verify", Some(&tolerance)) => Way::Verified(tolerance),
+            (_, _) => Way::Drawn,
+        };
+        let pulses = if name == "one_shot" { 1.0 } else { number("pulses") };
+        if way != Way::Drawn && fields.get("potentiation").is_none() {
+            let message = "what a pulse does is not known";
+            self.error(
+                Code::E0503,
+                message,
+                ast.span,
+                "pulses are simulated here: say `potentiation: 1 uS`, and `depression`",
+            );
+            return None;
+        }
+        if way != Way::Drawn && !(1.0..=1e6).contains(&pulses) {
+            let message = "no number of pulses to end with";
+            self.error(Code::E0503, message, ast.span, "give the most a cell may get, 1 to 1,000,000: `pulses: 100`");
+            return None;
+        }
+        Some(Programming { way, pulses, energy: number("pulse_energy"), time: number("pulse_time") })
     }
 }

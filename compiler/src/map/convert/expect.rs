@@ -11,7 +11,7 @@ use crate::analyse::evaluate::evaluate_at;
 use crate::analyse::frames::floats;
 use crate::analyse::quantiser::{Quantiser, nearest, variance};
 use crate::cost::{self, Event, Often};
-use crate::forms::chip::{Converter, Device, WeightScheme};
+use crate::forms::chip::{Converter, Device, Way, WeightScheme};
 use crate::forms::circuit::{Part, Role};
 use crate::forms::decisions::{Bias, OnTiles, Range, Summing};
 use crate::forms::equations::Expr;
@@ -48,7 +48,7 @@ impl Calibration {
         match event.often {
             Often::Sample(count) => count * event.energy,
             Often::Tick(count) => count * event.energy * ticks(given.plan),
-            Often::Once(_) | Often::Spike(..) | Often::Synapse(..) => 0.0,
+            Often::Once(_) | Often::Write { .. } | Often::Spike(..) | Often::Synapse(..) => 0.0,
             Often::Read { block, bias } => {
                 let (Some(how), Role::Array { converts, bias_rows, .. }) = (how, part.role) else { return 0.0 };
                 let of = &tiling.blocks[block];
@@ -352,7 +352,10 @@ impl<'d> Aged<'d> {
     fn of(device: &'d Device, plan: &Plan) -> Self {
         let after = plan.after.iter().copied().fold(0.0, f64::max);
         let middle = 0.5 * (device.g_min + device.g_max);
-        let drifted = device.drift.as_ref().map_or(middle, |drift| evaluate_at(drift, &[middle], &[], (after, 0.0)));
+        let drifted = device
+            .drift
+            .as_ref()
+            .map_or(middle, |drift| evaluate_at(drift, &[middle, 0.0, middle, middle], &[], (after, 0.0)));
         let gain = if plan.drift_compensated && drifted > 0.0 { middle / drifted } else { 1.0 };
         Aged { device, after, gain }
     }
@@ -360,7 +363,7 @@ impl<'d> Aged<'d> {
     /// Mean square of what drift changes in a cell, in siemens squared.
     fn drifted(&self, g: f64) -> f64 {
         let Some(drift) = &self.device.drift else { return 0.0 };
-        let error = |above: f64| self.gain * evaluate_at(drift, &[g], &[], (self.after, above)).max(0.0) - g;
+        let error = |above: f64| self.gain * evaluate_at(drift, &[g, 0.0, g, g], &[], (self.after, above)).max(0.0) - g;
         // The eighths of a normal distribution, by their medians.
         let mean = [-1.534, -0.887, -0.489, -0.157, 0.157, 0.489, 0.887, 1.534].map(|above: f64| error(above).powi(2));
         mean.iter().sum::<f64>() / 8.0
@@ -370,10 +373,13 @@ impl<'d> Aged<'d> {
 /// Variance of what a cell holds at a share of its range, in siemens squared, beside rounding to levels.
 fn cell_error(aged: &Aged, share: f64) -> f64 {
     let (device, moment) = (aged.device, (aged.after, 0.0));
-    let sigma = |expr: &Option<Expr>, g: f64| expr.as_ref().map_or(0.0, |expr| evaluate_at(expr, &[g], &[], moment));
+    let sigma =
+        |expr: &Option<Expr>, g: f64| expr.as_ref().map_or(0.0, |expr| evaluate_at(expr, &[g, 0.0, g, g], &[], moment));
     let stuck = device.stuck_on + device.stuck_off;
     let g = device.g_min + (device.g_max - device.g_min) * share;
-    let programmed = clipped_square(sigma(&device.programming_sigma, g), g, device);
+    // A verified cell lies anywhere within the tolerance.
+    let within = if let Way::Verified(tolerance) = device.programming.way { tolerance.powi(2) / 3.0 } else { 0.0 };
+    let programmed = clipped_square(sigma(&device.programming_sigma, g).hypot(within.sqrt()), g);
     let faults = device.stuck_on * (device.g_max - g).powi(2) + device.stuck_off * (g - device.g_min).powi(2);
     (1.0 - stuck) * programmed + faults + sigma(&device.read_sigma, g).powi(2) + aged.drifted(g)
 }
@@ -389,8 +395,8 @@ fn digit_error(aged: &Aged, slices: usize) -> f64 {
     mean * (0..slices.max(1)).map(share).sum::<f64>()
 }
 
-/// Mean square of a normal error that is clipped at the ends of the cell's range.
-fn clipped_square(sigma: f64, g: f64, device: &Device) -> f64 {
+/// Mean square of a normal error below which no conductance becomes less than 0.
+fn clipped_square(sigma: f64, g: f64) -> f64 {
     if sigma <= 0.0 {
         return 0.0;
     }
@@ -400,7 +406,7 @@ fn clipped_square(sigma: f64, g: f64, device: &Device) -> f64 {
     for step in 0..STEPS {
         let z = -4.0 + 8.0 * (step as f64 + 0.5) / STEPS as f64;
         let density = (-0.5 * z * z).exp();
-        let error = (g + sigma * z).clamp(device.g_min, device.g_max) - g;
+        let error = (g + sigma * z).max(0.0) - g;
         sum += density * error * error;
         weight += density;
     }

@@ -21,6 +21,11 @@ impl Checker<'_> {
             let plain = matches!(op, Op::Kernel { spikes: None, .. });
             self.require(plain, || String::from("ageing: only kernels without spikes age cells"));
         }
+        for matrix in &program.matrices {
+            if let Some(cells) = &matrix.cells {
+                self.written(matrix, cells);
+            }
+        }
         let mut on_wires = BTreeSet::new();
         for wired in &program.wired {
             let ohms = [wired.segment, wired.driver, wired.sense];
@@ -54,6 +59,33 @@ impl Checker<'_> {
     }
 }
 
+impl Checker<'_> {
+    fn written(&mut self, matrix: &Matrix, cells: &Cells) {
+        let user = &format!("programming of {}", matrix.name);
+        let sound = |number: f64| number.is_finite() && number >= 0.0;
+        self.require(sound(cells.write_pulses) && sound(cells.write_time), || format!("{user}: no such pulses"));
+        let Some(written) = &cells.written else { return };
+        let count = cells.scheme.cells(matrix.rows, matrix.cols);
+        self.pulse(&written.pulse, count, user);
+        if let Some(luck) = written.luck {
+            self.slice(luck, 0, count, user);
+            self.of_all(luck, user);
+        }
+        match &written.way {
+            WrittenBy::Verify { kernel, asked, tolerance } => {
+                self.dense(*kernel, written.pulse.len, user);
+                self.slice(*asked, 0, written.pulse.len, user);
+                self.of_all(*asked, user);
+                self.require(sound(*tolerance), || format!("{user}: a tolerance of {tolerance}"));
+            }
+            WrittenBy::Curve(held) => {
+                let rises = held.is_sorted() && held.iter().all(|held| held.is_finite());
+                self.require(rises && !held.is_empty(), || format!("{user}: pulses lead nowhere"));
+            }
+        }
+    }
+}
+
 impl Program {
     /// Every array that samples, phases and probes use; the others are for programming and building alone.
     pub fn touched(&self) -> BTreeSet<ArrayId> {
@@ -81,7 +113,12 @@ impl Program {
                 | Op::Gather { from, to, .. }
                 | Op::Scatter { from, to, .. }
                 | Op::Reduce { from, to, .. } => arrays.extend([from, to]),
-                Op::Emit { .. } | Op::Deliver { .. } | Op::OnPost { .. } | Op::Target { .. } | Op::Fold { .. } => {}
+                Op::Emit { .. }
+                | Op::Deliver { .. }
+                | Op::OnPost { .. }
+                | Op::Target { .. }
+                | Op::Write { .. }
+                | Op::Fold { .. } => {}
             }
         }
         for group in &program.groups {

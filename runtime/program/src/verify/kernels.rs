@@ -172,7 +172,7 @@ impl Checker<'_> {
                 self.slice(to, to_start, len, stage);
                 self.require(from != to && each > 0, || format!("{stage}: a reduction in place, or of nothing"));
             }
-            Op::Target { matrix } | Op::Fold { matrix } => {
+            Op::Target { matrix } | Op::Write { matrix } | Op::Fold { matrix } => {
                 let cells = program.matrices.get(matrix.index()).is_some_and(|matrix| matrix.cells.is_some());
                 self.require(cells, || format!("{stage}: matrix {} has no cells", matrix.0));
             }

@@ -60,6 +60,7 @@ impl Checker<'_> {
                 Count::Pulses(matrix) => matrix.index() < self.program.matrices.len(),
                 Count::PerTick(_)
                 | Count::Once(_)
+                | Count::Written(_)
                 | Count::Spikes(..)
                 | Count::SynapticEvents(..)
                 | Count::ReadEnergy(_) => false,
@@ -69,9 +70,9 @@ impl Checker<'_> {
     }
 
     /// An array that all lanes share.
-    fn of_all(&mut self, array: ArrayId, user: &str) {
+    pub fn of_all(&mut self, array: ArrayId, user: &str) {
         let own = self.program.arrays.get(array.index()).is_none_or(|array| array.per_lane);
-        self.require(!own, || format!("{user}: array {} is learned, but every lane has its own", array.0));
+        self.require(!own, || format!("{user}: array {} is shared, but every lane has its own", array.0));
     }
 
     fn layer(&mut self, layer: &Layer) {
@@ -112,20 +113,26 @@ impl Checker<'_> {
     fn pulsed(&mut self, pulsed: &Pulsed, matrix: &Matrix, cells: &Cells, user: &str) {
         let scheme = matches!(cells.scheme, Scheme::Differential | Scheme::Reference | Scheme::Single);
         self.require(scheme, || format!("{user}: digits of weights get no pulses"));
-        let few = matrix.cols.saturating_mul(2) <= pulsed.len && pulsed.len >= 2;
+        let few = matrix.cols.saturating_mul(2) <= pulsed.pulse.len;
         let pairs = pulsed.both_ways || cells.scheme == Scheme::Differential;
         self.require(pairs, || format!("{user}: cells that cannot be moved both ways"));
         self.require(few && pulsed.step > 0.0 && pulsed.step.is_finite(), || {
             format!("{user}: too few cells at a time")
         });
-        self.dense(pulsed.kernel, pulsed.len, user);
-        let scratch = pulsed.own.iter().map(|(_, scratch)| *scratch);
-        for array in scratch.chain([pulsed.conductance, pulsed.direction]) {
-            self.slice(array, 0, pulsed.len, user);
+        self.pulse(&pulsed.pulse, cells.scheme.cells(matrix.rows, matrix.cols), user);
+    }
+
+    /// A pulse on some of so many cells.
+    pub fn pulse(&mut self, pulse: &Pulse, cells: usize, user: &str) {
+        self.require(pulse.len >= 2, || format!("{user}: too few cells at a time"));
+        self.dense(pulse.kernel, pulse.len, user);
+        let scratch = pulse.own.iter().map(|(_, scratch)| *scratch);
+        for array in scratch.chain([pulse.conductance, pulse.direction]) {
+            self.slice(array, 0, pulse.len, user);
             self.of_all(array, user);
         }
-        for &(own, _) in &pulsed.own {
-            self.slice(own, 0, cells.scheme.cells(matrix.rows, matrix.cols), user);
+        for &(own, _) in &pulse.own {
+            self.slice(own, 0, cells, user);
             self.of_all(own, user);
         }
     }

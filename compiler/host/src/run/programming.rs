@@ -1,0 +1,88 @@
+//! What programming took and left, layer by layer.
+
+use std::collections::BTreeMap;
+
+use nmc_runtime::{Programmed, Results};
+use serde_json::{Value, json};
+
+use super::{Outcome, spread};
+use crate::report::number;
+
+/// The cells of a layer, of a chip on average.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Layer {
+    pub name: String,
+    pub cells: f64,
+    /// Of all cells, the most of one, and cells that were given up.
+    pub pulses: f64,
+    pub most: u32,
+    pub missed: f64,
+    /// Held less asked for: mean and standard deviation over cells and chips, and the width of the range, in siemens.
+    pub error: f64,
+    pub spread: f64,
+    pub range: f64,
+    pub histogram: Vec<f64>,
+}
+
+/// The layers, in the order in which they are programmed.
+pub fn layers(outcome: &Outcome) -> Vec<Layer> {
+    let mut layers: Vec<(String, Vec<&Programmed>)> = Vec::new();
+    for programmed in outcome.chips.iter().flat_map(|chip| &chip.programmed) {
+        let name = programmed.name.split('[').next().unwrap_or_default();
+        match layers.iter_mut().find(|(known, _)| known == name) {
+            Some((_, all)) => all.push(programmed),
+            None => layers.push((name.to_string(), vec![programmed])),
+        }
+    }
+    layers.into_iter().map(|(name, all)| joined(name, &all, outcome.chips.len() as f64)).collect()
+}
+
+fn joined(name: String, all: &[&Programmed], chips: f64) -> Layer {
+    let sum = |of: &dyn Fn(&Programmed) -> f64| all.iter().fold(0.0, |sum, one| sum + of(one));
+    let cells = sum(&|one| one.cells as f64).max(1.0);
+    let error = sum(&|one| one.error * one.cells as f64) / cells;
+    let square = sum(&|one| (one.error.powi(2) + one.spread.powi(2)) * one.cells as f64) / cells;
+    let bins = all.iter().map(|one| one.histogram.len()).max().unwrap_or(0);
+    let in_bin = |bin: usize| sum(&|one| one.histogram.get(bin).map_or(0.0, |&count| count as f64)) / chips;
+    Layer {
+        name,
+        cells: cells / chips,
+        pulses: sum(&|one| one.pulses) / chips,
+        most: all.iter().map(|one| one.most).max().unwrap_or(0),
+        missed: sum(&|one| one.missed as f64) / chips,
+        error,
+        spread: (square - error * error).max(0.0).sqrt(),
+        range: all.iter().map(|one| one.range).fold(0.0, f64::max),
+        histogram: (0..bins).map(in_bin).collect(),
+    }
+}
+
+/// Seconds until all cells of a chip are written: those of an array one after the other, arrays side by side.
+pub fn seconds(chip: &Results) -> f64 {
+    let mut blocks: BTreeMap<usize, f64> = BTreeMap::new();
+    for programmed in &chip.programmed {
+        *blocks.entry(programmed.block).or_insert(0.0) += programmed.seconds;
+    }
+    blocks.into_values().fold(0.0, f64::max)
+}
+
+/// As `--json` tells it.
+pub fn told(outcome: &Outcome) -> Value {
+    let layer = |layer: Layer| {
+        json!({
+            "layer": layer.name,
+            "cells": number(layer.cells),
+            "pulses": number(layer.pulses),
+            "most_pulses": layer.most,
+            "missed": number(layer.missed),
+            "error_s": number(layer.error),
+            "error_sd_s": number(layer.spread),
+            "range_s": number(layer.range),
+            "histogram": layer.histogram.into_iter().map(number).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "seconds": number(spread(outcome.each(seconds)).0),
+        "layers": layers(outcome).into_iter().map(layer).collect::<Vec<_>>(),
+    })
+}
