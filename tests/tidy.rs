@@ -157,7 +157,6 @@ const BOTH: &[(&str, &str)] = &[
     ("E0206", "arguments of layers"),
     ("E0207", "arguments of layers and of what gives data"),
     ("E0305", "what is a signal, what data and what a number"),
-    ("E0402", "each stage says what it cannot do yet"),
 ];
 
 /// Codes that the files of a folder make diagnostics of.

@@ -77,7 +77,7 @@ pub struct Moves {
     pub in_time: Vec<bool>,
     /// To a population, over operators alone.
     pub to_population: Vec<bool>,
-    /// To an output, a dense layer or a probe, over operators alone; or it is such itself.
+    /// To an output, a layer that is fitted or a probe, over operators alone; or it is such itself.
     pub to_result: Vec<bool>,
 }
 
@@ -90,12 +90,13 @@ pub fn moves(network: &Network) -> Moves {
     };
     for &node in &order {
         moves.in_time[node.index()] =
-            is_population(network, node) || operands(network, node).iter().any(|from| moves.in_time[from.index()]);
+            is_moved(network, node) || operands(network, node).iter().any(|from| moves.in_time[from.index()]);
     }
     let mut ends = vec![false; graph.node_bound()];
     network.probes.iter().for_each(|probe| ends[probe.node.index()] = true);
     for &node in &order {
-        ends[node.index()] |= matches!(graph[node].operator, Operator::Output | Operator::Dense { .. });
+        ends[node.index()] |=
+            matches!(graph[node].operator, Operator::Output | Operator::Dense { weights: Weights::Ridge { .. }, .. });
     }
     for &node in order.iter().rev() {
         moves.to_result[node.index()] = ends[node.index()];
@@ -162,6 +163,16 @@ pub fn layer_of(network: &Network, node: NodeId) -> Option<NodeId> {
     }
 }
 
+/// Whether a node is a state of the network: its values are those of the step before.
+pub fn is_state(network: &Network, node: NodeId) -> bool {
+    matches!(network.graph[node].operator, Operator::Population { kind: PopulationKind::State, .. })
+}
+
+/// Whether a node moves of itself.
+fn is_moved(network: &Network, node: NodeId) -> bool {
+    is_population(network, node) || network.stepped.contains(&node)
+}
+
 fn is_population(network: &Network, node: NodeId) -> bool {
     matches!(network.graph[node].operator, Operator::Population { .. })
 }
@@ -179,8 +190,8 @@ pub fn firings(network: &Network, plan: &Plan) -> Vec<f64> {
     for &node in &order {
         after_population[node.index()] = match &graph[node].operator {
             Operator::Population { kind, .. } => *kind != PopulationKind::Decoder,
-            Operator::Input
-            | Operator::Output
+            Operator::Input => network.stepped.contains(&node),
+            Operator::Output
             | Operator::Dense { .. }
             | Operator::Elementwise { .. }
             | Operator::Gather(_)

@@ -177,7 +177,7 @@ fn plain(name: &str) -> Option<(f64, Dimension)> {
     let none = Dimension::NONE;
     Some(match name {
         "%" => (0.01, none),
-        "bit" | "lsb" | "spike" => (1.0, none),
+        "bit" | "lsb" | "spike" | "step" | "steps" => (1.0, none),
         "B" => (8.0, none),
         "min" => (60.0, Dimension::TIME),
         "h" => (3600.0, Dimension::TIME),

@@ -257,16 +257,11 @@ fn what_is_not_there_yet_says_so() {
         (layer("x |> conv1d([[1]]) -> y"), "conv1d", "the layer `conv1d` is not supported yet"),
         (layer("h = gru(x, 2); h -> y"), "gru", "the layer `gru` is not supported yet"),
         (layer("x |> lstm(10) -> y"), "lstm", "the layer `lstm` is not supported yet"),
-        (layer("h = x + h; h -> y"), "h", "`h` gets its value further down: a recurrent loop is not supported yet"),
+        (layer("h = x + h; h -> y"), "h", "`h` gets its value further down: a loop goes through a state"),
         (
             layer("h = x + g; g = h |> relu; g -> y"),
             "g",
-            "`g` gets its value further down: a recurrent loop is not supported yet",
-        ),
-        (
-            layer("state h: real[2] = 0; x -> y"),
-            "state h: real[2] = 0",
-            "a state of a network, kept from sample to sample, is not supported yet",
+            "`g` gets its value further down: a loop goes through a state",
         ),
     ];
     for (text, place, message) in cases {

@@ -162,6 +162,8 @@ pub enum StmtKind {
     Input { name: Ident, ty: Box<Type> },
     /// `state v: voltage = uniform(v_reset, v_thresh)`
     State { name: Ident, ty: Box<Type>, initial: Option<Expr> },
+    /// `next h = tanh(z)`
+    Next { name: Ident, value: Expr },
     /// `trace x: real, tau_plus on pre { x += 1 }`: a state that decays with `tau`, and its rule.
     Trace { name: Ident, ty: Box<Type>, tau: Expr, on: Option<(Ident, Vec<Stmt>)> },
     /// `v' = …`

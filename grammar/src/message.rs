@@ -11,9 +11,6 @@ use crate::token::{KINDS, Placed, STATEMENT_WORDS, Token};
 /// What to write where two statements stand on one line.
 const BETWEEN: &str = "separate statements with `;`";
 
-/// What stands for a loop in time today.
-const UNROLL: &str = "write out a fixed number of rounds: `h[0] = x`, then `for k in 0..20 { h[k + 1] = h[k] |> … }`";
-
 /// The message for token `at`, which could not stand where it does.
 pub fn unexpected(file: FileId, text: &str, tokens: &[Placed], at: usize, expected: &[String]) -> Diagnostic {
     let case = Case { file, text, tokens, at, expected };
@@ -204,8 +201,11 @@ impl Case<'_> {
                 "sweep" => {
                     (start, "`sweep`", "run once for each value: `nmc run FILE --set name=value` sets a `const`")
                 }
-                "next" => (start, "a value kept from sample to sample (`next`)", UNROLL),
-                "repeat" => (start, "a recurrent loop (`repeat`)", UNROLL),
+                "repeat" => (
+                    start,
+                    "a loop within a sample (`repeat`)",
+                    "a network with `state x: real[4] = 0` and `next x = …` takes `for 20 steps`",
+                ),
                 _ => return None,
             },
         };

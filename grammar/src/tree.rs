@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use crate::ast::{BinaryOp, Expr, ExprKind, Ident};
+use crate::ast::{BinaryOp, Expr, ExprKind, Ident, StmtKind};
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
 use crate::span::{FileId, Span};
@@ -81,6 +81,18 @@ impl Build<'_> {
             );
         }
         vec![first, second]
+    }
+
+    /// `next h = …`; `next` is a name everywhere else.
+    pub fn next(&self, word: Ident, name: Ident, value: Expr) -> StmtKind {
+        if word.text != "next" {
+            let message = format!("`{} {} = …` is no statement", word.text, name.text);
+            let wrong = Diagnostic::new(Code::E0101, message, word.span, "a name before a name");
+            self.errors
+                .borrow_mut()
+                .push(wrong.with_help("give a value to one name, or say what a state becomes: `next h = …`"));
+        }
+        StmtKind::Next { name, value }
     }
 
     /// A number with its unit. Its text is normalised: one space before the unit and around `per`.

@@ -100,8 +100,7 @@ fn statements_on_one_line_are_separated() {
 #[test]
 fn what_is_not_there_yet_says_so() {
     let cases = [
-        ("network n() { repeat 20 { a = 1 } }", "a recurrent loop (`repeat`) is not supported yet"),
-        ("network n() { next h = a |> relu }", "a value kept from sample to sample (`next`) is not supported yet"),
+        ("network n() { repeat 20 { a = 1 } }", "a loop within a sample (`repeat`) is not supported yet"),
         ("experiment e { sweep bits in [4, 5] }", "`sweep` is not supported yet"),
         (
             "experiment e { test { x: d } expect y == z after [1 s, 1 h] }",

@@ -122,12 +122,10 @@ impl<T: Computable + Product> Lanes<T> {
     /// Begins one sample in each lane: shows its data, those of this row of the phase, and does what is done before its ticks.
     pub fn begin(&mut self, shared: &Shared<T>, phase: &Phase, place: Place, row_of: impl Fn(usize) -> usize) {
         let program = shared.program;
-        for (lane, feed) in (0..self.used).flat_map(|lane| phase.inputs.iter().map(move |feed| (lane, feed))) {
-            if let InputFeed::Values { tensor, array } = feed {
-                let data = &program.tensors[tensor.index()].data;
-                let target = self.buffers[array.index()].lane_mut(lane);
-                let start = row_of(lane) * target.len();
-                target.iter_mut().enumerate().for_each(|(i, slot)| *slot = T::of(data.get(start + i)));
+        for lane in 0..self.used {
+            let row = row_of(lane);
+            for feed in &phase.inputs {
+                self.show(program, feed, lane, row, 0);
             }
         }
         if place.tick == 0 {
@@ -136,10 +134,28 @@ impl<T: Computable + Product> Lanes<T> {
         self.run(shared, phase, &program.begin, Moment { sample: place.number, tick: place.tick, within: 0 });
     }
 
+    /// Shows what an input has of a sample at a tick.
+    fn show(&mut self, program: &Program, feed: &InputFeed, lane: usize, sample: usize, within: u64) {
+        if let InputFeed::Values { tensor, array, rows } = feed {
+            let data = &program.tensors[tensor.index()].data;
+            let target = self.buffers[array.index()].lane_mut(lane);
+            let row = (*rows as u64 - 1).min(within) as usize;
+            let start = (sample * rows + row) * target.len();
+            target.iter_mut().enumerate().for_each(|(i, slot)| *slot = T::of(data.get(start + i)));
+        }
+    }
+
     /// One tick of the sample in each lane.
     pub fn tick(&mut self, shared: &Shared<T>, phase: &Phase, place: Place, within: u64, records: &mut [SampleRecord]) {
         let program = shared.program;
         let moment = Moment { sample: place.number, tick: place.tick + within, within };
+        let stepped =
+            |feed: &&InputFeed| matches!(feed, InputFeed::Values { rows, .. } if within > 0 && *rows as u64 > within);
+        for feed in phase.inputs.iter().filter(stepped) {
+            for lane in 0..self.used {
+                self.show(program, feed, lane, place.row + lane, within);
+            }
+        }
         self.run(shared, phase, &program.tick, moment);
         for (lane, record) in records.iter_mut().enumerate().take(self.used) {
             let spikes = |group: usize| self.groups[lane][group].spikes(self.tick, 0);

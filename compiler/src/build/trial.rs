@@ -195,7 +195,7 @@ fn biases(network: &Network, program: &Program) -> Vec<(NodeId, ArrayId)> {
 fn is_number(network: &Network, node: NodeId) -> bool {
     let data = &network.graph[node];
     let kind = match &data.operator {
-        Operator::Population { kind, .. } => *kind == PopulationKind::Decoder,
+        Operator::Population { kind, .. } => matches!(kind, PopulationKind::Decoder | PopulationKind::State),
         Operator::Output => false,
         Operator::Input
         | Operator::Dense { .. }

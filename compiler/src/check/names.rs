@@ -36,7 +36,7 @@ fn level<'t>(checker: &mut Checker, body: &'t [Stmt], known: &mut BTreeMap<&'t s
             StmtKind::Population { name, indices, .. } if indices.is_empty() => {
                 added.extend(declare(checker, known, name));
             }
-            StmtKind::Connect { name: Some(name), .. } | StmtKind::Data { name, .. } => {
+            StmtKind::Connect { name: Some(name), .. } | StmtKind::Data { name, .. } | StmtKind::State { name, .. } => {
                 added.extend(declare(checker, known, name));
             }
             StmtKind::If { then, otherwise, .. } => {

@@ -30,12 +30,6 @@ fn level(checker: &mut Checker, stmt: &Stmt, may: &[&str], place: &str) {
 }
 
 fn misplaced(checker: &mut Checker, stmt: &Stmt, word: &str, may: &[&str], place: &str) {
-    if let (StmtKind::State { name, .. }, "a network") = (&stmt.kind, place) {
-        let message = "a state of a network, kept from sample to sample, is not supported yet";
-        let later = Diagnostic::new(Code::E0402, message, stmt.span, "not in this version");
-        let help = format!("a neuron may have states: `{}` can be one of a population", name.text);
-        return checker.diagnostics.push(later.with_help(help));
-    }
     let (what, home) = spoken(word);
     let message = format!("{what} has no place in {place}");
     let holds: Vec<&str> = may.iter().map(|word| spoken(word).0).collect();
@@ -83,6 +77,7 @@ fn word(stmt: &Stmt) -> &'static str {
         StmtKind::Flow { .. } => "->",
         StmtKind::Input { .. } => "input",
         StmtKind::State { .. } => "state",
+        StmtKind::Next { .. } => "next",
         StmtKind::Trace { .. } => "trace",
         StmtKind::Derivative { .. } => "'",
         StmtKind::SpikeWhen { .. } => "spike when",
@@ -117,7 +112,7 @@ fn word(stmt: &Stmt) -> &'static str {
 /// What each kind of block may hold.
 fn allowed(kind: BlockKind) -> &'static [&'static str] {
     match kind {
-        BlockKind::Network => &["population", "connect", "probe", "->", "=", "for", "if"],
+        BlockKind::Network => &["population", "connect", "probe", "state", "next", "->", "=", "for", "if"],
         BlockKind::Neuron => {
             &["input", "state", "trace", "'", "=", "in", "spike when", "emit", "emit once", "emit when", "field"]
         }
@@ -142,7 +137,8 @@ fn spoken(word: &str) -> (&'static str, &'static str) {
         "probe" => ("`probe`", "probes stand in a network"),
         "->" => ("a signal flow (`->`)", "signals flow in a network"),
         "input" => ("`input`", "inputs are declared in a neuron or a device"),
-        "state" => ("`state`", "states are declared in a block of equations, such as a neuron"),
+        "state" => ("`state`", "states are declared in a network, or a block of equations such as a neuron"),
+        "next" => ("`next`", "what a state becomes is said in a network"),
         "trace" => ("`trace`", "traces are declared in a plasticity rule, a synapse, a neuron or a decoder"),
         "'" => (
             "a differential equation",

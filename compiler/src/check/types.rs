@@ -35,7 +35,10 @@ pub fn check(checker: &mut Checker, block: &Block) {
         }
     }
     for stmt in &block.body {
-        if let StmtKind::State { ty, .. } | StmtKind::Trace { ty, .. } | StmtKind::Input { ty, .. } = &stmt.kind {
+        if let (StmtKind::State { ty, .. }, BlockKind::Network) = (&stmt.kind, block.kind) {
+            signal(checker, &scope, ty);
+        } else if let StmtKind::State { ty, .. } | StmtKind::Trace { ty, .. } | StmtKind::Input { ty, .. } = &stmt.kind
+        {
             quantity(checker, block, ty, weight);
         }
     }

@@ -80,6 +80,7 @@ fn within_block(
                 (name, "the state")
             }
             StmtKind::Input { name, .. } if !reads.names.contains(name.text.as_str()) => (name, "the input"),
+            StmtKind::State { name, .. } if !reads.names.contains(name.text.as_str()) => (name, "the state"),
             StmtKind::Data { name, .. } if !reads.names.contains(name.text.as_str()) => (name, "the data"),
             StmtKind::Assign { target: Expr { kind: ExprKind::Name(text), span }, .. } => {
                 let output = has_equations(block.kind) && crate::typing::closing::OUTPUTS.contains(&text.as_str());

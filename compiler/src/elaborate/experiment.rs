@@ -9,7 +9,7 @@ use nmc_program::{Compare, Over, Requirement};
 use super::Elaborator;
 use super::present::bare;
 use super::steps::Counted;
-use crate::forms::plan::{Phase, PhaseKind};
+use crate::forms::plan::{Phase, PhaseKind, UNPACED};
 use crate::quantity::{Dimension, Quantity};
 use crate::typing::walk::path;
 use crate::units::show;
@@ -109,6 +109,7 @@ impl Elaborator<'_> {
     /// that of `deploy`, or else the default.
     fn time_step(&mut self, deploy: &[Stmt], body: &[Stmt]) {
         let is_step = |field: &&Field| field.key[0].text == "step";
+        let usual = if self.only_states() { UNPACED } else { DEFAULT_STEP };
         let mut of_deploy =
             deploy.iter().filter_map(|stmt| if let StmtKind::Field(field) = &stmt.kind { Some(field) } else { None });
         let of_all = of_deploy.rfind(is_step);
@@ -121,7 +122,7 @@ impl Elaborator<'_> {
             };
             let said = match fields.iter().find(is_step) {
                 Some(field) => self.step(&field.value).map(|step| (step, field.span)),
-                None => (of_all.is_none() && self.has_time()).then_some((DEFAULT_STEP, stmt.span)),
+                None => (of_all.is_none() && self.has_time()).then_some((usual, stmt.span)),
             };
             let (Some((step, span)), Some((other, place))) = (said, known) else {
                 known = known.or(said);
@@ -152,6 +153,10 @@ impl Elaborator<'_> {
     /// A time that can be run, in seconds.
     pub fn duration(&mut self, duration: &Ast) -> Option<f64> {
         let names = self.names.clone();
+        let step = self.plan.step.unwrap_or(DEFAULT_STEP);
+        if self.only_states() {
+            return self.count(duration, 1.0).map(|steps| steps as f64 * step);
+        }
         let seconds = self.closer.value(&names, self.file, duration, Dimension::TIME)?;
         let ticks = seconds / self.plan.step.unwrap_or(DEFAULT_STEP);
         if ticks < 0.5 || ticks > f64::from(u32::MAX) {

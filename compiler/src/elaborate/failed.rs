@@ -32,6 +32,7 @@ fn given(stmt: &Stmt) -> Option<&str> {
     match &stmt.kind {
         StmtKind::Population { name, .. }
         | StmtKind::Connect { name: Some(name), .. }
+        | StmtKind::State { name, .. }
         | StmtKind::Data { name, .. } => Some(&name.text),
         StmtKind::Assign { target, .. } => first(target),
         _ => None,

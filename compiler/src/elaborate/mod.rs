@@ -22,6 +22,7 @@ mod operand;
 mod population;
 mod present;
 mod probe;
+mod recurrence;
 mod signal;
 mod softmax;
 mod steps;

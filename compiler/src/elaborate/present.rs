@@ -54,7 +54,7 @@ impl Elaborator<'_> {
         }
         for clause in clauses {
             let done = match clause {
-                Clause::For(duration) => self.duration(duration).map(|seconds| phase.duration = Some(seconds)),
+                Clause::For(duration) => self.shown_for(duration, &mut phase),
                 Clause::Expect(condition) => self.expect(condition, learns(clauses), &mut phase),
                 Clause::Measure(name, measure) => self.measure(name, measure, &mut phase),
                 Clause::By(_) => Some(()),
@@ -82,7 +82,13 @@ impl Elaborator<'_> {
         let in_time = self.has_time();
         if in_time && phase.duration.is_none() {
             let missing = Diagnostic::new(Code::E0414, "say how long each sample is shown", span, "no duration");
-            self.closer.diagnostics.push(missing.with_help("the network has neurons or devices: add `for 50 ms`"));
+            let help = match self.only_states() {
+                true => {
+                    "the network has states: add `for 20 steps`, or give data with an axis of steps, [samples, steps, …]"
+                }
+                false => "the network has neurons or devices: add `for 50 ms`",
+            };
+            self.closer.diagnostics.push(missing.with_help(help));
             return;
         }
         if !in_time {
@@ -207,10 +213,44 @@ impl Elaborator<'_> {
             return None;
         }
         let port = self.network.graph[node].clone();
+        if let Some(steps) = self.steps_of(&array, &port.shape) {
+            let step = self.plan.step.unwrap_or(super::experiment::DEFAULT_STEP);
+            let seconds = steps as f64 * step;
+            if phase.duration.is_some_and(|other| other != seconds) {
+                let message = format!("`{name}` has {steps} steps a sample, another input has others");
+                self.error(Code::E0310, message, value.span, "another number of steps");
+                return None;
+            }
+            phase.duration = Some(seconds);
+            self.network.stepped.insert(node);
+            let mut port_and_steps = vec![steps];
+            port_and_steps.extend(&port.shape);
+            phase.samples = self.samples_of(&array, &port_and_steps, phase, value.span, "steps")?;
+            return Some(InputData::Values(self.keep_later(array, value.span)));
+        }
         let samples =
             self.samples_of(&array, &port.shape, phase, value.span, &format!("`{name}` is {:?}", port.shape))?;
         phase.samples = samples;
         Some(InputData::Values(self.keep_later(array, value.span)))
+    }
+
+    /// Steps of a sample, in data with one axis more than the input, of a network that takes steps.
+    fn steps_of(&self, array: &Array, shape: &[usize]) -> Option<usize> {
+        let [_, steps, each @ ..] = &array.shape[..] else { return None };
+        let fits = each == shape || (each.is_empty() && shape.iter().product::<usize>() == 1);
+        let held = array.shape[1..].iter().product::<usize>() == shape.iter().product::<usize>();
+        (self.only_states() && fits && !held && *steps > 0).then_some(*steps)
+    }
+
+    /// `for 50 ms`, or `for 20 steps`.
+    fn shown_for(&mut self, duration: &Ast, phase: &mut Phase) -> Option<()> {
+        let seconds = self.duration(duration)?;
+        if phase.duration.is_some_and(|steps| steps != seconds) {
+            self.error(Code::E0310, "the data have another number of steps", duration.span, "leave this out");
+            return None;
+        }
+        phase.duration = Some(seconds);
+        Some(())
     }
 
     /// Data, or one number for a run.

@@ -75,6 +75,7 @@ impl Elaborator<'_> {
             let node = self.add(Operator::Output, port.shape, port.logical, output.span, user, "", &[from]);
             self.network.outputs.extend(node);
         }
+        self.states_move();
         self.inside.pop();
     }
 
@@ -257,6 +258,8 @@ impl Elaborator<'_> {
                 }
             }
             StmtKind::Flow { value, target } => self.flow(value, target),
+            StmtKind::State { name, ty, initial } => self.state(name, ty, initial.as_ref(), stmt.span),
+            StmtKind::Next { name, value } => self.next(name, value),
             StmtKind::Assign { target, op: nmc_grammar::ast::AssignOp::Set, value } => self.name_it(target, value),
             // The check has told of statements out of place.
             _ => {}

@@ -1,6 +1,6 @@
 //! `Network`: the flat graph of operators and signals of one experiment; no parameters, loops or sub-networks are left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nmc_grammar::span::Span;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
@@ -109,6 +109,8 @@ pub enum Operator {
 pub enum PopulationKind {
     Neuron,
     Device,
+    /// A signal that is what the step before made it: its first input, and its second at the start.
+    State,
     Encoder,
     Decoder,
 }
@@ -224,4 +226,6 @@ pub struct Network {
     pub probes: Vec<Probe>,
     /// Of layers, the weight that takes the whole range of a cell, where it is not the largest there is.
     pub within: BTreeMap<NodeId, f64>,
+    /// Inputs that are shown another row of data at every step.
+    pub stepped: BTreeSet<NodeId>,
 }

@@ -103,10 +103,13 @@ impl Plan {
     }
 }
 
+/// Seconds of a step where nothing but states of the network moves: it takes as long as its work.
+pub const UNPACED: f64 = 1e-12;
+
 /// Data of one input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputData {
-    /// One value per element and sample.
+    /// One value per element and sample, or, where the network says the input is stepped, per element, sample and step.
     Values(TensorId),
     /// Spikes of the one sample of `run`: element and step of each, sorted by step.
     Spikes { elements: TensorId, steps: TensorId },

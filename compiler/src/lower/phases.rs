@@ -47,7 +47,10 @@ impl Lowering<'_> {
         for (node, data) in &phase.inputs {
             match (*data, self.signals.get(node), self.groups.get(node)) {
                 (InputData::Values(tensor), Some(signal), _) => {
-                    inputs.push(InputFeed::Values { tensor, array: signal.array });
+                    let values = self.program.tensors[tensor.index()].data.len();
+                    let stepped = self.network.stepped.contains(node);
+                    let rows = if stepped { values / (phase.samples * signal.len).max(1) } else { 1 };
+                    inputs.push(InputFeed::Values { tensor, array: signal.array, rows });
                 }
                 (InputData::Spikes { elements, steps }, _, Some(&group)) => {
                     inputs.push(InputFeed::Spikes { group, elements, steps });

@@ -186,7 +186,11 @@ impl Lowering<'_> {
             changes.any(|change| change.target == Symbol::Post(index))
         });
         let moves = state.derivative.is_some() || state.bounds.is_some();
-        moves || resets || by_rule || population.dynamics.on_pre.iter().any(own)
+        moves
+            || population.kind == PopulationKind::State
+            || resets
+            || by_rule
+            || population.dynamics.on_pre.iter().any(own)
     }
 
     /// Sets how a state of a population starts.

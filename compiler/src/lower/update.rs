@@ -20,6 +20,10 @@ impl Lowering<'_> {
             let Some(mut population) = self.populations.get(&node).cloned() else { continue };
             population.merged = !self.reset_meets_events(&population);
             self.populations.insert(node, population.clone());
+            if population.kind == PopulationKind::State {
+                self.step_state(&population);
+                continue;
+            }
             self.emit(&population);
             let low = self.update(&population);
             if population.kind == PopulationKind::Decoder {
@@ -27,6 +31,23 @@ impl Lowering<'_> {
                 let afresh = low.into_iter().flatten().map(|array| Op::Fill { array, value: 0.0 });
                 self.program.begin.extend(afresh);
             }
+        }
+    }
+
+    /// A state of the network becomes what was made of the states before; where it starts from a signal, it does so before the first tick.
+    fn step_state(&mut self, population: &Population) {
+        let signals = self.input_signals(population);
+        for (operand, ops) in [(0, true), (1, false)] {
+            let (Some(&Some(_)), Some(&state)) = (signals.get(operand), population.states.first()) else { continue };
+            let mut all = Vec::new();
+            let Some(from) = self.arriving(population.node, operand, &mut all) else { continue };
+            let mut b = Builder::default();
+            let value = b.load(from.array, from.access(population.len));
+            b.store(state, OWN, value);
+            let what = if ops { "next" } else { "start" };
+            let kernel = self.kernel(format!("{}.{what}", population.name), b);
+            all.push(Op::Kernel { kernel, len: population.len, spikes: None });
+            if ops { self.tick.update.extend(all) } else { self.program.begin.extend(all) }
         }
     }
 

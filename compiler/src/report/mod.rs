@@ -55,7 +55,9 @@ fn notes(mapped: &Mapped) -> Vec<String> {
     }
     if let Some(tick) = mapped.timetable.tick {
         let step = mapped.plan.step.unwrap_or(tick);
-        if tick > step * (1.0 + 1e-9) {
+        if step == crate::forms::plan::UNPACED {
+            notes.push(format!("a step takes {tick:.2e} s on the chip"));
+        } else if tick > step * (1.0 + 1e-9) {
             notes.push(format!(
                 "a tick of {step:.2e} s lasts {tick:.2e} s on the chip: its work and spikes take longer"
             ));

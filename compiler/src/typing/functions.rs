@@ -128,7 +128,7 @@ impl Closer<'_> {
 const LATER: &[(&str, &str)] =
     &[("conv1d", AS_A_MATRIX), ("conv3d", AS_A_MATRIX), ("lstm", UNROLLED), ("gru", UNROLLED), ("rnn", UNROLLED)];
 const AS_A_MATRIX: &str = "it is linear: `|> flatten |> dense(m)` does the same with its matrix `m` written out";
-const UNROLLED: &str = "write out a fixed number of steps: `h[0] = x`, then `for k in 0..20 { h[k + 1] = h[k] |> … }`";
+const UNROLLED: &str = "declare `state h: real[8] = 0`, and say what it becomes at each step: `next h = …`";
 
 /// The message for a layer that is not there yet.
 pub fn later(name: &str, span: Span) -> Option<Diagnostic> {
@@ -139,7 +139,7 @@ pub fn later(name: &str, span: Span) -> Option<Diagnostic> {
 
 /// The message for a loop in time.
 pub fn loop_later(name: &str, span: Span) -> Diagnostic {
-    let message = format!("`{name}` gets its value further down: a recurrent loop is not supported yet");
+    let message = format!("`{name}` gets its value further down: a loop goes through a state");
     let help = format!("if it is no loop, let `{name} = …` come first; if it is one, {UNROLLED}");
     Diagnostic::new(Code::E0402, message, span, "used before it has a value").with_help(help)
 }

@@ -27,6 +27,7 @@ pub fn bodies(stmt: &Stmt) -> Vec<&[Stmt]> {
         | StmtKind::Flow { .. }
         | StmtKind::Input { .. }
         | StmtKind::State { .. }
+        | StmtKind::Next { .. }
         | StmtKind::Trace { on: None, .. }
         | StmtKind::Derivative { .. }
         | StmtKind::Hold { .. }
@@ -62,6 +63,7 @@ pub fn expressions(stmt: &Stmt) -> Vec<&Expr> {
         StmtKind::State { ty, initial, .. } => ty.shape.iter().chain(&ty.args).chain(initial).collect(),
         StmtKind::Bounds { low, high, .. } => vec![low, high],
         StmtKind::Trace { tau: value, .. }
+        | StmtKind::Next { value, .. }
         | StmtKind::Derivative { value, .. }
         | StmtKind::SpikeWhen { condition: value, .. }
         | StmtKind::Hold { duration: value, .. }

@@ -111,11 +111,12 @@ fn hardware(program: &Program, outcome: &Outcome, add: &mut impl FnMut(&str, Str
         add("pulses to train", spread(mean, deviation));
     }
     let converts = !costs.layout.wires.is_empty();
+    let ticks = program.phases.iter().map(|phase| phase.ticks).max().map_or(0.0, f64::from);
     for (kind, word) in [(ComponentKind::Adc, "ADC"), (ComponentKind::Dac, "DAC")].into_iter().filter(|_| converts) {
         let count = costs.costs.iter().filter(|cost| cost.kind == kind).map(|cost| match cost.count {
             Count::PerSample(count) => count,
-            Count::PerTick(_)
-            | Count::Once(_)
+            Count::PerTick(count) => count * ticks,
+            Count::Once(_)
             | Count::Spikes(..)
             | Count::SynapticEvents(..)
             | Count::Pulses(_)

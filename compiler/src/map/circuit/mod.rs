@@ -170,7 +170,9 @@ impl Builder<'_> {
             (Operator::Population { kind, .. }, _) => {
                 let (role, most) = match kind {
                     PopulationKind::Neuron => (Role::Neurons, neurons_each(self.given, node)),
-                    PopulationKind::Encoder | PopulationKind::Decoder => (Role::Coder, len.max(1)),
+                    PopulationKind::Encoder | PopulationKind::Decoder | PopulationKind::State => {
+                        (Role::Coder, len.max(1))
+                    }
                     PopulationKind::Device => (Role::Devices, cells_each(self.given, node)),
                 };
                 let pieces = len.div_ceil(most.max(1)).max(1);

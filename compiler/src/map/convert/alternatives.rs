@@ -93,12 +93,14 @@ pub fn alternatives(given: Given, tiling: &Tiling, found: &Calibration, node: No
                 PopulationKind::Neuron | PopulationKind::Encoder => (Domain::Bits, Domain::Spikes),
                 PopulationKind::Decoder => (Domain::Spikes, Domain::Bits),
                 PopulationKind::Device => (Domain::Voltage, Domain::Current),
+                PopulationKind::State => (Domain::Bits, Domain::Bits),
             };
             let name = match kind {
                 PopulationKind::Neuron => "neurons of a core",
                 PopulationKind::Encoder => "encoder of a core",
                 PopulationKind::Decoder => "counter of a core",
                 PopulationKind::Device => "devices",
+                PopulationKind::State => "kept in a buffer",
             };
             vec![Alternative::plain(name, Implementation::Core, input, output)]
         }

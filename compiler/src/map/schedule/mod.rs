@@ -19,6 +19,7 @@ use crate::forms::decisions::Decisions;
 use crate::forms::mapped::Given;
 use crate::forms::network::{NodeId, Operator};
 use crate::forms::placement::Placement;
+use crate::forms::plan::UNPACED;
 use crate::forms::tiling::Tiling;
 use crate::forms::timetable::{Timetable, Transfer, Work};
 use crate::graph::{operands, order, ticks};
@@ -54,7 +55,7 @@ pub fn schedule(
         let within = maker.run(&[Time::Tick], None, diagnostics)?;
         let step = given.plan.step.unwrap_or(0.0);
         let devices = circuit.parts.iter().find(|part| part.role == Role::Devices);
-        if within.latency > step * (1.0 + 1e-9) && (given.chip.fixed_ticks || devices.is_some()) {
+        if within.latency > step * (1.0 + 1e-9) && step != UNPACED && (given.chip.fixed_ticks || devices.is_some()) {
             diagnostics.push(too_short(given, step, within.latency, devices.map(|part| part.node)));
             return None;
         }
@@ -206,7 +207,10 @@ impl<'a> Maker<'a> {
             if in_tick != times.contains(&Time::Tick) {
                 continue;
             }
-            let begins = work_at(&net.from);
+            // What a state holds was made in the tick before.
+            let of = |part: PartId| self.circuit.parts[part.0].node;
+            let held = matches!(net.from, End::Part(part) if crate::graph::is_state(self.given.network, of(part)));
+            let begins = work_at(&net.from).filter(|_| !held);
             let from = begins.map(|work| {
                 let gives = gives_at.get(&(work, cost::core_of(&self.placement.cores, net.from)));
                 rests.get(&work).or(gives).copied().unwrap_or(work)

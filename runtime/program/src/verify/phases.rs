@@ -58,9 +58,10 @@ impl Checker<'_> {
 
     pub fn feed(&mut self, feed: &InputFeed, samples: usize, user: &str) {
         match *feed {
-            InputFeed::Values { tensor, array } => {
+            InputFeed::Values { tensor, array, rows } => {
                 if let Some(len) = self.plain(array, user) {
-                    self.samples_by(tensor, samples, len, user);
+                    self.require(rows > 0, || format!("{user}: an input without rows"));
+                    self.samples_by(tensor, samples, len.saturating_mul(rows), user);
                 }
             }
             InputFeed::Spikes { group, elements, steps } => {

@@ -149,7 +149,11 @@ impl Checker<'_> {
             End::Part(part) => self.span(part),
             End::Host => None,
         };
-        let (made, used) = (span(from).map(|span| span.1), span(to).map(|span| span.0));
+        // What a state holds was made in the tick before.
+        let state = |part: PartId| crate::graph::is_state(&mapped.network, mapped.circuit.parts[part.0].node);
+        let held = matches!(from, End::Part(part) if state(part));
+        let made = span(from).map(|span| span.1).filter(|_| !held);
+        let used = span(to).map(|span| span.0);
         let joined = mapped.circuit.nets.iter().filter(|net| net.from == from && net.to.contains(&to));
         let joined: usize = joined.map(|net| net.values).sum();
         if from != to && joined < count {

@@ -1,0 +1,232 @@
+//! States of networks: loops against plain loops written here, on ideal hardware and on arrays.
+
+use nmc_compiler::files::NoFiles;
+use nmc_program::ComponentKind;
+use nmc_runtime::{EngineKind, Results};
+use nmc_tests::{ENGINES, codes, run, values};
+
+/// Numbers of both signs that follow no pattern.
+fn numbers(seed: usize, len: usize) -> Vec<f64> {
+    (0..len).map(|n| ((seed * 1000 + n * n + 3 * n) as f64 * 12.9898).sin()).collect()
+}
+
+/// Nested lists as the language writes them.
+fn nested(values: &[f64], shape: &[usize]) -> String {
+    let Some((first, rest)) = shape.split_first() else { return values[0].to_string() };
+    let each = values.len() / first;
+    let parts: Vec<String> = values.chunks(each).map(|part| nested(part, rest)).collect();
+    format!("[{}]", parts.join(", "))
+}
+
+fn product(w: &[f64], x: &[f64]) -> Vec<f64> {
+    w.chunks(x.len()).map(|row| row.iter().zip(x).map(|(w, x)| w * x).sum()).collect()
+}
+
+fn sigmoid(z: f64) -> f64 {
+    1.0 / (1.0 + (-z).exp())
+}
+
+const INPUTS: usize = 3;
+const HIDDEN: usize = 4;
+const STEPS: usize = 5;
+/// More than are presented side by side.
+const SAMPLES: usize = 40;
+
+/// Long short-term memory in plain loops: the outputs of each sample.
+fn plain_lstm(gates: &[f64], bias: &[f64], out: &[f64], x: &[f64]) -> Vec<f64> {
+    let mut outputs = Vec::new();
+    for sample in x.chunks(INPUTS * STEPS) {
+        let (mut h, mut c) = (vec![0.0; HIDDEN], vec![0.0; HIDDEN]);
+        for x in sample.chunks(INPUTS) {
+            let both: Vec<f64> = x.iter().chain(&h).copied().collect();
+            let z: Vec<f64> = product(gates, &both).iter().zip(bias).map(|(z, b)| z + b).collect();
+            for n in 0..HIDDEN {
+                let (forget, take) = (sigmoid(z[n]), sigmoid(z[HIDDEN + n]));
+                c[n] = forget * c[n] + take * z[2 * HIDDEN + n].tanh();
+                h[n] = sigmoid(z[3 * HIDDEN + n]) * c[n].tanh();
+            }
+        }
+        outputs.extend(product(out, &h));
+    }
+    outputs
+}
+
+fn lstm(gates: &[f64], bias: &[f64], out: &[f64], x: &[f64], on: &str) -> String {
+    format!(
+        "unit logic: bits(16) -> bits(16) {{ implements: any; energy: 1 pJ; area: 500 um2; time: 1 ns }}
+        device cell {{ conductance: 0 uS .. 100 uS; levels: ideal }}
+        converter adc(bits: int = 12): current -> bits(bits) {{ energy: 2 pJ; area: 1 um2; time: 10 ns }}
+        converter dac(bits: int = 12): bits(bits) -> voltage {{ energy: 3 pJ; area: 1 um2; time: 1 ns }}
+        tile array {{
+            cells: cell[64, 64]; weights: differential; input: dac; sense: adc; read_voltage: 0.2 V; read_time: 10 ns
+            wire: ideal
+        }}
+        core cim {{ tiles: array[2]; units: logic; buffer: 64 kB }}
+        chip board {{ cores: grid(2, 1) of cim; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0 pJ per bit) }}
+        network net(x: real[{INPUTS}]) -> (y: real[2]) {{
+            state h: real[{HIDDEN}] = 0
+            state c: real[{HIDDEN}] = 0
+            z = concat(x, h) |> dense({}, bias: {})
+            c_new = sigmoid(z[0..{HIDDEN}]) * c + sigmoid(z[{HIDDEN}..{}]) * tanh(z[{}..{}])
+            next c = c_new
+            next h = sigmoid(z[{}..{}]) * tanh(c_new)
+            h |> dense({}) -> y
+        }}
+        experiment e {{ deploy net{on}; test {{ x: {} }} measure m = mean(y) }}",
+        nested(gates, &[4 * HIDDEN, INPUTS + HIDDEN]),
+        nested(bias, &[4 * HIDDEN]),
+        2 * HIDDEN,
+        2 * HIDDEN,
+        3 * HIDDEN,
+        3 * HIDDEN,
+        4 * HIDDEN,
+        nested(out, &[2, HIDDEN]),
+        nested(x, &[SAMPLES, STEPS, INPUTS]),
+    )
+}
+
+fn joules(results: &Results, kind: ComponentKind) -> f64 {
+    results.energy_j.iter().find(|(known, _)| *known == kind).map_or(0.0, |(_, joules)| *joules)
+}
+
+#[test]
+fn long_short_term_memory_is_what_plain_loops_give() {
+    let (gates, bias) = (numbers(1, 4 * HIDDEN * (INPUTS + HIDDEN)), numbers(2, 4 * HIDDEN));
+    let (out, x) = (numbers(3, 2 * HIDDEN), numbers(4, SAMPLES * STEPS * INPUTS));
+    let wanted = plain_lstm(&gates, &bias, &out, &x);
+    for engine in ENGINES {
+        let results = &run("lstm", &lstm(&gates, &bias, &out, &x, ""), &NoFiles, engine)[0];
+        for (y, wanted) in values(results, "y").iter().zip(&wanted) {
+            assert!((y - wanted).abs() < 1e-12, "{y} {wanted}");
+        }
+    }
+}
+
+/// On a chip the gates' array is read once a step, and the readout's once a sample.
+#[test]
+fn an_array_in_a_loop_is_read_once_a_step() {
+    let (gates, bias) = (numbers(1, 4 * HIDDEN * (INPUTS + HIDDEN)), numbers(2, 4 * HIDDEN));
+    let (out, x) = (numbers(3, 2 * HIDDEN), numbers(4, SAMPLES * STEPS * INPUTS));
+    let wanted = plain_lstm(&gates, &bias, &out, &x);
+    let text = lstm(&gates, &bias, &out, &x, " on board { calibrate: [[[1, 1, 1]]] }");
+    let text =
+        text.replace("calibrate: [[[1, 1, 1]]]", &format!("calibrate: {}", nested(&x, &[SAMPLES, STEPS, INPUTS])));
+    for engine in ENGINES {
+        let results = &run("on arrays", &text, &NoFiles, engine)[0];
+        let y = values(results, "y");
+        let error = y.iter().zip(&wanted).map(|(y, wanted)| (y - wanted).powi(2)).sum::<f64>();
+        let size = wanted.iter().map(|wanted| wanted.powi(2)).sum::<f64>();
+        // Converters of twelve bits.
+        assert!((error / size).sqrt() < 5e-3, "{}", (error / size).sqrt());
+        assert!(error > 0.0);
+        let samples = SAMPLES as f64;
+        let (adc, dac) = (joules(results, ComponentKind::Adc), joules(results, ComponentKind::Dac));
+        let sums = (4 * HIDDEN * STEPS + 2) as f64 * 2e-12 * samples;
+        // A row of the gates' array holds their bias.
+        let driven = ((INPUTS + HIDDEN + 1) * STEPS + HIDDEN) as f64 * 3e-12 * samples;
+        assert!((adc / sums - 1.0).abs() < 1e-9, "{adc} {sums}");
+        assert!((dac / driven - 1.0).abs() < 1e-9, "{dac} {driven}");
+    }
+}
+
+/// All states step together, from what all were before; plain samples start afresh, sequences go on.
+#[test]
+fn states_step_together() {
+    let text = |word: &str| {
+        format!(
+            "network n(x: real[2]) -> (y: real[2]) {{
+                state a: real[2] = 1
+                state b: real[2]
+                next b = a
+                next a = a + x
+                a + 10 * b -> y
+            }}
+            experiment e {{
+                deploy n
+                test {word} {{ x: [[[1, 2], [3, 4], [5, 6]], [[1, 0], [0, 0], [0, 0]]] }} measure m = mean(y)
+            }}"
+        )
+    };
+    for engine in ENGINES {
+        assert_eq!(values(&run("plain", &text(""), &NoFiles, engine)[0], "y"), [60.0, 83.0, 22.0, 11.0]);
+        assert_eq!(values(&run("on", &text("sequence"), &NoFiles, engine)[0], "y"), [60.0, 83.0, 121.0, 143.0]);
+    }
+}
+
+/// A state may start from a signal, and what is shown is held where it has no axis of steps. Oracle: Hopfield's rule in plain loops.
+#[test]
+fn a_network_of_hopfield_finds_what_it_was_given_a_part_of() {
+    let len = 24;
+    let patterns: Vec<Vec<f64>> = (0..2).map(|p| numbers(p + 7, len).iter().map(|v| v.signum()).collect()).collect();
+    let weight = |i: usize, j: usize| if i == j { 0.0 } else { patterns.iter().map(|p| p[i] * p[j]).sum::<f64>() };
+    let weights: Vec<f64> = (0..len * len).map(|at| weight(at / len, at % len)).collect();
+    let mut hints = Vec::new();
+    for pattern in &patterns {
+        hints.extend(pattern.iter().enumerate().map(|(n, v)| if n % 6 == 0 { -v } else { *v }));
+    }
+    let text = format!(
+        "network hopfield(hint: real[{len}]) -> (found: real[{len}]) {{
+            state x: real[{len}] = hint
+            next x = x |> dense({}) |> sign
+            x -> found
+        }}
+        experiment e {{ deploy hopfield; test {{ hint: {} }} for 6 steps measure m = mean(found) }}",
+        nested(&weights, &[len, len]),
+        nested(&hints, &[2, len]),
+    );
+    let mut wanted = Vec::new();
+    for hint in hints.chunks(len) {
+        let mut x = hint.to_vec();
+        for _ in 0..6 {
+            x = product(&weights, &x).iter().map(|z| if *z == 0.0 { 0.0 } else { z.signum() }).collect();
+        }
+        wanted.extend(x);
+    }
+    assert_eq!(wanted, patterns.concat(), "the hints are too poor");
+    for engine in ENGINES {
+        assert_eq!(values(&run("hopfield", &text, &NoFiles, engine)[0], "found"), wanted);
+    }
+}
+
+#[test]
+fn states_that_cannot_be_are_told() {
+    let with = |body: &str, test: &str| {
+        codes(&format!(
+            "network n(x: real[2]) -> (y: real[2]) {{ {body} }}
+            experiment e {{ deploy n; {test} measure m = mean(y) }}"
+        ))
+    };
+    let (good, steps) = ("state h: real[2] = 0; next h = h + x; h -> y", "test { x: [[1, 2]] } for 3 steps");
+    assert!(with(good, steps).is_empty());
+    assert!(with(good, "test { x: [[[1, 2], [3, 4]]] }").is_empty());
+    for (body, test, code) in [
+        (good, "test { x: [[1, 2]] }", "E0414"),
+        (good, "test { x: [[[1, 2], [3, 4]]] } for 3 steps", "E0310"),
+        (good, "test { x: [[1, 2]] } for 3 ms", "E0302"),
+        ("state h: real[2] = 0; h -> y", steps, "E0412"),
+        ("state h: real[3] = 0; next h = x; x -> y", steps, "E0303"),
+        ("state h: real[2] = 0; next h = x; next h = h; h -> y", steps, "E0410"),
+        ("next h = x; x -> y", steps, "E0201"),
+        ("state h: voltage = 0 V; next h = h; x -> y", steps, "E0305"),
+        ("state h: real[2] = 1 V; next h = h; h -> y", steps, "E0302"),
+        ("state h: real[2] = 0; state h: real[2] = 0; next h = x; h -> y", steps, "E0202"),
+    ] {
+        assert!(with(body, test).contains(&code), "{body} {test}: {:?}", with(body, test));
+    }
+}
+
+/// The same with one thread and with several.
+#[test]
+fn loops_do_not_depend_on_threads() {
+    let (gates, bias) = (numbers(1, 4 * HIDDEN * (INPUTS + HIDDEN)), numbers(2, 4 * HIDDEN));
+    let (out, x) = (numbers(3, 2 * HIDDEN), numbers(4, SAMPLES * STEPS * INPUTS));
+    let text = lstm(&gates, &bias, &out, &x, "");
+    let options = nmc_compiler::Options::default();
+    let image = nmc_compiler::compile("threads", &text, &NoFiles, &options).image.unwrap();
+    let of = |threads: usize| {
+        let options =
+            nmc_runtime::RunOptions { seed: 1, engine: EngineKind::Jit, threads, memory: 16 << 30, progress: None };
+        nmc_runtime::run(&image.programs[0], &options).unwrap().recordings
+    };
+    assert_eq!(of(1), of(3));
+}
