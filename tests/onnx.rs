@@ -59,22 +59,32 @@ fn perceptrons_give_what_onnx_runtime_gives() {
     gives("onnx_perceptron", "x", &["output", "z"]);
 }
 
+/// Loops: two layers one upon the other, last steps and last states, resets before and after the product, rectifiers.
+#[test]
+fn recurrent_models_give_what_onnx_runtime_gives() {
+    gives("onnx_lstm", "x", &["y"]);
+    gives("onnx_gru", "x", &["y"]);
+    gives("onnx_loops", "x", &["y"]);
+}
+
 #[test]
 fn cut_files_are_refused_and_damaged_ones_end() {
-    let bytes = std::fs::read(data("onnx_residual.onnx")).unwrap();
-    for len in 0..bytes.len() {
-        let refused = import(&bytes[..len], "model.onnx", "m", "m.safetensors").unwrap_err();
-        assert_eq!(refused.code, Code::E0902, "cut to {len} bytes: {}", refused.message);
-    }
-    let mut dice = Dice::new(7);
-    for _ in 0..3000 {
-        let mut changed = bytes.clone();
-        for _ in 0..1 + dice.below(4) {
-            let at = dice.below(changed.len());
-            changed[at] = dice.below(256) as u8;
+    for model in ["onnx_residual.onnx", "onnx_loops.onnx", "onnx_lstm.onnx"] {
+        let bytes = std::fs::read(data(model)).unwrap();
+        for len in 0..bytes.len() {
+            let refused = import(&bytes[..len], "model.onnx", "m", "m.safetensors").unwrap_err();
+            assert_eq!(refused.code, Code::E0902, "{model} cut to {len} bytes: {}", refused.message);
         }
-        // Whatever it says, it says something.
-        let _ = import(&changed, "model.onnx", "m", "m.safetensors");
+        let mut dice = Dice::new(7);
+        for _ in 0..3000 {
+            let mut changed = bytes.clone();
+            for _ in 0..1 + dice.below(4) {
+                let at = dice.below(changed.len());
+                changed[at] = dice.below(256) as u8;
+            }
+            // Whatever it says, it says something.
+            let _ = import(&changed, "model.onnx", "m", "m.safetensors");
+        }
     }
 }
 
@@ -110,7 +120,9 @@ fn what_cannot_be_had_is_told_in_one_error() {
     let refused = import(&onnx_rs::encode(&model), "model.onnx", "m", "m.safetensors").unwrap_err();
     assert_eq!(refused.code, Code::E0908);
     let told: Vec<&str> = refused.message.lines().skip(1).map(str::trim).collect();
-    let expected =
-        ["Gemm `layer`: weights [2, 3] do not fit a signal of [4] a sample", "LSTM `chances`: there is no such layer"];
+    let expected = [
+        "Gemm `layer`: weights [2, 3] do not fit a signal of [4] a sample",
+        "LSTM `chances`: it takes a sequence that starts with samples, turned to [steps, samples, features]",
+    ];
     assert_eq!(told, expected);
 }

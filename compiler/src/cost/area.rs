@@ -90,8 +90,27 @@ pub fn of_parts(given: Given, tiling: &Tiling, decisions: &Decisions, circuit: &
     let chip = given.chip;
     let mut sums = ByKind::new();
     let mut add = |kind, m2: f64| *sums.entry(kind).or_insert(0.0) += m2;
-    for part in &circuit.parts {
-        of_part(given, tiling, decisions.on_tiles(part.node), part, &mut add);
+    // Digital units are used by turns: a core's are those of the part that takes most of them.
+    let mut turns: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    for (part, &core) in circuit.parts.iter().zip(cores) {
+        match part.role {
+            Role::Line { unit, .. } | Role::Unit { unit } | Role::Adder { unit, .. }
+                if unit_kind(&chip.unit_kinds[unit]) == ComponentKind::Digital =>
+            {
+                let most = turns.entry((core, unit)).or_insert(0);
+                *most = super::time::instances(chip, unit, part, Some(chip.cores[core])).max(*most);
+            }
+            Role::Array { .. }
+            | Role::Line { .. }
+            | Role::Unit { .. }
+            | Role::Adder { .. }
+            | Role::Neurons
+            | Role::Coder
+            | Role::Devices => of_part(given, tiling, decisions.on_tiles(part.node), part, &mut add),
+        }
+    }
+    for (&(_, unit), &count) in &turns {
+        add(ComponentKind::Digital, chip.unit_kinds[unit].area * count as f64);
     }
     for core in cores.iter().copied().collect::<BTreeSet<usize>>() {
         add(ComponentKind::Digital, chip.core_kinds[chip.cores[core]].area);

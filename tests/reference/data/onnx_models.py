@@ -1,5 +1,7 @@
 """Makes onnx_residual and onnx_perceptron: models with random weights, and what ONNX Runtime 1.32 gives for random inputs.
 
+onnx_lstm and onnx_gru were written by PyTorch 2.10: two layers of 4 units with random weights, of which the last step is read, by its newer exporter
+(dynamo=True, any number of samples), and one layer whose last state is read, by the older.
 onnx_mnist_cnn is the CNN of examples/data as the exporter of PyTorch 2.15 wrote it, with the logits of twelve test digits by ONNX Runtime.
 """
 import numpy as np, onnx, onnxruntime as ort
@@ -46,3 +48,13 @@ nodes=[h.make_node('Reshape',['x','shape'],['f'],name='f'),h.make_node('Gemm',['
  h.make_node('Mul',['s','half'],['m'],name='m'),h.make_node('Tanh',['g'],['t'],name='t'),h.make_node('Sub',['m','t'],['d'],name='d'),
  h.make_node('Gemm',['d','b','bb'],['output'],name='o',transB=1),h.make_node('Div',['t','half'],['q'],name='q'),h.make_node('Softmax',['q'],['z'],name='z')]
 save('onnx_perceptron',nodes,inits,[1,3,4],[('output',3),('z',6)])
+# The reset before the product, a plain layer with rectifiers before it.
+rng=np.random.default_rng(9); f=lambda *s:(rng.standard_normal(s)*0.5).astype('f4')
+inits={'rw':f(1,3,2),'rr':f(1,3,3),'rb':f(1,6),'gw':f(1,12,3),'gr':f(1,12,4),'gb':f(1,24),'o':f(4,2),'ax':np.array([1],'i8')}
+nodes=[h.make_node('Transpose',['x'],['t'],perm=[1,0,2],name='t'),h.make_node('RNN',['t','rw','rr','rb'],['ry',''],hidden_size=3,activations=['Relu'],name='plain'),
+ h.make_node('Squeeze',['ry','ax'],['rs'],name='rs'),h.make_node('GRU',['rs','gw','gr','gb'],['gy','gh'],hidden_size=4,linear_before_reset=0,name='gated'),
+ h.make_node('Squeeze',['gh','z'],['hs'],name='hs'),h.make_node('MatMul',['hs','o'],['y'],name='y')]
+inits['z']=np.array([0],'i8')
+g=h.make_graph(nodes,'m',[h.make_tensor_value_info('x',T.FLOAT,['n',6,2])],[h.make_tensor_value_info('y',T.FLOAT,['n',2])],[nh.from_array(v,k) for k,v in inits.items()])
+m=h.make_model(g,opset_imports=[h.make_opsetid('',18)],producer_name='nmc tests'); m.ir_version=9; onnx.checker.check_model(m); onnx.save(m,'onnx_loops.onnx')
+x=f(5,6,2); np.savez('onnx_loops.npz',x=x,y0=ort.InferenceSession('onnx_loops.onnx').run(None,{'x':x})[0])

@@ -23,7 +23,7 @@ pub fn column(program: &Program, outcome: &Outcome) -> Column {
     let metrics = first.metrics.iter().enumerate();
     let metrics = metrics.map(|(at, (name, _))| (name, host::spread(outcome.each(move |chip| chip.metrics[at].1))));
     for (name, (mean, deviation)) in metrics.clone().filter(|(name, _)| !activity(name)) {
-        let percent = name == "accuracy" || name.starts_with("accuracy.");
+        let percent = name.split(['.', ' ']).next() == Some("accuracy");
         add(name, if percent { self::percent(mean, deviation) } else { spread(mean, deviation) });
     }
     if outcome.chips.len() > 1 {

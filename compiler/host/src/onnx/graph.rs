@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use onnx_rs::ast::{DataLocation, Dimension, Graph, Node, TensorProto};
 
 use super::operators::integer;
+use super::recurrent::{Lasts, Sequence};
 use super::{Array, From, Layers};
 
 /// Why there are no layers.
@@ -27,6 +28,11 @@ pub enum Value {
     Constant(Constant),
     /// A signal, its shape without the samples.
     Signal(From, Vec<usize>),
+    Sequence(Sequence),
+    Lasts(Lasts),
+    /// Computed from sizes, of which the number of samples is not known.
+    Sizes,
+    Zeros,
     /// Of an operator that cannot be had: what follows is not told again.
     Unknown,
 }
@@ -63,7 +69,11 @@ pub fn layers(graph: &Graph) -> Result<Layers, Problem> {
         match reader.values.get(output.name) {
             Some(Value::Signal(from, _)) => reader.layers.outputs.push((output.name.to_string(), *from)),
             Some(Value::Unknown) => {}
-            Some(Value::Constant(_)) | None => {
+            Some(Value::Sequence(_) | Value::Lasts(_)) => {
+                let what = format!("its output `{}`: a sequence, or states of several layers", output.name);
+                reader.unsupported.insert(what);
+            }
+            Some(Value::Constant(_) | Value::Sizes | Value::Zeros) | None => {
                 return Err(damaged(format!("nothing gives its output `{}`", output.name)));
             }
         }
@@ -136,6 +146,9 @@ impl Reader {
             self.unsupported.insert(format!("{} `{}`: {why}", node.op_type.as_str(), node.name));
             Value::Unknown
         });
+        if matches!(value, Value::Unknown) {
+            node.output.iter().for_each(|name| drop(self.values.insert(name.to_string(), Value::Unknown)));
+        }
         self.values.insert(output.to_string(), value);
         Ok(())
     }
@@ -144,15 +157,37 @@ impl Reader {
         if !matches!(node.domain, "" | "ai.onnx") {
             return Err(format!("it is of `{}`, not of ONNX", node.domain));
         }
+        let sizes = |name: &&str| {
+            matches!(self.values.get(*name), Some(Value::Sizes | Value::Constant(Constant::Integers(_))) | None)
+        };
+        let about_sizes = ["Gather", "Unsqueeze", "Squeeze", "Slice", "Concat", "Mul", "Cast", "Reshape"];
+        if node.op_type.as_str() == "Shape"
+            || (about_sizes.contains(&node.op_type.as_str()) && node.input.iter().all(sizes))
+        {
+            return Ok(Value::Sizes);
+        }
         match node.op_type.as_str() {
+            "ConstantOfShape" | "Expand" => self.zeros(node),
+            "Slice" | "Unsqueeze"
+                if matches!(node.input.first().and_then(|name| self.values.get(*name)), Some(Value::Zeros)) =>
+            {
+                Ok(Value::Zeros)
+            }
+            "Transpose" => self.transposed(node),
+            "Squeeze" => self.squeezed(node),
+            "Gather" => self.gathered(node),
+            "LSTM" | "GRU" | "RNN" => self.recurrent(node),
             "Constant" => {
                 let tensor = node.attribute.iter().find(|a| a.name == "value").and_then(|a| a.t.as_ref());
                 let tensor = tensor.ok_or("it is no tensor")?;
                 constant(tensor).map(Value::Constant).map_err(|_| String::from("it is no tensor of numbers"))
             }
-            "Identity" | "Dropout" => {
-                self.values.get(node.input[0]).cloned().ok_or_else(|| String::from("takes nothing"))
-            }
+            "Identity" | "Dropout" => node
+                .input
+                .first()
+                .and_then(|name| self.values.get(*name))
+                .cloned()
+                .ok_or_else(|| String::from("takes nothing")),
             "Relu" => self.function(node, "relu"),
             "Sigmoid" => self.function(node, "sigmoid"),
             "Tanh" => self.function(node, "tanh"),
@@ -168,8 +203,14 @@ impl Reader {
                 1 => self.flatten(node),
                 axis => Err(format!("axis {axis}: only all axes but that of the samples are joined")),
             },
-            "Reshape" => self.reshape(node),
-            "Concat" => self.concat(node),
+            "Reshape" => match self.merged(node) {
+                Some(made) => made,
+                None => self.reshape(node),
+            },
+            "Concat" => match self.joined(node) {
+                Some(made) => made,
+                None => self.concat(node),
+            },
             "Add" => self.arithmetic(node, "+"),
             "Sub" => self.arithmetic(node, "-"),
             "Mul" => self.arithmetic(node, "*"),

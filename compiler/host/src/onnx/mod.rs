@@ -3,6 +3,7 @@
 mod graph;
 mod operators;
 mod print;
+mod recurrent;
 
 use std::collections::HashMap;
 
@@ -36,13 +37,25 @@ struct Layers {
     steps: Vec<Step>,
     /// Name, and what gives it.
     outputs: Vec<(String, From)>,
+    states: Vec<State>,
+    /// Whether an input is shown step by step.
+    stepped: bool,
 }
 
-/// Where a value comes from: an index into [`Layers::inputs`] or [`Layers::steps`].
+/// What a recurrent layer keeps from step to step.
+#[derive(Debug)]
+struct State {
+    name: String,
+    len: usize,
+    next: Option<From>,
+}
+
+/// Where a value comes from: an index into [`Layers::inputs`], [`Layers::steps`] or [`Layers::states`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum From {
     Input(usize),
     Step(usize),
+    State(usize),
 }
 
 #[derive(Debug)]
@@ -82,6 +95,8 @@ enum Layer {
     Flatten,
     Reshape,
     Concat,
+    /// What stands for its operands: `{0}`, `{1}`, …
+    Formula(String),
     /// `+`, `-`, `*`, `/` of two signals, or of a signal and a number.
     Arithmetic {
         sign: &'static str,
@@ -103,7 +118,7 @@ pub fn import(bytes: &[u8], file: &str, name: &str, weights_file: &str) -> Resul
         graph::Problem::Unsupported(all) => {
             let message = format!("{file} has what nmc cannot import:\n  {}", all.join("\n  "));
             let help = "layers that can be had: Gemm, MatMul, Conv, BatchNormalization, MaxPool, AveragePool, GlobalAveragePool, Relu, \
-                        Sigmoid, Tanh, Softmax, Add, Sub, Mul, Div, Concat, Flatten, Reshape";
+                        Sigmoid, Tanh, Softmax, Add, Sub, Mul, Div, Concat, Flatten, Reshape, LSTM, GRU, RNN";
             Diagnostic::placeless(Code::E0908, message).with_help(help)
         }
     })?;
@@ -124,6 +139,7 @@ fn weights(layers: &Layers) -> Result<Vec<u8>, Diagnostic> {
         | Layer::Flatten
         | Layer::Reshape
         | Layer::Concat
+        | Layer::Formula(_)
         | Layer::Arithmetic { .. } => Vec::new(),
     });
     let bytes: Vec<(&Array, Vec<u8>)> =

@@ -15,11 +15,14 @@ impl Reader {
     fn signal(&self, node: &Node, index: usize) -> Made<(From, Vec<usize>)> {
         match node.input.get(index).and_then(|name| self.values.get(*name)) {
             Some(Value::Signal(from, shape)) => Ok((*from, shape.clone())),
-            Some(Value::Constant(_) | Value::Unknown) | None => Err(format!("operand {index} is no signal")),
+            Some(Value::Sequence(_)) => Err(format!("operand {index} is a sequence: recurrent layers alone take one")),
+            Some(Value::Constant(_) | Value::Lasts(_) | Value::Sizes | Value::Zeros | Value::Unknown) | None => {
+                Err(format!("operand {index} is no signal"))
+            }
         }
     }
 
-    fn floats(&self, node: &Node, index: usize) -> Made<Array> {
+    pub fn floats(&self, node: &Node, index: usize) -> Made<Array> {
         match node.input.get(index).and_then(|name| self.values.get(*name)) {
             Some(Value::Constant(Constant::Floats(array))) => {
                 let mut array = array.clone();
@@ -242,7 +245,7 @@ impl Reader {
     }
 }
 
-fn attribute<'a>(node: &'a Node, name: &str) -> Option<&'a Attribute<'a>> {
+pub fn attribute<'a>(node: &'a Node, name: &str) -> Option<&'a Attribute<'a>> {
     node.attribute.iter().find(|attribute| attribute.name == name)
 }
 

@@ -119,10 +119,12 @@ pub fn program(layers: &Layers, (file, made_by): (&str, &str), name: &str, weigh
     let mut text =
         format!("// {file} as imported by nmc{from}. To run it, give it samples:\n//   experiment ideal {{\n");
     text += &format!("//       deploy {network}\n//       data samples = load(\"samples.npz\")\n");
-    text += &format!(
-        "//       test {{ {}: samples.x }} expect argmax({}) == samples.y\n//   }}\n\n",
-        inputs[0], outputs[0]
-    );
+    text +=
+        &format!("//       test {{ {}: samples.x }} expect argmax({}) == samples.y\n//   }}\n", inputs[0], outputs[0]);
+    text += match layers.stepped {
+        true => "// Its samples are [samples, steps, …]: the network is shown a step at a time.\n\n",
+        false => "\n",
+    };
     text += &format!("network {network}({}) -> ({}) {{\n", takes.join(", "), gives.join(", "));
     if layers.steps.iter().any(|step| weights(step).is_some()) {
         text += &format!("    w = load(\"{weights_file}\")\n");
@@ -135,6 +137,7 @@ fn shape_of(layers: &Layers, from: From) -> &[usize] {
     match from {
         From::Input(index) => &layers.inputs[index].1,
         From::Step(index) => &layers.steps[index].shape,
+        From::State(index) => std::slice::from_ref(&layers.states[index].len),
     }
 }
 
@@ -146,6 +149,7 @@ fn weights(step: &Step) -> Option<&Array> {
         | Layer::Flatten
         | Layer::Reshape
         | Layer::Concat
+        | Layer::Formula(_)
         | Layer::Arithmetic { .. } => None,
     }
 }
@@ -162,12 +166,18 @@ fn statements(layers: &Layers, names: &mut Names, inputs: &[String], outputs: &[
     let mut text = String::new();
     let readers = |from: From| {
         let of_steps = layers.steps.iter().flat_map(|step| &step.from).filter(|of| **of == from).count();
-        of_steps + layers.outputs.iter().filter(|(_, of)| *of == from).count()
+        let of_states = layers.states.iter().filter(|state| state.next == Some(from)).count();
+        of_steps + of_states + layers.outputs.iter().filter(|(_, of)| *of == from).count()
     };
     let mut chains: Vec<Chain> = Vec::new();
+    let states: Vec<String> = layers.states.iter().map(|state| names.make(&state.name)).collect();
+    for (name, state) in states.iter().zip(&layers.states) {
+        text += &format!("    state {name}: real[{}] = 0\n", state.len);
+    }
     let of = |from: From, chains: &[Chain]| match from {
         From::Input(index) => Chain { text: inputs[index].clone(), weights: None },
         From::Step(index) => chains[index].clone(),
+        From::State(index) => Chain { text: states[index].clone(), weights: None },
     };
     for (index, step) in layers.steps.iter().enumerate() {
         let before: Vec<Chain> = step.from.iter().map(|from| of(*from, &chains)).collect();
@@ -185,6 +195,11 @@ fn statements(layers: &Layers, names: &mut Names, inputs: &[String], outputs: &[
             chain = Chain { text: name, weights: None };
         }
         chains.push(chain);
+    }
+    for (name, state) in states.iter().zip(&layers.states) {
+        if let Some(next) = state.next {
+            text += &wrapped(&format!("    next {name} = {}", of(next, &chains).text));
+        }
     }
     for ((_, from), output) in layers.outputs.iter().zip(outputs) {
         text += &wrapped(&format!("    {} -> {output}", of(*from, &chains).text));
@@ -240,8 +255,15 @@ fn written(step: &Step, before: &[Chain]) -> String {
         Layer::Concat => {
             let parts: Vec<String> = before.iter().map(|chain| chain.text.clone()).collect();
             let lens: Vec<String> = step.shape.iter().map(usize::to_string).collect();
-            format!("concat({}) |> reshape({})", parts.join(", "), lens.join(", "))
+            match lens.len() {
+                1 => format!("concat({})", parts.join(", ")),
+                _ => format!("concat({}) |> reshape({})", parts.join(", "), lens.join(", ")),
+            }
         }
+        Layer::Formula(formula) => before
+            .iter()
+            .enumerate()
+            .fold(formula.clone(), |text, (index, chain)| text.replace(&format!("{{{index}}}"), &chain.text)),
         Layer::Arithmetic { sign, number: None } => format!("({first} {sign} {})", before[1].text),
         Layer::Arithmetic { sign, number: Some(number) } => {
             let first = if first.contains(' ') { format!("({first})") } else { first.clone() };
