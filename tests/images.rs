@@ -190,7 +190,7 @@ const FORMATS: &[(u32, u64)] = &[
     (6, 0xb9f5_bd74_7c7d_449f),
     (7, 0x28ff_ff18_fc93_21e8),
     (8, 0x6c8f_8b34_15bc_9edc),
-    (9, 0x5a32_add9_c484_aa69),
+    (9, 0x413c_4f49_9dcd_b597),
 ];
 
 #[test]

@@ -247,6 +247,8 @@ pub struct Field {
     pub key: Vec<Ident>,
     /// The value.
     pub value: Expr,
+    /// `drive: data["i"] every 1 ms`: how long each row is shown.
+    pub every: Option<Expr>,
     /// All of it.
     pub span: Span,
 }

@@ -136,10 +136,10 @@ impl<T: Computable + Product> Lanes<T> {
 
     /// Shows what an input has of a sample at a tick.
     fn show(&mut self, program: &Program, feed: &InputFeed, lane: usize, sample: usize, within: u64) {
-        if let InputFeed::Values { tensor, array, rows } = feed {
+        if let InputFeed::Values { tensor, array, rows, each } = feed {
             let data = &program.tensors[tensor.index()].data;
             let target = self.buffers[array.index()].lane_mut(lane);
-            let row = (*rows as u64 - 1).min(within) as usize;
+            let row = (*rows as u64 - 1).min(within / u64::from(*each)) as usize;
             let start = (sample * rows + row) * target.len();
             target.iter_mut().enumerate().for_each(|(i, slot)| *slot = T::of(data.get(start + i)));
         }
@@ -149,8 +149,13 @@ impl<T: Computable + Product> Lanes<T> {
     pub fn tick(&mut self, shared: &Shared<T>, phase: &Phase, place: Place, within: u64, records: &mut [SampleRecord]) {
         let program = shared.program;
         let moment = Moment { sample: place.number, tick: place.tick + within, within };
-        let stepped =
-            |feed: &&InputFeed| matches!(feed, InputFeed::Values { rows, .. } if within > 0 && *rows as u64 > within);
+        let stepped = |feed: &&InputFeed| match feed {
+            InputFeed::Values { rows, each, .. } => {
+                let each = u64::from(*each);
+                within > 0 && within.is_multiple_of(each) && within / each < *rows as u64
+            }
+            InputFeed::Spikes { .. } => false,
+        };
         for feed in phase.inputs.iter().filter(stepped) {
             for lane in 0..self.used {
                 self.show(program, feed, lane, place.row + lane, within);

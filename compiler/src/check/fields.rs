@@ -242,6 +242,7 @@ pub fn check(checker: &mut Checker, block: &Block) {
     }
     walk::statements(&block.body, &mut |stmt| match &stmt.kind {
         StmtKind::Connect { fields, .. } => {
+            fields.iter().for_each(|field| lasts(checker, field));
             let fields: Vec<&Field> = fields.iter().collect();
             each_known(checker, &fields, CONNECTION, "a connection");
             each_once(checker, &fields);
@@ -263,9 +264,19 @@ pub fn check(checker: &mut Checker, block: &Block) {
                 .iter()
                 .filter(|field| field_key(field) == "restart")
                 .for_each(|field| restart(checker, field, afresh));
+            let of_itself = |field: &&Field| ["restart", "skip", "step"].contains(&field_key(field).as_str());
+            fields.iter().filter(of_itself).for_each(|field| lasts(checker, field));
         }
         _ => {}
     });
+}
+
+/// `every 1 ms` belongs to the data of an input.
+fn lasts(checker: &mut Checker, field: &Field) {
+    if let Some(every) = &field.every {
+        let message = format!("`{}` is no input", field_key(field));
+        checker.report(Code::E0401, message, every.span, "`every` says how long each row of an input is shown");
+    }
 }
 
 /// `restart: true`, of what would go on otherwise.

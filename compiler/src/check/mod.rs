@@ -179,7 +179,7 @@ fn declared(param: &Param) -> Option<Dimension> {
 
 /// A term whose value is not known.
 fn unknown(dimension: Dimension) -> Term {
-    Term { expr: Expr::Symbol(Symbol::Index), dimension }
+    Term { expr: Expr::Symbol(Symbol::SourceIndex), dimension }
 }
 
 /// The help for a word out of a known set.

@@ -109,7 +109,9 @@ fn level(checker: &mut Checker, body: &[Stmt], scope: &Scope, names: &BTreeSet<&
             StmtKind::Population { model, shape, args, .. } => {
                 if let Some(block) = checker.named_block(model, POPULATIONS) {
                     let before = checker.diagnostics.len();
-                    checker.arguments(scope, block, args, stmt.span);
+                    let mut elements = scope.clone();
+                    elements.names.insert(String::from("i"), unknown(Dimension::NONE));
+                    checker.arguments(&elements, block, args, stmt.span);
                     // `lif(5)` for `lif[5]()`.
                     if let ([first], []) = (&args[..], &shape[..])
                         && let ExprKind::Number { value, unit: None, .. } = first.value.kind

@@ -46,7 +46,8 @@ impl Elaborator<'_> {
             );
             return;
         }
-        let Some(args) = self.arguments(&block.params, id.file, args, span, None) else { return };
+        let len = shape.iter().product();
+        let Some((args, data)) = self.of_elements(&block.params, id.file, args, span, len) else { return };
         let mut closing = Closing {
             closer: &mut self.closer,
             file: id.file,
@@ -57,7 +58,10 @@ impl Elaborator<'_> {
         closing.block(block, args);
         let dynamics = closing.dynamics;
         let Some(claimed) = self.claim(&full, name.span) else { return };
+        let given = dynamics.states.iter().enumerate().filter_map(|(at, state)| Some((at, *data.get(&state.name)?)));
+        let given: Vec<(usize, nmc_program::TensorId)> = given.collect();
         let node = self.add_population(claimed, dynamics, block.kind, shape, span);
+        self.network.given.extend(given.into_iter().map(|(state, tensor)| ((node, state), tensor)));
         self.nodes.insert(full, node);
     }
 

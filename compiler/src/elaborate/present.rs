@@ -35,6 +35,7 @@ pub fn bare(kind: PhaseKind, sequence: bool, samples: usize, span: Span) -> Phas
         restart: false,
         samples,
         inputs: Vec::new(),
+        every: Vec::new(),
         duration: None,
         target: None,
         learning: None,
@@ -113,7 +114,12 @@ impl Elaborator<'_> {
                 "step" => {}
                 name => {
                     let node = self.input(name, key.span)?;
-                    let data = if self.network.graph[node].logical == Logical::Spikes {
+                    let spikes = self.network.graph[node].logical == Logical::Spikes;
+                    if let Some(every) = &field.every {
+                        let seconds = self.row_time(every, spikes)?;
+                        phase.every.push((node, seconds));
+                    }
+                    let data = if spikes {
                         self.spike_data(node, &field.value, phase)?
                     } else {
                         self.value_data(node, name, &field.value, phase)?
@@ -213,6 +219,29 @@ impl Elaborator<'_> {
             return None;
         }
         let port = self.network.graph[node].clone();
+        if phase.every.iter().any(|(of, _)| *of == node) {
+            // A run is one sample.
+            let run = phase.kind == PhaseKind::Run;
+            let rows = array.shape.get(usize::from(!run)).copied().unwrap_or(1);
+            let each: usize = array.shape.iter().skip(if run { 1 } else { 2 }).product();
+            let len: usize = port.shape.iter().product();
+            if each != len || rows == 0 {
+                let message = format!("`{}` is {:?}, but `{name}` is {:?}", array.name, array.shape, port.shape);
+                let wrong = Diagnostic::new(Code::E0308, message, value.span, "does not fit");
+                let axes = if run { "[rows, …]" } else { "[samples, rows, …]" };
+                self.closer.diagnostics.push(wrong.with_help(format!("{axes} is needed: {len} numbers a row")));
+                return None;
+            }
+            self.network.stepped.insert(node);
+            let first = if run { 1 } else { array.shape[0] };
+            if phase.samples > 0 && phase.samples != first {
+                let message = format!("`{}` has {first} samples, the others have {}", array.name, phase.samples);
+                self.error(Code::E0310, message, value.span, "another number of samples");
+                return None;
+            }
+            phase.samples = first;
+            return Some(InputData::Values(self.keep_later(array, value.span)));
+        }
         if let Some(steps) = self.steps_of(&array, &port.shape) {
             let step = self.plan.step.unwrap_or(super::experiment::DEFAULT_STEP);
             let seconds = steps as f64 * step;
@@ -232,6 +261,19 @@ impl Elaborator<'_> {
             self.samples_of(&array, &port.shape, phase, value.span, &format!("`{name}` is {:?}", port.shape))?;
         phase.samples = samples;
         Some(InputData::Values(self.keep_later(array, value.span)))
+    }
+
+    /// `every 1 ms`, behind the data of an input.
+    fn row_time(&mut self, every: &Ast, spikes: bool) -> Option<f64> {
+        if spikes || !self.has_time() || self.only_states() {
+            let message = match spikes {
+                true => "spikes say their own times",
+                false => "rows are shown one after the other where the network has neurons or devices",
+            };
+            self.error(Code::E0305, message, every.span, "no time to say here");
+            return None;
+        }
+        self.duration(every)
     }
 
     /// Steps of a sample, in data with one axis more than the input, of a network that takes steps.
@@ -291,7 +333,13 @@ impl Elaborator<'_> {
         let before = if phase.kind == PhaseKind::Run { 1 } else { phase.samples };
         if before > 0 && before != first {
             let message = format!("`{}` has {first} samples, the others have {before}", array.name);
-            self.error(Code::E0310, message, span, "another number of samples");
+            let mut wrong = Diagnostic::new(Code::E0310, message, span, "another number of samples");
+            if phase.kind == PhaseKind::Run {
+                wrong.help = Some(String::from(
+                    "rows that follow one another in time: say how long each is shown, `… every 1 ms`",
+                ));
+            }
+            self.closer.diagnostics.push(wrong);
             return None;
         }
         Some(first)

@@ -61,6 +61,8 @@ pub struct Phase {
     pub samples: usize,
     /// Data for each network input, [samples, …]; for an input of spikes see [`InputData`].
     pub inputs: Vec<(NodeId, InputData)>,
+    /// Seconds for which a row is shown, of inputs that are stepped.
+    pub every: Vec<(NodeId, f64)>,
     /// Seconds each sample lasts; none: a network without time.
     pub duration: Option<f64>,
     /// In training: the output whose readout is fitted and its target, [samples, …].

@@ -50,7 +50,9 @@ impl Lowering<'_> {
                     let values = self.program.tensors[tensor.index()].data.len();
                     let stepped = self.network.stepped.contains(node);
                     let rows = if stepped { values / (phase.samples * signal.len).max(1) } else { 1 };
-                    inputs.push(InputFeed::Values { tensor, array: signal.array, rows });
+                    let seconds = phase.every.iter().find(|(of, _)| of == node).map(|(_, seconds)| *seconds);
+                    let each = seconds.map_or(1, |seconds| self.ticks(seconds).max(1.0) as u32);
+                    inputs.push(InputFeed::Values { tensor, array: signal.array, rows, each });
                 }
                 (InputData::Spikes { elements, steps }, _, Some(&group)) => {
                     inputs.push(InputFeed::Spikes { group, elements, steps });

@@ -166,7 +166,13 @@ impl Lowering<'_> {
         for index in first.into_iter().chain(later) {
             let name = format!("{}.{}", population.name, states[index].name);
             population.states[index] = self.zeros(name, population.len);
-            self.start(population.states[index], &states[index].initial, population);
+            match self.network.given.get(&(population.node, index)) {
+                Some(&tensor) => {
+                    let given = Initial::Tensor { tensor, start: 0 };
+                    self.program.arrays[population.states[index].index()].initial = given;
+                }
+                None => self.start(population.states[index], &states[index].initial, population),
+            }
             // What nothing changes, such as a random parameter, is drawn once and not for each sample.
             self.program.arrays[population.states[index].index()].per_lane = self.changes(population, index);
         }

@@ -7,6 +7,7 @@ use nmc_grammar::span::FileId;
 use nmc_grammar::suggest::closest;
 
 use super::term::{Closer, Scope, Term, call, is_random};
+use crate::algebra::mentions;
 use crate::forms::equations::{Change, Dynamics, Emission, Expr, Function, Input, Method, State, Symbol};
 use crate::quantity::{Dimension, Quantity};
 use crate::units::{show, type_dimension};
@@ -30,7 +31,8 @@ impl Closing<'_, '_> {
         let noise = Term { expr: Expr::Symbol(Symbol::Noise), dimension: Dimension::NOISE };
         self.scope.names.insert(String::from("xi"), noise);
         for (param, term) in args {
-            let term = if is_random(&term.expr) { self.hidden(&param.name.text, term) } else { term };
+            let own = |expr: &Expr| is_random(expr) || mentions(expr, &|symbol| symbol == Symbol::Index);
+            let term = if own(&term.expr) { self.hidden(&param.name.text, term) } else { term };
             self.scope.names.insert(param.name.text.clone(), term);
         }
         self.declare(&block.body);
@@ -43,7 +45,7 @@ impl Closing<'_, '_> {
         Some(())
     }
 
-    /// A random parameter is drawn once for each element: a state that nothing changes.
+    /// A parameter that is an element's own (random: drawn once) is a state that nothing changes.
     fn hidden(&mut self, name: &str, term: Term) -> Term {
         self.state(name, term.dimension, term.expr)
     }

@@ -1,6 +1,6 @@
 //! Ways through the tree: every statement, every expression of a statement, every expression within one.
 
-use nmc_grammar::ast::{Clause, Expr, ExprKind, Stmt, StmtKind};
+use nmc_grammar::ast::{Clause, Expr, ExprKind, Field, Stmt, StmtKind};
 
 /// Every statement, those within others after the one that holds them.
 pub fn statements<'t>(body: &'t [Stmt], visit: &mut dyn FnMut(&'t Stmt)) {
@@ -53,7 +53,7 @@ pub fn expressions(stmt: &Stmt) -> Vec<&Expr> {
             indices.iter().chain(shape).chain(args.iter().map(|arg| &arg.value)).collect()
         }
         StmtKind::Connect { from, to, fields, .. } => {
-            from.iter().chain(to).chain(fields.iter().map(|field| &field.value)).collect()
+            from.iter().chain(to).chain(fields.iter().flat_map(of_field)).collect()
         }
         StmtKind::Probe { signals, every } => signals.iter().chain(every).collect(),
         StmtKind::Flow { value, target } | StmtKind::Pin { target, value } | StmtKind::Assign { target, value, .. } => {
@@ -77,16 +77,20 @@ pub fn expressions(stmt: &Stmt) -> Vec<&Expr> {
         StmtKind::Field(field) => vec![&field.value],
         StmtKind::Deploy { network, chip, .. } => std::iter::once(network).chain(chip).collect(),
         StmtKind::Run { duration, fields } => {
-            std::iter::once(duration).chain(fields.iter().map(|field| &field.value)).collect()
+            std::iter::once(duration).chain(fields.iter().flat_map(of_field)).collect()
         }
         StmtKind::Present { inputs, clauses, .. } => {
             let clauses = clauses.iter().map(|clause| match clause {
                 Clause::For(value) | Clause::Expect(value) | Clause::Measure(_, value) | Clause::By(value) => value,
             });
-            inputs.iter().map(|field| &field.value).chain(clauses).collect()
+            inputs.iter().flat_map(of_field).chain(clauses).collect()
         }
         StmtKind::On { .. } | StmtKind::Report { .. } => Vec::new(),
     }
+}
+
+fn of_field(field: &Field) -> impl Iterator<Item = &Expr> {
+    std::iter::once(&field.value).chain(&field.every)
 }
 
 /// The parts of an expression.

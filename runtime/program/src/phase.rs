@@ -45,8 +45,8 @@ pub enum PhaseKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum InputFeed {
     /// Row `s` of the tensor [samples, len] into the array, before `begin` of sample `s`. Where a sample has more rows than one, [samples, rows,
-    /// len], each is shown for a tick, the last until the end.
-    Values { tensor: TensorId, array: ArrayId, rows: usize },
+    /// len], each is shown for so many ticks, the last until the end.
+    Values { tensor: TensorId, array: ArrayId, rows: usize, each: u32 },
     /// Spikes of a `Source::Given` group, sorted by step.
     Spikes { group: GroupId, elements: TensorId, steps: TensorId },
 }

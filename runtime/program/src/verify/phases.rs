@@ -58,10 +58,16 @@ impl Checker<'_> {
 
     pub fn feed(&mut self, feed: &InputFeed, samples: usize, user: &str) {
         match *feed {
-            InputFeed::Values { tensor, array, rows } => {
+            InputFeed::Values { tensor, array, rows, each } => {
                 if let Some(len) = self.plain(array, user) {
-                    self.require(rows > 0, || format!("{user}: an input without rows"));
-                    self.samples_by(tensor, samples, len.saturating_mul(rows), user);
+                    self.require(rows > 0 && each > 0, || format!("{user}: an input without rows"));
+                    let all = samples.saturating_mul(rows).saturating_mul(len);
+                    let shape = self.shape(tensor, user).unwrap_or_default();
+                    let values = shape.iter().fold(1usize, |n, &size| n.saturating_mul(size));
+                    let whole = len.saturating_mul(rows).max(1);
+                    self.require(values >= all && values.is_multiple_of(whole), || {
+                        format!("{user}: tensor {shape:?} for {samples} samples of {rows} rows of {len}")
+                    });
                 }
             }
             InputFeed::Spikes { group, elements, steps } => {
