@@ -87,10 +87,13 @@ fn fill(program: &Program, connection: &Connection, seed: u64, rows: &mut [Vec<u
             }
         }
         Pattern::FixedInDegree { sources, itself } => {
+            let mut sampler = Sampler::new(seed, connection.component, rows.len());
             for target in 0..targets {
-                let skip = |source| !*itself && is_itself(source, target);
-                for source in sample(seed, connection.component, target as u32, *sources, rows.len(), skip) {
-                    rows[source].push(target as u32);
+                // The source that is this target.
+                let own = (target + connection.target_start).checked_sub(connection.source_start);
+                let own = own.filter(|own| !*itself && connection.same && *own < rows.len());
+                for &source in sampler.draw(target as u32, *sources, rows.len(), own) {
+                    rows[source as usize].push(target as u32);
                 }
             }
         }
@@ -150,24 +153,92 @@ fn skips(seed: u64, component: u32, element: u32, p: f64, len: usize, row: &mut 
     }
 }
 
-/// `count` different indices below `len`, ascending (Floyd's method).
-fn sample(
+/// Draws different indices below `len` (Floyd's method).
+struct Sampler {
     seed: u64,
     component: u32,
-    element: u32,
-    count: usize,
-    len: usize,
-    skip: impl Fn(usize) -> bool,
-) -> Vec<usize> {
-    let candidates: Vec<usize> = (0..len).filter(|&index| !skip(index)).collect();
-    let count = count.min(candidates.len());
-    let mut chosen = std::collections::BTreeSet::new();
-    for (number, last) in (candidates.len() - count..candidates.len()).enumerate() {
-        let key = Key { seed, component, element, number: number as u32, tick: 0, sample: 0 };
-        let drawn = (key.uniform_f64() * (last + 1) as f64) as usize;
-        if !chosen.insert(drawn) {
-            chosen.insert(last);
+    /// Which are chosen, a bit each; none between draws.
+    bits: Vec<u64>,
+    chosen: Vec<u32>,
+}
+
+impl Sampler {
+    fn new(seed: u64, component: u32, len: usize) -> Self {
+        Sampler { seed, component, bits: vec![0; len.div_ceil(64)], chosen: Vec::new() }
+    }
+
+    /// Whether it was not chosen before.
+    fn choose(&mut self, index: usize) -> bool {
+        let (word, bit) = (&mut self.bits[index / 64], 1 << (index % 64));
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+
+    /// `count` of them for an element, ascending; never `without`.
+    fn draw(&mut self, element: u32, count: usize, len: usize, without: Option<usize>) -> &[u32] {
+        let len = len - usize::from(without.is_some());
+        let count = count.min(len);
+        self.chosen.clear();
+        for (number, last) in (len - count..len).enumerate() {
+            let (seed, component, number) = (self.seed, self.component, number as u32);
+            let key = Key { seed, component, element, number, tick: 0, sample: 0 };
+            let drawn = (key.uniform_f64() * (last + 1) as f64) as usize;
+            let index = if self.choose(drawn) { drawn } else { last };
+            if index == last {
+                self.choose(last);
+            }
+            self.chosen.push(index as u32);
+        }
+        if count * 8 > self.bits.len() {
+            // So many that looking at all is less than sorting.
+            self.chosen.clear();
+            for (word, bits) in self.bits.iter_mut().enumerate() {
+                while *bits != 0 {
+                    self.chosen.push(64 * word as u32 + bits.trailing_zeros());
+                    *bits &= *bits - 1;
+                }
+            }
+        } else {
+            self.chosen.iter().for_each(|&index| self.bits[index as usize / 64] = 0);
+            self.chosen.sort_unstable();
+        }
+        if let Some(without) = without {
+            let after = self.chosen.iter_mut().filter(|index| **index as usize >= without);
+            after.for_each(|index| *index += 1);
+        }
+        &self.chosen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Few and many of a few and of many: all different, ascending, each as often as the others.
+    #[test]
+    fn samples_are_different_and_fair() {
+        for (count, len, without) in
+            [(3, 1000, None), (3, 1000, Some(4)), (40, 70, Some(0)), (70, 70, None), (9, 5, Some(4))]
+        {
+            let mut sampler = Sampler::new(7, 3, len);
+            let (mut hits, rounds) = (vec![0_u32; len], 4000);
+            for element in 0..rounds {
+                let chosen = sampler.draw(element, count, len, without).to_vec();
+                let most = len - usize::from(without.is_some());
+                assert_eq!(chosen.len(), count.min(most));
+                assert!(
+                    chosen.windows(2).all(|pair| pair[0] < pair[1]) && chosen.iter().all(|&at| (at as usize) < len)
+                );
+                chosen.iter().for_each(|&at| hits[at as usize] += 1);
+            }
+            assert!(sampler.bits.iter().all(|bits| *bits == 0));
+            let candidates = len - usize::from(without.is_some());
+            let mean = f64::from(rounds) * count.min(candidates) as f64 / candidates as f64;
+            for (at, &hits) in hits.iter().enumerate() {
+                let wanted = if without == Some(at) { 0.0 } else { mean };
+                assert!((f64::from(hits) - wanted).abs() <= 6.0 * mean.sqrt(), "{count} of {len}: {at} {hits} times");
+            }
         }
     }
-    chosen.into_iter().map(|index| candidates[index]).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nmc_program::{ArrayId, Delay, InputFeed, Op, Phase, Program, Source, TensorData};
+use nmc_program::{ArrayId, Delay, Effect, InputFeed, Op, Phase, Program, Source, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::energy::Counts;
@@ -235,11 +235,16 @@ impl<T: Computable + Product> Lanes<T> {
             }
             // Where an element spiked more than once, its spikes come one after the other: all that follows from the
             // first, then all that follows from the second.
+            let program = shared.program;
+            let only_adds = ops.iter().all(|op| {
+                let Op::Deliver { connection } = op else { return false };
+                matches!(program.connections[connection.index()].on_pre, Effect::Add { .. })
+            });
             for round in 0.. {
                 let mut more = false;
                 for op in ops {
                     for lane in 0..self.used {
-                        more |= self.one(shared, phase, op, lane, moment, round);
+                        more |= self.one(shared, phase, op, lane, moment, (round, only_adds));
                     }
                 }
                 if !more {
@@ -254,8 +259,17 @@ impl<T: Computable + Product> Lanes<T> {
         Clock { seed: shared.seed, tick: moment.tick, sample: moment.sample + lane as u64, time }
     }
 
-    /// One operation in one lane, for the spike number `round` of each element; whether there are more.
-    fn one(&mut self, shared: &Shared<T>, phase: &Phase, op: &Op, lane: usize, moment: Moment, round: usize) -> bool {
+    /// One operation in one lane, for the spike number `round` of each element; whether there are more. Where all that
+    /// follows from a spike is an addition (`only_adds`), an element's spikes are counted in one round.
+    fn one(
+        &mut self,
+        shared: &Shared<T>,
+        phase: &Phase,
+        op: &Op,
+        lane: usize,
+        moment: Moment,
+        (round, only_adds): (usize, bool),
+    ) -> bool {
         let clock = self.clock(shared, moment, lane).of_spike(round);
         let program = shared.program;
         let kernels = shared.kernels.as_ref();
@@ -310,7 +324,7 @@ impl<T: Computable + Product> Lanes<T> {
                     lane,
                     clock,
                     self.tick,
-                    round,
+                    (round, only_adds),
                 );
                 self.counts.synaptic_events[index] += events;
                 return more;

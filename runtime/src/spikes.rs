@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use nmc_program::{Amount, Connection, Delay, Effect, Group, Program, Source};
+use nmc_program::{Amount, ArrayId, Connection, Delay, Draw, Effect, Group, Program, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::connect::Wiring;
@@ -31,8 +31,53 @@ pub struct GroupState<T> {
     next: Vec<f64>,
     drawn: Vec<u32>,
     rate: Vec<T>,
+    /// Poisson: elements by the tick of their next spike, from tick `first` of the sample on; made from `next` where it is not there.
+    #[serde(skip)]
+    due: Due,
+    /// Poisson: where all have one rate and it is high, the chances of at most 0, 1, 2, … spikes in a tick; not looked at yet: none.
+    #[serde(skip)]
+    chances: Option<Vec<f64>>,
     /// Whether a rate was asked for that no list can hold.
     pub flooded: bool,
+}
+
+/// Elements whose next spike comes in one of the ticks from `first` on.
+#[derive(Debug, Clone, Default)]
+struct Due {
+    first: u64,
+    ticks: Vec<Vec<u32>>,
+}
+
+/// Ticks that are looked ahead.
+const AHEAD: u64 = 128;
+
+impl Due {
+    /// Those of a tick, if it is known.
+    fn take(&mut self, within: u64) -> Option<Vec<u32>> {
+        let at = within.checked_sub(self.first)?;
+        self.ticks.get_mut(usize::try_from(at).ok()?).map(std::mem::take)
+    }
+
+    /// An element's next spike, if it comes that soon.
+    fn put(&mut self, element: u32, next: f64) {
+        let at = next - self.first as f64;
+        if at < self.ticks.len() as f64 {
+            self.ticks[at.max(0.0) as usize].push(element);
+        }
+    }
+
+    /// From a tick on.
+    fn look_ahead(&mut self, within: u64, next: &[f64]) {
+        self.first = within;
+        self.ticks.resize(AHEAD as usize, Vec::new());
+        self.ticks.iter_mut().for_each(Vec::clear);
+        next.iter().enumerate().for_each(|(element, &next)| self.put(element as u32, next));
+    }
+}
+
+/// Whether no rate has changed: all compared, without an early end, several at a time.
+fn unchanged<T: PartialEq>(known: &[T], rates: &[T]) -> bool {
+    known.len() == rates.len() && known.iter().zip(rates).fold(true, |all, (known, rate)| all & (known == rate))
 }
 
 impl<T: Computable> GroupState<T> {
@@ -64,6 +109,8 @@ impl<T: Computable> GroupState<T> {
     /// Poisson processes are drawn afresh for each sample.
     pub fn new_sample(&mut self) {
         self.rate.clear();
+        self.due.ticks.clear();
+        self.chances = None;
     }
 
     fn at(&self, tick: u64, ago: u32) -> Option<&Spikes> {
@@ -150,6 +197,36 @@ impl<T: Computable> GroupState<T> {
         let mut spiking = std::mem::take(self.fresh(ring_tick));
         let (begin, end) = (within as f64, (within + 1) as f64);
         let mut most = 1;
+        let unchanged = unchanged(&self.rate, &rates[..group.len]);
+        if !unchanged || self.chances.is_none() {
+            self.chances = Some(chances(&rates[..group.len], dt));
+        }
+        if self.chances.as_ref().is_some_and(|chances| !chances.is_empty()) {
+            self.rate.copy_from_slice(&rates[..group.len]);
+            most = self.counted(group, clock, &mut spiking);
+            return self.have_spiked(ring_tick, spiking, most);
+        }
+        if unchanged {
+            let mut known = self.due.take(within);
+            if known.is_none() {
+                self.due.look_ahead(within, &self.next);
+                known = self.due.take(within);
+            }
+            let mut elements = known.unwrap_or_default();
+            elements.sort_unstable();
+            for &element in &elements {
+                let (at, before) = (element as usize, spiking.len());
+                let mean = rates[at].wide() * dt;
+                while self.next[at] < end {
+                    spiking.push(element);
+                    self.next[at] += draw_wait(group, element, &mut self.drawn[at], mean, clock);
+                }
+                self.due.put(element, self.next[at]);
+                most = most.max(spiking.len() - before);
+            }
+            return self.have_spiked(ring_tick, spiking, most);
+        }
+        self.due.ticks.clear();
         let elements = self.next.iter_mut().zip(&mut self.rate).zip(&mut self.drawn).zip(rates);
         for (element, (((next, known), drawn), &rate)) in elements.enumerate() {
             // Nearly always.
@@ -170,12 +247,53 @@ impl<T: Computable> GroupState<T> {
             }
             most = most.max(spiking.len() - before);
         }
+        self.have_spiked(ring_tick, spiking, most)
+    }
+
+    /// As many spikes of each element as a tick holds, by one number each; returns the most of one.
+    fn counted(&self, group: &Group, clock: Clock, spiking: &mut Vec<u32>) -> usize {
+        let mut uniform = vec![T::default(); group.len];
+        let (seed, sample, component) = (clock.seed, clock.sample as u32, group.component);
+        let key = Key { seed, component, element: 0, number: u32::MAX, tick: clock.tick as u32, sample };
+        T::draw_all(key, Draw::Uniform, &mut uniform);
+        let mut counts = vec![0_u8; group.len];
+        for &chance in self.chances.iter().flatten() {
+            let chance = T::of(chance);
+            counts.iter_mut().zip(&uniform).for_each(|(count, uniform)| *count += u8::from(*uniform >= chance));
+        }
+        for (element, &count) in counts.iter().enumerate() {
+            spiking.extend(std::iter::repeat_n(element as u32, usize::from(count)));
+        }
+        usize::from(counts.into_iter().max().unwrap_or(0)).max(1)
+    }
+
+    fn have_spiked(&mut self, ring_tick: u64, spiking: Vec<u32>, most: usize) -> u64 {
         let count = spiking.len() as u64;
         *self.fresh(ring_tick) = spiking;
         let slot = (ring_tick % self.ring.len() as u64) as usize;
         self.ring[slot].most = most as u32;
         count
     }
+}
+
+/// The chances of at most 0, 1, 2, … spikes in a tick, where all rates are one and a tick holds many; else nothing.
+fn chances<T: Computable>(rates: &[T], dt: f64) -> Vec<f64> {
+    /// Spikes a tick from which counting them is less work than waiting for them, and up to which.
+    const COUNTED: std::ops::Range<f64> = 0.3..50.0;
+    let Some(mean) = rates.first().map(|rate| rate.wide() * dt) else { return Vec::new() };
+    if !COUNTED.contains(&mean) || rates.iter().any(|rate| *rate != rates[0]) {
+        return Vec::new();
+    }
+    let (mut chance, mut sum, mut chances) = ((-mean).exp(), 0.0, Vec::new());
+    for count in 1..=u8::MAX {
+        sum += chance;
+        chances.push(sum);
+        chance *= mean / f64::from(count);
+        if f64::from(count) > mean && chance < 1e-17 {
+            break;
+        }
+    }
+    chances
 }
 
 /// How often the most frequent element stands in an ascending list, which is 1 as well for none.
@@ -267,7 +385,7 @@ pub fn longest_delays(program: &Program) -> Vec<u32> {
 }
 
 /// Takes the spikes due now through a connection, of each source its spike number `round`; returns how many synapses they
-/// reached, and whether there are more.
+/// reached, and whether there are more. `only_adds`: spikes of this tick do nothing else, of no connection.
 #[allow(clippy::too_many_arguments)] // the parts of a lane, each borrowed apart
 pub fn deliver<T: Computable>(
     connection: &Connection,
@@ -279,7 +397,7 @@ pub fn deliver<T: Computable>(
     lane: usize,
     clock: Clock,
     tick: u64,
-    round: usize,
+    (round, only_adds): (usize, bool),
 ) -> (u64, bool) {
     let wiring = &carrier.wiring;
     let range = |source: u32| {
@@ -288,8 +406,21 @@ pub fn deliver<T: Computable>(
     };
     match connection.delay {
         Delay::Ticks(ticks) => {
-            let (spikes, more) = group.round(tick, ticks, round);
             let mut events = 0;
+            // Where spikes do nothing but add, they may do so in any order: all at once.
+            if let (Effect::Add { array, amount, held }, true) = (&connection.on_pre, only_adds) {
+                let spikes = if round == 0 { group.spikes(tick, ticks) } else { &[] };
+                if !spikes.is_empty() {
+                    adding(*array, amount, *held, wiring, buffers, lane, |adding| {
+                        for (start, end) in spikes.iter().filter_map(|&source| range(source)) {
+                            events += u64::from(end - start);
+                            adding.range(start as usize, end as usize);
+                        }
+                    });
+                }
+                return (events, false);
+            }
+            let (spikes, more) = group.round(tick, ticks, round);
             for (start, end) in spikes.iter().filter_map(|&source| range(source)) {
                 events += u64::from(end - start);
                 apply(&connection.on_pre, wiring, Indices::Range(start, end), kernels, buffers, lane, clock);
@@ -342,54 +473,64 @@ fn apply<T: Computable>(
             let synapses = Synapses { indices, sources: &wiring.sources, targets: &wiring.targets };
             kernels.synapses(*kernel, buffers, lane, synapses, clock);
         }
-        Effect::Add { array, amount, held: Some(held) } => {
-            let mut target = std::mem::take(&mut buffers[array.index()]);
-            let (into, held) = (target.lane_mut(lane), buffers[held.index()].lane(lane));
-            let amounts = match amount {
-                Amount::Constant(_) => None,
-                Amount::Array(amounts) => Some(buffers[amounts.index()].lane(lane)),
-            };
-            let constant = if let Amount::Constant(value) = amount { T::of(*value) } else { T::default() };
-            let mut one = |synapse: usize| {
-                let target = wiring.targets[synapse];
-                if held[target as usize].wide() <= 0.0 {
-                    add(into, target, amounts.map_or(constant, |amounts| amounts[synapse]));
-                }
-            };
-            match indices {
-                Indices::Range(start, end) => (start as usize..end as usize).for_each(&mut one),
-                Indices::List(list) => list.iter().for_each(|&synapse| one(synapse as usize)),
-            }
-            buffers[array.index()] = target;
-        }
-        Effect::Add { array, amount, held: None } => {
-            let mut target = std::mem::take(&mut buffers[array.index()]);
-            let into = target.lane_mut(lane);
-            match (amount, indices) {
-                (Amount::Constant(value), Indices::Range(start, end)) => {
-                    let value = T::of(*value);
-                    for &target in &wiring.targets[start as usize..end as usize] {
-                        add(into, target, value);
-                    }
-                }
-                (Amount::Constant(value), Indices::List(list)) => {
-                    list.iter().for_each(|&synapse| add(into, wiring.targets[synapse as usize], T::of(*value)));
-                }
-                (Amount::Array(weights), Indices::Range(start, end)) => {
-                    let range = start as usize..end as usize;
-                    let weights = &buffers[weights.index()].lane(lane)[range.clone()];
-                    for (&target, &weight) in wiring.targets[range].iter().zip(weights) {
-                        add(into, target, weight);
-                    }
-                }
-                (Amount::Array(weights), Indices::List(list)) => {
-                    let weights = buffers[weights.index()].lane(lane);
-                    list.iter().for_each(|&at| add(into, wiring.targets[at as usize], weights[at as usize]));
-                }
-            }
-            buffers[array.index()] = target;
+        Effect::Add { array, amount, held } => {
+            adding(*array, amount, *held, wiring, buffers, lane, |adding| match indices {
+                Indices::Range(start, end) => adding.range(start as usize, end as usize),
+                Indices::List(list) => list.iter().for_each(|&synapse| adding.one(synapse as usize)),
+            });
         }
     }
+}
+
+/// What synapses add to their targets.
+struct Adding<'a, T> {
+    into: &'a mut [T],
+    targets: &'a [u32],
+    /// Targets that stand still while this is above 0.
+    held: Option<&'a [T]>,
+    /// Of each synapse; none: the same of all.
+    amounts: Option<&'a [T]>,
+    amount: T,
+}
+
+impl<T: Computable> Adding<'_, T> {
+    fn range(&mut self, start: usize, end: usize) {
+        match (self.held, self.amounts) {
+            (None, None) => self.targets[start..end].iter().for_each(|&target| add(self.into, target, self.amount)),
+            (None, Some(amounts)) => {
+                let targets = self.targets[start..end].iter().zip(&amounts[start..end]);
+                targets.for_each(|(&target, &amount)| add(self.into, target, amount));
+            }
+            (Some(_), _) => (start..end).for_each(|synapse| self.one(synapse)),
+        }
+    }
+
+    fn one(&mut self, synapse: usize) {
+        let target = self.targets[synapse];
+        if self.held.is_none_or(|held| held[target as usize].wide() <= 0.0) {
+            add(self.into, target, self.amounts.map_or(self.amount, |amounts| amounts[synapse]));
+        }
+    }
+}
+
+/// Lets synapses add to an array.
+fn adding<T: Computable>(
+    array: ArrayId,
+    amount: &Amount,
+    held: Option<ArrayId>,
+    wiring: &Wiring,
+    buffers: &mut [Buffer<T>],
+    lane: usize,
+    add: impl FnOnce(&mut Adding<T>),
+) {
+    let mut target = std::mem::take(&mut buffers[array.index()]);
+    let (amounts, amount) = match amount {
+        Amount::Constant(value) => (None, T::of(*value)),
+        Amount::Array(amounts) => (Some(buffers[amounts.index()].lane(lane)), T::default()),
+    };
+    let held = held.map(|held| buffers[held.index()].lane(lane));
+    add(&mut Adding { into: target.lane_mut(lane), targets: &wiring.targets, held, amounts, amount });
+    buffers[array.index()] = target;
 }
 
 #[inline]
