@@ -191,6 +191,7 @@ const FORMATS: &[(u32, u64)] = &[
     (7, 0x28ff_ff18_fc93_21e8),
     (8, 0x6c8f_8b34_15bc_9edc),
     (9, 0x413c_4f49_9dcd_b597),
+    (10, 0xf21b_798d_a5f1_8b7b),
 ];
 
 #[test]

@@ -262,4 +262,111 @@ fn what_cannot_be_learned_is_told() {
     ] {
         assert!(codes(&with(&train)).contains(&code), "{train}: {:?}", codes(&with(&train)));
     }
+    let net = "network n(x: real[2]) -> (y: real[2]) { x |> dense(2) -> y }";
+    let noisy = format!("{shown} by backprop(rate: 1, weight_noise: 5 %)");
+    let in_cells = chip("potentiation: 1 uS; depression: 1 uS", "differential", net, &noisy);
+    assert!(codes(&in_cells).contains(&"E0619"), "{:?}", codes(&in_cells));
+}
+
+/// The weights of a layer after training.
+fn learned<'r>(results: &'r Results, name: &str) -> (&'r [usize], Vec<f64>) {
+    let tensor = results.learned.iter().find(|tensor| tensor.name == name).unwrap();
+    (&tensor.shape, (0..tensor.data.len()).map(|index| tensor.data.get(index)).collect())
+}
+
+/// One step of a linear layer by a rate of 0.5. Oracle: analytic.
+#[test]
+fn learned_weights_are_told() {
+    let text =
+        "network n(x: real[3]) -> (y: real[2]) { only = x |> dense([[1, 2, 3], [0, 1, 0]], bias: [1, 0]); only -> y }
+        experiment e { deploy n; train { x: [[1, 0, 2]] } expect y == [[6, 1]] by backprop(rate: 0.5) }";
+    for engine in ENGINES {
+        let results = &run("told.nmc", text, &NoFiles, engine)[0];
+        // It gives [8, 0]: errors of 2 and -1.
+        assert_eq!(learned(results, "only.weight"), (&[2, 3][..], vec![0.0, 2.0, 1.0, 0.5, 1.0, 1.0]));
+        assert_eq!(learned(results, "only.bias"), (&[2][..], vec![0.0, 0.5]));
+    }
+}
+
+/// The first of two linear layers changes by the same outer product of its input and something linear in the error, whatever the second is.
+/// Oracle: analytic; by backpropagation it would follow the second layer.
+#[test]
+fn direct_feedback_does_not_look_at_the_weights_behind() {
+    let (w, x) = (numbers(1, 12), [0.5, -1.0, 2.0]);
+    let change = |v: &[f64], error: &[f64], rule: &str| {
+        let y = product(v, &product(&w, &x));
+        let target: Vec<f64> = y.iter().zip(error).map(|(y, error)| y - error).collect();
+        let text = format!(
+            "network n(x: real[3]) -> (y: real[2]) {{ first = x |> dense({}); first |> dense({}) -> y }}
+            experiment e {{ deploy n; train {{ x: {} }} expect y == {} by {rule}(rate: 1) }}",
+            rows(&w, 3),
+            rows(v, 4),
+            rows(&x, 3),
+            rows(&target, 2)
+        );
+        let results = &run("feedback.nmc", &text, &NoFiles, EngineKind::Jit)[0];
+        let (_, weights) = learned(results, "first.weight");
+        weights.iter().zip(&w).map(|(new, old)| new - old).collect::<Vec<f64>>()
+    };
+    let same = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-12);
+    let (v, other) = (numbers(2, 8), numbers(3, 8));
+    let (one, two) = ([1.0, -0.5], [0.25, 1.0]);
+    let direct = |v: &[f64], error: &[f64]| change(v, error, "direct_feedback_alignment");
+    let first = direct(&v, &one);
+    assert!(first.iter().all(|change| change.abs() > 1e-3) && same(&first, &direct(&other, &one)));
+    assert!(!same(&change(&v, &one, "backprop"), &change(&other, &one, "backprop")));
+    // Linear in the error, and of rank one.
+    let sum: Vec<f64> = first.iter().zip(direct(&v, &two)).map(|(a, b)| a + b).collect();
+    assert!(same(&sum, &direct(&v, &[1.25, 0.5])));
+    assert!(first.chunks(3).all(|row| (0..3).all(|i| (row[i] * x[0] - row[0] * x[i]).abs() <= 1e-12)));
+}
+
+/// A loss that is noise of the weights alone: half its variance times the square of the input. Oracle: analytic, five sigma of 4,000 presentations.
+#[test]
+fn noise_of_weights_is_that_of_the_largest() {
+    let text = "network n(x: real[2]) -> (y: real) { only = x |> dense([[-2, 1]]); only -> y }
+        experiment e { deploy n; train { x: [[1, 3]] } expect y == [[1]] by backprop(rate: 1e-30, epochs: 4000, weight_noise: 5 %) }";
+    let results = &run("noise.nmc", text, &NoFiles, EngineKind::Jit)[0];
+    let mean = results.training[0].loss.iter().sum::<f64>() / 4000.0;
+    let expected = 0.5 * (0.05_f64 * 2.0).powi(2) * 10.0;
+    assert!((mean / expected - 1.0).abs() <= 5.0 * (2.0_f64 / 4000.0).sqrt(), "{mean} {expected}");
+    assert_eq!(learned(results, "only.weight").1, [-2.0, 1.0]);
+}
+
+/// Windows with random weights learn: more groups, fewer weights. Oracle: analytic.
+#[test]
+fn convolutions_start_at_random() {
+    let text = "network n(x: real[2, 5, 5]) -> (y: real[2]) {
+            one = x |> conv2d(4, window: 3, bias: true)
+            two = one |> relu |> conv2d(4, window: 2, groups: 2)
+            two |> flatten |> dense(2, bias: true) -> y
+        }
+        experiment e { deploy n; train { x: [X, Y] } expect argmax(y) == [0, 1] by backprop(rate: 0.1, epochs: 40) }";
+    let image = |seed| {
+        let channels = numbers(seed, 50).chunks(25).map(|channel| rows(channel, 5)).collect::<Vec<_>>();
+        format!("[{}]", channels.join(", "))
+    };
+    let text = text.replace('X', &image(1)).replace('Y', &image(2));
+    let results = &run("started.nmc", &text, &NoFiles, EngineKind::Jit)[0];
+    let loss = &results.training[0].loss;
+    assert!(loss[39] < 0.1 * loss[0], "{loss:?}");
+    let (shape, weights) = learned(results, "one.weight");
+    assert_eq!(shape, [4, 2, 3, 3]);
+    assert!(weights.iter().all(|weight| weight.abs() < 1.0));
+    let of_groups: Vec<_> = results.learned.iter().filter(|tensor| tensor.shape == [2, 2, 2, 2]).collect();
+    assert_eq!(of_groups.len(), 2);
+}
+
+/// A fit to labels is a fit to 1 at the label and 0 elsewhere. Oracle: cross.
+#[test]
+fn labels_are_fitted_as_numbers() {
+    let text = "network n(x: real[2]) -> (y: real[3]) { x |> dense(3, fit: ridge(0.1), bias: true) -> y }
+        experiment e { deploy n; train { x: [[1, 0], [0, 2], [3, 1], [1, 1]] } expect WHAT; test { x: [[1, 0], [0, 2]] } measure m = mean(y) }";
+    let outputs = |what: &str| {
+        let results = run("labels.nmc", &text.replace("WHAT", what), &NoFiles, EngineKind::Jit);
+        values(&results[0], "y").to_vec()
+    };
+    let numbers = outputs("y == [[1, 0, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0]]");
+    assert_eq!(outputs("argmax(y) == [0, 2, 1, 0]"), numbers);
+    assert!(numbers[0] > 0.3);
 }

@@ -1,6 +1,6 @@
 //! Learning by gradients: batches are presented, their gradient goes back through the network, layers change their weights.
 
-use nmc_program::{Learning, Loss, Phase};
+use nmc_program::{Draw, Learning, Loss, Phase, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Engine, Pause};
@@ -102,6 +102,7 @@ impl<T: Computable + Product> Engine<'_, T> {
         let number = self.state.presented + self.state.learned.presented(phase) as u64;
         let place = Place { row: done, number, ..Place::default() };
         let mut records = vec![SampleRecord::new(self.shared.program, phase); lanes.used];
+        let clean = self.disturb(learning, number);
         let mut forward = |lanes: &mut Lanes<T>, initial| {
             lanes.restart(&self.shared, initial, number);
             lanes.begin(&self.shared, phase, place, |lane| rows[lane]);
@@ -117,11 +118,66 @@ impl<T: Computable + Product> Engine<'_, T> {
         self.lose(learning, lanes, rows);
         let moment = Moment { sample: number, tick: 1, within: 0 };
         lanes.run(&self.shared, phase, &learning.backward, moment);
+        for (matrix, weights) in clean {
+            self.shared.matrices[matrix].weights = weights;
+        }
         let rate = learning.rate * learning.decay.powi(self.state.learned.epochs.len() as i32);
         pulses::update(&mut self.shared, learning, lanes, rate / lanes.used as f64, number);
         follow(learning, lanes);
         self.state.learned.done += lanes.used;
         self.report(lanes.used);
+    }
+
+    /// Adds noise to weights that are numbers; returns what they were.
+    fn disturb(&mut self, learning: &Learning, number: u64) -> Vec<(usize, Vec<T>)> {
+        let mut clean = Vec::new();
+        if learning.noise == 0.0 {
+            return clean;
+        }
+        for layer in &learning.layers {
+            let of_layer = || layer.matrices.iter().map(|learner| learner.matrix.index());
+            let weights = of_layer().flat_map(|matrix| &self.shared.matrices[matrix].weights);
+            let most = weights.fold(0.0, |most, weight| f64::max(most, weight.wide().abs()));
+            for matrix in of_layer() {
+                let (seed, component) = (self.shared.seed, self.shared.program.matrices[matrix].component);
+                let (tick, sample) = ((number >> 32) as u32, number as u32);
+                let weights = &mut self.shared.matrices[matrix].weights;
+                let mut noise = vec![T::default(); weights.len()];
+                T::draw_all(Key { seed, component, element: 0, number: 0, tick, sample }, Draw::Normal, &mut noise);
+                clean.push((matrix, weights.clone()));
+                let deviation = learning.noise * most;
+                let disturbed = weights.iter_mut().zip(noise);
+                disturbed.for_each(|(weight, noise)| *weight = T::of(weight.wide() + deviation * noise.wide()));
+            }
+        }
+        clean
+    }
+
+    /// Weights and biases that are numbers, as they are.
+    fn keep_learned(&mut self, learning: &Learning) {
+        let program = self.shared.program;
+        for layer in learning.layers.iter().filter(|layer| layer.matrices.iter().all(|l| l.pulsed.is_none())) {
+            let mut weights = vec![0.0; layer.outputs * layer.inputs];
+            for learner in &layer.matrices {
+                let cols = program.matrices[learner.matrix.index()].cols;
+                for (at, weight) in self.shared.matrices[learner.matrix.index()].weights.iter().enumerate() {
+                    let (input, output) = (learner.input_start + at / cols, learner.output_start + at % cols);
+                    weights[output * layer.inputs + input] = weight.wide();
+                }
+            }
+            let mut keep = |what: &str, shape: Vec<usize>, values: Vec<f64>| {
+                let (name, data) = (format!("{}.{what}", layer.name), TensorData::F64(values));
+                let learned = &mut self.state.results.learned;
+                learned.retain(|tensor: &Tensor| *tensor.name != *name);
+                learned.push(Tensor { name, shape, data });
+            };
+            keep("weight", layer.shape.clone(), weights);
+            if let Some(bias) = layer.bias {
+                let all = self.state.main.buffers[bias.index()].lane(0);
+                let values = all.iter().step_by(layer.positions).map(|value| value.wide()).collect();
+                keep("bias", vec![layer.outputs], values);
+            }
+        }
     }
 
     /// The loss of each lane's sample, and its gradient by the output.
@@ -181,6 +237,7 @@ impl<T: Computable + Product> Engine<'_, T> {
 
     /// What a phase that learned tells.
     pub fn training(&mut self, phase: &Phase, learning: &Learning) -> Training {
+        self.keep_learned(learning);
         let progress = std::mem::take(&mut self.state.learned);
         let samples = progress.presented(phase);
         self.state.presented += samples as u64;

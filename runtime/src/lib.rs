@@ -27,7 +27,7 @@ pub mod state;
 pub mod wires;
 pub mod write;
 
-use nmc_program::{ComponentKind, Program};
+use nmc_program::{ComponentKind, Program, Tensor};
 use serde::{Deserialize, Serialize};
 
 pub use checkpoint::Checkpoint;
@@ -69,6 +69,8 @@ pub struct Results {
     pub energy_j: Vec<(ComponentKind, f64)>,
     /// What phases that learn gave, in their order.
     pub training: Vec<Training>,
+    /// Weights and biases that are numbers and were learned, as they were at last: `fc1.weight`, `fc1.bias`.
+    pub learned: Vec<Tensor>,
     /// What programming left last in the cells of each matrix.
     pub programmed: Vec<Programmed>,
     /// Seconds a sample.

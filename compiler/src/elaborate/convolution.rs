@@ -9,6 +9,7 @@ use nmc_program::Reduction;
 
 use super::Elaborator;
 use super::array::Array;
+use super::signal::Kind;
 use crate::forms::gather::{AffineMap, Axis, Gather};
 use crate::forms::network::{Logical, NodeId, Operator, Weights};
 
@@ -65,10 +66,10 @@ impl Windows {
 
 impl Elaborator<'_> {
     /// `conv2d(weights, bias: b, stride: 1, padding: 0, dilation: 1, groups: 1)` of an image [channels, rows, columns];
-    /// weights [outputs, channels of a group, rows, columns].
+    /// weights [outputs, channels of a group, rows, columns]. `conv2d(outputs, window: 3, bias: true)` is to be trained.
     pub fn conv2d(&mut self, from: NodeId, args: &[Arg], user: Option<&Ident>, span: Span) -> Option<NodeId> {
         let from = self.real(from, span)?;
-        let known = ["bias", "stride", "padding", "dilation", "groups"];
+        let known = ["bias", "stride", "padding", "dilation", "groups", "window", "start", "within"];
         let (weights, named) = self.one_and_named("conv2d", "weights", args, &known, span)?;
         let number = |this: &mut Self, index: usize, otherwise: usize, least: f64| match named[index] {
             Some(ast) => this.count(ast, least),
@@ -76,8 +77,35 @@ impl Elaborator<'_> {
         };
         let (stride, padding) = (number(self, 1, 1, 1.0)?, number(self, 2, 0, 0.0)?);
         let (dilation, groups) = (number(self, 3, 1, 1.0)?, number(self, 4, 1, 1.0)?);
-        let array = self.array(weights)?;
         let (channels, size) = self.image(from, "conv2d", span)?;
+        let is_given = self.kind(weights) == Kind::Data;
+        let (array, bias, spread) = match (is_given, named[5]) {
+            (true, None) => (self.array(weights)?, None, None),
+            (false, Some(window)) => {
+                let (outputs, window) = (self.count(weights, 1.0)?, self.count(window, 1.0)?);
+                let shape = [outputs, channels / groups, window, window];
+                let (array, bias, spread) = self.random(&shape, named[6], named[0], span)?;
+                (array, bias, Some(spread))
+            }
+            (true, Some(window)) => {
+                self.error(Code::E0418, "the weights say how large a window is", window.span, "known already");
+                return None;
+            }
+            (false, None) => {
+                let message = "`conv2d` takes weights, or a number of outputs and how large its windows are";
+                self.error(Code::E0207, message, weights.span, "such as `conv2d(8, window: 3, bias: true)`");
+                return None;
+            }
+        };
+        if let (Some(start), None) = (named[6], spread) {
+            self.error(
+                Code::E0418,
+                "only weights that are trained start somewhere",
+                start.span,
+                "they are known already",
+            );
+            return None;
+        }
         let &[outputs, of_group, rows, columns] = &array.shape[..] else {
             let message =
                 format!("weights are [outputs, channels, rows, columns], `{}` is {:?}", array.name, array.shape);
@@ -95,9 +123,9 @@ impl Elaborator<'_> {
         let windows = Windows { channels, size, kernel: (rows, columns), stride, padding, nearest: false, dilation };
         let count = self.fitting(&windows, span)?;
         let dimension = array.dimension.times(self.dimension(from));
-        let bias = match named[0] {
-            Some(ast) => Some(self.bias_array(ast, outputs, dimension)?),
-            None => None,
+        let bias = match (named[0], spread) {
+            (Some(ast), None) => Some(self.bias_array(ast, outputs, dimension)?),
+            (_, _) => bias,
         };
         let (positions, each) = (count.0 * count.1, outputs / groups);
         let mut parts = Vec::new();
@@ -110,14 +138,19 @@ impl Elaborator<'_> {
             let outputs = (group * each, (group + 1) * each);
             let own = array.clone().cut(vec![outputs], vec![each, inputs]);
             let kept = Weights::Given(self.keep_later(own, weights.span));
-            let bias = match (&bias, named[0]) {
-                (Some(bias), Some(ast)) => Some(self.keep_later(bias.clone().cut(vec![outputs], vec![each]), ast.span)),
-                (_, _) => None,
-            };
+            let bias_span = named[0].map_or(span, |ast| ast.span);
+            let bias = bias.clone().map(|bias| self.keep_later(bias.cut(vec![outputs], vec![each]), bias_span));
             let product = Operator::Dense { weights: kept, bias, positions };
             let (user, base) = if groups == 1 { (user, "conv2d") } else { (None, "group") };
             let shape = vec![each, count.0, count.1];
-            parts.push(self.add(product, shape, Logical::Real, span, user, base, &[read])?);
+            let part = self.add(product, shape, Logical::Real, span, user, base, &[read])?;
+            match (spread, named[7]) {
+                (Some(spread), within) => self.starts_within(part, spread, within)?,
+                (None, Some(within)) => self.hold_within(part, within)?,
+                (None, None) => {}
+            }
+            self.network.windows.insert(part, [of_group, rows, columns]);
+            parts.push(part);
         }
         let node = match parts[..] {
             [only] => only,

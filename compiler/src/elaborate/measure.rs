@@ -4,7 +4,7 @@ use nmc_grammar::ast::{BinaryOp, Expr as Ast, ExprKind, Ident};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::suggest::closest;
-use nmc_program::{Aggregate, ArrayId, Metric, MetricKind, TensorId};
+use nmc_program::{Aggregate, ArrayId, Metric, MetricKind, Tensor, TensorData, TensorId};
 
 use super::Elaborator;
 use crate::forms::network::{Logical, NodeId, Operator, Weights};
@@ -37,16 +37,14 @@ impl Elaborator<'_> {
             if phase.kind == PhaseKind::Train && learns {
                 return self.learned(node, data, true, phase);
             }
+            if phase.kind == PhaseKind::Train {
+                let target = self.one_for_each_label(data, node, phase)?;
+                return self.fitted(node, target, output, phase);
+            }
             let labels = self.labels(data, node, phase)?;
+            let labels = self.keep(labels, data.span)?;
             let kind = MetricKind::Accuracy { output: ArrayId(node.index() as u32), labels };
             phase.metrics.push(Metric { name: String::from("accuracy"), kind });
-            if phase.kind == PhaseKind::Train {
-                let message = "a fit finds weights for numbers";
-                let labels = Diagnostic::new(Code::E0415, message, condition.span, "labels are no numbers");
-                let help = "add `by backprop(rate: 0.05)`, which learns labels, or expect numbers: `y == targets`";
-                self.closer.diagnostics.push(labels.with_help(help));
-                return None;
-            }
             return Some(());
         }
         if !matches!(output.kind, ExprKind::Name(_)) || phase.kind != PhaseKind::Train {
@@ -58,6 +56,11 @@ impl Elaborator<'_> {
             return self.learned(node, data, false, phase);
         }
         let target = self.target(data, node, phase)?;
+        self.fitted(node, target, output, phase)
+    }
+
+    /// A fit of the layer behind an output.
+    fn fitted(&mut self, node: NodeId, target: TensorId, output: &Ast, phase: &mut Phase) -> Option<()> {
         if fitted_behind(&self.network, node).is_none() {
             let name = self.network.graph[node].name.clone();
             let nothing = Diagnostic::new(
@@ -66,7 +69,7 @@ impl Elaborator<'_> {
                 output.span,
                 "nothing to train",
             );
-            let help = "its last layer must be a `dense(1, fit: ridge(1e-6))`";
+            let help = "its last layer must be a `dense(1, fit: ridge(1e-6))`, or train it `by backprop(rate: 0.05)`";
             self.closer.diagnostics.push(nothing.with_help(help));
             return None;
         }
@@ -120,7 +123,8 @@ impl Elaborator<'_> {
         Some(node)
     }
 
-    pub fn labels(&mut self, data: &Ast, output: NodeId, phase: &Phase) -> Option<TensorId> {
+    /// Labels, one a sample.
+    pub fn labels(&mut self, data: &Ast, output: NodeId, phase: &Phase) -> Option<Tensor> {
         let array = self.array(data)?;
         self.samples_of(&array, &[1], phase, data.span, "one label a sample is needed")?;
         let tensor = self.loaded(&array, data.span)?;
@@ -133,7 +137,16 @@ impl Elaborator<'_> {
             self.error(Code::E0309, message, data.span, format!("labels from 0 to {} are possible", classes - 1.0));
             return None;
         }
-        self.keep(tensor, data.span)
+        Some(tensor)
+    }
+
+    /// What a fit is to give where labels are expected: 1 at the label, 0 elsewhere.
+    fn one_for_each_label(&mut self, data: &Ast, output: NodeId, phase: &Phase) -> Option<TensorId> {
+        let labels = self.labels(data, output, phase)?;
+        let (classes, samples) = (self.network.graph[output].len(), labels.data.len());
+        let mut ones = vec![0; samples * classes];
+        (0..samples).for_each(|sample| ones[sample * classes + labels.data.get(sample) as usize] = 1);
+        self.keep(Tensor { name: labels.name, shape: vec![samples, classes], data: TensorData::U8(ones) }, data.span)
     }
 
     pub fn target(&mut self, data: &Ast, output: NodeId, phase: &Phase) -> Option<TensorId> {

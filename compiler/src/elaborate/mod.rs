@@ -99,6 +99,7 @@ pub fn elaborate(
         uses: Uses::new(),
         times: Vec::new(),
         started: Vec::new(),
+        random_layers: 0,
     };
     elaborator.experiment(block);
     elaborator.tell_uses(first);
@@ -153,6 +154,8 @@ struct Elaborator<'a> {
     times: Vec<steps::Timed>,
     /// Layers that start from random weights, which training is to change.
     started: Vec<NodeId>,
+    /// How many layers had random weights made so far.
+    random_layers: u64,
 }
 
 /// The names of a network, while another is elaborated within it.

@@ -10,16 +10,17 @@ use nmc_program::{Loss, Tensor, TensorData, Update};
 use super::Elaborator;
 use super::array::Array;
 use crate::forms::network::{Logical, NodeId, Operator, Weights};
-use crate::forms::plan::{Learning, Phase, PhaseKind};
+use crate::forms::plan::{Feedback, Learning, Phase, PhaseKind};
 use crate::graph::operands;
 use crate::quantity::Dimension;
 use crate::scramble;
 use crate::typing::walk::{all, path};
 
 /// Rules of learning.
-const RULES: &[&str] = &["backprop", "mixed_precision", "manhattan"];
+const RULES: &[&str] = &["backprop", "mixed_precision", "manhattan", "direct_feedback_alignment"];
 /// What each takes.
-const ARGUMENTS: &[&str] = &["rate", "batch", "epochs", "decay", "loss", "shuffle", "stop", "layers", "pulses"];
+const ARGUMENTS: &[&str] =
+    &["rate", "batch", "epochs", "decay", "loss", "shuffle", "stop", "layers", "pulses", "weight_noise"];
 /// Pulses of one update, at most, where nothing is said.
 const PULSES: u32 = 31;
 /// The longest train of pulses.
@@ -40,17 +41,40 @@ impl Elaborator<'_> {
     ) -> Option<NodeId> {
         let outputs = self.count(outputs, 1.0)?;
         let inputs = self.network.graph[from].len();
+        let (weights, bias, spread) = self.random(&[outputs, inputs], start, bias, span)?;
+        let weights = Weights::Given(self.keep_later(weights, span));
+        let bias = bias.map(|bias| self.keep_later(bias, span));
+        let operator = Operator::Dense { weights, bias, positions: 1 };
+        let node = self.add(operator, vec![outputs], Logical::Real, span, user, "dense", &[from])?;
+        self.starts_within(node, spread, within)?;
+        Some(node)
+    }
+
+    /// Random weights of a shape, first outputs, with as many biases where that is said, and how far they spread.
+    pub fn random(
+        &mut self,
+        shape: &[usize],
+        start: Option<&Ast>,
+        bias: Option<&Ast>,
+        span: Span,
+    ) -> Option<(Array, Option<Array>, f64)> {
+        let inputs: usize = shape[1..].iter().product();
+        if inputs == 0 {
+            self.error(Code::E0303, "a layer with weights has inputs", span, "none here");
+            return None;
+        }
         let biased = match bias {
             Some(ast) => self.closer.value(&self.names, self.file, ast, Dimension::NONE)? != 0.0,
             None => false,
         };
-        // As PyTorch starts a linear layer.
+        // As PyTorch starts a layer.
         let bound = 1.0 / (inputs as f64).sqrt();
         let (is_normal, low, high) = match start {
             Some(ast) => self.spread(ast)?,
             None => (false, -bound, bound),
         };
-        let layer = self.started.len() as u64;
+        let layer = self.random_layers;
+        self.random_layers += 1;
         let number = |stream: u64, index: usize| {
             let counter = scramble::scramble(2 * layer + stream).wrapping_add(index as u64);
             match is_normal {
@@ -58,23 +82,21 @@ impl Elaborator<'_> {
                 false => low + (high - low) * scramble::uniform(counter),
             }
         };
-        let mut tensor = |what: &str, shape: Vec<usize>, stream: u64| {
+        let array = |what: &str, shape: Vec<usize>, stream: u64| {
             let count = shape.iter().product();
             let data = TensorData::F32((0..count).map(|index| number(stream, index) as f32).collect());
-            let array = Array::known(Tensor { name: format!("random {what}"), shape, data }, Dimension::NONE);
-            self.keep_later(array, span)
+            Array::known(Tensor { name: format!("random {what}"), shape, data }, Dimension::NONE)
         };
-        let weights = Weights::Given(tensor("weights", vec![outputs, inputs], 0));
-        let bias = biased.then(|| tensor("bias", vec![outputs], 1));
-        let operator = Operator::Dense { weights, bias, positions: 1 };
-        let node = self.add(operator, vec![outputs], Logical::Real, span, user, "dense", &[from])?;
-        self.started.push(node);
         let spread = if is_normal { high } else { low.abs().max(high.abs()) };
+        let bias = biased.then(|| array("bias", vec![shape[0]], 1));
+        Some((array("weights", shape.to_vec(), 0), bias, spread))
+    }
+
+    /// A layer that starts from weights that spread so far, and the weight that takes the whole range of a cell.
+    pub fn starts_within(&mut self, node: NodeId, spread: f64, within: Option<&Ast>) -> Option<()> {
+        self.started.push(node);
         self.network.within.insert(node, WITHIN * spread);
-        if let Some(within) = within {
-            self.hold_within(node, within)?;
-        }
-        Some(node)
+        within.map_or(Some(()), |within| self.hold_within(node, within))
     }
 
     /// `within: 0.6`: the weight that takes the whole range of a cell.
@@ -145,6 +167,10 @@ impl Elaborator<'_> {
             "backprop" => Update::Stochastic { length: PULSES },
             "mixed_precision" => Update::Kept { most: PULSES },
             "manhattan" => Update::Sign,
+            "direct_feedback_alignment" => {
+                learning.feedback = Feedback::Direct;
+                Update::Stochastic { length: PULSES }
+            }
             _ => {
                 let message = format!("there is no rule of learning `{name}`");
                 let mut unknown = Diagnostic::new(Code::E0415, message, rule.span, "unknown rule");
@@ -196,6 +222,12 @@ impl Elaborator<'_> {
                     "rate" => learning.rate = number,
                     "decay" => learning.decay = number,
                     _ => learning.stop = Some(number),
+                }
+            }
+            "weight_noise" => {
+                learning.noise = self.closer.value(&names, self.file, value, Dimension::NONE)?;
+                if !(learning.noise >= 0.0 && learning.noise.is_finite()) {
+                    return impossible(self, "a share of the largest weight is needed");
                 }
             }
             "batch" => learning.batch = self.count(value, 1.0)?,
@@ -305,12 +337,17 @@ impl Elaborator<'_> {
     /// Labels or targets of what is learned.
     pub fn learned(&mut self, output: NodeId, data: &Ast, labelled: bool, phase: &mut Phase) -> Option<()> {
         let loss = match labelled {
-            true => Loss::CrossEntropy { labels: self.labels(data, output, phase)? },
+            true => {
+                let labels = self.labels(data, output, phase)?;
+                Loss::CrossEntropy { labels: self.keep(labels, data.span)? }
+            }
             false => Loss::Squared { targets: self.target(data, output, phase)? },
         };
         let (update, layers) = (Update::Sign, Vec::new());
         let (rate, decay, batch, epochs, shuffle, stop) = (0.0, 1.0, 1, 1, true, None);
-        phase.learning = Some(Learning { output, loss, rate, decay, batch, epochs, shuffle, stop, update, layers });
+        let (feedback, noise) = (Feedback::Transposed, 0.0);
+        phase.learning =
+            Some(Learning { output, loss, rate, decay, batch, epochs, shuffle, stop, update, feedback, noise, layers });
         Some(())
     }
 }

@@ -226,6 +226,8 @@ pub struct Network {
     pub probes: Vec<Probe>,
     /// Of layers, the weight that takes the whole range of a cell, where it is not the largest there is.
     pub within: BTreeMap<NodeId, f64>,
+    /// [channels, rows, columns] of the windows that a product with weights is of.
+    pub windows: BTreeMap<NodeId, [usize; 3]>,
     /// Parameters that are an element's own, by population and state: where data say them.
     pub given: BTreeMap<(NodeId, usize), TensorId>,
     /// Inputs that are shown another row of data at every step.

@@ -94,7 +94,19 @@ pub struct Learning {
     pub stop: Option<f64>,
     /// How pulses follow a gradient.
     pub update: Update,
+    pub feedback: Feedback,
+    /// Standard deviation of what is added to weights that are numbers while a batch is presented, as a share of the layer's largest.
+    pub noise: f64,
     pub layers: Vec<NodeId>,
+}
+
+/// How the error gets back to a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feedback {
+    /// Through the weights of the layers behind it.
+    Transposed,
+    /// From the output at once, through random weights that stay (Nøkland 2016).
+    Direct,
 }
 
 impl Plan {

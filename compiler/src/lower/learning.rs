@@ -19,6 +19,7 @@ use crate::forms::decisions::Range;
 use crate::forms::network::{Network, NodeId, Operator, Weights};
 use crate::forms::plan;
 use crate::graph::{operands, order};
+use crate::scramble;
 
 /// Full range of what arrays give read backward, in largest weights, before anything was seen.
 const SMALL: f64 = 1e-3;
@@ -38,6 +39,9 @@ struct Backward {
     ops: Vec<Op>,
     ranges: Vec<Followed>,
     costs: Vec<Cost>,
+    /// The loss's gradient by the output.
+    loss: Signal,
+    feedback: plan::Feedback,
 }
 
 impl<'a> Lowering<'a> {
@@ -76,9 +80,11 @@ impl<'a> Lowering<'a> {
             }
         }
         let gradient = self.zeros("d loss", output.len);
-        let mut backward =
-            Backward { adjoint, signals: BTreeMap::new(), ops: Vec::new(), ranges: Vec::new(), costs: Vec::new() };
-        self.go_back(plan, Signal { array: gradient, start: 0, len: output.len }, &mut backward)?;
+        let loss = Signal { array: gradient, start: 0, len: output.len };
+        let (signals, feedback) = (BTreeMap::new(), plan.feedback);
+        let (ops, ranges, costs) = (Vec::new(), Vec::new(), Vec::new());
+        let mut backward = Backward { adjoint, signals, ops, ranges, costs, loss, feedback };
+        self.go_back(plan, &mut backward)?;
         let mut layers = Vec::new();
         for &layer in &plan.layers {
             layers.push(self.learner(plan, layer, &mut backward)?);
@@ -99,6 +105,7 @@ impl<'a> Lowering<'a> {
             epochs: plan.epochs,
             shuffled: plan.shuffle.then(|| self.component()),
             stop: plan.stop,
+            noise: plan.noise,
             backward: backward.ops,
             layers,
             ranges: backward.ranges,
@@ -107,13 +114,13 @@ impl<'a> Lowering<'a> {
     }
 
     /// The operations from the loss's gradient to those of the layers that learn.
-    fn go_back(&mut self, plan: &plan::Learning, gradient: Signal, backward: &mut Backward) -> Option<()> {
+    fn go_back(&mut self, plan: &plan::Learning, backward: &mut Backward) -> Option<()> {
         let network = std::mem::take(&mut backward.adjoint.network);
         let wanted = plan.layers.iter().filter_map(|layer| backward.adjoint.gradients.get(layer).copied());
         let needed = needed(&network, wanted.collect());
         for (of, source) in &backward.adjoint.sources {
             if *of == plan.output {
-                backward.signals.insert(*source, gradient);
+                backward.signals.insert(*source, backward.loss);
             }
         }
         for (of, source) in &backward.adjoint.values {
@@ -169,6 +176,7 @@ impl<'a> Lowering<'a> {
             }
             (Operator::Dense { weights: Weights::Given(id), positions, .. }, Some(from)) => {
                 match backward.adjoint.layers.get(&node).copied() {
+                    Some(layer) if backward.feedback == plan::Feedback::Direct => self.fed_back(layer, to, backward),
                     Some(layer) => self.transposed(layer, *positions, from, to, backward)?,
                     // A sum over elements.
                     None => {
@@ -194,6 +202,19 @@ impl<'a> Lowering<'a> {
             ) => self.problems.push(format!("`{}` has no place in an adjoint", data.name)),
         }
         Some(())
+    }
+
+    /// From the output at once, through random weights that stay.
+    fn fed_back(&mut self, layer: NodeId, to: Signal, backward: &mut Backward) {
+        let (from, name) = (backward.loss, format!("{}: feedback", self.name(layer)));
+        let bound = 1.0 / (to.len as f64).sqrt();
+        let key = scramble::scramble(u64::MAX - layer.index() as u64);
+        let number = |index: usize| bound * (2.0 * scramble::uniform(key.wrapping_add(index as u64)) - 1.0);
+        let numbers = (0..to.len * from.len).map(number).collect();
+        let tensor = self.tensor(name.clone(), vec![to.len, from.len], numbers);
+        let source = nmc_program::WeightSource::Tensor { tensor, output_start: 0, input_start: 0 };
+        let matrix = self.matrix(name, from.len, to.len, source);
+        backward.ops.push(super::dense::multiply(matrix, from, (to.array, to.start), 1));
     }
 
     /// Through the weights of a layer: its arrays are driven at their columns and read at their rows.
@@ -342,6 +363,10 @@ impl<'a> Lowering<'a> {
                 Some((tile, _)) => Some(self.pulsed(node, matrix, tile)?),
                 None => None,
             };
+            if pulsed.is_some() && plan.noise > 0.0 {
+                let why = "`weight_noise` is for weights that are numbers";
+                return self.cannot_learn(node, why, "leave it out: cells have noise of their own");
+            }
             if let Some(tile) = self.tile(node).map(|(tile, _)| tile) {
                 let energy_j = self.chip.devices[tile.device].pulse.as_ref().map_or(0.0, |pulse| pulse.energy);
                 let (kind, name) = (ComponentKind::Programming, format!("{name}: pulses"));
@@ -352,13 +377,19 @@ impl<'a> Lowering<'a> {
             let kept = keeps.then(|| self.array(format!("{name}: kept"), len, false, Initial::Fill(0.0)));
             matrices.push(Learner { matrix, input_start: inputs.0, output_start: outputs.0, kept, pulsed });
         }
+        let (inputs, outputs) = (input.len / positions, gradient.len / positions);
+        let shape = match self.network.windows.get(&node) {
+            Some(&[channels, rows, columns]) => vec![outputs, channels, rows, columns],
+            None => vec![outputs, inputs],
+        };
         Some(Layer {
             name,
+            shape,
             input: (input.array, input.start),
             gradient: (gradient.array, gradient.start),
             positions,
-            inputs: input.len / positions,
-            outputs: gradient.len / positions,
+            inputs,
+            outputs,
             bias: self.learned_biases.get(&node).copied(),
             update: plan.update,
             matrices,

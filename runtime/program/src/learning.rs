@@ -23,6 +23,8 @@ pub struct Learning {
     pub shuffled: Option<u32>,
     /// Mean loss of an epoch below which training ends.
     pub stop: Option<f64>,
+    /// Standard deviation of what is added to weights that are numbers while a batch is presented, as a share of the layer's largest.
+    pub noise: f64,
     /// Takes the gradient from the output to the layers, once a sample after `end`.
     pub backward: Vec<Op>,
     pub layers: Vec<Layer>,
@@ -47,6 +49,8 @@ pub enum Loss {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Layer {
     pub name: String,
+    /// Of its weights as they are given: [outputs, inputs], or [outputs, channels, rows, columns] of windows.
+    pub shape: Vec<usize>,
     /// What rows are driven with, [inputs, positions], and the gradient at the layer's outputs, [outputs, positions]: arrays and first elements.
     pub input: (ArrayId, usize),
     pub gradient: (ArrayId, usize),

@@ -61,6 +61,9 @@ pub fn of(run: &Path, experiments: &[Value]) -> Result<Vec<Panel>, Diagnostic> {
         let name = experiment["experiment"].as_str().unwrap_or_default();
         for recording in experiment["recordings"].as_array().into_iter().flatten() {
             let text = |key: &str| recording[key].as_str().unwrap_or_default();
+            if text("kind") == "weights" {
+                continue;
+            }
             let file = run.join(text("file"));
             let arrays = arrays(&file)?;
             let title = format!("{}, {name}", text("name"));

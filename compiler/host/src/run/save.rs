@@ -1,15 +1,16 @@
-//! Recordings as npz files, one each, for `--out`.
+//! Recordings as npz files, one each, and learned weights as safetensors, for `--out`.
 
 use std::collections::BTreeSet;
 use std::io::{Cursor, Error};
 
 use nmc_grammar::diagnostic::Diagnostic;
-use nmc_program::Program;
+use nmc_program::{Program, Tensor};
 use nmc_runtime::{Recorded, Recording, Results};
 use npyz::npz::NpzWriter;
 use npyz::zip::write::FileOptions;
 use npyz::zip::{CompressionMethod, DateTime};
 use npyz::{AutoSerialize, WriterBuilder};
+use safetensors::tensor::{Dtype, SafeTensorError, TensorView, serialize};
 
 use crate::disk::{NewFolder, cannot_write};
 
@@ -41,7 +42,26 @@ pub fn save(folder: &mut NewFolder, program: &Program, results: &Results) -> Res
         folder.add(&file, &bytes)?;
         outputs.push(Output { name: recording.name.clone(), kind, unit: recording.unit.clone(), file });
     }
+    if !results.learned.is_empty() {
+        let file = format!("{}/learned.safetensors", plain(&program.name));
+        let bytes = safetensors(&results.learned).map_err(|error| cannot_write(file.as_ref(), &error))?;
+        folder.add(&file, &bytes)?;
+        outputs.push(Output { name: String::from("learned"), kind: "weights", unit: String::new(), file });
+    }
     Ok(outputs)
+}
+
+/// In single precision, as `load` takes them.
+fn safetensors(tensors: &[Tensor]) -> Result<Vec<u8>, Error> {
+    let single =
+        |tensor: &Tensor| (0..tensor.data.len()).flat_map(|i| (tensor.data.get(i) as f32).to_le_bytes()).collect();
+    let bytes: Vec<Vec<u8>> = tensors.iter().map(single).collect();
+    let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
+        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?;
+        Ok((tensor.name.clone(), view))
+    });
+    let views: Result<Vec<_>, SafeTensorError> = views.collect();
+    views.and_then(|views| serialize(views, None)).map_err(Error::other)
 }
 
 /// A name that any file system takes.

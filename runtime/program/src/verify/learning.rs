@@ -81,6 +81,9 @@ impl Checker<'_> {
         self.slice(layer.input.0, layer.input.1, layer.inputs.saturating_mul(positions), user);
         self.slice(layer.gradient.0, layer.gradient.1, layer.outputs.saturating_mul(positions), user);
         self.require(positions > 0, || format!("{user}: no position"));
+        let weights = layer.shape.iter().try_fold(1_usize, |product, axis| product.checked_mul(*axis));
+        let whole = weights == layer.outputs.checked_mul(layer.inputs) && layer.shape.first() == Some(&layer.outputs);
+        self.require(whole, || format!("{user}: the shape of its weights"));
         if let Some(bias) = layer.bias {
             self.slice(bias, 0, layer.outputs.saturating_mul(positions), user);
             self.of_all(bias, user);
