@@ -5,6 +5,7 @@ mod bad_input;
 mod checkpoints;
 mod chips;
 mod engines;
+mod gallery;
 mod habits;
 mod keys;
 mod language;
