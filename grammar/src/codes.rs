@@ -142,6 +142,7 @@ codes! {
     E0617 "no-core-for-wires"
     E0618 "tick-too-short"
     E0619 "cannot-learn-here"
+    E0620 "current-of-cells"
     // E07 run time
     E0702 "damaged-image"
     E0704 "no-such-element"

@@ -125,6 +125,17 @@ fn fold<T: Computable>(
             let plain = matrix.cells.as_ref().is_some_and(|cells| cells.read_sigma.is_none() && !cells.pulses);
             plain && reads(id) < matrix.rows as u64 && !program.drift_compensated
         };
+        if let [(id, _)] = wired.pieces[..]
+            && let matrix = &program.matrices[id.index()]
+            && matrix.cells.as_ref().is_some_and(|cells| cells.current.is_some())
+        {
+            let Wired { segment, driver, sense, both_ends, .. } = *wired;
+            let wiring = Wiring { segment, driver, sense, both_ends };
+            let curved = matrix::curved(program, matrix, fitted, buffers, Some(wiring), tolerance);
+            let linear = matrix::fold(program, matrix, fitted, buffers, None);
+            matrices[id.index()] = Some(Effective { curved, ..linear });
+            continue;
+        }
         if let [piece] = &wired.pieces[..]
             && alone(piece)
         {
@@ -139,7 +150,11 @@ fn fold<T: Computable>(
         }
     }
     let rest = program.matrices.iter().zip(matrices);
-    rest.map(|(matrix, known)| known.unwrap_or_else(|| matrix::fold(program, matrix, fitted, buffers, None))).collect()
+    let ideal = |matrix: &nmc_program::Matrix| {
+        let curved = matrix::curved(program, matrix, fitted, buffers, None, tolerance);
+        Effective { curved, ..matrix::fold(program, matrix, fitted, buffers, None) }
+    };
+    rest.map(|(matrix, known)| known.unwrap_or_else(|| ideal(matrix))).collect()
 }
 
 /// The effective matrices so many seconds after programming, of cells that hold what `buffers` say.

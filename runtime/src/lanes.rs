@@ -211,9 +211,16 @@ impl<T: Computable + Product> Lanes<T> {
                 let ports = Ports { input, output, positions: *positions, read: *read };
                 let clock = self.clock(shared, moment, 0);
                 let (index, matrix) = (matrix.index(), &shared.program.matrices[matrix.index()]);
-                let effective = &shared.matrices[index];
-                self.counts.read_energy[index] +=
-                    read::multiply(matrix, effective, &mut self.buffers, self.lanes, self.used, ports, clock);
+                let (effective, kernels) = (&shared.matrices[index], shared.kernels.as_ref());
+                self.counts.read_energy[index] += read::multiply(
+                    matrix,
+                    effective,
+                    &mut self.buffers,
+                    (self.lanes, self.used),
+                    ports,
+                    clock,
+                    kernels,
+                );
                 continue;
             }
             if let [Op::Transposed { matrix, input, input_start, output, output_start, positions, read, joules }] = ops

@@ -4,6 +4,7 @@ pub mod arrays;
 pub mod checkpoint;
 pub mod chips;
 pub mod connect;
+pub mod curved;
 pub mod energy;
 pub mod engine;
 pub mod fit;

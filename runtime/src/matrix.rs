@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use nmc_program::{Cells, Matrix, Program, Scheme, WeightSource};
+use nmc_program::{Cells, Current, Matrix, Program, Scheme, WeightSource};
 use serde::{Deserialize, Serialize};
 
 use crate::arrays::Seen;
 use crate::interpreter::Computable;
 use crate::state::{Buffer, Real};
-use crate::wires::Wires;
+use crate::wires::{Wires, Wiring};
 
 /// Weights found by a fit: [outputs, inputs].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub struct Effective<T> {
     pub column_siemens: Vec<f64>,
     /// Instead of all these: the array is solved for every input, volts and amperes in the units of the matrix.
     pub solved: Option<Arc<Solved>>,
+    /// Cells whose current is no multiple of the voltage are computed for every input.
+    pub curved: Option<Curved>,
 }
 
 /// Variances of one read, of each output and, last, of the cells that all columns share, if there are any: all [rows, width] or [width].
@@ -47,6 +49,24 @@ pub struct Noise<T> {
     /// Empty where wires are ideal.
     pub cross: Vec<T>,
     pub common: Vec<T>,
+}
+
+/// Cells whose current is no multiple of the voltage.
+#[derive(Debug, Clone)]
+pub struct Curved {
+    pub current: Current,
+    /// Conductances.
+    pub held: Arc<[f64]>,
+    pub scheme: Scheme,
+    /// Of an output for an ampere; seconds of a read.
+    pub scale: f64,
+    pub seconds: f64,
+    /// Standard deviation of a read, as a share of each cell's current; empty: noiseless.
+    pub noise: Vec<f64>,
+    /// None: ideal wires.
+    pub wiring: Option<Wiring>,
+    pub tolerance: f64,
+    pub pulses: bool,
 }
 
 /// An array that is solved for each input as it comes, where there are few.
@@ -69,6 +89,10 @@ impl<T: Real> Effective<T> {
     /// As read with a voltage that is so many times higher.
     pub fn raise(&mut self, factor: f64) {
         let square = factor * factor;
+        if let Some(curved) = &mut self.curved {
+            curved.current.full *= factor;
+            curved.current.one *= factor;
+        }
         self.weights.iter_mut().for_each(|w| *w = T::of(w.wide() * factor));
         let Noise { square: of_row, cross, common, .. } = &mut self.noise;
         let all = of_row.iter_mut().chain(cross).chain(common).chain(&mut self.pair_energy);
@@ -278,4 +302,26 @@ pub fn solved<T: Computable>(
     let joules = cells.read_voltage * cells.read_voltage * cells.read_time;
     let solved = Solved { wires, scheme: cells.scheme, scale, joules, tolerance };
     Effective { solved: Some(Arc::new(solved)), ..Effective::default() }
+}
+
+/// A matrix of cells whose current is no multiple of the voltage, beside what it would be if it were.
+pub fn curved<T: Computable>(
+    program: &Program,
+    matrix: &Matrix,
+    fitted: &[Fitted],
+    buffers: &[Buffer<T>],
+    wiring: Option<Wiring>,
+    tolerance: f64,
+) -> Option<Curved> {
+    let cells = matrix.cells.as_ref()?;
+    let current = cells.current.clone()?;
+    // Full range is what makes a weight of full range.
+    let scale = scale(program, matrix, cells, fitted) * (cells.g_max - cells.g_min) / current.range * current.full
+        / current.one;
+    let held = buffers[cells.aged.index()].lane(0);
+    let share = |(sigma, held): (&T, &T)| if held.wide() > 0.0 { sigma.wide() / held.wide() } else { 0.0 };
+    let noise = cells.read_sigma.map(|sigma| buffers[sigma.index()].lane(0).iter().zip(held).map(share).collect());
+    let (scheme, seconds, pulses) = (cells.scheme, cells.read_time, cells.pulses);
+    let (held, noise) = (held.iter().map(|held| held.wide()).collect(), noise.unwrap_or_default());
+    Some(Curved { current, held, scheme, scale, seconds, noise, wiring, tolerance, pulses })
 }

@@ -7,7 +7,7 @@ use crate::jit::product::Product;
 use crate::math::Arithmetic;
 use crate::matrix::{Effective, Noise, outputs};
 use crate::random::Key;
-use crate::state::{Buffer, Clock, Real};
+use crate::state::{Buffer, Clock, Kernels, Real};
 use crate::wires::Solution;
 
 impl<T: Computable + Product> Noise<T> {
@@ -72,10 +72,10 @@ pub fn multiply<T: Computable + Product>(
     matrix: &Matrix,
     effective: &Effective<T>,
     buffers: &mut [Buffer<T>],
-    lanes: usize,
-    used: usize,
+    (lanes, used): (usize, usize),
     ports: Ports,
     clock: Clock,
+    kernels: &dyn Kernels<T>,
 ) -> f64 {
     let (rows, cols, positions) = (matrix.rows, matrix.cols, ports.positions);
     let mut x = Vec::with_capacity(lanes * rows * positions);
@@ -90,7 +90,15 @@ pub fn multiply<T: Computable + Product>(
     let (lanes, used) = (lanes * positions, used * positions);
     let mut y = vec![T::default(); lanes * cols];
     let mut energy = 0.0;
+    if let Some(curved) = &effective.curved {
+        for (vector, (x, y)) in x.chunks_exact(rows).zip(y.chunks_exact_mut(cols)).take(used).enumerate() {
+            let clock = Clock { sample: clock.sample + (vector / positions) as u64, ..clock };
+            let number = ports.read * positions + vector % positions;
+            energy += curved.read(matrix, kernels, buffers, x, y, (clock, number as u32));
+        }
+    }
     match &effective.solved {
+        _ if effective.curved.is_some() => {}
         None => T::product(lanes, rows, cols, &x, &effective.weights, &mut y),
         Some(solved) => {
             let mut found = Solution::default();
@@ -104,11 +112,11 @@ pub fn multiply<T: Computable + Product>(
             }
         }
     }
-    if !effective.pair_energy.is_empty() {
+    if effective.curved.is_none() && !effective.pair_energy.is_empty() {
         let of_lane = |x: &[T]| of_pairs(x, &effective.pair_energy, effective.pulses);
         energy += x.chunks_exact(rows).take(used).map(of_lane).sum::<f64>();
     }
-    if !effective.row_energy.is_empty() {
+    if effective.curved.is_none() && !effective.row_energy.is_empty() {
         let mut squares = vec![0.0; rows];
         for lane in x.chunks_exact(rows).take(used) {
             match effective.pulses {
@@ -118,7 +126,7 @@ pub fn multiply<T: Computable + Product>(
         }
         energy += squares.iter().zip(&effective.row_energy).map(|(sum, joules)| sum * joules).sum::<f64>();
     }
-    if effective.noise.width > 0 {
+    if effective.curved.is_none() && effective.noise.width > 0 {
         let mut unit = T::UNIT;
         let variance = effective.noise.variances(lanes, rows, &mut x);
         let width = effective.noise.width;

@@ -24,7 +24,7 @@ pub struct Wiring {
 pub struct Wires {
     pub rows: usize,
     pub cols: usize,
-    wiring: Wiring,
+    pub wiring: Wiring,
     /// Conductances in segments, [row][col].
     cells: Vec<f64>,
     /// Inverse pivots of the tridiagonal systems along rows and along columns.
@@ -92,11 +92,17 @@ impl Wires {
 
     /// For these volts of the drivers; `tolerance` is the error left, relative, in the norm of the dissipated power.
     pub fn solve(&self, volts: &[f64], tolerance: f64, found: &mut Solution) {
-        Arch::new().dispatch(|| self.solve_with(volts, tolerance, found));
+        self.solve_with_sources(volts, &[], tolerance, found);
+    }
+
+    /// With a source of so many amperes in each cell besides, from its row to its column; or none.
+    pub fn solve_with_sources(&self, volts: &[f64], amperes: &[f64], tolerance: f64, found: &mut Solution) {
+        let sources: Vec<f64> = amperes.iter().map(|ampere| ampere * self.wiring.segment).collect();
+        Arch::new().dispatch(|| self.solve_here(volts, &sources, tolerance, found));
     }
 
     #[inline(always)]
-    fn solve_with(&self, volts: &[f64], tolerance: f64, found: &mut Solution) {
+    fn solve_here(&self, volts: &[f64], sources: &[f64], tolerance: f64, found: &mut Solution) {
         let (rows, cols) = (self.rows, self.cols);
         let len = rows * cols;
         for buffer in [
@@ -114,11 +120,13 @@ impl Wires {
         found.lanes.clear();
         found.lanes.resize(2 * cols, [0.0; LANES]);
         let Solution { row_volts, column_volts, residual, direction, scaled, image, preconditioned, lanes, .. } = found;
-        // b - 0 = G T^-1 b
-        self.rows_of(&[], volts, lanes, residual);
+        // b - 0 = G T^-1 b, of which sources take their part at rows and give it to columns.
+        let taken: Vec<f64> = sources.iter().map(|source| -source).collect();
+        self.rows_of(&taken, volts, lanes, residual);
         for (residual, cell) in residual.iter_mut().zip(&self.cells) {
             *residual *= cell;
         }
+        residual.iter_mut().zip(sources).for_each(|(residual, source)| *residual += source);
         let mut power = self.precondition(residual, preconditioned);
         let goal = power * tolerance * tolerance;
         let mut beta = 0.0;
@@ -162,6 +170,7 @@ impl Wires {
         for i in 0..len {
             image[i] = self.cells[i] * column_volts[i];
         }
+        image.iter_mut().zip(sources).for_each(|(image, source)| *image -= source);
         self.rows_of(image, volts, lanes, row_volts);
         let siemens = 1.0 / self.wiring.segment;
         let of_row = |(row, &volt): (&[f64], &f64)| {

@@ -29,6 +29,8 @@ pub enum Holds {
     Calls(&'static [(&'static str, &'static [(&'static str, &'static str)])]),
     /// `normal(0, SIGMA)` of this type.
     Noise(&'static str),
+    /// The same, or any other expression with random numbers.
+    Drawn(&'static str),
     /// Functions that a unit can compute.
     Functions,
     /// Checked where it is used.
@@ -52,7 +54,7 @@ const fn must(key: &'static str, holds: Holds) -> Property {
     Property { key, holds, needed: true }
 }
 
-use Holds::{Blocks, Calls, Deviation, Functions, Noise, OrIdeal, Other, Quantity, Range, Word, Words};
+use Holds::{Blocks, Calls, Deviation, Drawn, Functions, Noise, OrIdeal, Other, Quantity, Range, Word, Words};
 
 const METHOD: Property = may("method", Word(&["exact", "exponential_euler", "rk4", "euler"]));
 
@@ -73,8 +75,9 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("conductance", Range("conductance")),
                     may("levels", OrIdeal("real")),
                     may("noise programming", Noise("conductance")),
-                    may("noise read", Noise("conductance")),
+                    may("noise read", Drawn("conductance")),
                     may("drift", Quantity("conductance")),
+                    may("current", Quantity("current")),
                     may("potentiation", Quantity("conductance")),
                     may("depression", Quantity("conductance")),
                     may("noise pulse", Noise("conductance")),

@@ -75,6 +75,7 @@ pub fn cell_names(scope: &mut Scope) {
     for name in ["g", "programmed", "asked", "range", "g_min", "g_max", "step"] {
         scope.names.insert(name.to_string(), unknown(Dimension::CONDUCTANCE));
     }
+    scope.names.insert(String::from("v"), unknown(Dimension::VOLTAGE));
 }
 
 /// The cells of a tile have a range of conductances.
@@ -165,6 +166,21 @@ fn value(checker: &mut Checker, scope: &Scope, field: &Field, holds: Holds) {
         Holds::Word(words) => word(checker, field, &field.value, words),
         Holds::Words(words) => all(&field.value).iter().for_each(|one| word(checker, field, one, words)),
         Holds::Noise(word) => noise(checker, scope, &field.value, word),
+        Holds::Drawn(word) => {
+            let is_number = matches!(&field.value.kind, ExprKind::Number { .. });
+            match &field.value.kind {
+                ExprKind::Call(callee, _) if matches!(&callee.kind, ExprKind::Name(name) if name == "normal") => {
+                    noise(checker, scope, &field.value, word);
+                }
+                // A number is no noise, and told to be none.
+                _ if is_number => noise(checker, scope, &field.value, word),
+                _ => {
+                    if let Some(dimension) = type_dimension(word) {
+                        checker.close_as(scope, &field.value, dimension);
+                    }
+                }
+            }
+        }
         Holds::Blocks(kinds, words) => checker.references(scope, &field.value, kinds, words),
         Holds::Calls(known) => calls(checker, scope, field, known),
         Holds::Functions => {

@@ -297,6 +297,19 @@ impl Elaborator<'_> {
             if let Some(wrong) = self.closer.diagnostics[before..].iter().position(Diagnostic::is_error) {
                 let inner = self.closer.diagnostics.split_off(before).swap_remove(wrong);
                 let by_weight = inner.code == Code::E0302;
+                if let Operator::Population { dynamics, .. } = &self.network.graph[target].operator
+                    && (dynamics.states.is_empty() && dynamics.inputs.is_empty() && inner.code == Code::E0201)
+                {
+                    let name = &self.network.graph[target].name;
+                    let message = format!(
+                        "`{name}` is a source of spikes: it has no state that `{}` could change",
+                        block.name.text
+                    );
+                    let source = Diagnostic::new(Code::E0406, message, span, "joined here");
+                    let help = "the arrow goes from the source to the target: `source -> target`";
+                    self.closer.diagnostics.push(source.with_help(help));
+                    return None;
+                }
                 let at = if by_weight { weighed } else { ast.map_or(span, |ast| ast.span) };
                 let label =
                     if by_weight { format!("this is {}", dimension_name(weight)) } else { "joined here".into() };

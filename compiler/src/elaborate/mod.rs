@@ -100,6 +100,7 @@ pub fn elaborate(
         times: Vec::new(),
         started: Vec::new(),
         random_layers: 0,
+        declared: BTreeMap::new(),
     };
     elaborator.experiment(block);
     elaborator.tell_uses(first);
@@ -156,6 +157,8 @@ struct Elaborator<'a> {
     started: Vec<NodeId>,
     /// How many layers had random weights made so far.
     random_layers: u64,
+    /// Populations that the network declares somewhere.
+    declared: BTreeMap<String, Span>,
 }
 
 /// The names of a network, while another is elaborated within it.
@@ -269,6 +272,10 @@ impl<'a> Elaborator<'a> {
         let mut unknown = Diagnostic::new(Code::E0201, message, span, "unknown population");
         let near = closest(name, self.nodes.keys().map(String::as_str));
         unknown.help = near.map(|near| format!("did you mean `{near}`?"));
+        if let Some(&declared) = self.declared.get(name) {
+            unknown = unknown.with_label(declared, "declared here");
+            unknown.help = Some(String::from("move its declaration before this line"));
+        }
         self.closer.diagnostics.push(unknown);
         None
     }

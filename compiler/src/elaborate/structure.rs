@@ -235,6 +235,11 @@ impl Elaborator<'_> {
     /// The statements of a network.
     pub fn network_body(&mut self, body: &[Stmt]) {
         for stmt in body {
+            if let StmtKind::Population { name, .. } = &stmt.kind {
+                self.declared.insert(name.text.clone(), name.span);
+            }
+        }
+        for stmt in body {
             self.unless_failed(stmt, |this| this.network_statement(stmt));
         }
     }

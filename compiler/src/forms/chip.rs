@@ -292,6 +292,8 @@ pub struct Pulse {
 /// In expressions of a cell: the conductance just after programming, and that asked for.
 pub const PROGRAMMED: Symbol = Symbol::Input(2);
 pub const ASKED: Symbol = Symbol::Input(3);
+/// The voltage across it.
+pub const VOLTS: Symbol = Symbol::Input(4);
 
 /// How a cell gets its conductance.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -330,8 +332,12 @@ pub struct Device {
     pub programming_sigma: Option<Expr>,
     /// Standard deviation in siemens of one read, `Symbol::Time` seconds after programming; none: noiseless.
     pub read_sigma: Option<Expr>,
+    /// Siemens that a read sees more than are there, drawn for each cell and read, where that is not normal.
+    pub read_error: Option<Expr>,
     /// Conductance `Symbol::Time` seconds after programming; random numbers in it are drawn once for each cell. None: no drift.
     pub drift: Option<Expr>,
+    /// Amperes at a voltage ([`VOLTS`]); none: the conductance times it.
+    pub current: Option<Expr>,
     /// What pulses do in training; none: they cannot change it.
     pub pulse: Option<Pulse>,
     /// Share of cells stuck at g_max and at g_min.

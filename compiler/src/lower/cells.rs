@@ -2,16 +2,18 @@
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::{Diagnostic, Label};
-use nmc_program::{ArrayId, Binary, Cells, Compare, Draw, Initial, Inst, Len, MatrixId, Op, Scheme, Value, Wired};
+use nmc_program::{
+    ArrayId, Binary, Cells, Compare, Current, Draw, Initial, Inst, Len, MatrixId, Op, Scheme, Value, Wired,
+};
 
 use super::Lowering;
 use super::dense::Layer;
 use super::expression;
 use super::kernel::{Builder, OWN};
-use crate::algebra::mentions;
+use crate::algebra::{constant, derivative, mentions, substitute};
 use crate::cost;
-use crate::forms::chip::{ASKED, Device, PROGRAMMED, TileKind, WeightScheme};
-use crate::forms::equations::{Expr, Symbol};
+use crate::forms::chip::{ASKED, Device, PROGRAMMED, TileKind, VOLTS, WeightScheme};
+use crate::forms::equations::{Expr, Function, Symbol};
 
 impl Lowering<'_> {
     /// Puts a matrix on the cells of a block, from this row on.
@@ -85,6 +87,7 @@ impl Lowering<'_> {
             read_voltage,
             read_time,
             pulses,
+            current: None,
             write_pulses: device.programming.pulses,
             write_time: device.programming.time,
             written: None,
@@ -132,7 +135,81 @@ impl Lowering<'_> {
         }
         self.program.programming.push(Op::Fold { matrix });
         self.wire(matrix, tile, block, first);
+        let ohmic = Expr::Call(Function::Multiply, vec![Expr::Symbol(Symbol::Input(0)), Expr::Symbol(VOLTS)]);
+        if device.current.is_some() || device.read_error.is_some() {
+            self.curve(matrix, layer, block, (device.current.as_ref().unwrap_or(&ohmic), one));
+        }
         self.say_what_is_left_out(tile);
+    }
+
+    /// Cells whose current is no multiple of the voltage; `one`: the input that is full range.
+    fn curve(&mut self, matrix: MatrixId, layer: &Layer, block: usize, (curve, one): (&Expr, f64)) {
+        let (device, tile) = (&self.chip.devices[layer.tile.device], layer.tile);
+        let at = |g: f64| {
+            let known = [(Symbol::Input(0), g), (VOLTS, tile.read_voltage)];
+            let value = substitute(curve, &|symbol| {
+                known.iter().find(|(known, _)| *known == symbol).map(|(_, value)| Expr::Number(*value))
+            });
+            constant(&value).unwrap_or(f64::NAN)
+        };
+        let range = at(device.g_max) - at(device.g_min);
+        let told = |message: String, help: &str| {
+            Diagnostic::new(Code::E0620, message, self.network.graph[layer.node].span, "on these cells").with_help(help)
+        };
+        let (name, volts) = (&device.name, tile.read_voltage);
+        let pieces = self.wires.get(&block).map_or(0, |&index| self.program.wired[index].pieces.len());
+        let wrong = if !(range > 0.0 && range.is_finite()) {
+            let message =
+                format!("`{name}` does not conduct more at its highest conductance: {range} A more at {volts} V");
+            Some(told(message, "`current` must rise with `g` and `v` and be finite"))
+        } else if pieces > 1 {
+            let message = format!("`{name}` has a current of its own, on resisting wires with several matrices");
+            Some(told(message, "use `wire: ideal`, no `slices`, or add the bias digitally"))
+        } else if pieces == 1 && cost::pulses(self.chip, tile, layer.how) {
+            let message = format!("`{name}` has a current of its own, on resisting wires that carry pulses");
+            Some(told(message, "use `wire: ideal`, or drive rows with voltages"))
+        } else {
+            None
+        };
+        if let Some(wrong) = wrong {
+            if !self.diagnostics.iter().any(|other| other.message == wrong.message) {
+                self.diagnostics.push(wrong);
+            }
+            return;
+        }
+        let Some(cells) = &self.program.matrices[matrix.index()].cells else { return };
+        let scheme = cells.scheme;
+        let found = &self.program.matrices[matrix.index()];
+        let (title, len) = (found.name.clone(), scheme.cells(found.rows, found.cols));
+        let array = |lowering: &mut Self, what: &str| {
+            lowering.array(format!("{title}.{what}"), Len::Fixed(len), false, Initial::Fill(0.0))
+        };
+        let (siemens, volts) = (array(self, "siemens"), array(self, "volts"));
+        let (amperes, slope) = (array(self, "amperes"), array(self, "slope"));
+        let mut b = Builder::default();
+        let mut held = b.load(siemens, OWN);
+        if let Some(error) = &device.read_error {
+            let mut names = |_: &mut Builder, symbol: Symbol| (symbol == Symbol::Input(0)).then_some(held);
+            let error = expression::number(&mut b, &mut names, error);
+            let (seen, zero) = (b.add(held, error), b.number(0.0));
+            held = b.binary(Binary::Maximum, seen, zero);
+        }
+        for (into, expr) in [(amperes, curve.clone()), (slope, derivative(curve, VOLTS))] {
+            let mut names = |b: &mut Builder, symbol: Symbol| match symbol == VOLTS {
+                true => Some(b.load(volts, OWN)),
+                false => (symbol == Symbol::Input(0)).then_some(held),
+            };
+            let value = expression::number(&mut b, &mut names, &expr);
+            b.store(into, OWN, value);
+        }
+        let kernel = self.kernel(format!("{title}: current"), b);
+        let full = tile.read_voltage;
+        if let Some(cells) = &mut self.program.matrices[matrix.index()].cells {
+            cells.current = Some(Current { kernel, siemens, volts, amperes, slope, full, one: full / one, range });
+        }
+        self.note(format!(
+            "{name}: every read is simulated cell by cell; conversions are chosen, and errors and energy estimated, as if the current were the conductance times the voltage, and without noise that is not normal"
+        ));
     }
 
     /// A kernel that runs whenever arrays are read at another time.

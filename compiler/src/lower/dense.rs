@@ -72,6 +72,12 @@ impl Lowering<'_> {
                 .cannot_learn(node, why, "use `weights: differential` or `reference`, and a `dac`")
                 .unwrap_or_default();
         }
+        let device = &self.chip.devices[tile.device];
+        if (device.current.is_some() || device.read_error.is_some()) && self.learned.contains(&node) {
+            let why = "every read of its cells is simulated one by one, which training is not yet";
+            let help = "take `current` out of the device, and let its read noise be `normal(0, …)`";
+            return self.cannot_learn(node, why, help).unwrap_or_default();
+        }
         let driven = match &digits {
             Some(digits) => self.bits_of(&layer, digits, from, &mut ops),
             None => vec![self.drive(&layer, from, "rows", &mut ops)],

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use cost::{ComponentKind, Conversions, Cost, Costs, Count, LayoutReport};
 pub use kernel::{Access, Binary, Compare, Draw, Inst, Kernel, Slot, Unary, Value};
 pub use learning::{Followed, Layer, Learner, Learning, Loss, Pulsed, Update};
-pub use matrix::{Cells, FitSpec, Matrix, Scheme, SenseRange, WeightSource, Wired};
+pub use matrix::{Cells, Current, FitSpec, Matrix, Scheme, SenseRange, WeightSource, Wired};
 pub use op::{Op, Reduction};
 pub use phase::{Aggregate, InputFeed, Metric, MetricKind, Over, Phase, PhaseKind, Probe, Probed, Requirement};
 pub use spikes::{Amount, Connection, Delay, Effect, Group, Pattern, Source};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ArrayId, MatrixId, TensorId, Written};
+use crate::{ArrayId, KernelId, MatrixId, TensorId, Written};
 
 /// y = W x; W has `cols` outputs and `rows` inputs (array rows are inputs).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,12 +50,30 @@ pub struct Cells {
     pub read_voltage: f64,
     pub read_time: f64,
     pub pulses: bool,
+    /// What cells conduct where that is not their conductance times the voltage.
+    pub current: Option<Current>,
     /// How often, and for how many seconds, a cell is pulsed when it is programmed; and how, where that is simulated.
     pub write_pulses: f64,
     pub write_time: f64,
     pub written: Option<Written>,
     /// Number of the array it lies in: its cells are written one after the other.
     pub block: usize,
+}
+
+/// Current through cells: a kernel over every cell of the matrix, from `volts` and `siemens` (its conductance when the array is read) to
+/// `amperes` and their `slope` by the voltage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Current {
+    pub kernel: KernelId,
+    pub siemens: ArrayId,
+    pub volts: ArrayId,
+    pub amperes: ArrayId,
+    pub slope: ArrayId,
+    /// Volts of a row at full range, and of an input of 1.
+    pub full: f64,
+    pub one: f64,
+    /// Amperes at full range between a cell at its lowest and one at its highest conductance.
+    pub range: f64,
 }
 
 /// How cells stand for weights. A cell holds `g_min + (g_max - g_min) s`, `s` a share in 0..=1 rounded to the nearest of its levels.

@@ -66,6 +66,11 @@ fn forms(program: &Program) -> (Vec<bool>, Vec<bool>) {
         }
     }
     let learned = program.learning().flat_map(|learning| &learning.layers).flat_map(|layer| &layer.matrices);
+    for cells in program.matrices.iter().filter_map(|matrix| matrix.cells.as_ref()) {
+        if let Some(current) = &cells.current {
+            dense[current.kernel.index()] = true;
+        }
+    }
     for pulsed in learned.filter_map(|learner| learner.pulsed.as_ref()) {
         dense[pulsed.pulse.kernel.index()] = true;
     }

@@ -6,7 +6,7 @@ use nmc_grammar::codes::Code;
 use super::super::term::{Scope, Term, is_random};
 use super::{AREA, ENERGY, Elaborator, Fields, fields_of, is_ideal};
 use crate::algebra::mentions;
-use crate::forms::chip::{ASKED, Device, PROGRAMMED, Programming, Pulse, Way};
+use crate::forms::chip::{ASKED, Device, PROGRAMMED, Programming, Pulse, VOLTS, Way};
 use crate::forms::equations::{Expr, Symbol};
 use crate::quantity::Dimension;
 use crate::typing::walk::all;
@@ -26,14 +26,20 @@ impl Elaborator<'_> {
         let (stuck_on, stuck_off) = self.faults(&fields)?;
         let programming = self.programming(&fields)?;
         let pulse = self.pulse(&fields, block, programming.energy)?;
+        let (read_sigma, read_error) = match fields.get("noise read") {
+            Some(ast) if !is_normal(ast) => (None, Some(self.read_error(ast)?)),
+            _ => (self.sigma(&fields, "noise read")?, None),
+        };
         let device = Device {
             name: block.name.text.clone(),
             g_min,
             g_max,
             levels,
             programming_sigma: self.sigma(&fields, "noise programming")?,
-            read_sigma: self.sigma(&fields, "noise read")?,
+            read_sigma,
+            read_error,
             drift: self.drift(&fields)?,
+            current: self.current(&fields)?,
             pulse,
             stuck_on,
             stuck_off,
@@ -55,6 +61,8 @@ impl Elaborator<'_> {
         for (name, value) in [("range", g_max - g_min), ("g_min", g_min), ("g_max", g_max)] {
             scope.names.insert(String::from(name), siemens(Expr::Number(value)));
         }
+        let volts = Term { expr: Expr::Symbol(VOLTS), dimension: Dimension::VOLTAGE };
+        scope.names.insert(String::from("v"), volts);
         scope.names.insert(String::from("t"), Term { expr: Expr::Symbol(Symbol::Time), dimension: Dimension::TIME });
         for stmt in &block.body {
             if let StmtKind::Assign { target, op: AssignOp::Set, value } = &stmt.kind
@@ -84,6 +92,30 @@ impl Elaborator<'_> {
     fn drift(&mut self, fields: &Fields) -> Option<Option<Expr>> {
         let Some(ast) = fields.get("drift") else { return Some(None) };
         self.cell_expression(ast).map(Some)
+    }
+
+    /// What a read sees that is not there.
+    fn read_error(&mut self, ast: &Ast) -> Option<Expr> {
+        let expr = self.cell_expression(ast)?;
+        if mentions(&expr, &|symbol| symbol != Symbol::Input(0)) {
+            let message = "read noise that is not `normal(0, …)` follows from `g` alone";
+            self.error(Code::E0503, message, ast.span, "time and other states of the cell are not known to it");
+            return None;
+        }
+        Some(expr)
+    }
+
+    /// The current at a voltage.
+    fn current(&mut self, fields: &Fields) -> Option<Option<Expr>> {
+        let Some(ast) = fields.get("current") else { return Some(None) };
+        let names = self.names.clone();
+        let expr = self.closer.close_as(&names, self.file, ast, Dimension::CURRENT)?.expr;
+        if is_random(&expr) || mentions(&expr, &|symbol| symbol == Symbol::Time) {
+            let message = "the current of a cell follows from its conductance and the voltage";
+            self.error(Code::E0503, message, ast.span, "what varies and ages is `g`: say `noise`, `drift`");
+            return None;
+        }
+        Some(Some(expr))
     }
 
     /// What pulses do in training. A random name is a number of the cell's own here.
@@ -185,4 +217,9 @@ impl Elaborator<'_> {
         }
         Some(Programming { way, pulses, energy: number("pulse_energy"), time: number("pulse_time") })
     }
+}
+
+/// `normal(…)`.
+fn is_normal(ast: &Ast) -> bool {
+    matches!(&ast.kind, ExprKind::Call(callee, _) if matches!(&callee.kind, ExprKind::Name(name) if name == "normal"))
 }

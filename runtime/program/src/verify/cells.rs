@@ -121,6 +121,12 @@ impl Program {
                 | Op::Fold { .. } => {}
             }
         }
+        for cells in program.matrices.iter().filter_map(|matrix| matrix.cells.as_ref()) {
+            if let Some(Current { kernel, siemens, volts, amperes, slope, .. }) = &cells.current {
+                arrays.extend(of_kernel(*kernel));
+                arrays.extend([siemens, volts, amperes, slope]);
+            }
+        }
         for group in &program.groups {
             match group.source {
                 Source::Poisson { rate: array } | Source::Once { at: array } => arrays.push(array),

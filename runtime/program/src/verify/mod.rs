@@ -193,6 +193,17 @@ impl Checker<'_> {
                     format!("{user}: cells of the wrong number")
                 });
             }
+            if let Some(current) = &cells.current {
+                let count = cells.scheme.cells(matrix.rows, matrix.cols);
+                self.dense(current.kernel, count, &user);
+                for array in [current.siemens, current.volts, current.amperes, current.slope] {
+                    let len = self.fixed(array, &user);
+                    self.require(len == Some(count), || format!("{user}: currents of other cells"));
+                    self.of_all(array, &user);
+                }
+                let sound = [current.full, current.one, current.range].iter().all(|x| x.is_finite() && *x > 0.0);
+                self.require(sound, || format!("{user}: no range of currents"));
+            }
             let range = cells.g_min >= 0.0 && cells.g_min < cells.g_max && cells.g_max.is_finite();
             self.require(range, || format!("{user}: conductances {} .. {} S", cells.g_min, cells.g_max));
         }

@@ -1,0 +1,182 @@
+//! Reads of cells whose current is no multiple of the voltage: cell by cell where wires are ideal, by Newton's method where they resist.
+
+use nmc_program::{Draw, Matrix};
+
+use crate::interpreter::Computable;
+use crate::matrix::{Curved, outputs};
+use crate::random::Key;
+use crate::state::{Buffer, Clock, Kernels};
+use crate::wires::{Solution, Wires, Wiring};
+
+/// Steps of Newton's method, and halvings of one.
+const STEPS: usize = 200;
+const HALVINGS: usize = 40;
+
+impl Curved {
+    /// Outputs for one input; returns joules. `clock` with the number of the read in its sample.
+    pub fn read<T: Computable>(
+        &self,
+        matrix: &Matrix,
+        kernels: &dyn Kernels<T>,
+        buffers: &mut [Buffer<T>],
+        x: &[T],
+        y: &mut [T],
+        (clock, number): (Clock, u32),
+    ) -> f64 {
+        let width = self.scheme.cells(1, matrix.cols);
+        // What cells draw is drawn for every read.
+        let mut cells = Cells { curved: self, kernels, buffers, clock: clock.of_spike(number as usize), width };
+        // Pulses are all of one height, and last as long as inputs are large.
+        let one = |x: &T| if self.pulses { self.current.full * sign(x.wide()) } else { x.wide() * self.current.one };
+        let volts: Vec<f64> = x.iter().map(one).collect();
+        let lasts = |row: usize| if self.pulses { x[row].wide().abs() } else { 1.0 };
+        let (mut columns, mut joules, mut variances) = (vec![0.0; width], 0.0, vec![0.0; width]);
+        let (amperes, solved) = match self.wiring {
+            None => {
+                let across: Vec<f64> = volts.iter().flat_map(|volt| std::iter::repeat_n(*volt, width)).collect();
+                (cells.currents(&across).0, None)
+            }
+            Some(wiring) => {
+                let (amperes, found) = cells.solve(wiring, &volts, self.tolerance);
+                (amperes, Some(found))
+            }
+        };
+        for (row, amperes) in amperes.chunks_exact(width).enumerate() {
+            let part = lasts(row);
+            for (index, ampere) in amperes.iter().enumerate() {
+                columns[index] += ampere * part;
+                let deviation = self.noise.get(row * width + index).map_or(0.0, |share| share * ampere * part);
+                variances[index] += deviation * deviation;
+            }
+            joules += volts[row] * amperes.iter().sum::<f64>() * part * self.seconds;
+        }
+        if let Some(found) = solved {
+            columns = found.column_amperes;
+            joules = volts.iter().zip(&found.row_amperes).map(|(volt, ampere)| volt * ampere * self.seconds).sum();
+        }
+        if !self.noise.is_empty() {
+            let (seed, component) = (clock.seed, matrix.component);
+            let (tick, sample) = (clock.tick as u32, clock.sample as u32);
+            let mut normals = vec![T::default(); width];
+            T::draw_all(Key { seed, component, element: 0, number, tick, sample }, Draw::Normal, &mut normals);
+            let noise = variances.iter().zip(normals).map(|(variance, normal)| variance.sqrt() * normal.wide());
+            columns.iter_mut().zip(noise).for_each(|(column, noise)| *column += noise);
+        }
+        let scale = if self.pulses { self.scale * self.current.one / self.current.full } else { self.scale };
+        let of_columns = outputs(self.scheme, matrix.cols, &columns);
+        y.iter_mut().zip(of_columns).for_each(|(y, amperes)| *y = T::of(amperes * scale));
+        joules
+    }
+}
+
+/// -1, 0 or 1.
+fn sign(value: f64) -> f64 {
+    if value == 0.0 { 0.0 } else { value.signum() }
+}
+
+/// The cells of a matrix, and how to ask what they conduct.
+struct Cells<'a, T: Computable> {
+    curved: &'a Curved,
+    kernels: &'a dyn Kernels<T>,
+    buffers: &'a mut [Buffer<T>],
+    clock: Clock,
+    /// Of a row.
+    width: usize,
+}
+
+impl<T: Computable> Cells<'_, T> {
+    /// Amperes and slopes at these volts across the cells.
+    fn currents(&mut self, across: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let current = &self.curved.current;
+        for (array, values) in [(current.volts, across), (current.siemens, &self.curved.held)] {
+            let into = self.buffers[array.index()].lane_mut(0);
+            into.iter_mut().zip(values).for_each(|(into, value)| *into = T::of(*value));
+        }
+        self.kernels.dense(current.kernel, self.buffers, 0, across.len(), self.clock, None, None);
+        let all = |array: nmc_program::ArrayId| {
+            self.buffers[array.index()].lane(0).iter().map(|value| value.wide()).collect::<Vec<f64>>()
+        };
+        (all(current.amperes), all(current.slope))
+    }
+
+    /// Amperes through the cells, and what stands at the ends of lines, where wires resist: the linear network that touches the cells' curves
+    /// is solved again and again, and a step is shortened until Kirchhoff's laws hold better than before.
+    fn solve(&mut self, wiring: Wiring, volts: &[f64], tolerance: f64) -> (Vec<f64>, Solution) {
+        let (rows, cols) = (volts.len(), self.width);
+        // No node of a passive network lies beyond what drives it.
+        let (low, high) = volts.iter().fold((0.0, 0.0), |(low, high), &v| (f64::min(low, v), f64::max(high, v)));
+        let goal = if tolerance > 1e-10 { 1e-6 } else { 1e-12 } * f64::max(high, -low);
+        let mut u: Vec<f64> = volts.iter().flat_map(|volt| std::iter::repeat_n(*volt, cols)).collect();
+        let mut v = vec![0.0; rows * cols];
+        let across = |u: &[f64], v: &[f64]| u.iter().zip(v).map(|(u, v)| u - v).collect::<Vec<f64>>();
+        let (mut amperes, mut slopes) = self.currents(&across(&u, &v));
+        let mut left = unbalanced(wiring, volts, cols, (&u, &v), &amperes);
+        let mut found = Solution::default();
+        for _ in 0..STEPS {
+            slopes.iter_mut().for_each(|slope| *slope = slope.max(0.0));
+            let now = across(&u, &v);
+            let sources: Vec<f64> =
+                amperes.iter().zip(&slopes).zip(&now).map(|((ampere, slope), now)| ampere - slope * now).collect();
+            let wires = Wires::new(rows, cols, &slopes, wiring);
+            wires.solve_with_sources(volts, &sources, tolerance, &mut found);
+            let (mut part, mut moved) = (1.0, 0.0);
+            for halving in 0..HALVINGS {
+                let towards = |from: &[f64], to: &[f64]| {
+                    from.iter().zip(to).map(|(a, b)| (a + part * (b - a)).clamp(low, high)).collect::<Vec<f64>>()
+                };
+                let (next_u, next_v) = (towards(&u, &found.row_volts), towards(&v, &found.column_volts));
+                let (next_amperes, next_slopes) = self.currents(&across(&next_u, &next_v));
+                let next_left = unbalanced(wiring, volts, cols, (&next_u, &next_v), &next_amperes);
+                if next_left <= left || halving + 1 == HALVINGS {
+                    let far =
+                        |a: &[f64], b: &[f64]| a.iter().zip(b).fold(0.0, |most, (a, b)| f64::max(most, (a - b).abs()));
+                    moved = f64::max(far(&u, &next_u), far(&v, &next_v));
+                    (u, v, amperes, slopes, left) = (next_u, next_v, next_amperes, next_slopes, next_left);
+                    break;
+                }
+                part /= 2.0;
+            }
+            // Nearer than numbers of this width can tell, or a step that leads nowhere.
+            if moved <= goal || part < 1e-9 {
+                break;
+            }
+        }
+        let (drive, sink) = links(wiring);
+        let of_row = |(row, volt): (&[f64], &f64)| {
+            let other = if wiring.both_ends { volt - row[cols - 1] } else { 0.0 };
+            drive * (volt - row[0] + other)
+        };
+        found.row_amperes = u.chunks_exact(cols).zip(volts).map(of_row).collect();
+        found.column_amperes = v[(rows - 1) * cols..].iter().map(|volt| sink * volt).collect();
+        (amperes, found)
+    }
+}
+
+/// Siemens from a driver to its row, and from a column to 0 V.
+fn links(wiring: Wiring) -> (f64, f64) {
+    (1.0 / (wiring.segment + wiring.driver), 1.0 / (wiring.segment + wiring.sense))
+}
+
+/// The sum over nodes of the square of the current that is left over there.
+fn unbalanced(wiring: Wiring, volts: &[f64], cols: usize, (u, v): (&[f64], &[f64]), amperes: &[f64]) -> f64 {
+    let (rows, wire) = (volts.len(), 1.0 / wiring.segment);
+    let (drive, sink) = links(wiring);
+    let mut sum = 0.0;
+    for (row, volt) in volts.iter().enumerate() {
+        for col in 0..cols {
+            let at = row * cols + col;
+            let mut into_row = -amperes[at];
+            into_row += if col == 0 { drive * (volt - u[at]) } else { wire * (u[at - 1] - u[at]) };
+            into_row += match col + 1 < cols {
+                true => wire * (u[at + 1] - u[at]),
+                false if wiring.both_ends => drive * (volt - u[at]),
+                false => 0.0,
+            };
+            let mut into_column = amperes[at];
+            into_column += if row == 0 { 0.0 } else { wire * (v[at - cols] - v[at]) };
+            into_column += if row + 1 < rows { wire * (v[at + cols] - v[at]) } else { -sink * v[at] };
+            sum += into_row * into_row + into_column * into_column;
+        }
+    }
+    sum
+}
