@@ -115,3 +115,92 @@ fn inputs_are_shown_data_in_time() {
         assert!(codes(&text(phase)).contains(&code), "{phase}: {:?}", codes(&text(phase)));
     }
 }
+
+/// A leaky membrane whose drive and time constant change from run to run. Oracle: analytic.
+#[test]
+fn runs_change_parameters() {
+    let text = "
+neuron leaky(tau: time = 20 ms, drive: voltage = 0 mV) {
+    state v: voltage = 10 mV
+    v' = (drive - v) / tau
+}
+network n() {
+    population a: leaky[2]()
+    population b: leaky[1](tau: 10 ms)
+    probe a.v every 0.1 ms
+    probe b.v every 0.1 ms
+}
+experiment e {
+    deploy n { step: 0.1 ms }
+    run for 10 ms
+    run for 10 ms { set a.drive = 5 mV, set b.tau = 2 ms }
+    run for 10 ms
+    run for 10 ms { restart: true, set a.tau = 5 ms }
+}";
+    for engine in ENGINES {
+        let results = &run("changes.nmc", text, &NoFiles, engine)[0];
+        let at = |from: f64, to: f64, taus: f64| to + (from - to) * (-taus).exp();
+        let first = at(10e-3, 0.0, 0.5);
+        let second = at(first, 5e-3, 0.5);
+        let (third, fourth) = (at(second, 5e-3, 0.5), at(10e-3, 5e-3, 2.0));
+        let ends = |name: &str, width: usize| {
+            let rows = values(results, name).chunks(width).skip(99).step_by(100);
+            rows.map(<[f64]>::to_vec).collect::<Vec<_>>()
+        };
+        for (pair, wanted) in ends("a.v", 2).iter().zip([first, second, third, fourth]) {
+            assert!(pair.iter().all(|v| (v - wanted).abs() < 1e-12), "{pair:?} for {wanted}");
+        }
+        let b = [at(10e-3, 0.0, 1.0), at(10e-3, 0.0, 6.0), at(10e-3, 0.0, 11.0), at(10e-3, 0.0, 5.0)];
+        for (v, wanted) in ends("b.v", 1).iter().zip(b) {
+            assert!((v[0] - wanted).abs() < 1e-12, "{v:?} for {wanted}");
+        }
+    }
+    let wrong = |change: &str| {
+        codes(&format!(
+            "{}\nexperiment w {{ deploy n {{ step: 0.1 ms }}; {change} }}",
+            text.split("experiment").next().unwrap()
+        ))
+    };
+    assert_eq!(wrong("run for 1 ms { set a.drift = 1 mV }"), ["E0206"]);
+    assert_eq!(wrong("run for 1 ms { set c.drive = 1 mV }"), ["E0201"]);
+    assert_eq!(wrong("run for 1 ms { set a.tau = 0 ms }"), ["E0306"]);
+    assert_eq!(wrong("run for 1 ms { set a.tau = 1 mV }"), ["E0302"]);
+    assert_eq!(wrong("test { set a.tau = 1 ms } for 1 ms measure m = mean(y)"), ["E0401"]);
+}
+
+/// Synapses as a table: each its weight and delay, in any order, one pair twice. Oracle: sums written out.
+#[test]
+fn lists_have_weights_and_delays() {
+    let text = "
+neuron quiet() { state v: voltage = 0 mV; spike when v > 1 V { v = 0 mV } }
+network n(s: spikes[3]) {
+    population a: quiet[3]()
+    connect c: s -> a {
+        pattern: list(sources: [2, 0, 1, 2, 0], targets: [2, 1, 0, 0, 1]), weight: [5, 1, 3, 4, 2] * 1 mV
+        delay: [1, 0, 0.5, 0.2, 0.3] * 1 ms
+    }
+    probe a.v
+    probe c.w every 2 ms
+}
+experiment e { deploy n; run for 2 ms { step: 0.1 ms, s: spikes([0, 1, 2], [1, 2, 3]) } }";
+    for engine in ENGINES {
+        let results = &run("table.nmc", text, &NoFiles, engine)[0];
+        let v = values(results, "a.v");
+        let at = |step: usize| [v[3 * step], v[3 * step + 1], v[3 * step + 2]].map(|v| (v * 1e6).round() / 1e3);
+        // Source 0 at step 1 reaches target 1 at once and three steps later, and so on.
+        assert_eq!([at(0), at(1), at(3), at(4)], [[0.0; 3], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 3.0, 0.0]]);
+        assert_eq!(
+            [at(5), at(7), at(12), at(13)],
+            [[4.0, 3.0, 0.0], [7.0, 3.0, 0.0], [7.0, 3.0, 0.0], [7.0, 3.0, 5.0]]
+        );
+    }
+    let wrong = |from: &str, to: &str| codes(&text.replace(from, to));
+    assert_eq!(wrong("weight: [5, 1, 3, 4, 2] * 1 mV", "weight: [5, 1] * 1 mV"), ["E0404"]);
+    assert_eq!(wrong("delay: [1, 0, 0.5, 0.2, 0.3] * 1 ms", "delay: [1, 0, 0.5, 0.2, -0.3] * 1 ms"), ["E0306"]);
+    assert_eq!(wrong("delay: [1, 0, 0.5, 0.2, 0.3] * 1 ms", "delay: [1, 0, 0.5, 0.2, 0.3]"), ["E0302"]);
+    let all = text.replace(
+        "pattern: list(sources: [2, 0, 1, 2, 0], targets: [2, 1, 0, 0, 1]), weight: [5, 1, 3, 4, 2] * 1 mV",
+        "weight: 1 mV",
+    );
+    assert_eq!(codes(&all), ["E0409"]);
+}

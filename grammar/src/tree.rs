@@ -83,6 +83,16 @@ impl Build<'_> {
         vec![first, second]
     }
 
+    /// `set exc.bias = …`; `set` is a name everywhere else.
+    pub fn set(&self, word: Ident, population: Ident, member: Ident) -> Vec<Ident> {
+        if word.text != "set" {
+            let message = format!("`{} {}.{} = …` is no field", word.text, population.text, member.text);
+            let wrong = Diagnostic::new(Code::E0101, message, word.span, "not a word of the language");
+            self.errors.borrow_mut().push(wrong.with_help("a parameter changes by `set exc.bias = 0.2 nA`"));
+        }
+        vec![word, population, member]
+    }
+
     /// `next h = …`; `next` is a name everywhere else.
     pub fn next(&self, word: Ident, name: Ident, value: Expr) -> StmtKind {
         if word.text != "next" {

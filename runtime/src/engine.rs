@@ -244,6 +244,11 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         let row = state.records.len();
         let mut place = Place { row, number: state.presented + row as u64, ..Place::default() };
         if phase.sequence {
+            if row == 0 {
+                for &(array, value) in &phase.changes {
+                    state.main.buffers[array.index()].data.fill(T::of(value));
+                }
+            }
             if row == 0 && (phase.restart || !state.going) {
                 state.main.restart(&self.shared, &self.initial, place.number);
                 (state.ran, state.heard) = (None, 0);

@@ -267,6 +267,12 @@ pub fn check(checker: &mut Checker, block: &Block) {
                 .iter()
                 .filter(|field| field_key(field) == "restart")
                 .for_each(|field| restart(checker, field, afresh));
+            if !matches!(stmt.kind, StmtKind::Run { .. }) {
+                for field in fields.iter().filter(|field| field.key.len() == 3) {
+                    let message = "only a `run` changes parameters";
+                    checker.report(Code::E0401, message, field.span, "has no place here");
+                }
+            }
             let of_itself = |field: &&Field| ["restart", "skip", "step"].contains(&field_key(field).as_str());
             fields.iter().filter(of_itself).for_each(|field| lasts(checker, field));
         }

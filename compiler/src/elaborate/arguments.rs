@@ -26,6 +26,7 @@ impl Elaborator<'_> {
     /// come by the parameter's name.
     pub fn of_elements<'p>(
         &mut self,
+        population: &str,
         params: &'p [Param],
         file: FileId,
         args: &[Arg],
@@ -53,7 +54,14 @@ impl Elaborator<'_> {
                 None => plain.push(arg.clone()),
             }
         }
-        let closed = self.closed(params, file, &plain, span, None, &data);
+        let mut closed = self.closed(params, file, &plain, span, None, &data);
+        if let Some(first) = &closed {
+            let changed = self.starting_numbers(population, len, first);
+            if !changed.is_empty() {
+                data.extend(changed);
+                closed = self.closed(params, file, &plain, span, None, &data);
+            }
+        }
         self.names = outer;
         let closed = closed?;
         for (param, term) in &closed {

@@ -10,19 +10,13 @@ use nmc_grammar::span::Span;
 use super::Elaborator;
 use super::equations::Closing;
 use super::steps::Counted;
+use super::synapse_data::Waiting;
 use super::term::{Term, built_in};
 use crate::algebra::interval;
 use crate::forms::equations::{Dynamics, Expr, Function, Symbol};
 use crate::forms::network::{Connection, Edge, NodeId, Operator, Pattern};
 use crate::quantity::Dimension;
 use crate::units::{dimension_name, type_dimension};
-
-/// A pattern, or the wait for the weights that tell it.
-#[derive(Debug, Clone, PartialEq)]
-enum Waiting {
-    Known(Pattern),
-    Matrix,
-}
 
 impl Elaborator<'_> {
     /// Joins every source with every target.
@@ -72,8 +66,11 @@ impl Elaborator<'_> {
         let weight = field("weight")?;
         let given = self.kind(weight) == super::signal::Kind::Data;
         let weighed = weight.span;
+        let mut weights = None;
         let (pattern, weight) = if given {
-            self.given_weights(weight, pattern, sizes, field("plasticity").is_some())?
+            let (pattern, term, listed) = self.given_weights(weight, pattern, sizes, field("plasticity").is_some())?;
+            weights = listed;
+            (pattern, term)
         } else {
             let term = self.of_pairs(|this| this.closer.close(&this.names, this.file, weight))?;
             if pattern == Waiting::Matrix {
@@ -82,8 +79,17 @@ impl Elaborator<'_> {
             }
             (pattern, term)
         };
-        let Waiting::Known(pattern) = pattern else { return None };
+        let (pattern, order) = match pattern {
+            Waiting::Known(pattern) => (pattern, None),
+            Waiting::Listed(pattern, order) => (pattern, Some(order)),
+            Waiting::Matrix => return None,
+        };
+        let mut delays = None;
         let delay = match field("delay") {
+            Some(ast) if self.kind(ast) == super::signal::Kind::Data => {
+                delays = Some(self.given_delays(ast, &pattern, order.as_deref(), sizes)?);
+                Expr::Number(0.0)
+            }
             Some(ast) => {
                 let delay = self.of_pairs(|this| this.closer.close_as(&this.names, this.file, ast, Dimension::TIME))?;
                 if let Some((least, most)) = interval(&delay.expr, source_range.1, target_range.1)
@@ -111,7 +117,9 @@ impl Elaborator<'_> {
             target_range,
             pattern,
             weight: weight.expr,
+            weights,
             delay,
+            delays,
             dynamics,
             port,
             plastic,
@@ -187,64 +195,6 @@ impl Elaborator<'_> {
             // The check has told of other patterns.
             _ => None,
         }
-    }
-
-    /// `list(sources: s, targets: t)`: pairs given one by one.
-    fn list(&mut self, args: &[Arg], span: Span, (sources, targets): (usize, usize)) -> Option<Waiting> {
-        let of = |key: &str| args.iter().find(|arg| arg.name.as_ref().is_some_and(|name| name.text == key));
-        let (from, to) = (of("sources")?, of("targets")?);
-        let (first, second) = (self.array(&from.value)?, self.array(&to.value)?);
-        if first.len() != second.len() {
-            let message = format!("{} sources but {} targets", first.len(), second.len());
-            self.error(Code::E0404, message, span, "the numbers differ");
-            return None;
-        }
-        let mut ends = Vec::new();
-        for (arg, array, len) in [(from, first, sources), (to, second, targets)] {
-            let tensor = self.loaded(&array, arg.value.span)?;
-            let values = (0..tensor.data.len()).map(|index| tensor.data.get(index));
-            let bad = values.into_iter().find(|value| !(value.fract() == 0.0 && *value >= 0.0 && *value < len as f64));
-            if let Some(value) = bad {
-                let message = format!("`{}` names element {value} of {len}", tensor.name);
-                self.error(Code::E0309, message, arg.value.span, "no such element");
-                return None;
-            }
-            ends.push(self.keep(tensor, arg.value.span)?);
-        }
-        let (sources, targets) = (ends[0], ends[1]);
-        Some(Waiting::Known(Pattern::List { sources, targets }))
-    }
-
-    /// Weights from data: [sources, targets]; pairs with weight 0 are not joined.
-    fn given_weights(
-        &mut self,
-        ast: &Ast,
-        pattern: Waiting,
-        (sources, targets): (usize, usize),
-        plastic: bool,
-    ) -> Option<(Waiting, Term)> {
-        let array = self.array(ast)?;
-        let all = pattern == Waiting::Known(Pattern::AllToAll { itself: true });
-        if !all && pattern != Waiting::Matrix {
-            let wrong = Diagnostic::new(Code::E0409, "weights from data say who is joined", ast.span, "these are data");
-            self.closer.diagnostics.push(wrong.with_help("use `pattern: matrix`, or a weight that is no array"));
-            return None;
-        }
-        if array.shape != [sources, targets] {
-            let message = format!("`{}` is {:?}, [{sources}, {targets}] is needed", array.name, array.shape);
-            self.error(Code::E0308, message, ast.span, "weights are [sources, targets]");
-            return None;
-        }
-        let tensor = self.loaded(&array, ast.span)?;
-        if all && plastic && (0..tensor.data.len()).any(|index| tensor.data.get(index) == 0.0) {
-            let wrong =
-                Diagnostic::new(Code::E0409, "a plastic weight of 0 would be no synapse", ast.span, "holds zeros");
-            self.closer.diagnostics.push(wrong.with_help("say `pattern: matrix` if zeros mean no synapse"));
-            return None;
-        }
-        let id = self.keep(tensor, ast.span)?;
-        let weight = Term { expr: Expr::Number(0.0), dimension: array.dimension };
-        Some((Waiting::Known(Pattern::Matrix(id)), weight))
     }
 
     /// Synapse and rule as one.

@@ -7,6 +7,7 @@ use nmc_grammar::suggest::closest;
 use nmc_program::{Compare, Over, Requirement};
 
 use super::Elaborator;
+use super::change::changed;
 use super::present::bare;
 use super::steps::Counted;
 use crate::forms::plan::{Phase, PhaseKind, UNPACED};
@@ -44,6 +45,7 @@ impl Elaborator<'_> {
         if let Some(chip) = chip {
             self.deploy_chip(chip);
         }
+        self.changed = changed(block);
         self.deploy_network(network);
         if self.errors() > errors {
             return;

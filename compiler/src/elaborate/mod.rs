@@ -6,6 +6,7 @@
 mod arguments;
 mod array;
 mod calibration;
+mod change;
 mod connection;
 mod convolution;
 mod data;
@@ -27,6 +28,7 @@ mod signal;
 mod softmax;
 mod steps;
 mod structure;
+mod synapse_data;
 mod training;
 mod uses;
 pub mod verify;
@@ -101,6 +103,7 @@ pub fn elaborate(
         started: Vec::new(),
         random_layers: 0,
         declared: BTreeMap::new(),
+        changed: BTreeMap::new(),
     };
     elaborator.experiment(block);
     elaborator.tell_uses(first);
@@ -159,6 +162,8 @@ struct Elaborator<'a> {
     random_layers: u64,
     /// Populations that the network declares somewhere.
     declared: BTreeMap<String, Span>,
+    /// Parameters that runs of the experiment change.
+    changed: change::Changed,
 }
 
 /// The names of a network, while another is elaborated within it.

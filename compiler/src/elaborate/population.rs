@@ -47,7 +47,7 @@ impl Elaborator<'_> {
             return;
         }
         let len = shape.iter().product();
-        let Some((args, data)) = self.of_elements(&block.params, id.file, args, span, len) else { return };
+        let Some((args, data)) = self.of_elements(&full, &block.params, id.file, args, span, len) else { return };
         let mut closing = Closing {
             closer: &mut self.closer,
             file: id.file,

@@ -35,6 +35,7 @@ pub fn bare(kind: PhaseKind, sequence: bool, samples: usize, span: Span) -> Phas
         restart: false,
         samples,
         inputs: Vec::new(),
+        changes: Vec::new(),
         every: Vec::new(),
         duration: None,
         target: None,
@@ -108,6 +109,7 @@ impl Elaborator<'_> {
         for field in fields {
             let key = &field.key[0];
             match key.text.as_str() {
+                "set" if field.key.len() == 3 => self.change(field, phase)?,
                 "skip" => phase.skip = self.count(&field.value, 0.0)?,
                 "restart" => phase.restart = self.restart(&field.value, phase)?,
                 // Taken before all else: times are told in it.

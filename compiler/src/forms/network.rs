@@ -167,8 +167,12 @@ pub struct Connection {
     pub pattern: Pattern,
     /// Weight per synapse in SI units (may be random, may use `SourceIndex`, `TargetIndex`); ignored for `Pattern::Matrix`.
     pub weight: Expr,
+    /// Weights of a list's synapses, in their order, where data say them.
+    pub weights: Option<TensorId>,
     /// Delay in seconds per synapse (same rules); rounded to whole ticks.
     pub delay: Expr,
+    /// Delays of a list's synapses, or [sources, targets] with `Pattern::Matrix`, where data say them.
+    pub delays: Option<TensorId>,
     /// Synapse and plasticity rule merged. An output named in `dynamics.outputs` adds to the target's input `port`.
     pub dynamics: Dynamics,
     /// Which of the target's inputs the synapse's output adds to, if it has an output.

@@ -42,7 +42,8 @@ impl Lowering<'_> {
             if let Some(weight) = constant {
                 replace_weight(&mut dynamics, weight);
             }
-            let roles = match roles(connection, &dynamics, algebra::constant(&connection.delay).is_some()) {
+            let one_delay = connection.delays.is_none() && algebra::constant(&connection.delay).is_some();
+            let roles = match roles(connection, &dynamics, one_delay) {
                 Ok(roles) => roles,
                 Err(diagnostic) => {
                     self.diagnostics.push(diagnostic);
@@ -67,7 +68,8 @@ impl Lowering<'_> {
             .iter()
             .flat_map(|phase| &phase.metrics)
             .any(|metric| matches!(metric.kind, MetricKind::Final { array, .. } if array.index() == index));
-        matches!(connection.pattern, network::Pattern::Matrix(_)) || changes_weight(connection) || probed || measured
+        let given = matches!(connection.pattern, network::Pattern::Matrix(_)) || connection.weights.is_some();
+        given || changes_weight(connection) || probed || measured
     }
 
     /// Numbers of the summed states on the target; connections with the same equations share them.
@@ -225,6 +227,9 @@ impl Lowering<'_> {
         if let network::Pattern::Matrix(tensor) = connection.pattern {
             return self.array(name, Len::Synapses(id), false, Initial::Tensor { tensor, start: 0 });
         }
+        if let Some(tensor) = connection.weights {
+            return self.array(name, Len::Synapses(id), false, Initial::Tensor { tensor, start: 0 });
+        }
         self.synapse_values(name, id, &connection.weight, None)
     }
 
@@ -247,6 +252,14 @@ impl Lowering<'_> {
     }
 
     fn delay(&mut self, id: ConnectionId, connection: &network::Connection) -> Delay {
+        if let Some(tensor) = connection.delays {
+            let data = &self.program.tensors[tensor.index()].data;
+            let longest = (0..data.len()).map(|index| data.get(index)).fold(0.0, f64::max);
+            let max_ticks = self.ticks(longest).max(0.0) as u32;
+            let start = Initial::Tensor { tensor, start: 0 };
+            let seconds = self.array(format!("{}.delay", connection.name), Len::Synapses(id), false, start);
+            return Delay::PerSynapse { seconds, max_ticks };
+        }
         if let Some(seconds) = algebra::constant(&connection.delay) {
             return Delay::Ticks(self.ticks(seconds).max(0.0) as u32);
         }

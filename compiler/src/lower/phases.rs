@@ -75,10 +75,15 @@ impl Lowering<'_> {
             ticks: phase.duration.map_or(0, |duration| self.ticks(duration) as u32),
             after: phase.after,
             inputs,
+            changes: phase.changes.iter().filter_map(|change| self.change(*change)).collect(),
             fits: self.fit(phase).into_iter().collect(),
             learning: self.learning(phase),
             metrics: phase.metrics.iter().filter_map(|metric| self.metric(metric)).collect(),
         }
+    }
+
+    fn change(&self, (node, state, value): (NodeId, usize, f64)) -> Option<(ArrayId, f64)> {
+        self.populations.get(&node).map(|population| (population.states[state], value))
     }
 
     fn fit(&mut self, phase: &plan::Phase) -> Option<FitSpec> {

@@ -19,6 +19,8 @@ pub struct Phase {
     /// Seconds since the cells were programmed.
     pub after: f64,
     pub inputs: Vec<InputFeed>,
+    /// Arrays, shared by all lanes, that are filled with a number at the start.
+    pub changes: Vec<(ArrayId, f64)>,
     /// Fitted at the end of the phase.
     pub fits: Vec<FitSpec>,
     /// Learned by gradients while samples come.

@@ -134,13 +134,19 @@ impl Checker<'_> {
             Initial::Tensor { tensor, start } => {
                 let values =
                     self.shape(tensor, &user).map(|shape| shape.iter().fold(1usize, |n, &size| n.saturating_mul(size)));
-                // Of synapses only those of a matrix have a tensor: their own.
+                // Of synapses those of a matrix have a tensor, by pairs, and those of a list, one by one.
                 let needed = match array.len {
                     Len::Fixed(len) => start.checked_add(len),
                     Len::Synapses(id) => self.program.connections.get(id.index()).and_then(|of| match of.pattern {
                         Pattern::Matrix(_) if start == 0 => of.source_len.checked_mul(of.target_len),
                         Pattern::Matrix(_) | Pattern::AllToAll { .. } | Pattern::OneToOne => None,
-                        Pattern::Random { .. } | Pattern::FixedInDegree { .. } | Pattern::List { .. } => None,
+                        Pattern::List { sources, .. } => self
+                            .program
+                            .tensors
+                            .get(sources.index())
+                            .map(|sources| sources.data.len())
+                            .filter(|_| start == 0),
+                        Pattern::Random { .. } | Pattern::FixedInDegree { .. } => None,
                     }),
                 };
                 self.require(values.is_none() || needed.is_some_and(|needed| Some(needed) <= values), || {

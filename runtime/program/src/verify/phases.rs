@@ -36,6 +36,11 @@ impl Checker<'_> {
                     self.slice(range.array, 0, 1, &user);
                 }
             }
+            self.shared(phase.changes.iter().map(|(array, _)| array), &user);
+            for (array, value) in &phase.changes {
+                self.slice(*array, 0, 1, &user);
+                self.require(value.is_finite(), || format!("{user}: a change to {value}"));
+            }
             if let Some(learning) = &phase.learning {
                 self.learning(learning, phase, &user);
             }
@@ -48,11 +53,11 @@ impl Checker<'_> {
         }
     }
 
-    /// What is fitted is shared by all lanes.
+    /// What is fitted or changed is shared by all lanes.
     fn shared<'a>(&mut self, arrays: impl Iterator<Item = &'a ArrayId>, user: &str) {
         for array in arrays {
             let own = self.program.arrays.get(array.index()).is_some_and(|array| array.per_lane);
-            self.require(!own, || format!("{user}: array {} is fitted, but every lane has its own", array.0));
+            self.require(!own, || format!("{user}: array {} is changed, but every lane has its own", array.0));
         }
     }
 

@@ -1,0 +1,95 @@
+//! Parameters that runs change: `run for 1 s { set exc.bias = 0.2 nA }`.
+
+use std::collections::BTreeMap;
+
+use nmc_grammar::ast::{Block, Field, Param, StmtKind};
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::suggest::closest;
+use nmc_program::{Tensor, TensorData, TensorId};
+
+use super::Elaborator;
+use super::term::Term;
+use crate::forms::equations::Expr;
+use crate::forms::network::Operator;
+use crate::forms::plan::Phase;
+use crate::typing::blocks;
+use crate::units::type_dimension;
+
+/// What an experiment changes: population and parameter, and the parameter as its block declares it, once that is known.
+pub type Changed = BTreeMap<(String, String), Option<Param>>;
+
+/// The words of `set exc.bias = …`.
+fn words(field: &Field) -> Option<(String, String)> {
+    let [_, population, member] = &field.key[..] else { return None };
+    Some((population.text.clone(), member.text.clone()))
+}
+
+/// What the runs of an experiment change.
+pub fn changed(block: &Block) -> Changed {
+    let fields = block.body.iter().filter_map(|stmt| match &stmt.kind {
+        StmtKind::Run { fields, .. } => Some(fields),
+        _ => None,
+    });
+    fields.flatten().filter_map(|field| Some((words(field)?, None))).collect()
+}
+
+impl Elaborator<'_> {
+    /// Data for the parameters of a population that a run changes: all elements start with one number.
+    pub fn starting_numbers(
+        &mut self,
+        population: &str,
+        len: usize,
+        closed: &[(&Param, Term)],
+    ) -> BTreeMap<String, TensorId> {
+        let mut data = BTreeMap::new();
+        for (param, term) in closed {
+            let Some(known) = self.changed.get_mut(&(population.to_string(), param.name.text.clone())) else {
+                continue;
+            };
+            *known = Some((*param).clone());
+            // What differs from element to element is a number of each already.
+            let Some(value) = term.value() else { continue };
+            let name = format!("{population}.{}", param.name.text);
+            let tensor = Tensor { name, shape: vec![len], data: TensorData::F64(vec![value; len]) };
+            data.extend(self.keep(tensor, param.span).map(|tensor| (param.name.text.clone(), tensor)));
+        }
+        data
+    }
+
+    /// `set exc.bias = 0.2 nA`
+    pub fn change(&mut self, field: &Field, phase: &mut Phase) -> Option<()> {
+        let (population, member) = words(field)?;
+        let (at, name) = (field.key[1].span, field.key[2].span);
+        let Some(&node) = self.nodes.get(&population) else { return self.no_population(&population, at) };
+        let Some(Some(param)) = self.changed.get(&(population.clone(), member.clone())).cloned() else {
+            let message = format!("`{population}` has no parameter `{member}`");
+            let mut unknown = Diagnostic::new(Code::E0206, message, name, "unknown parameter");
+            if let Operator::Population { dynamics, .. } = &self.network.graph[node].operator {
+                let block = self.closer.model.modules.iter().flat_map(|module| &module.tree.items);
+                let block = block.filter_map(|item| match item {
+                    nmc_grammar::ast::Item::Block(block) => Some(block),
+                    _ => None,
+                });
+                let params = block.filter(|block| block.name.text == dynamics.name).flat_map(|block| &block.params);
+                let params: Vec<&str> = params.map(|param| param.name.text.as_str()).collect();
+                unknown.help = closest(&member, params.iter().copied())
+                    .map(|near| format!("did you mean `{near}`?"))
+                    .or_else(|| Some(format!("its parameters: {}", params.join(", "))));
+            }
+            self.closer.diagnostics.push(unknown);
+            return None;
+        };
+        let dimension = param.ty.as_ref().and_then(|ty| type_dimension(&ty.name.text)).unwrap_or_default();
+        let value = self.closer.value(&self.names, self.file, &field.value, dimension)?;
+        let term = Term { expr: Expr::Number(value), dimension };
+        if let Some(impossible) = blocks::impossible(&param, &term, field.value.span) {
+            self.closer.diagnostics.push(impossible);
+            return None;
+        }
+        let Operator::Population { dynamics, .. } = &self.network.graph[node].operator else { return None };
+        let state = dynamics.states.iter().position(|state| state.name == member)?;
+        phase.changes.push((node, state, value));
+        Some(())
+    }
+}
