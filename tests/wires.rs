@@ -235,3 +235,30 @@ experiment e {{ deploy net on board {{ calibrate: [{input}] }}; test {{ x: [{}] 
         assert!(apart < 1.95 * (2.0 / READS as f64).sqrt(), "column {c}: Kolmogorov-Smirnov {apart}");
     }
 }
+
+/// A single row, driven: each output is scaled back to what its cells would give without wires. Oracle: analytic. Of several rows the error becomes less.
+#[test]
+fn compensation_scales_outputs_back() {
+    let outputs = |weights: &str, inputs: usize, compensate: &str| {
+        let shown = format!("[{}]", vec!["1"; inputs].join(", "));
+        let text = format!(
+            "device cell {{ conductance: 0 S .. 100 uS; levels: ideal }}
+            tile array {{
+                cells: cell[16, 16]; weights: differential; input: ideal; sense: ideal; read_voltage: 1 V; read_time: 1 us; wire: 300 ohm
+            }}
+            core one {{ tiles: array[1] }}
+            chip board {{ cores: grid(1, 1) of one; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0 J per bit) }}
+            network net(x: real[{inputs}]) -> (y: real[3]) {{ x |> dense({weights}) -> y }}
+            experiment e {{ deploy net on board {{ calibrate: [{shown}]{compensate} }}; test {{ x: [{shown}, {shown}] }} measure m = sum(y) }}"
+        );
+        let results = nmc_tests::run("compensated", &text, &NoFiles, EngineKind::Jit);
+        values(&results[0], "y")[..3].to_vec()
+    };
+    let error = |found: &[f64], wanted: &[f64]| found.iter().zip(wanted).map(|(y, w)| (y - w).powi(2)).sum::<f64>();
+    let (one, wanted) = ("[[1], [-0.5], [0.25]]", [1.0, -0.5, 0.25]);
+    assert!(error(&outputs(one, 1, "; compensate: wires"), &wanted) < 1e-20);
+    assert!(error(&outputs(one, 1, ""), &wanted) > 1e-4);
+    let (several, wanted) = ("[[1, 0.5, 0.2], [-0.5, 0.25, -1], [0.25, 0.5, 0.75]]", [1.7, -1.25, 1.5]);
+    let (plain, better) = (outputs(several, 3, ""), outputs(several, 3, "; compensate: [drift, wires]"));
+    assert!(error(&better, &wanted) < 0.1 * error(&plain, &wanted), "{plain:?} {better:?}");
+}

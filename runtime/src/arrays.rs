@@ -123,7 +123,7 @@ fn fold<T: Computable>(
         let alone = |&(id, _): &(nmc_program::MatrixId, usize)| {
             let matrix = &program.matrices[id.index()];
             let plain = matrix.cells.as_ref().is_some_and(|cells| cells.read_sigma.is_none() && !cells.pulses);
-            plain && reads(id) < matrix.rows as u64 && !program.drift_compensated
+            plain && reads(id) < matrix.rows as u64 && !program.drift_compensated && !program.wires_compensated
         };
         if let [(id, _)] = wired.pieces[..]
             && let matrix = &program.matrices[id.index()]
@@ -145,7 +145,11 @@ fn fold<T: Computable>(
             continue;
         }
         for (&(matrix, _), seen) in wired.pieces.iter().zip(see(program, wired, buffers, tolerance, pool)) {
-            let folded = matrix::fold(program, &program.matrices[matrix.index()], fitted, buffers, Some(&seen));
+            let of = &program.matrices[matrix.index()];
+            let mut folded = matrix::fold(program, of, fitted, buffers, Some(&seen));
+            if program.wires_compensated {
+                folded.fit(&matrix::fold(program, of, fitted, buffers, None), of.cols);
+            }
             matrices[matrix.index()] = Some(folded);
         }
     }

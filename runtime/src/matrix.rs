@@ -86,6 +86,25 @@ impl<T: Real> Effective<T> {
         self.weights.iter().map(|w| w.wide().abs()).sum::<f64>() / self.weights.len().max(1) as f64
     }
 
+    /// Scales each output to come as near as it can to that of a matrix that is to be.
+    pub fn fit(&mut self, wanted: &Effective<T>, cols: usize) {
+        let (mut product, mut square) = (vec![0.0; cols], vec![0.0; cols]);
+        for (at, (seen, wanted)) in self.weights.iter().zip(&wanted.weights).enumerate() {
+            product[at % cols] += seen.wide() * wanted.wide();
+            square[at % cols] += seen.wide() * seen.wide();
+        }
+        let mut scales: Vec<f64> =
+            product.iter().zip(&square).map(|(p, s)| if *s > 0.0 && *p > 0.0 { p / s } else { 1.0 }).collect();
+        self.weights.iter_mut().enumerate().for_each(|(at, w)| *w = T::of(w.wide() * scales[at % cols]));
+        // What columns share is scaled with each of them: by their mean.
+        scales.push(scales.iter().sum::<f64>() / cols.max(1) as f64);
+        let Noise { width, square, cross, common } = &mut self.noise;
+        let width = (*width).max(1);
+        for variances in [square, cross, common] {
+            variances.iter_mut().enumerate().for_each(|(at, v)| *v = T::of(v.wide() * scales[at % width].powi(2)));
+        }
+    }
+
     /// As read with a voltage that is so many times higher.
     pub fn raise(&mut self, factor: f64) {
         let square = factor * factor;

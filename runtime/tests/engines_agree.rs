@@ -146,6 +146,7 @@ fn program(kernel: Kernel, form: Form, precision: Precision) -> Program {
         ageing: Vec::new(),
         wired: Vec::new(),
         drift_compensated: false,
+        wires_compensated: false,
         programming: vec![],
         begin: vec![],
         tick: match form {

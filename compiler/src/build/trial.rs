@@ -139,12 +139,12 @@ fn shown(given: Given) -> Option<(Network, Plan)> {
         let (name, range) = (format!("trial: {}", network.graph[node].name), (0, network.graph[node].len()));
         network.probes.push(Probe { name, node, what: Probed::Output, range, every: None });
     }
-    let Plan { step, drift_compensated, .. } = *given.plan;
+    let Plan { step, drift_compensated, wires_compensated, .. } = *given.plan;
     let mut phases = phases(given)?;
     if let Some(last) = phases.last_mut() {
         last.after = given.plan.after.iter().copied().fold(0.0, f64::max);
     }
-    Some((network, Plan { step, drift_compensated, phases, ..Plan::default() }))
+    Some((network, Plan { step, drift_compensated, wires_compensated, phases, ..Plan::default() }))
 }
 
 /// The network on the ideal chip with every number probed, fitted as the experiment fits it, then shown the samples.

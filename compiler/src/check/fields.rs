@@ -226,7 +226,7 @@ pub const OPTIONS: &[Property] = &[
     may("calibrate", Other),
     may("chips", Quantity("int")),
     may("after", Other),
-    may("compensate", Word(&["drift"])),
+    may("compensate", Words(&["drift", "wires"])),
 ];
 
 pub fn check(checker: &mut Checker, block: &Block) {

@@ -114,7 +114,7 @@ fn deploy(checker: &mut Checker, block: &Block) {
         for field in fields(body) {
             let key = field_key(field);
             if let Some(option) =
-                OPTIONS.iter().find(|option| option.key == key && matches!(option.holds, Holds::Word(_)))
+                OPTIONS.iter().find(|one| one.key == key && matches!(one.holds, Holds::Word(_) | Holds::Words(_)))
             {
                 value(checker, &Scope::default(), field, option.holds);
             }

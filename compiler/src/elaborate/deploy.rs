@@ -52,7 +52,12 @@ impl Elaborator<'_> {
                 self.plan.chips = Some(chips);
             }
             ("after", _) => self.aged(&field.value),
-            ("compensate", _) => self.plan.drift_compensated = true,
+            ("compensate", _) => {
+                let is = |word: &str| {
+                    all(&field.value).iter().any(|one| matches!(&one.kind, ExprKind::Name(name) if name == word))
+                };
+                (self.plan.drift_compensated, self.plan.wires_compensated) = (is("drift"), is("wires"));
+            }
             ("accuracy_loss", _) => {
                 let names = self.names.clone();
                 let Some(loss) = self.closer.value(&names, self.file, &field.value, Dimension::NONE) else { return };

@@ -18,6 +18,8 @@ pub struct Plan {
     pub after: Vec<f64>,
     /// Whether the read voltage follows the drift of the cells (`compensate: drift`).
     pub drift_compensated: bool,
+    /// Whether outputs of arrays are scaled to make up for their wires (`compensate: wires`).
+    pub wires_compensated: bool,
     /// How many chips are drawn; one unless said.
     pub chips: Option<usize>,
     /// Conditions on metrics that make the experiment fail.

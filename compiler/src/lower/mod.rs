@@ -220,6 +220,7 @@ fn empty(plan: &Plan, precision: Precision, tensors: &[Tensor]) -> Program {
         ageing: Vec::new(),
         wired: Vec::new(),
         drift_compensated: plan.drift_compensated,
+        wires_compensated: plan.wires_compensated,
         begin: Vec::new(),
         tick: Vec::new(),
         end: Vec::new(),

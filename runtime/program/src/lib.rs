@@ -189,6 +189,8 @@ pub struct Program {
     pub wired: Vec<Wired>,
     /// Whether the read voltage is raised by as much as the mean weight of an array has drifted since it was programmed.
     pub drift_compensated: bool,
+    /// Whether each output of an array whose wires resist is scaled to fit best what its cells would give without.
+    pub wires_compensated: bool,
     /// Once a sample, before its ticks.
     pub begin: Vec<Op>,
     /// Once a tick.
