@@ -6,7 +6,7 @@ use nmc_compiler::files::NoFiles;
 use nmc_host::disk::Folder;
 use nmc_program::ComponentKind;
 use nmc_runtime::{EngineKind, Results};
-use nmc_tests::{ENGINES, run, values};
+use nmc_tests::{ENGINES, codes, run, values};
 
 /// ngspice 39 (operating point): cells that rectify and cells behind a selector, 32x32 and 64x64, wires of 5 ohm. Every current to 1e-6 of the
 /// largest is asked for; it is 1e-11.
@@ -112,5 +112,19 @@ fn noise_of_any_distribution_is_drawn_for_every_read() {
             let (mean, sigma) = (share * count as f64, (share * (1.0 - share) * count as f64).sqrt());
             assert!((found - mean).abs() < 5.0 * sigma, "{wanted}: {found} for {mean}");
         }
+    }
+}
+
+#[test]
+fn what_is_no_noise_is_told() {
+    let device = |noise: &str| codes(&format!("device cell {{ conductance: 1 uS .. 9 uS; noise read: {noise} }}"));
+    for wrong in ["5 % of g", "1 uS", "normal(1 uS, 2 uS)", "if g > 2 uS then 1 uS else 0 S"] {
+        assert!(device(wrong).contains(&"E0221"), "{wrong}: {:?}", device(wrong));
+    }
+    assert!(device("uniform(0, 1) * 1 V").contains(&"E0302"));
+    for right in
+        ["normal(0, 5 % of g)", "if uniform(0, 1) < 10 % then g else 0 S", "normal(0, 1) * 1 uS + uniform(0 S, 1 uS)"]
+    {
+        assert!(!device(right).iter().any(|code| code.starts_with('E')), "{right}: {:?}", device(right));
     }
 }

@@ -125,16 +125,14 @@ fn fold<T: Computable>(
             let plain = matrix.cells.as_ref().is_some_and(|cells| cells.read_sigma.is_none() && !cells.pulses);
             plain && reads(id) < matrix.rows as u64 && !program.drift_compensated && !program.wires_compensated
         };
-        if let [(id, _)] = wired.pieces[..]
-            && let matrix = &program.matrices[id.index()]
-            && matrix.cells.as_ref().is_some_and(|cells| cells.current.is_some())
-        {
+        if let [(id, _)] = wired.pieces[..] {
             let Wired { segment, driver, sense, both_ends, .. } = *wired;
             let wiring = Wiring { segment, driver, sense, both_ends };
-            let curved = matrix::curved(program, matrix, fitted, buffers, Some(wiring), tolerance);
-            let linear = matrix::fold(program, matrix, fitted, buffers, None);
-            matrices[id.index()] = Some(Effective { curved, ..linear });
-            continue;
+            let matrix = &program.matrices[id.index()];
+            if let Some(curved) = matrix::curved(program, matrix, fitted, buffers, Some(wiring), tolerance) {
+                matrices[id.index()] = Some(curved);
+                continue;
+            }
         }
         if let [piece] = &wired.pieces[..]
             && alone(piece)
@@ -155,8 +153,8 @@ fn fold<T: Computable>(
     }
     let rest = program.matrices.iter().zip(matrices);
     let ideal = |matrix: &nmc_program::Matrix| {
-        let curved = matrix::curved(program, matrix, fitted, buffers, None, tolerance);
-        Effective { curved, ..matrix::fold(program, matrix, fitted, buffers, None) }
+        matrix::curved(program, matrix, fitted, buffers, None, tolerance)
+            .unwrap_or_else(|| matrix::fold(program, matrix, fitted, buffers, None))
     };
     rest.map(|(matrix, known)| known.unwrap_or_else(|| ideal(matrix))).collect()
 }

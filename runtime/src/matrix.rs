@@ -323,7 +323,7 @@ pub fn solved<T: Computable>(
     Effective { solved: Some(Arc::new(solved)), ..Effective::default() }
 }
 
-/// A matrix of cells whose current is no multiple of the voltage, beside what it would be if it were.
+/// A matrix of cells whose current is no multiple of the voltage; its weights are what they would be if it were.
 pub fn curved<T: Computable>(
     program: &Program,
     matrix: &Matrix,
@@ -331,7 +331,7 @@ pub fn curved<T: Computable>(
     buffers: &[Buffer<T>],
     wiring: Option<Wiring>,
     tolerance: f64,
-) -> Option<Curved> {
+) -> Option<Effective<T>> {
     let cells = matrix.cells.as_ref()?;
     let current = cells.current.clone()?;
     // Full range is what makes a weight of full range.
@@ -342,5 +342,7 @@ pub fn curved<T: Computable>(
     let noise = cells.read_sigma.map(|sigma| buffers[sigma.index()].lane(0).iter().zip(held).map(share).collect());
     let (scheme, seconds, pulses) = (cells.scheme, cells.read_time, cells.pulses);
     let (held, noise) = (held.iter().map(|held| held.wide()).collect(), noise.unwrap_or_default());
-    Some(Curved { current, held, scheme, scale, seconds, noise, wiring, tolerance, pulses })
+    let curved = Curved { current, held, scheme, scale, seconds, noise, wiring, tolerance, pulses };
+    let weights = fold(program, matrix, fitted, buffers, None).weights;
+    Some(Effective { weights, curved: Some(curved), ..Effective::default() })
 }

@@ -112,11 +112,11 @@ pub fn multiply<T: Computable + Product>(
             }
         }
     }
-    if effective.curved.is_none() && !effective.pair_energy.is_empty() {
+    if !effective.pair_energy.is_empty() {
         let of_lane = |x: &[T]| of_pairs(x, &effective.pair_energy, effective.pulses);
         energy += x.chunks_exact(rows).take(used).map(of_lane).sum::<f64>();
     }
-    if effective.curved.is_none() && !effective.row_energy.is_empty() {
+    if !effective.row_energy.is_empty() {
         let mut squares = vec![0.0; rows];
         for lane in x.chunks_exact(rows).take(used) {
             match effective.pulses {
@@ -126,7 +126,7 @@ pub fn multiply<T: Computable + Product>(
         }
         energy += squares.iter().zip(&effective.row_energy).map(|(sum, joules)| sum * joules).sum::<f64>();
     }
-    if effective.curved.is_none() && effective.noise.width > 0 {
+    if effective.noise.width > 0 {
         let mut unit = T::UNIT;
         let variance = effective.noise.variances(lanes, rows, &mut x);
         let width = effective.noise.width;

@@ -167,18 +167,15 @@ fn value(checker: &mut Checker, scope: &Scope, field: &Field, holds: Holds) {
         Holds::Words(words) => all(&field.value).iter().for_each(|one| word(checker, field, one, words)),
         Holds::Noise(word) => noise(checker, scope, &field.value, word),
         Holds::Drawn(word) => {
-            let is_number = matches!(&field.value.kind, ExprKind::Number { .. });
-            match &field.value.kind {
-                ExprKind::Call(callee, _) if matches!(&callee.kind, ExprKind::Name(name) if name == "normal") => {
-                    noise(checker, scope, &field.value, word);
+            // What draws nothing is no noise, and told to be none.
+            let drawn = Closer::new(checker.model, &mut Vec::new()).close(scope, checker.file, &field.value);
+            let normal = matches!(&field.value.kind, ExprKind::Call(callee, _) if matches!(&callee.kind, ExprKind::Name(name) if name == "normal"));
+            match (normal, drawn, type_dimension(word)) {
+                (false, Some(term), _) if !is_random(&term.expr) => noise(checker, scope, &field.value, word),
+                (false, _, Some(dimension)) => {
+                    checker.close_as(scope, &field.value, dimension);
                 }
-                // A number is no noise, and told to be none.
-                _ if is_number => noise(checker, scope, &field.value, word),
-                _ => {
-                    if let Some(dimension) = type_dimension(word) {
-                        checker.close_as(scope, &field.value, dimension);
-                    }
-                }
+                (_, _, _) => noise(checker, scope, &field.value, word),
             }
         }
         Holds::Blocks(kinds, words) => checker.references(scope, &field.value, kinds, words),

@@ -81,6 +81,12 @@ impl Elaborator<'_> {
         let is_given = self.kind(weights) == Kind::Data;
         let (array, bias, spread) = match (is_given, named[5]) {
             (true, None) => (self.array(weights)?, None, None),
+            (false, Some(_)) if channels % groups != 0 => {
+                let message = format!("{channels} channels cannot be divided into {groups} groups");
+                let at = named[4].map_or(span, |ast| ast.span);
+                self.error(Code::E0303, message, at, "as many channels in each are needed");
+                return None;
+            }
             (false, Some(window)) => {
                 let (outputs, window) = (self.count(weights, 1.0)?, self.count(window, 1.0)?);
                 let shape = [outputs, channels / groups, window, window];
@@ -98,13 +104,7 @@ impl Elaborator<'_> {
             }
         };
         if let (Some(start), None) = (named[6], spread) {
-            self.error(
-                Code::E0418,
-                "only weights that are trained start somewhere",
-                start.span,
-                "they are known already",
-            );
-            return None;
+            return self.starts_nowhere(start);
         }
         let &[outputs, of_group, rows, columns] = &array.shape[..] else {
             let message =

@@ -266,13 +266,7 @@ impl Elaborator<'_> {
             return None;
         };
         if let (Some(start), Some(_), _) | (Some(start), _, true) = (start, fit, self.kind(first) == Kind::Data) {
-            self.error(
-                Code::E0418,
-                "only weights that are trained start somewhere",
-                start.span,
-                "they are known already",
-            );
-            return None;
+            return self.starts_nowhere(start);
         }
         match (self.kind(first) == Kind::Data, fit) {
             (true, None) => {

@@ -92,6 +92,13 @@ impl Elaborator<'_> {
         Some((array("weights", shape.to_vec(), 0), bias, spread))
     }
 
+    /// Tells of a start of weights that are known or fitted.
+    pub fn starts_nowhere<T>(&mut self, start: &Ast) -> Option<T> {
+        let message = "only weights that are trained start somewhere";
+        self.error(Code::E0418, message, start.span, "they are known already");
+        None
+    }
+
     /// A layer that starts from weights that spread so far, and the weight that takes the whole range of a cell.
     pub fn starts_within(&mut self, node: NodeId, spread: f64, within: Option<&Ast>) -> Option<()> {
         self.started.push(node);

@@ -165,6 +165,9 @@ impl Lowering<'_> {
         } else if pieces > 1 {
             let message = format!("`{name}` has a current of its own, on resisting wires with several matrices");
             Some(told(message, "use `wire: ideal`, no `slices`, or add the bias digitally"))
+        } else if pieces == 1 && self.plan.wires_compensated {
+            let message = format!("`{name}` has a current of its own: no scale of its outputs makes up for wires");
+            Some(told(message, "leave `wires` out of `compensate`"))
         } else if pieces == 1 && cost::pulses(self.chip, tile, layer.how) {
             let message = format!("`{name}` has a current of its own, on resisting wires that carry pulses");
             Some(told(message, "use `wire: ideal`, or drive rows with voltages"))
