@@ -111,8 +111,30 @@ def wire_resistance():
              {"amperes": of(run)["metrics"]["amperes"]}, n=n, whole_seconds=run[1], precision=of(run)["precision"])
 
 
+def brunel():
+    simulated("brunel", "benches/workloads/brunel.nmc", ["--threads", "1"], ["rate_hz.exc", "rate_hz.inh"],
+              neurons=12_500, synapses=15_625_000, integrator="exact, dt 0.1 ms, 1 s")
+
+
+def stdp(name, settings):
+    simulated(name, "benches/workloads/stdp.nmc", ["--threads", "1", *settings], ["rate_hz.inputs", "rate_hz.output"],
+              integrator="exponential Euler, dt 0.1 ms")
+
+
+def ff_snn():
+    dice = random.Random(0)
+    os.makedirs(SCRATCH, exist_ok=True)
+    stored(f"{SCRATCH}/data.npz", {"x": ([1000, 784], [dice.random() for _ in range(784_000)])})
+    shutil.copy("benches/workloads/ff_snn.nmc", f"{SCRATCH}/ff_snn.nmc")
+    for threads in ("1", "2"):
+        simulated("ff_snn", f"{SCRATCH}/ff_snn.nmc", ["--threads", threads],
+                  ["rate_hz.source", "rate_hz.hidden", "rate_hz.output"], samples=1000, steps=100)
+
+
 WORKLOADS = {
     "coba": lambda: coba("f32", "coba"), "coba_f64": lambda: coba("f64", "coba_f64"), "start": start,
+    "brunel": brunel, "stdp_one": lambda: stdp("stdp_one", []), "ff_snn": ff_snn,
+    "stdp_many": lambda: stdp("stdp_many", ["--set", "neurons=100", "--set", "duration=10 s"]),
     "check_10k": check_10k, "noisy_inference": noisy_inference,
     "insitu_training": insitu_training, "wire_resistance": wire_resistance,
 }

@@ -33,6 +33,27 @@ experiment e {
     }
 }
 
+/// A draw in every step. Oracle: the binomial distribution, five sigma; what is certain or impossible has no spread.
+#[test]
+fn steps_are_drawn_one_by_one() {
+    let text = "
+use std.code.{bernoulli, count}
+network net(x: real[3]) -> (y: real[3]) { x |> bernoulli |> count -> y }
+experiment e {
+    deploy net { step: 1 ms }
+    data d = [[0, 0.5, 1], [0, 0.5, 1]]
+    test { x: d } for 1 s measure m = mean(y)
+}
+";
+    for engine in ENGINES {
+        let counts = values(&run("bernoulli.nmc", text, &NoFiles, engine)[0], "y");
+        assert_eq!((counts[0], counts[2], counts[3], counts[5]), (0.0, 1000.0, 0.0, 1000.0));
+        let sigma = f64::sqrt(1000.0 * 0.25);
+        assert!([counts[1], counts[4]].iter().all(|count| (count - 500.0).abs() < 5.0 * sigma), "{counts:?}");
+        assert!(counts[1] != counts[4]);
+    }
+}
+
 /// One spike a sample, the earlier the larger the number, seen through a leaky filter. Oracle: the closed form.
 #[test]
 fn latencies_are_encoded_and_filtered() {

@@ -1,20 +1,37 @@
 //! Builds connections: which source is joined to which target, from counter-based random numbers.
 
-use nmc_program::{Connection, Pattern, Program, Tensor};
+use nmc_program::{Access, Array, Connection, Effect, Initial, Inst, KernelId, Len, Pattern, Program, Tensor};
 
 use crate::RunError;
 use crate::random::Key;
+use crate::state::{Indices, Synapses};
 
 /// The synapses of a connection, ordered by source, then target.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Wiring {
     /// Synapses of source `i` (within the source range) are `starts[i] .. starts[i + 1]`.
     pub starts: Vec<u32>,
-    /// Source and target of each synapse, as indices within their whole populations.
+    /// Source and target of each synapse, as indices within their whole populations. Sources are listed only where a kernel asks for them.
     pub sources: Vec<u32>,
     pub targets: Vec<u32>,
     /// For each target (within the target range) its synapses, ascending; empty unless the connection has `on_post`.
     pub into: Vec<Vec<u32>>,
+    pub shape: Shape,
+    /// Whether two synapses may join the same pair.
+    pub repeats: bool,
+    /// The largest source and target, as indices within their whole populations.
+    largest: (u32, u32),
+}
+
+/// What is known of the order of synapses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Shape {
+    #[default]
+    Listed,
+    /// Every source reaches all targets of the range.
+    Full,
+    /// Source and target have the same place in their ranges.
+    Diagonal,
 }
 
 impl Wiring {
@@ -27,21 +44,37 @@ impl Wiring {
     pub fn is_empty(&self) -> bool {
         self.targets.is_empty()
     }
+
+    /// Some of its synapses.
+    pub fn synapses<'a>(&'a self, indices: Indices<'a>) -> Synapses<'a> {
+        Synapses { indices, sources: &self.sources, targets: &self.targets, largest: self.largest }
+    }
+
+    /// The source of each synapse, for a range of sources that begins with `first`.
+    pub fn every_source(&self, first: usize) -> impl Iterator<Item = u32> {
+        let rows = self.starts.windows(2).enumerate();
+        rows.flat_map(move |(row, ends)| std::iter::repeat_n((first + row) as u32, (ends[1] - ends[0]) as usize))
+    }
 }
 
 /// Builds one connection.
 pub fn build(program: &Program, connection: &Connection, seed: u64) -> Result<Wiring, RunError> {
-    let mut rows: Vec<Vec<u32>> = vec![Vec::new(); connection.source_len];
-    fill(program, connection, seed, &mut rows)?;
-    let mut wiring = Wiring { starts: Vec::with_capacity(rows.len() + 1), ..Wiring::default() };
-    let total = rows.iter().map(Vec::len).sum();
-    wiring.sources.reserve(total);
-    wiring.targets.reserve(total);
-    wiring.starts.push(0);
-    for (source, row) in rows.iter().enumerate() {
-        wiring.sources.extend(row.iter().map(|_| (connection.source_start + source) as u32));
-        wiring.targets.extend(row.iter().map(|target| connection.target_start as u32 + target));
-        wiring.starts.push(wiring.targets.len() as u32);
+    let (starts, mut targets) = rows(program, connection, seed)?;
+    let first = connection.target_start as u32;
+    targets.iter_mut().for_each(|target| *target += first);
+    let repeats = matches!(connection.pattern, Pattern::List { .. });
+    let full = !repeats && targets.len() == connection.source_len * connection.target_len;
+    let shape = match (&connection.pattern, full) {
+        (Pattern::OneToOne, _) => Shape::Diagonal,
+        (_, true) => Shape::Full,
+        (_, false) => Shape::Listed,
+    };
+    let largest_target = targets.iter().copied().max().unwrap_or(0);
+    let last = starts.windows(2).rposition(|ends| ends[0] < ends[1]).unwrap_or(0);
+    let largest = ((connection.source_start + last) as u32, largest_target);
+    let mut wiring = Wiring { starts, targets, shape, repeats, largest, ..Wiring::default() };
+    if asks_for_sources(program, connection) {
+        wiring.sources = wiring.every_source(connection.source_start).collect();
     }
     if connection.on_post.is_some() {
         wiring.into = vec![Vec::new(); connection.target_len];
@@ -50,6 +83,22 @@ pub fn build(program: &Program, connection: &Connection, seed: u64) -> Result<Wi
         }
     }
     Ok(wiring)
+}
+
+/// Whether a kernel over the connection's synapses asks where they come from.
+fn asks_for_sources(program: &Program, connection: &Connection) -> bool {
+    let asks = |kernel: KernelId| {
+        let kernel = &program.kernels[kernel.index()];
+        kernel.slots.iter().any(|slot| slot.access == Access::Source)
+            || kernel.body.iter().any(|inst| matches!(inst, Inst::SourceIndex))
+    };
+    let on_pre = matches!(connection.on_pre, Effect::Kernel(kernel) if asks(kernel));
+    let starts = |array: &Array| {
+        let of_it =
+            matches!(array.len, Len::Synapses(id) if std::ptr::eq(&program.connections[id.index()], connection));
+        of_it && matches!(array.initial, Initial::Kernel(kernel) if asks(kernel))
+    };
+    on_pre || connection.on_post.is_some_and(asks) || program.arrays.iter().any(starts)
 }
 
 /// About how many synapses a connection will have; 0 where they are listed in the program.
@@ -63,55 +112,101 @@ pub fn expected(connection: &Connection) -> f64 {
     }
 }
 
-fn fill(program: &Program, connection: &Connection, seed: u64, rows: &mut [Vec<u32>]) -> Result<(), RunError> {
-    let targets = connection.target_len;
-    // Whether source i of the range and target j of the range are one neuron.
-    let is_itself = |source: usize, target: usize| {
-        connection.same && source + connection.source_start == target + connection.target_start
+/// Where the targets of each source begin, and all targets.
+type Rows = (Vec<u32>, Vec<u32>);
+
+/// The targets of each source, as indices within the range.
+fn rows(program: &Program, connection: &Connection, seed: u64) -> Result<Rows, RunError> {
+    let (sources, targets, component) = (connection.source_len, connection.target_len, connection.component);
+    // The target of the range that is the same neuron as a source of the range.
+    let own = |itself: bool, source: usize| {
+        let own = (source + connection.source_start).checked_sub(connection.target_start);
+        own.filter(|own| !itself && connection.same && *own < targets)
     };
-    match &connection.pattern {
-        Pattern::AllToAll { itself } => {
-            for (source, row) in rows.iter_mut().enumerate() {
-                row.extend((0..targets).filter(|&j| *itself || !is_itself(source, j)).map(|j| j as u32));
-            }
-        }
-        Pattern::OneToOne => {
-            for (source, row) in rows.iter_mut().enumerate().take(targets) {
-                row.push(source as u32);
-            }
-        }
-        Pattern::Random { p, itself } => {
-            for (source, row) in rows.iter_mut().enumerate() {
-                skips(seed, connection.component, source as u32, *p, targets, row);
-                row.retain(|&j| *itself || !is_itself(source, j as usize));
-            }
-        }
-        Pattern::FixedInDegree { sources, itself } => {
-            let mut sampler = Sampler::new(seed, connection.component, rows.len());
-            for target in 0..targets {
-                // The source that is this target.
+    Ok(match &connection.pattern {
+        Pattern::AllToAll { itself } => one_by_one(sources, |source, row| {
+            let own = own(*itself, source);
+            row.extend((0..targets).filter(|&j| Some(j) != own).map(|j| j as u32));
+        }),
+        Pattern::OneToOne => one_by_one(sources, |source, row| row.extend((source < targets).then_some(source as u32))),
+        Pattern::Random { p, itself } => one_by_one(sources, |source, row| {
+            let own = own(*itself, source);
+            skips(
+                Key { seed, component, element: source as u32, number: 0, tick: 0, sample: 0 },
+                *p,
+                targets,
+                |target| {
+                    row.extend((Some(target) != own).then_some(target as u32));
+                },
+            );
+        }),
+        Pattern::FixedInDegree { sources: each, itself } => {
+            let mut sampler = Sampler::new(seed, component, sources);
+            let mut draw = |target: usize, found: &mut dyn FnMut(u32)| {
                 let own = (target + connection.target_start).checked_sub(connection.source_start);
-                let own = own.filter(|own| !*itself && connection.same && *own < rows.len());
-                for &source in sampler.draw(target as u32, *sources, rows.len(), own) {
-                    rows[source as usize].push(target as u32);
-                }
+                let own = own.filter(|own| !*itself && connection.same && *own < sources);
+                sampler.draw(target as u32, *each, sources, own).iter().for_each(|&source| found(source));
+            };
+            // Half the memory while they are turned about, where so few bits are enough.
+            match sources <= 1 << 16 {
+                true => by_source::<u16>(sources, targets, &mut draw),
+                false => by_source::<u32>(sources, targets, &mut draw),
             }
         }
         Pattern::Matrix(tensor) => {
-            let tensor = &program.tensors[tensor.index()];
-            for (source, row) in rows.iter_mut().enumerate() {
-                row.extend((0..targets).filter(|j| tensor.data.get(source * targets + j) != 0.0).map(|j| j as u32));
-            }
+            let values = &program.tensors[tensor.index()].data;
+            one_by_one(sources, |source, row| {
+                row.extend((0..targets).filter(|j| values.get(source * targets + j) != 0.0).map(|j| j as u32));
+            })
         }
-        Pattern::List { sources, targets } => {
-            let (sources, targets) = (&program.tensors[sources.index()], &program.tensors[targets.index()]);
-            listed(connection, sources, targets, rows)?;
+        Pattern::List { sources: from, targets: to } => {
+            listed(connection, &program.tensors[from.index()], &program.tensors[to.index()])?
         }
-    }
-    Ok(())
+    })
 }
 
-fn listed(connection: &Connection, sources: &Tensor, targets: &Tensor, rows: &mut [Vec<u32>]) -> Result<(), RunError> {
+/// Rows that are made in order, each put behind the last.
+fn one_by_one(sources: usize, mut row: impl FnMut(usize, &mut Vec<u32>)) -> Rows {
+    let (mut starts, mut targets) = (vec![0], Vec::new());
+    for source in 0..sources {
+        row(source, &mut targets);
+        starts.push(targets.len() as u32);
+    }
+    (starts, targets)
+}
+
+/// Rows from what reaches each target, in ascending order.
+fn by_source<I: Copy + TryFrom<u32>>(
+    sources: usize,
+    targets: usize,
+    reaching: &mut dyn FnMut(usize, &mut dyn FnMut(u32)),
+) -> Rows
+where
+    u32: From<I>,
+{
+    let (mut drawn, mut ends, mut starts) = (Vec::<I>::new(), Vec::new(), vec![0; sources + 1]);
+    for target in 0..targets {
+        reaching(target, &mut |source| {
+            starts[source as usize + 1] += 1;
+            drawn.extend(I::try_from(source).ok());
+        });
+        ends.push(drawn.len());
+    }
+    (1..starts.len()).for_each(|row| starts[row] += starts[row - 1]);
+    let (mut next, mut ordered, mut begin) = (starts.clone(), vec![0; drawn.len()], 0);
+    for (target, end) in ends.into_iter().enumerate() {
+        for &source in &drawn[begin..end] {
+            let at = &mut next[u32::from(source) as usize];
+            ordered[*at as usize] = target as u32;
+            *at += 1;
+        }
+        begin = end;
+    }
+    (starts, ordered)
+}
+
+fn listed(connection: &Connection, sources: &Tensor, targets: &Tensor) -> Result<Rows, RunError> {
+    let mut rows = vec![Vec::new(); connection.source_len];
     for index in 0..sources.data.len().min(targets.data.len()) {
         let (source, target) = (sources.data.get(index), targets.data.get(index));
         let fits = |value: f64, len: usize| value >= 0.0 && value < len as f64 && value.fract() == 0.0;
@@ -127,28 +222,28 @@ fn listed(connection: &Connection, sources: &Tensor, targets: &Tensor, rows: &mu
         }
         rows[source as usize].push(target as u32);
     }
-    rows.iter_mut().for_each(|row| row.sort_unstable());
-    Ok(())
+    Ok(one_by_one(rows.len(), |source, row| {
+        rows[source].sort_unstable();
+        row.append(&mut rows[source]);
+    }))
 }
 
-/// Indices below `len`, each with probability `p`: by drawing the gaps between them.
-fn skips(seed: u64, component: u32, element: u32, p: f64, len: usize, row: &mut Vec<u32>) {
+/// Indices below `len`, each with probability `p`: by drawing the gaps between them, with numbers of one element.
+fn skips(key: Key, p: f64, len: usize, mut found: impl FnMut(usize)) {
     if p <= 0.0 {
         return;
     }
     if p >= 1.0 {
-        row.extend(0..len as u32);
-        return;
+        return (0..len).for_each(found);
     }
     let scale = 1.0 / (-p).ln_1p();
     let mut next = 0.0;
     for number in 0.. {
-        let key = Key { seed, component, element, number, tick: 0, sample: 0 };
-        next += ((1.0 - key.uniform_f64()).ln() * scale).floor();
+        next += ((1.0 - Key { number, ..key }.uniform_f64()).ln() * scale).floor();
         if next >= len as f64 {
             return;
         }
-        row.push(next as u32);
+        found(next as usize);
         next += 1.0;
     }
 }

@@ -417,6 +417,7 @@ fn learns(program: &Program) -> bool {
         | Op::Target { .. }
         | Op::Write { .. }
         | Op::Fold { .. }
-        | Op::Present { .. } => false,
+        | Op::Present { .. }
+        | Op::Decay { .. } => false,
     })
 }

@@ -244,8 +244,7 @@ impl<T: Computable> Kernels<T> for Interpreter {
         for index in 0..len {
             let mut at = Position { element: index, source: index, target: index, synapse: index };
             if let Some(synapses) = synapses {
-                at.source = synapses.sources[index] as usize;
-                at.target = synapses.targets[index] as usize;
+                (at.source, at.target) = synapses.pair(index);
             }
             let spiked = element(kernel, buffers, lane, at, clock, &mut results);
             if let Some(bitmap) = &mut bitmap
@@ -269,12 +268,14 @@ impl<T: Computable> Kernels<T> for Interpreter {
         let kernel = &self.kernels[kernel.index()];
         let mut results = Vec::with_capacity(kernel.body.len());
         let mut one = |index: usize| {
-            let (source, target) = (synapses.sources[index] as usize, synapses.targets[index] as usize);
+            let (source, target) = synapses.pair(index);
             let at = Position { element: index, source, target, synapse: index };
             element(kernel, buffers, lane, at, clock, &mut results);
         };
         match synapses.indices {
-            Indices::Range(start, end) => (start as usize..end as usize).for_each(&mut one),
+            Indices::Ranges(ranges) => {
+                ranges.iter().for_each(|&(start, end)| (start as usize..end as usize).for_each(&mut one));
+            }
             Indices::List(list) => list.iter().for_each(|&index| one(index as usize)),
         }
     }

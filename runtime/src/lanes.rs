@@ -5,13 +5,15 @@ use std::sync::Arc;
 use nmc_program::{ArrayId, Delay, Effect, InputFeed, Op, Phase, Program, Source, TensorData};
 use serde::{Deserialize, Serialize};
 
+use crate::deliver::{self, Carrier, Delivery, Scratch};
 use crate::energy::Counts;
 use crate::interpreter::Computable;
 use crate::jit::product::Product;
+use crate::math::Arithmetic;
 use crate::matrix::{self, Effective, Fitted};
 use crate::read::{self, Ports};
 use crate::record::{Broken, SampleRecord};
-use crate::spikes::{self, Carrier, GroupState, UnderWay};
+use crate::spikes::{self, GroupState, UnderWay};
 use crate::start::synapses_of;
 use crate::state::{Buffer, Clock, Kernels, spike_bytes};
 
@@ -27,6 +29,7 @@ pub struct Shared<'a, T> {
 
 /// The state of a batch.
 #[derive(Clone, Serialize, Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
 pub struct Lanes<T> {
     pub buffers: Vec<Buffer<T>>,
     /// How many lanes there are, and how many hold a sample.
@@ -41,6 +44,8 @@ pub struct Lanes<T> {
     pub tick: u64,
     #[serde(skip)]
     bitmap: Vec<u8>,
+    #[serde(skip)]
+    scratch: Scratch,
 }
 
 /// Where the samples of a batch stand in the run; the samples of a batch follow one another.
@@ -71,8 +76,7 @@ impl<T: Computable + Product> Lanes<T> {
     /// `lanes` lanes with the arrays of `buffers` (which has one lane).
     pub fn new(shared: &Shared<T>, buffers: &[Buffer<T>], lanes: usize) -> Self {
         let program = shared.program;
-        let longest = spikes::longest_delays(program);
-        let groups: Vec<GroupState<T>> = longest.iter().map(|&ticks| GroupState::new(ticks)).collect();
+        let groups = spikes::groups(program);
         let under_way: Vec<UnderWay> = program
             .connections
             .iter()
@@ -94,6 +98,7 @@ impl<T: Computable + Product> Lanes<T> {
             counts: Counts::new(program),
             tick: 0,
             bitmap: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -129,7 +134,7 @@ impl<T: Computable + Product> Lanes<T> {
             }
         }
         if place.tick == 0 {
-            self.groups.iter_mut().flatten().for_each(GroupState::new_sample);
+            self.groups.iter_mut().flatten().for_each(|group| group.processes.new_sample());
         }
         self.run(shared, phase, &program.begin, Moment { sample: place.number, tick: place.tick, within: 0 });
     }
@@ -179,7 +184,7 @@ impl<T: Computable + Product> Lanes<T> {
         self.counts.ticks += ticks * self.used as u64;
         for (lane, record) in records.iter_mut().enumerate().take(self.used) {
             record.end(program, phase, &self.buffers, lane);
-            if let Some(group) = self.groups[lane].iter().position(|group| group.flooded) {
+            if let Some(group) = self.groups[lane].iter().position(|group| group.processes.flooded) {
                 record.broken = Some(Broken::Flooded(program.groups[group].name.clone()));
             }
         }
@@ -189,8 +194,8 @@ impl<T: Computable + Product> Lanes<T> {
     pub fn own(&self) -> Self {
         let own = |buffer: &Buffer<T>| if buffer.per_lane { buffer.clone() } else { Buffer::default() };
         let (groups, under_way) = (self.groups.clone(), self.under_way.clone());
-        let (counts, bitmap) = (Counts::default(), Vec::new());
-        Lanes { buffers: self.buffers.iter().map(own).collect(), groups, under_way, counts, bitmap, ..*self }
+        let (counts, bitmap, scratch) = (Counts::default(), Vec::new(), Scratch::default());
+        Lanes { buffers: self.buffers.iter().map(own).collect(), groups, under_way, counts, bitmap, scratch, ..*self }
     }
 
     /// Takes back a state that was put aside with [`Lanes::own`], and keeps what is shared and counted.
@@ -250,6 +255,9 @@ impl<T: Computable + Product> Lanes<T> {
             for round in 0.. {
                 let mut more = false;
                 for op in ops {
+                    if round == 0 && only_adds && self.deliver_rows(shared, op) {
+                        continue;
+                    }
                     for lane in 0..self.used {
                         more |= self.one(shared, phase, op, lane, moment, (round, only_adds));
                     }
@@ -259,6 +267,17 @@ impl<T: Computable + Product> Lanes<T> {
                 }
             }
         }
+    }
+
+    /// Delivers in all lanes at once, where that can be.
+    fn deliver_rows(&mut self, shared: &Shared<T>, op: &Op) -> bool {
+        let Op::Deliver { connection } = op else { return false };
+        let (index, groups) = (connection.index(), &self.groups[..self.used]);
+        let (connection, carrier) = (&shared.program.connections[index], &shared.carriers[index]);
+        let (buffers, scratch) = (&mut self.buffers, &mut self.scratch);
+        let events = deliver::deliver_rows(connection, carrier, groups, buffers, scratch, self.tick);
+        self.counts.synaptic_events[index] += events.unwrap_or(0);
+        events.is_some()
     }
 
     fn clock(&self, shared: &Shared<T>, moment: Moment, lane: usize) -> Clock {
@@ -317,22 +336,12 @@ impl<T: Computable + Product> Lanes<T> {
             }
             Op::Deliver { connection } => {
                 let index = connection.index();
-                let connection = &program.connections[index];
-                let group = &self.groups[lane][connection.source.index()];
+                let group = &self.groups[lane][program.connections[index].source.index()];
                 let under_way = &mut self.under_way[lane][index];
-                let carrier = &shared.carriers[index];
-                let (events, more) = spikes::deliver(
-                    connection,
-                    carrier,
-                    group,
-                    under_way,
-                    kernels,
-                    &mut self.buffers,
-                    lane,
-                    clock,
-                    self.tick,
-                    (round, only_adds),
-                );
+                let (connection, carrier) = (&program.connections[index], &shared.carriers[index]);
+                let (buffers, scratch) = (&mut self.buffers[..], &mut self.scratch);
+                let mut delivery = Delivery { connection, carrier, kernels, buffers, scratch, lane, clock };
+                let (events, more) = delivery.deliver(group, under_way, self.tick, (round, only_adds));
                 self.counts.synaptic_events[index] += events;
                 return more;
             }
@@ -341,8 +350,9 @@ impl<T: Computable + Product> Lanes<T> {
                 let connection = &program.connections[index];
                 if let Some(target) = connection.target {
                     let (list, more) = self.groups[lane][target.index()].round(self.tick, 0, round);
-                    let carrier = &shared.carriers[index];
-                    spikes::on_post(connection, carrier, &list, kernels, &mut self.buffers, lane, clock);
+                    let (carrier, buffers, scratch) =
+                        (&shared.carriers[index], &mut self.buffers[..], &mut self.scratch);
+                    Delivery { connection, carrier, kernels, buffers, scratch, lane, clock }.on_post(&list);
                     return more;
                 }
             }
@@ -377,6 +387,20 @@ impl<T: Computable + Product> Lanes<T> {
                 for (into, stretch) in to[*to_start..*to_start + len].iter_mut().zip(stretches) {
                     *into = T::of(reduction.of(stretch.iter().map(|x| x.wide())));
                 }
+            }
+            &Op::Decay { array, factors, rate, period } => {
+                let within = self.tick % u64::from(period);
+                if within == 0 && self.tick > 0 {
+                    let carried = T::of((-rate * f64::from(period)).exp());
+                    for value in self.buffers[array.index()].lane_mut(lane) {
+                        let kept = T::UNIT.multiply(*value, carried);
+                        // Numbers too small to be normal take long.
+                        *value = if kept.wide().abs() < 1e-30 { T::default() } else { kept };
+                    }
+                }
+                let elapsed = rate * (within + 1) as f64;
+                let factors = self.buffers[factors.index()].lane_mut(lane);
+                (factors[0], factors[1]) = (T::of((-elapsed).exp()), T::of(elapsed.exp()));
             }
             Op::Target { matrix } => {
                 matrix::target(program, &program.matrices[matrix.index()], &shared.fitted, &mut self.buffers);
@@ -413,7 +437,8 @@ fn event(op: &Op) -> Option<bool> {
         | Op::Target { .. }
         | Op::Write { .. }
         | Op::Fold { .. }
-        | Op::Present { .. } => None,
+        | Op::Present { .. }
+        | Op::Decay { .. } => None,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::RunError;
 use crate::connect::expected;
 use crate::spikes::longest_delays;
 
-/// An empty list of spikes.
+/// An empty list.
 const LIST: f64 = 24.0;
 
 /// Refuses what would not fit into so many bytes; `lanes` samples are under way side by side.
@@ -38,7 +38,7 @@ fn estimate(program: &Program, lanes: f64) -> (f64, String) {
         parts.push((len * number * if array.per_lane { lanes } else { 1.0 }, format!("`{}`", array.name)));
     }
     for (group, ticks) in program.groups.iter().zip(longest_delays(program)) {
-        parts.push((f64::from(ticks) * LIST * lanes, format!("the delayed spikes of `{}`", group.name)));
+        parts.push((f64::from(ticks) * 2.0 * LIST * lanes, format!("the delayed spikes of `{}`", group.name)));
     }
     for connection in &program.connections {
         let delayed = match connection.delay {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use nmc_program::{ArrayId, Phase, PhaseKind, Probed, Program, Source};
 use serde::{Deserialize, Serialize};
 
+use crate::deliver::Carrier;
 use crate::metrics::Outputs;
-use crate::spikes::Carrier;
 use crate::state::{Buffer, Real};
 use crate::{Recorded, Recording};
 
@@ -228,8 +228,9 @@ pub fn synapses<T: Real>(
         if let (Probed::Synapses(connection, array), Recorded::Synapses { source, target, times, data }) =
             (probe.probed, &mut recording.values)
         {
-            let wiring = &carriers[connection.index()].wiring;
-            source.clone_from(&wiring.sources);
+            let (wiring, first) =
+                (&carriers[connection.index()].wiring, program.connections[connection.index()].source_start);
+            *source = wiring.every_source(first).collect();
             target.clone_from(&wiring.targets);
             times.push(ticks as f64 * program.dt);
             data.extend(buffers[array.index()].lane(0).iter().map(|v| v.wide()));

@@ -2,8 +2,8 @@
 
 use nmc_program::{Delay, Program};
 
+use crate::deliver::Carrier;
 use crate::interpreter::Computable;
-use crate::spikes::Carrier;
 use crate::state::{Buffer, Clock, Kernels, Synapses};
 
 /// Initial values of all arrays, with one lane, and the connections.
@@ -38,12 +38,10 @@ pub fn prepare<T: Computable>(
     Ok((buffers, carriers))
 }
 
-/// The synapses that an array holds a number for.
+/// The synapses that an array holds a number for, none of them chosen.
 pub fn synapses_of<'c>(array: &nmc_program::Array, carriers: &'c [Carrier]) -> Option<Synapses<'c>> {
     let nmc_program::Len::Synapses(connection) = array.len else { return None };
-    let wiring = &carriers[connection.index()].wiring;
-    let indices = crate::state::Indices::Range(0, wiring.len() as u32);
-    Some(Synapses { indices, sources: &wiring.sources, targets: &wiring.targets })
+    Some(carriers[connection.index()].wiring.synapses(crate::state::Indices::List(&[])))
 }
 
 fn start<T: Computable>(program: &Program, array: &nmc_program::Array, carriers: &[Carrier]) -> Buffer<T> {
@@ -66,11 +64,12 @@ fn start<T: Computable>(program: &Program, array: &nmc_program::Array, carriers:
             };
             match by_pair {
                 None => (0..stride).map(|i| T::of(values.get(start + i))).collect(),
-                Some((connection, wiring)) => (0..stride)
-                    .map(|i| {
-                        let source = wiring.sources[i] as usize - connection.source_start;
-                        let target = wiring.targets[i] as usize - connection.target_start;
-                        T::of(values.get(source * connection.target_len + target))
+                Some((connection, wiring)) => wiring
+                    .every_source(0)
+                    .zip(&wiring.targets)
+                    .map(|(row, &target)| {
+                        let column = target as usize - connection.target_start;
+                        T::of(values.get(row as usize * connection.target_len + column))
                     })
                     .collect(),
             }

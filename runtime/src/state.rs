@@ -90,17 +90,26 @@ impl Clock {
 pub struct Synapses<'a> {
     /// Indices of the synapses, ascending.
     pub indices: Indices<'a>,
-    /// Source element of each synapse of the connection (index within the source population's arrays).
+    /// Source element of each synapse of the connection (index within the source population's arrays); empty where no kernel asks for it.
     pub sources: &'a [u32],
     /// Target element of each synapse of the connection (index within the target population's arrays).
     pub targets: &'a [u32],
+    /// At least the largest of each.
+    pub largest: (u32, u32),
+}
+
+impl Synapses<'_> {
+    /// Source and target of one; a source that nobody asks for is 0.
+    pub fn pair(&self, index: usize) -> (usize, usize) {
+        (self.sources.get(index).map_or(0, |&source| source as usize), self.targets[index] as usize)
+    }
 }
 
 /// Which synapses.
 #[derive(Debug, Clone, Copy)]
 pub enum Indices<'a> {
-    /// `start .. end`: those of one source neuron.
-    Range(u32, u32),
+    /// Each `start .. end`: those of one source neuron.
+    Ranges(&'a [(u32, u32)]),
     /// Listed: those of one target neuron.
     List(&'a [u32]),
 }

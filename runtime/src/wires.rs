@@ -98,7 +98,10 @@ impl Wires {
     /// With a source of so many amperes in each cell besides, from its row to its column; or none.
     pub fn solve_with_sources(&self, volts: &[f64], amperes: &[f64], tolerance: f64, found: &mut Solution) {
         let sources: Vec<f64> = amperes.iter().map(|ampere| ampere * self.wiring.segment).collect();
-        Arch::new().dispatch(|| self.solve_here(volts, &sources, tolerance, found));
+        Arch::new().dispatch(
+            #[inline(always)] // or the closure would be compiled for any processor
+            || self.solve_here(volts, &sources, tolerance, found),
+        );
     }
 
     #[inline(always)]

@@ -186,8 +186,10 @@ fn run<T: Computable>(kernels: &dyn Kernels<T>, form: Form, len: usize, choices:
             Form::Dense => kernels.dense(id, &mut buffers, lane, len, clock, Some(&mut spikes), None),
             Form::List => kernels.list(id, &mut buffers, lane, &listed, clock),
             Form::Synapses => {
-                let of = |indices| Synapses { indices, sources: &sources, targets: &targets };
-                kernels.synapses(id, &mut buffers, lane, of(Indices::Range(3, len as u32 + 3)), clock);
+                let largest = (LEN as u32 / 5, LEN as u32 - 1);
+                let of = |indices| Synapses { indices, sources: &sources, targets: &targets, largest };
+                let ranges = [(3, len as u32 / 2 + 3), (len as u32 / 2 + 3, len as u32 + 3)];
+                kernels.synapses(id, &mut buffers, lane, of(Indices::Ranges(&ranges)), clock);
                 kernels.synapses(id, &mut buffers, lane, of(Indices::List(&listed)), clock);
             }
         }

@@ -7,12 +7,13 @@ use nmc_program::{
 };
 
 use super::Lowering;
-use super::algebra::{self, substitute};
+use super::algebra::{self, linear, mentions, substitute};
 use super::event::pair;
 use super::expression;
 use super::kernel::Builder;
+use super::polynomial::Polynomial;
 use super::synapses::{Role, roles};
-use crate::forms::equations::{Change, Dynamics, Expr, Symbol};
+use crate::forms::equations::{Change, Dynamics, Expr, Method, Symbol};
 use crate::forms::network::{self, NodeId, Probed};
 
 /// A connection on its way.
@@ -28,6 +29,8 @@ pub(crate) struct Lowered {
     pub weights: Option<ArrayId>,
     /// Where every other state is kept.
     pub states: Vec<Option<ArrayId>>,
+    /// For traces that decay by themselves: the factors of [`Op::Decay`], and how much they decay in a tick.
+    pub decays: Vec<Option<(ArrayId, f64)>>,
     /// Seconds of the last event at each synapse, when states are brought up to date only then.
     pub last: Option<ArrayId>,
 }
@@ -51,10 +54,10 @@ impl Lowering<'_> {
                 }
             };
             let joint = self.sum_onto_target(index, connection, &dynamics, &roles);
-            let states = vec![None; roles.len()];
+            let (states, decays) = (vec![None; roles.len()], vec![None; roles.len()]);
             // The real id comes with `connect`; until then only whether there are weights matters.
             let (id, weights, last) = (ConnectionId(0), constant.is_none().then_some(ArrayId(0)), None);
-            self.connections.push(Lowered { dynamics, roles, joint, id, weights, states, last });
+            self.connections.push(Lowered { dynamics, roles, joint, id, weights, states, decays, last });
         }
     }
 
@@ -309,6 +312,10 @@ impl Lowering<'_> {
                 }
             };
             let value = algebra::constant(&declared.initial).unwrap_or(0.0);
+            if let Some(rate) = decay_rate(&lowered.dynamics, state, self.program.dt) {
+                let factors = self.array(format!("{name}.factors"), Len::Fixed(2), true, Initial::Fill(1.0));
+                self.connections[index].decays[state] = Some((factors, rate));
+            }
             let array = self.array(name, Len::Fixed(len(self, side)), true, Initial::Fill(value));
             self.connections[index].states[state] = Some(array);
         }
@@ -319,6 +326,20 @@ impl Lowering<'_> {
             self.connections[index].last = Some(self.array(name, Len::Synapses(id), true, start));
         }
     }
+}
+
+/// How much a state decays in a tick, if that is all that time does to it, and nothing else follows it in time.
+fn decay_rate(dynamics: &Dynamics, state: usize, dt: f64) -> Option<f64> {
+    let symbol = Symbol::State(state);
+    let others = dynamics.states.iter().enumerate().filter(|(other, _)| *other != state);
+    let followed = others
+        .filter_map(|(_, other)| other.derivative.as_ref())
+        .any(|derivative| mentions(derivative, &|s| s == symbol));
+    let (slope, rest) = linear(dynamics.states[state].derivative.as_ref()?, symbol)?;
+    let rate = -Polynomial::of(&slope).constant()? * dt;
+    let plain =
+        Polynomial::of(&rest).constant() == Some(0.0) && dynamics.method.is_none_or(|method| method == Method::Exact);
+    (plain && !followed && rate > 0.0 && rate <= 1.0).then_some(rate)
 }
 
 pub(crate) fn role_of(lowered: &Lowered, change: &Change) -> Option<Role> {

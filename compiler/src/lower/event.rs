@@ -129,7 +129,11 @@ impl Lowering<'_> {
             now.retain(|(other, _)| *other != place);
             now.push((place, value));
         }
-        for ((array, access), value) in now {
+        for ((array, access), mut value) in now {
+            if let Some(factors) = lowered.factors_of(array) {
+                let grown = b.load(factors, Access::Broadcast { offset: 1 });
+                value = b.multiply(value, grown);
+            }
             b.store(array, access, value);
         }
         self.kernel(format!("{}: {what}", connection.name), b)
@@ -149,7 +153,11 @@ impl Lowering<'_> {
         match self.place(lowered, connection, symbol, side) {
             Some(place) => match now.iter().find(|(other, _)| *other == place) {
                 Some((_, value)) => Some(*value),
-                None => Some(b.load(place.0, place.1)),
+                None => {
+                    let value = b.load(place.0, place.1);
+                    let factors = lowered.factors_of(place.0);
+                    Some(factors.map_or(value, |factors| decayed(b, value, factors)))
+                }
             },
             None => pair(b, symbol, dt),
         }
@@ -194,6 +202,20 @@ impl Lowering<'_> {
             }
         }
     }
+}
+
+impl Lowered {
+    /// The factors of a trace that decays by itself, by the array it is kept in.
+    fn factors_of(&self, array: ArrayId) -> Option<ArrayId> {
+        let state = self.states.iter().position(|kept| *kept == Some(array))?;
+        self.decays[state].map(|(factors, _)| factors)
+    }
+}
+
+/// What a number that decays by itself is now.
+pub(crate) fn decayed(b: &mut Builder, value: Value, factors: ArrayId) -> Value {
+    let factor = b.load(factors, Access::Broadcast { offset: 0 });
+    b.multiply(value, factor)
 }
 
 /// Whether changes read or write a state kept for each synapse.

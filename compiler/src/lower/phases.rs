@@ -7,6 +7,7 @@ use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Access, ArrayId, FitSpec, InputFeed, Len, Metric, MetricKind, Op, Phase, PhaseKind, Probe, Probed};
 
 use super::Lowering;
+use super::event::decayed;
 use super::kernel::Builder;
 use super::synapses::Role;
 use crate::forms::equations::{Expr, Symbol};
@@ -207,7 +208,19 @@ impl Lowering<'_> {
         let declared = lowered.dynamics.states.get(state)?;
         let unit = unit(declared.dimension).to_string();
         match lowered.roles.get(state)? {
-            Role::Source { .. } | Role::Target { .. } => Some((Probed::Array(lowered.states[state]?), unit)),
+            Role::Source { .. } | Role::Target { .. } => {
+                let (kept, decay) = (lowered.states[state]?, lowered.decays[state]);
+                let Some((factors, _)) = decay else { return Some((Probed::Array(kept), unit)) };
+                let len = self.array_len(kept);
+                let (array, own) = (self.zeros(name.to_string(), len), Access::Element { offset: 0 });
+                let mut b = Builder::default();
+                let value = b.load(kept, own);
+                let value = decayed(&mut b, value, factors);
+                b.store(array, own, value);
+                let kernel = self.kernel(format!("{name}: probe"), b);
+                self.tick.record.push(Op::Kernel { kernel, len, spikes: None });
+                Some((Probed::Array(array), unit))
+            }
             Role::Summed => {
                 let target = self.populations.get(&self.network.connections[connection].target)?;
                 Some((Probed::Array(*target.states.get(lowered.joint[state]?)?), unit))

@@ -173,6 +173,6 @@ fn traces_are_kept_once_a_neuron_and_resets_wait_for_jumps() {
     let order: Vec<String> =
         program.tick.iter().map(|op| format!("{op:?}").chars().take_while(|c| *c != ' ').collect()).collect();
     // Updates of a, b, and two kinds of trace; pre trace, synapses; synapses of b, post trace; reset of b.
-    let expected = "Kernel Kernel Kernel Kernel Deliver Deliver OnSpikes OnPost OnSpikes";
+    let expected = "Kernel Kernel Decay Decay Deliver Deliver OnSpikes OnPost OnSpikes";
     assert_eq!(order.join(" "), expected, "{program}");
 }

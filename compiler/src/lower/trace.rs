@@ -13,6 +13,9 @@ use super::synapses::{Role, added};
 use crate::forms::equations::{Change, Expr, Symbol};
 use crate::forms::network;
 
+/// Traces that decay by themselves are carried over when they have decayed by e to this power.
+const MOST_DECAY: f64 = 20.0;
+
 impl Lowering<'_> {
     /// `on post`: traces of the target before or after the synapses of those that spiked.
     pub fn posts(&mut self, lowered: &Lowered, connection: &network::Connection, on_post: &[Change]) {
@@ -48,12 +51,19 @@ impl Lowering<'_> {
                 Role::Target { .. } => !source,
                 Role::Summed | Role::Synapse => false,
             };
+            for (state, array) in lowered.states.iter().enumerate().filter(|(state, _)| on_side(*state)) {
+                if let (&Some(array), Some((factors, rate))) = (array, lowered.decays[state]) {
+                    let period = (MOST_DECAY / rate) as u32;
+                    self.tick.update.push(Op::Decay { array, factors, rate, period });
+                }
+            }
+            let stepped = |state: usize| on_side(state) && lowered.decays[state].is_none();
             let derivatives: Vec<Option<Expr>> = lowered
                 .dynamics
                 .states
                 .iter()
                 .enumerate()
-                .map(|(state, declared)| declared.derivative.clone().filter(|_| on_side(state)))
+                .map(|(state, declared)| declared.derivative.clone().filter(|_| stepped(state)))
                 .collect();
             let Some(len) = self.populations.get(&node).map(|population| population.len) else { continue };
             let own = derivatives.len();
@@ -66,7 +76,7 @@ impl Lowering<'_> {
             let own = Access::Element { offset: 0 };
             let zero = b.number(0.0);
             let arrays: Vec<Option<ArrayId>> =
-                (0..lowered.states.len()).map(|state| lowered.states[state].filter(|_| on_side(state))).collect();
+                (0..lowered.states.len()).map(|state| lowered.states[state].filter(|_| stepped(state))).collect();
             let old: Vec<Value> = arrays.iter().map(|array| array.map_or(zero, |array| b.load(array, own))).collect();
             let low: Vec<Option<ArrayId>> = arrays
                 .iter()
@@ -107,6 +117,7 @@ impl Lowering<'_> {
             && let (Symbol::State(state), Some(amount)) = (change.target, added(change))
             && let (Some(array), Some(amount)) = (lowered.states[state], algebra::constant(&amount))
             && lowered.dynamics.states[state].bounds.is_none()
+            && lowered.decays[state].is_none()
         {
             effect = Some(Effect::Add { array, amount: Amount::Constant(amount), held: None });
         }

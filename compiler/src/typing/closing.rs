@@ -7,7 +7,7 @@ use nmc_grammar::span::FileId;
 use nmc_grammar::suggest::closest;
 
 use super::term::{Closer, Scope, Term, call, is_random};
-use crate::algebra::mentions;
+use crate::algebra::{mentions, random};
 use crate::forms::equations::{Change, Dynamics, Emission, Expr, Function, Input, Method, State, Symbol};
 use crate::quantity::{Dimension, Quantity};
 use crate::units::{show, type_dimension};
@@ -150,8 +150,8 @@ impl Closing<'_, '_> {
             StmtKind::SpikeWhen { condition, body } => {
                 let (condition, changes, holds) = (self.close(condition), self.changes(body), self.holds(body));
                 if let Some(condition) = condition {
-                    let emission =
-                        Emission::When { condition: condition.expr, edge: body.is_empty(), resets: changes, holds };
+                    let edge = body.is_empty() && !random(&condition.expr);
+                    let emission = Emission::When { condition: condition.expr, edge, resets: changes, holds };
                     self.dynamics.emission = Some(emission);
                 }
             }
@@ -178,11 +178,10 @@ impl Closing<'_, '_> {
             }
             StmtKind::EmitWhen { condition } => {
                 let condition = self.close(condition);
-                let when = |condition: Term| Emission::When {
-                    condition: condition.expr,
-                    edge: true,
-                    resets: vec![],
-                    holds: vec![],
+                let when = |condition: Term| {
+                    // What is drawn anew in every step has no course that could rise.
+                    let edge = !random(&condition.expr);
+                    Emission::When { condition: condition.expr, edge, resets: vec![], holds: vec![] }
                 };
                 self.dynamics.emission = condition.map(when);
             }

@@ -47,6 +47,10 @@ pub enum Op {
     Deliver { connection: ConnectionId },
     /// Runs a connection's `on_post` for the target neurons that spiked in this tick, in ascending order.
     OnPost { connection: ConnectionId },
+    /// Numbers that decay by exp(-`rate`) a tick, kept as what they were where a stretch of `period` ticks began: each is what stands in `array`
+    /// times factors[0], and what is added to one is added times factors[1]. Sets both for this tick, the first of which has decayed once;
+    /// where a stretch begins carries the numbers over.
+    Decay { array: ArrayId, factors: ArrayId, rate: f64, period: u32 },
     /// Fills an array with one value.
     Fill { array: ArrayId, value: f64 },
     /// output[out_start..][..cols, ..positions] = W input[in_start..][..rows, ..positions]; overwrites. Each position is a read with its

@@ -89,6 +89,7 @@ fn indices(op: &mut Op) -> Option<&mut TensorId> {
         | Op::Deliver { .. }
         | Op::OnPost { .. }
         | Op::Fill { .. }
+        | Op::Decay { .. }
         | Op::Multiply { .. }
         | Op::Transposed { .. }
         | Op::Copy { .. }

@@ -10,10 +10,12 @@ use super::body::{At, Calls, Frame, emit};
 use super::calls::Args;
 use super::emit::Emit;
 
-/// Whether a kernel asks for the source or target of synapses.
-pub fn needs_pairs(kernel: &Kernel) -> bool {
-    kernel.slots.iter().any(|slot| matches!(slot.access, Access::Source | Access::Target))
-        || kernel.body.iter().any(|inst| matches!(inst, Inst::SourceIndex | Inst::TargetIndex))
+/// Whether a kernel asks for the source of synapses, and for their target.
+pub fn asks(kernel: &Kernel) -> (bool, bool) {
+    let accesses = |wanted: Access| kernel.slots.iter().any(|slot| slot.access == wanted);
+    let source = kernel.body.iter().any(|inst| matches!(inst, Inst::SourceIndex));
+    let target = kernel.body.iter().any(|inst| matches!(inst, Inst::TargetIndex));
+    (source || accesses(Access::Source), target || accesses(Access::Target))
 }
 
 fn field(builder: &mut FunctionBuilder, args: Value, offset: usize) -> Value {
@@ -141,10 +143,9 @@ pub fn indexed<const WIDE: bool>(
     let start = field(builder, frame.args, offset_of!(Args, start));
     let end = field(builder, frame.args, offset_of!(Args, end));
     let list = field(builder, frame.args, offset_of!(Args, list));
-    let pairs = needs_pairs(kernel).then(|| {
-        let sources = field(builder, frame.args, offset_of!(Args, sources));
-        (sources, field(builder, frame.args, offset_of!(Args, targets)))
-    });
+    let (source, target) = asks(kernel);
+    let sources = source.then(|| field(builder, frame.args, offset_of!(Args, sources)));
+    let targets = target.then(|| field(builder, frame.args, offset_of!(Args, targets)));
     repeat(builder, start, end, 1, |builder, position| {
         let flags = MemFlagsData::new().with_notrap();
         let entry = |builder: &mut FunctionBuilder, table: Value, index: Value| {
@@ -159,8 +160,8 @@ pub fn indexed<const WIDE: bool>(
         let found = entry(builder, list, position);
         builder.ins().jump(join, &[BlockArg::Value(found)]);
         builder.switch_to_block(join);
-        let source = pairs.map(|(sources, _)| entry(builder, sources, element));
-        let target = pairs.map(|(_, targets)| entry(builder, targets, element));
+        let source = sources.map(|sources| entry(builder, sources, element));
+        let target = targets.map(|targets| entry(builder, targets, element));
         emit(
             &mut Emit::<WIDE> { builder, vector: false, fma, start_over: None },
             kernel,

@@ -13,7 +13,7 @@ use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module};
-use nmc_program::{Access, Effect, Initial, Kernel, KernelId, Len, Op, Program, WrittenBy};
+use nmc_program::{Access, Draw, Effect, Initial, Inst, Kernel, KernelId, Len, Op, Program, Slot, WrittenBy};
 
 use crate::fuse::fuse;
 use crate::interpreter::Computable;
@@ -32,6 +32,23 @@ pub struct Jit {
     kernels: Vec<Kernel>,
     dense: Vec<Option<Code>>,
     indexed: Vec<Option<Code>>,
+    facts: Vec<Facts>,
+}
+
+/// What is asked of a kernel with every call.
+struct Facts {
+    /// Whether it asks for sources and for targets of synapses.
+    asks: (bool, bool),
+    /// Whether it marks spikes.
+    marks: bool,
+    draws: Vec<(Draw, u32)>,
+}
+
+impl Facts {
+    fn of(kernel: &Kernel) -> Self {
+        let marks = kernel.body.iter().any(|inst| matches!(inst, Inst::Spike(_)));
+        Facts { asks: function::asks(kernel), marks, draws: calls::draws(kernel) }
+    }
 }
 
 // SAFETY: the module is only touched when it is dropped; the code it holds is read-only.
@@ -123,21 +140,13 @@ impl Jit {
         };
         let dense = dense.into_iter().map(code).collect();
         let indexed = indexed.into_iter().map(code).collect();
-        Ok(Jit { module: Some(module), kernels, dense, indexed })
+        let facts = kernels.iter().map(Facts::of).collect();
+        Ok(Jit { module: Some(module), kernels, dense, indexed, facts })
     }
 
-    /// Calls a function for a lane, with the slots' arrays checked to hold the elements below `len`.
-    fn call<T: Real>(
-        &self,
-        code: Code,
-        kernel: KernelId,
-        buffers: &mut [Buffer<T>],
-        lane: usize,
-        len: usize,
-        mut args: Args,
-    ) {
-        let mut slots = Vec::with_capacity(self.kernels[kernel.index()].slots.len());
-        for slot in &self.kernels[kernel.index()].slots {
+    /// Where the arrays of a kernel's slots begin in a lane, checked to hold the elements below `len`.
+    fn slots<T: Real>(&self, kernel: KernelId, buffers: &mut [Buffer<T>], lane: usize, len: usize) -> Vec<*mut u8> {
+        let slot = |slot: &Slot| {
             let array = buffers[slot.array.index()].lane_mut(lane);
             let needed = match slot.access {
                 Access::Element { offset } => offset + len,
@@ -147,8 +156,22 @@ impl Jit {
                 Access::Source | Access::Target => 0,
             };
             assert!(needed <= array.len(), "a kernel reaches beyond its array");
-            slots.push(array.as_mut_ptr().cast::<u8>());
-        }
+            array.as_mut_ptr().cast::<u8>()
+        };
+        self.kernels[kernel.index()].slots.iter().map(slot).collect()
+    }
+
+    /// Calls a function for a lane.
+    fn call<T: Real>(
+        &self,
+        code: Code,
+        kernel: KernelId,
+        buffers: &mut [Buffer<T>],
+        lane: usize,
+        len: usize,
+        mut args: Args,
+    ) {
+        let slots = self.slots(kernel, buffers, lane, len);
         args.slots = slots.as_ptr();
         code(&raw const args);
     }
@@ -162,10 +185,10 @@ fn args(clock: Clock) -> Args {
 }
 
 /// Random numbers of the elements below `len`, for each of the kernel's draws.
-fn draw_ahead<T: Computable>(kernel: &Kernel, len: usize, clock: Clock) -> Vec<Vec<T>> {
-    let (tick, sample) = (clock.tick as u32, clock.sample as u32);
-    let drawn = calls::draws(kernel).into_iter().map(|(draw, number)| {
-        let key = Key { seed: clock.seed, component: kernel.component, element: 0, number, tick, sample };
+fn draw_ahead<T: Computable>(draws: &[(Draw, u32)], component: u32, len: usize, clock: Clock) -> Vec<Vec<T>> {
+    let (seed, tick, sample) = (clock.seed, clock.tick as u32, clock.sample as u32);
+    let drawn = draws.iter().map(|&(draw, number)| {
+        let key = Key { seed, component, element: 0, number, tick, sample };
         let mut numbers = vec![T::default(); len];
         T::draw_all(key, draw, &mut numbers);
         numbers
@@ -185,13 +208,8 @@ impl<T: Computable> Kernels<T> for Jit {
         synapses: Option<Synapses>,
     ) {
         if let Some(synapses) = synapses {
-            self.synapses(
-                kernel,
-                buffers,
-                lane,
-                Synapses { indices: Indices::Range(0, len as u32), ..synapses },
-                clock,
-            );
+            let all = [(0, len as u32)];
+            self.synapses(kernel, buffers, lane, Synapses { indices: Indices::Ranges(&all), ..synapses }, clock);
             return;
         }
         let Some(code) = self.dense[kernel.index()] else {
@@ -205,11 +223,10 @@ impl<T: Computable> Kernels<T> for Jit {
             spikes.fill(0);
             args.spikes = spikes.as_mut_ptr();
         } else {
-            let marks =
-                self.kernels[kernel.index()].body.iter().any(|inst| matches!(inst, nmc_program::Inst::Spike(_)));
-            assert!(!marks, "a kernel marks spikes that nobody takes");
+            assert!(!self.facts[kernel.index()].marks, "a kernel marks spikes that nobody takes");
         }
-        let ahead = draw_ahead::<T>(&self.kernels[kernel.index()], len, clock);
+        let (draws, component) = (&self.facts[kernel.index()].draws, self.kernels[kernel.index()].component);
+        let ahead = draw_ahead::<T>(draws, component, len, clock);
         let tables: Vec<*const u8> = ahead.iter().map(|numbers| numbers.as_ptr().cast()).collect();
         args.draws = tables.as_ptr();
         self.call(code, kernel, buffers, lane, len, args);
@@ -217,10 +234,7 @@ impl<T: Computable> Kernels<T> for Jit {
 
     fn list(&self, kernel: KernelId, buffers: &mut [Buffer<T>], lane: usize, elements: &[u32], clock: Clock) {
         let Some(code) = self.indexed[kernel.index()] else { return };
-        assert!(
-            !function::needs_pairs(&self.kernels[kernel.index()]),
-            "a kernel asks for synapses where there are none"
-        );
+        assert!(self.facts[kernel.index()].asks == (false, false), "a kernel asks for synapses where there are none");
         let mut args = args(clock);
         args.end = elements.len() as u64;
         args.list = elements.as_ptr();
@@ -234,36 +248,38 @@ impl<T: Computable> Kernels<T> for Jit {
         args.sources = synapses.sources.as_ptr();
         args.targets = synapses.targets.as_ptr();
         let len = match synapses.indices {
-            Indices::Range(start, end) => {
-                (args.start, args.end) = (u64::from(start), u64::from(end));
-                end as usize
-            }
-            Indices::List(list) => {
-                args.end = list.len() as u64;
-                args.list = list.as_ptr();
-                list.iter().max().map_or(0, |&last| last as usize + 1)
-            }
+            Indices::Ranges(ranges) => ranges.iter().map(|&(_, end)| end).max().unwrap_or(0) as usize,
+            Indices::List(list) => list.iter().max().map_or(0, |&last| last as usize + 1),
         };
-        assert!(len <= synapses.sources.len() && len <= synapses.targets.len(), "a synapse that does not exist");
-        let (mut source, mut target) = (0, 0);
-        let mut see = |index: usize| {
-            source = source.max(synapses.sources[index]);
-            target = target.max(synapses.targets[index]);
-        };
-        match synapses.indices {
-            Indices::Range(start, end) => (start as usize..end as usize).for_each(&mut see),
-            Indices::List(list) => list.iter().for_each(|&index| see(index as usize)),
+        if len == 0 {
+            return;
         }
+        let (source, target) = self.facts[kernel.index()].asks;
+        let known = |asked: bool, known: &[u32]| !asked || len <= known.len();
+        assert!(known(source, synapses.sources) && known(target, synapses.targets), "a synapse that does not exist");
         for slot in &self.kernels[kernel.index()].slots {
             let held = buffers[slot.array.index()].lane(lane).len();
             let fits = match slot.access {
-                Access::Source => (source as usize) < held || len == 0,
-                Access::Target => (target as usize) < held || len == 0,
+                Access::Source => (synapses.largest.0 as usize) < held,
+                Access::Target => (synapses.largest.1 as usize) < held,
                 Access::Element { .. } | Access::Broadcast { .. } | Access::Synapse => true,
             };
             assert!(fits, "a synapse joins a neuron that does not exist");
         }
-        self.call(code, kernel, buffers, lane, len, args);
+        let slots = self.slots(kernel, buffers, lane, len);
+        args.slots = slots.as_ptr();
+        match synapses.indices {
+            Indices::Ranges(ranges) => {
+                for &(start, end) in ranges {
+                    (args.start, args.end) = (u64::from(start), u64::from(end));
+                    code(&raw const args);
+                }
+            }
+            Indices::List(list) => {
+                (args.end, args.list) = (list.len() as u64, list.as_ptr());
+                code(&raw const args);
+            }
+        }
     }
 }
 

@@ -31,7 +31,7 @@ impl Checker<'_> {
             let ohms = [wired.segment, wired.driver, wired.sense];
             let sound = ohms.iter().all(|ohms| ohms.is_finite() && *ohms >= 0.0) && wired.segment > 0.0;
             self.require(sound, || format!("wires of {ohms:?} ohm"));
-            let mut places = BTreeSet::new();
+            let mut places = Vec::new();
             for &(matrix, row) in &wired.pieces {
                 let user = format!("matrix {} on wires", matrix.0);
                 self.require(on_wires.insert(matrix), || format!("{user}: twice"));
@@ -49,11 +49,11 @@ impl Checker<'_> {
                     let own = cells.scheme.own(found.cols);
                     (0..own).map(move |index| (row, cells.scheme.column(index, found.cols)))
                 });
-                let count = places.len();
                 places.extend(all);
-                let new = found.rows * cells.scheme.own(found.cols);
-                self.require(places.len() == count + new, || format!("{user}: over others"));
             }
+            places.sort_unstable();
+            let alone = places.windows(2).all(|pair| pair[0] != pair[1]);
+            self.require(alone, || String::from("wires with two matrices over the same cells"));
             self.require(!places.is_empty(), || String::from("wires without cells"));
         }
     }
@@ -113,6 +113,7 @@ impl Program {
                 | Op::Gather { from, to, .. }
                 | Op::Scatter { from, to, .. }
                 | Op::Reduce { from, to, .. } => arrays.extend([from, to]),
+                Op::Decay { array, factors, .. } => arrays.extend([array, factors]),
                 Op::Emit { .. }
                 | Op::Deliver { .. }
                 | Op::OnPost { .. }

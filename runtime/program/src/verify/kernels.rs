@@ -123,6 +123,13 @@ impl Checker<'_> {
             Op::Fill { array, .. } => {
                 self.fixed(array, stage);
             }
+            Op::Decay { array, factors, rate, period } => {
+                self.fixed(array, stage);
+                self.slice(factors, 0, 2, stage);
+                // Factors stay within what single precision holds.
+                let sound = rate > 0.0 && rate * f64::from(period) <= 80.0 && period > 0 && array != factors;
+                self.require(sound, || format!("{stage}: a decay by {rate} over {period} ticks"));
+            }
             Op::Multiply { matrix, input, input_start, output, output_start, positions, .. } => {
                 let Some(found) = program.matrices.get(matrix.index()) else {
                     return self.say(format!("{stage}: no matrix {}", matrix.0));

@@ -1,0 +1,241 @@
+//! Spikes that are drawn: elements by the tick of their next spike, and counts of sources that are fast against the tick.
+
+use nmc_program::{Draw, Group};
+use serde::{Deserialize, Serialize};
+
+use crate::interpreter::Computable;
+use crate::random::Key;
+use crate::state::Clock;
+
+/// The most spikes that an element may be expected to have in one tick.
+const MOST_SPIKES: f64 = 10_000.0;
+
+/// Independent Poisson processes, one an element. Waiting times are exponential, and those of a process whose rate changes begin anew.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
+pub struct Processes<T> {
+    /// When the next spike comes, in ticks since the sample began, how many were drawn, and at what rate.
+    next: Vec<f64>,
+    drawn: Vec<u32>,
+    rate: Vec<T>,
+    /// Elements by the tick of their next spike; made from `next` where it is not there.
+    #[serde(skip)]
+    due: Due,
+    /// Where all have one rate and it is high, the chances of at most 0, 1, 2, … spikes in a tick; not looked at yet: none.
+    #[serde(skip)]
+    chances: Option<Vec<T>>,
+    /// Whether a rate was asked for that no list can hold.
+    pub flooded: bool,
+}
+
+/// What a tick holds.
+pub enum Drawn {
+    /// Put into the list; the most spikes of one element.
+    List { most: u32 },
+    /// Of each element how many.
+    Counts(Vec<u8>),
+}
+
+impl<T: Computable> Processes<T> {
+    /// Processes are drawn afresh for each sample.
+    pub fn new_sample(&mut self) {
+        self.rate.clear();
+        self.due.ticks.clear();
+        self.chances = None;
+    }
+
+    /// Whether what was read from a file is of `len` elements.
+    pub fn is_of(&self, len: usize) -> bool {
+        let lists = [self.next.len(), self.drawn.len(), self.rate.len()];
+        (lists == [len; 3] && self.next.iter().all(|&next| next >= 0.0)) || self.rate.is_empty()
+    }
+
+    /// The spikes of a tick, in ascending order into an empty list, an element as often as it spiked, or as counts; `within`: tick within
+    /// the sample.
+    pub fn draw(
+        &mut self,
+        group: &Group,
+        rates: &[T],
+        dt: f64,
+        clock: Clock,
+        within: u64,
+        spiking: &mut Vec<u32>,
+    ) -> Drawn {
+        if self.rate.is_empty() {
+            self.next = vec![0.0; group.len];
+            self.drawn = vec![0; group.len];
+            self.rate = vec![T::of(f64::NAN); group.len];
+        }
+        let rates = &rates[..group.len];
+        let unchanged = unchanged(&self.rate, rates);
+        let chances = self.chances.take().filter(|_| unchanged).unwrap_or_else(|| chances(rates, dt));
+        let chances = self.chances.insert(chances);
+        if !chances.is_empty() {
+            self.rate.copy_from_slice(rates);
+            let mut counts = vec![0; group.len];
+            pulp::Arch::new().dispatch(
+                #[inline(always)]
+                || count(group.component, clock, chances, &mut counts),
+            );
+            return Drawn::Counts(counts);
+        }
+        let mut most = 1;
+        if unchanged {
+            let mut elements = self.due.take(within).unwrap_or_else(|| {
+                self.due.look_ahead(within, &self.next);
+                self.due.take(within).unwrap_or_default()
+            });
+            elements.sort_unstable();
+            for &element in &elements {
+                let before = spiking.len();
+                self.spikes_of(group, element, rates, dt, clock, within, spiking);
+                self.due.put(element, self.next[element as usize]);
+                most = most.max(spiking.len() - before);
+            }
+            elements.clear();
+            self.due.give_back(within, elements);
+        } else {
+            self.due.ticks.clear();
+            for (element, &rate) in rates.iter().enumerate() {
+                if self.rate[element] != rate {
+                    let mean = rate.wide() * dt;
+                    self.flooded |= mean > MOST_SPIKES;
+                    self.rate[element] = rate;
+                    self.next[element] =
+                        within as f64 + draw_wait(group, element as u32, &mut self.drawn[element], mean, clock);
+                }
+                let before = spiking.len();
+                self.spikes_of(group, element as u32, rates, dt, clock, within, spiking);
+                most = most.max(spiking.len() - before);
+            }
+        }
+        Drawn::List { most: most as u32 }
+    }
+
+    /// Those of one element that fall into a tick.
+    #[allow(clippy::too_many_arguments)] // what `draw` was given
+    fn spikes_of(
+        &mut self,
+        group: &Group,
+        element: u32,
+        rates: &[T],
+        dt: f64,
+        clock: Clock,
+        within: u64,
+        spiking: &mut Vec<u32>,
+    ) {
+        let at = element as usize;
+        while self.next[at] < (within + 1) as f64 {
+            spiking.push(element);
+            self.next[at] += draw_wait(group, element, &mut self.drawn[at], rates[at].wide() * dt, clock);
+        }
+    }
+}
+
+/// Elements whose next spike comes in one of the ticks from `first` on.
+#[derive(Debug, Clone, Default)]
+struct Due {
+    first: u64,
+    ticks: Vec<Vec<u32>>,
+}
+
+/// Ticks that are looked ahead.
+const AHEAD: u64 = 128;
+
+impl Due {
+    /// Those of a tick, if it is known.
+    fn take(&mut self, within: u64) -> Option<Vec<u32>> {
+        let at = within.checked_sub(self.first)?;
+        self.ticks.get_mut(usize::try_from(at).ok()?).map(std::mem::take)
+    }
+
+    /// Room that was taken.
+    fn give_back(&mut self, within: u64, room: Vec<u32>) {
+        let at = within.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+        if let Some(tick) = at.and_then(|at| self.ticks.get_mut(at)) {
+            *tick = room;
+        }
+    }
+
+    /// An element's next spike, if it comes that soon.
+    fn put(&mut self, element: u32, next: f64) {
+        let at = next - self.first as f64;
+        if at < self.ticks.len() as f64 {
+            self.ticks[at.max(0.0) as usize].push(element);
+        }
+    }
+
+    /// From a tick on.
+    fn look_ahead(&mut self, within: u64, next: &[f64]) {
+        self.first = within;
+        self.ticks.resize(AHEAD as usize, Vec::new());
+        self.ticks.iter_mut().for_each(Vec::clear);
+        next.iter().enumerate().for_each(|(element, &next)| self.put(element as u32, next));
+    }
+}
+
+/// Whether no rate has changed: all compared, without an early end, several at a time.
+fn unchanged<T: PartialEq>(known: &[T], rates: &[T]) -> bool {
+    known.len() == rates.len() && known.iter().zip(rates).fold(true, |all, (known, rate)| all & (known == rate))
+}
+
+/// As many spikes of each element as a tick holds, by one number each.
+#[inline(always)]
+fn count<T: Computable>(component: u32, clock: Clock, chances: &[T], counts: &mut [u8]) {
+    /// Elements whose numbers stay in the nearest memory.
+    const BLOCK: usize = 512;
+    let (seed, sample, tick) = (clock.seed, clock.sample as u32, clock.tick as u32);
+    let (mut uniform, mut sums) = ([T::default(); BLOCK], [T::default(); BLOCK]);
+    for (block, counts) in counts.chunks_mut(BLOCK).enumerate() {
+        let key = Key { seed, component, element: (block * BLOCK) as u32, number: u32::MAX, tick, sample };
+        T::draw_all(key, Draw::Uniform, &mut uniform[..counts.len()]);
+        sums.fill(T::default());
+        for &chance in chances {
+            let mut unit = T::UNIT;
+            for (sum, &uniform) in sums.iter_mut().zip(&uniform) {
+                *sum = crate::math::Arithmetic::add(
+                    &mut unit,
+                    *sum,
+                    if uniform >= chance { T::of(1.0) } else { T::of(0.0) },
+                );
+            }
+        }
+        counts.iter_mut().zip(&sums).for_each(|(count, sum)| *count = sum.wide() as u8);
+    }
+}
+
+/// The chances of at most 0, 1, 2, … spikes in a tick, where all rates are one and a tick holds many; else nothing. Those that are 1
+/// in the numbers of the run are left out.
+fn chances<T: Computable>(rates: &[T], dt: f64) -> Vec<T> {
+    /// Spikes a tick from which counting them is less work than waiting for them, and up to which.
+    const COUNTED: std::ops::Range<f64> = 0.3..50.0;
+    let Some(mean) = rates.first().map(|rate| rate.wide() * dt) else { return Vec::new() };
+    if !COUNTED.contains(&mean) || rates.iter().any(|rate| *rate != rates[0]) {
+        return Vec::new();
+    }
+    let (mut chance, mut sum, mut chances) = ((-mean).exp(), 0.0, Vec::new());
+    for count in 1..=u8::MAX {
+        sum += chance;
+        if T::of(sum) >= T::of(1.0) {
+            break;
+        }
+        chances.push(T::of(sum));
+        chance *= mean / f64::from(count);
+        if f64::from(count) > mean && chance < 1e-17 {
+            break;
+        }
+    }
+    chances
+}
+
+/// Ticks to the next spike of a process with so many a tick; those of impossible rates never come.
+fn draw_wait(group: &Group, element: u32, drawn: &mut u32, mean: f64, clock: Clock) -> f64 {
+    if !(mean > 0.0 && mean <= MOST_SPIKES) {
+        return f64::INFINITY;
+    }
+    let number = *drawn;
+    *drawn += 1;
+    let (seed, sample) = (clock.seed, clock.sample as u32);
+    let key = Key { seed, component: group.component, element, number, tick: 0, sample };
+    -(1.0 - key.uniform_f64()).ln() / mean
+}
