@@ -172,6 +172,8 @@ pub enum StmtKind {
     SpikeWhen { condition: Expr, body: Vec<Stmt> },
     /// `on pre { … }`, `on post { … }`, `on reward { … }`
     On { event: Ident, body: Vec<Stmt> },
+    /// `every 1 s { w *= target / sum(w) }`
+    Every { interval: Expr, body: Vec<Stmt> },
     /// `hold v for 5 ms`
     Hold { name: Ident, duration: Expr },
     /// `w in 0 .. w_max`

@@ -13,7 +13,7 @@ pub struct Wiring {
     /// Source and target of each synapse, as indices within their whole populations.
     pub sources: Vec<u32>,
     pub targets: Vec<u32>,
-    /// For each target (within the target range) its synapses, ascending; empty unless the connection has `on_post`.
+    /// For each target (within the target range) its synapses, ascending; empty unless the connection has them `by_target`.
     pub into: Vec<Vec<u32>>,
 }
 
@@ -43,7 +43,7 @@ pub fn build(program: &Program, connection: &Connection, seed: u64) -> Result<Wi
         wiring.targets.extend(row.iter().map(|target| connection.target_start as u32 + target));
         wiring.starts.push(wiring.targets.len() as u32);
     }
-    if connection.on_post.is_some() {
+    if connection.by_target {
         wiring.into = vec![Vec::new(); connection.target_len];
         for (synapse, target) in wiring.targets.iter().enumerate() {
             wiring.into[*target as usize - connection.target_start].push(synapse as u32);

@@ -401,11 +401,11 @@ fn learns(program: &Program) -> bool {
     let mut ops = program.begin.iter().chain(&program.tick).chain(&program.end);
     ops.any(|op| match op {
         Op::Kernel { kernel, .. } | Op::OnSpikes { kernel, .. } => changes(*kernel),
+        Op::OnPost { kernel, .. } | Op::Synapses { kernel, .. } => changes(*kernel),
         Op::Deliver { connection } => match &program.connections[connection.index()].on_pre {
             Effect::Kernel(kernel) => changes(*kernel),
             Effect::Add { array, .. } => !program.arrays[array.index()].per_lane,
         },
-        Op::OnPost { connection } => program.connections[connection.index()].on_post.is_some_and(changes),
         Op::Emit { .. }
         | Op::Fill { .. }
         | Op::Multiply { .. }

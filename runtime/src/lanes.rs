@@ -336,14 +336,23 @@ impl<T: Computable + Product> Lanes<T> {
                 self.counts.synaptic_events[index] += events;
                 return more;
             }
-            Op::OnPost { connection } => {
+            Op::OnPost { connection, kernel } => {
                 let index = connection.index();
                 let connection = &program.connections[index];
                 if let Some(target) = connection.target {
                     let (list, more) = self.groups[lane][target.index()].round(self.tick, 0, round);
                     let carrier = &shared.carriers[index];
-                    spikes::on_post(connection, carrier, &list, kernels, &mut self.buffers, lane, clock);
+                    spikes::on_post(connection, *kernel, carrier, &list, kernels, &mut self.buffers, lane, clock);
                     return more;
+                }
+            }
+            Op::Synapses { connection, kernel, zeroed, every } => {
+                if (self.tick + 1).is_multiple_of(u64::from(*every)) {
+                    for array in zeroed {
+                        self.buffers[array.index()].lane_mut(lane).fill(T::default());
+                    }
+                    let all = spikes::all(&shared.carriers[connection.index()]);
+                    kernels.synapses(*kernel, &mut self.buffers, lane, all, clock);
                 }
             }
             Op::Fill { array, value } => self.buffers[array.index()].lane_mut(lane).fill(T::of(*value)),
@@ -402,6 +411,7 @@ fn event(op: &Op) -> Option<bool> {
         Op::Deliver { .. } => Some(false),
         Op::OnPost { .. } | Op::OnSpikes { .. } => Some(true),
         Op::Kernel { .. }
+        | Op::Synapses { .. }
         | Op::Emit { .. }
         | Op::Fill { .. }
         | Op::Multiply { .. }

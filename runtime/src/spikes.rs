@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use nmc_program::{Amount, ArrayId, Connection, Delay, Draw, Effect, Group, Program, Source};
+use nmc_program::{Amount, ArrayId, Connection, Delay, Draw, Effect, Group, KernelId, Program, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::connect::Wiring;
@@ -440,9 +440,17 @@ pub fn deliver<T: Computable>(
     }
 }
 
-/// Runs a connection's `on post` for the neurons that spiked in this tick.
+/// All synapses of a connection.
+pub fn all(carrier: &Carrier) -> Synapses<'_> {
+    let Wiring { sources, targets, .. } = &carrier.wiring;
+    Synapses { indices: Indices::Range(0, targets.len() as u32), sources, targets }
+}
+
+/// Runs a kernel over the synapses to the neurons that spiked in this tick.
+#[allow(clippy::too_many_arguments)] // the parts of a lane, each borrowed apart
 pub fn on_post<T: Computable>(
     connection: &Connection,
+    kernel: KernelId,
     carrier: &Carrier,
     spikes: &[u32],
     kernels: &dyn Kernels<T>,
@@ -450,7 +458,6 @@ pub fn on_post<T: Computable>(
     lane: usize,
     clock: Clock,
 ) {
-    let Some(kernel) = connection.on_post else { return };
     for &neuron in spikes {
         let index = (neuron as usize).checked_sub(connection.target_start);
         if let Some(list) = index.and_then(|index| carrier.wiring.into.get(index)) {

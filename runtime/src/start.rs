@@ -41,9 +41,7 @@ pub fn prepare<T: Computable>(
 /// The synapses that an array holds a number for.
 pub fn synapses_of<'c>(array: &nmc_program::Array, carriers: &'c [Carrier]) -> Option<Synapses<'c>> {
     let nmc_program::Len::Synapses(connection) = array.len else { return None };
-    let wiring = &carriers[connection.index()].wiring;
-    let indices = crate::state::Indices::Range(0, wiring.len() as u32);
-    Some(Synapses { indices, sources: &wiring.sources, targets: &wiring.targets })
+    Some(crate::spikes::all(&carriers[connection.index()]))
 }
 
 fn start<T: Computable>(program: &Program, array: &nmc_program::Array, carriers: &[Carrier]) -> Buffer<T> {

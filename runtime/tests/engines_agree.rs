@@ -131,7 +131,7 @@ fn program(kernel: Kernel, form: Form, precision: Precision) -> Program {
         component: 2,
         delay: Delay::Ticks(0),
         on_pre: Effect::Kernel(id),
-        on_post: None,
+        by_target: false,
     };
     Program {
         name: "p".into(),

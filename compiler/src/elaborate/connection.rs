@@ -108,6 +108,7 @@ impl Elaborator<'_> {
         };
         let (dynamics, plastic) =
             self.synapse(field("synapse"), field("plasticity"), source, target, (weight.dimension, weighed), span)?;
+        self.intervals(&dynamics, field("plasticity").map_or(span, |rule| rule.span))?;
         let port = self.port(&dynamics, target, span)?;
         Some(Connection {
             name,
@@ -280,6 +281,19 @@ impl Elaborator<'_> {
             }
         }
         Some((dynamics, rule.is_some()))
+    }
+
+    /// Rules that run at intervals have the same for all synapses, told in steps.
+    fn intervals(&mut self, dynamics: &Dynamics, span: Span) -> Option<()> {
+        for regular in &dynamics.regular {
+            let Expr::Number(seconds) = regular.interval else {
+                let message = "the interval of `every` is one number for all synapses";
+                self.error(Code::E0305, message, span, "this differs from one to the next");
+                return None;
+            };
+            self.timed(&format!("the interval of `every` in `{}`", dynamics.name), seconds, Counted::Some, span);
+        }
+        Some(())
     }
 
     /// Which of the target's inputs the synapse's output adds to.

@@ -8,7 +8,7 @@ use nmc_program::{
 
 use super::Lowering;
 use super::algebra::{self, substitute};
-use super::event::pair;
+use super::event::{Place, pair};
 use super::expression;
 use super::kernel::Builder;
 use super::synapses::{Role, roles};
@@ -28,6 +28,8 @@ pub(crate) struct Lowered {
     pub weights: Option<ArrayId>,
     /// Where every other state is kept.
     pub states: Vec<Option<ArrayId>>,
+    /// What else its equations read: sums over the synapses of a target.
+    pub inputs: Vec<Place>,
     /// Seconds of the last event at each synapse, when states are brought up to date only then.
     pub last: Option<ArrayId>,
 }
@@ -43,7 +45,8 @@ impl Lowering<'_> {
                 replace_weight(&mut dynamics, weight);
             }
             let one_delay = connection.delays.is_none() && algebra::constant(&connection.delay).is_some();
-            let roles = match roles(connection, &dynamics, one_delay) {
+            let recorded = |state| network.probes.iter().any(|probe| probe.what == Probed::State(index, state));
+            let roles = match roles(connection, &dynamics, one_delay, &recorded) {
                 Ok(roles) => roles,
                 Err(diagnostic) => {
                     self.diagnostics.push(diagnostic);
@@ -54,7 +57,8 @@ impl Lowering<'_> {
             let states = vec![None; roles.len()];
             // The real id comes with `connect`; until then only whether there are weights matters.
             let (id, weights, last) = (ConnectionId(0), constant.is_none().then_some(ArrayId(0)), None);
-            self.connections.push(Lowered { dynamics, roles, joint, id, weights, states, last });
+            let inputs = Vec::new();
+            self.connections.push(Lowered { dynamics, roles, joint, id, weights, states, inputs, last });
         }
     }
 
@@ -183,7 +187,7 @@ impl Lowering<'_> {
             component,
             delay: Delay::Ticks(0),
             on_pre: Effect::Kernel(KernelId(0)),
-            on_post: None,
+            by_target: false,
         });
         self.connections[index].id = id;
         if self.connections[index].weights.is_some() {
@@ -191,7 +195,7 @@ impl Lowering<'_> {
         }
         let delay = self.delay(id, connection);
         self.keep_states(index, id, connection);
-        let lowered = self.connections[index].clone();
+        let mut lowered = self.connections[index].clone();
         let of_source =
             |change: &&Change| role_of(&lowered, change).is_some_and(|role| matches!(role, Role::Source { .. }));
         let of_target =
@@ -219,7 +223,9 @@ impl Lowering<'_> {
                 ops.push(self.relay(&lowered, connection, &changes, delay.clone()));
             }
         }
-        self.posts(&lowered, connection, &on_post);
+        self.posts(&mut lowered, connection, &on_post);
+        self.at_intervals(&mut lowered, connection);
+        self.step_synapses(&lowered, connection);
     }
 
     fn weights(&mut self, id: ConnectionId, connection: &network::Connection) -> ArrayId {
@@ -297,10 +303,10 @@ impl Lowering<'_> {
                 Role::Summed => continue,
                 Role::Source { .. } => connection.source,
                 Role::Target { .. } => connection.target,
-                Role::Synapse => {
-                    lazy |= declared.derivative.is_some();
+                Role::Synapse | Role::Stepped => {
+                    lazy |= *role == Role::Synapse && declared.derivative.is_some();
                     let array = self.synapse_values(name, id, &declared.initial, lowered.weights);
-                    let mut changes = lowered.dynamics.on_pre.iter().chain(&lowered.dynamics.on_post);
+                    let mut changes = lowered.dynamics.rules();
                     // Every sample has its own, as it has of states of neurons; what nothing changes is drawn once.
                     self.program.arrays[array.index()].per_lane =
                         declared.derivative.is_some() || changes.any(|change| change.target == Symbol::State(state));
@@ -338,8 +344,8 @@ pub(crate) fn role_of(lowered: &Lowered, change: &Change) -> Option<Role> {
 }
 
 pub(crate) fn changes_weight(connection: &network::Connection) -> bool {
-    let mut changes = connection.dynamics.on_pre.iter().chain(&connection.dynamics.on_post);
-    changes.any(|change| change.target == Symbol::Weight)
+    let mut changes = connection.dynamics.rules();
+    connection.dynamics.weight_derivative.is_some() || changes.any(|change| change.target == Symbol::Weight)
 }
 
 fn replace_weight(dynamics: &mut Dynamics, weight: f64) {
@@ -348,7 +354,9 @@ fn replace_weight(dynamics: &mut Dynamics, weight: f64) {
     };
     dynamics.states.iter_mut().filter_map(|state| state.derivative.as_mut()).for_each(put);
     dynamics.outputs.iter_mut().for_each(|(_, output)| put(output));
-    dynamics.on_pre.iter_mut().chain(&mut dynamics.on_post).for_each(|change| put(&mut change.value));
+    let regular = dynamics.regular.iter_mut().flat_map(|regular| &mut regular.changes);
+    let changes = dynamics.on_pre.iter_mut().chain(&mut dynamics.on_post).chain(regular);
+    changes.for_each(|change| put(&mut change.value));
 }
 
 fn pattern(pattern: &network::Pattern) -> Pattern {

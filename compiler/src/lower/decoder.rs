@@ -67,7 +67,7 @@ impl Lowering<'_> {
                 component,
                 delay: Delay::Ticks(0),
                 on_pre,
-                on_post: None,
+                by_target: false,
             });
             self.tick.deliver.push(op);
         }

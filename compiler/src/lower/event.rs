@@ -13,7 +13,7 @@ use crate::forms::equations::{Change, Expr, Symbol};
 use crate::forms::network;
 
 /// What a value belongs to.
-type Place = (ArrayId, Access);
+pub(crate) type Place = (ArrayId, Access);
 
 /// How the kernel of an event is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,13 @@ impl Lowering<'_> {
     }
 
     /// Where the value of a name is kept.
-    fn place(&self, lowered: &Lowered, connection: &network::Connection, symbol: Symbol, side: Side) -> Option<Place> {
+    pub fn place(
+        &self,
+        lowered: &Lowered,
+        connection: &network::Connection,
+        symbol: Symbol,
+        side: Side,
+    ) -> Option<Place> {
         let own = Access::Element { offset: 0 };
         let (source, target) = match side {
             Side::Synapse => (Access::Source, Access::Target),
@@ -77,13 +83,13 @@ impl Lowering<'_> {
                 }
                 Role::Source { .. } => Some(((*lowered.states.get(state)?)?, source)),
                 Role::Target { .. } => Some(((*lowered.states.get(state)?)?, target)),
-                Role::Synapse => Some(((*lowered.states.get(state)?)?, Access::Synapse)),
+                Role::Synapse | Role::Stepped => Some(((*lowered.states.get(state)?)?, Access::Synapse)),
             },
             Symbol::Weight => Some((lowered.weights?, Access::Synapse)),
             Symbol::Pre(state) => Some((*self.populations.get(&connection.source)?.states.get(state)?, source)),
             Symbol::Post(state) => Some((*self.populations.get(&connection.target)?.states.get(state)?, target)),
-            Symbol::Input(_)
-            | Symbol::SourceIndex
+            Symbol::Input(input) => lowered.inputs.get(input).copied(),
+            Symbol::SourceIndex
             | Symbol::TargetIndex
             | Symbol::Index
             | Symbol::Time
@@ -103,7 +109,8 @@ impl Lowering<'_> {
     ) -> KernelId {
         let (mut b, dt) = (Builder::default(), self.program.dt);
         let mut now: Vec<(Place, Value)> = Vec::new();
-        if side == Side::Synapse && touches_kept(lowered, changes) {
+        let kept = |change: &Change| is_kept(lowered, change.target) || reads_kept(lowered, &change.value);
+        if side == Side::Synapse && changes.iter().any(kept) {
             self.bring_up_to_date(&mut b, lowered, &mut now);
         }
         for change in changes {
@@ -196,11 +203,14 @@ impl Lowering<'_> {
     }
 }
 
-/// Whether changes read or write a state kept for each synapse.
-fn touches_kept(lowered: &Lowered, changes: &[Change]) -> bool {
-    let kept =
-        |symbol: Symbol| matches!(symbol, Symbol::State(state) if lowered.roles.get(state) == Some(&Role::Synapse));
-    changes.iter().any(|change| kept(change.target) || mentions(&change.value, &kept))
+/// Whether it is a state that must be brought up to date.
+fn is_kept(lowered: &Lowered, symbol: Symbol) -> bool {
+    matches!(symbol, Symbol::State(state) if lowered.roles.get(state) == Some(&Role::Synapse))
+}
+
+/// Whether an expression reads such a state.
+pub(crate) fn reads_kept(lowered: &Lowered, expr: &Expr) -> bool {
+    mentions(expr, &|symbol| is_kept(lowered, symbol))
 }
 
 /// Names that belong to a pair of neurons.

@@ -162,10 +162,7 @@ fn write_connection(f: &mut fmt::Formatter<'_>, index: usize, connection: &Conne
     let target = connection.target_start..connection.target_start + connection.target_len;
     write!(f, "connection c{index} {} g{}{source:?} -> {target:?}", connection.name, connection.source.0)?;
     write!(f, " {:?} {:?} on_pre {:?}", connection.pattern, connection.delay, connection.on_pre)?;
-    match connection.on_post {
-        Some(kernel) => writeln!(f, " on_post k{}", kernel.0),
-        None => writeln!(f),
-    }
+    writeln!(f, "{}", if connection.by_target { " by target" } else { "" })
 }
 
 fn write_kernel(f: &mut fmt::Formatter<'_>, index: usize, kernel: &Kernel, arrays: &[Array]) -> fmt::Result {

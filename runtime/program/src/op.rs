@@ -33,7 +33,8 @@ impl Reduction {
     }
 }
 
-/// A step. The order of a tick (see `docs/semantics`): emit, update, collect, deliver and `on pre`, `on post`, reset, record.
+/// A step. The order of a tick (see `docs/semantics`): emit, update, collect, deliver and `on pre`, `on post`, reset,
+/// `every`, record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Op {
     /// Runs a kernel densely over `len` elements of each lane. With `spikes`, the marked elements become that group's
@@ -45,8 +46,11 @@ pub enum Op {
     Emit { group: GroupId },
     /// Takes the spikes due now through a connection's synapses, source by source in ascending order.
     Deliver { connection: ConnectionId },
-    /// Runs a connection's `on_post` for the target neurons that spiked in this tick, in ascending order.
-    OnPost { connection: ConnectionId },
+    /// Runs a kernel over the synapses (of a connection with `by_target`) to the target neurons that spiked in this tick, in ascending order.
+    OnPost { connection: ConnectionId, kernel: KernelId },
+    /// Fills arrays with 0, then runs a kernel over all synapses of a connection, in their order; at the end of every so many
+    /// ticks since the state began.
+    Synapses { connection: ConnectionId, kernel: KernelId, zeroed: Vec<ArrayId>, every: u32 },
     /// Fills an array with one value.
     Fill { array: ArrayId, value: f64 },
     /// output[out_start..][..cols, ..positions] = W input[in_start..][..rows, ..positions]; overwrites. Each position is a read with its

@@ -269,10 +269,6 @@ impl Checker<'_> {
             }
             Effect::Kernel(kernel) => self.over_synapses(*kernel, id, &user),
         }
-        if let Some(kernel) = connection.on_post {
-            self.require(connection.target.is_some(), || format!("{user}: `on post` without a target group"));
-            self.over_synapses(kernel, id, &user);
-        }
     }
 
     pub fn synapse_array(&mut self, array: ArrayId, connection: ConnectionId, user: &str) {
