@@ -104,7 +104,6 @@ codes! {
     W0428 "has-no-effect"
     E0429 "cannot-be-changed"
     E0430 "sequence-needed"
-    E0451 "synapse-not-summable"
     E0453 "method-does-not-fit"
     E0454 "delay-without-bound"
     E0455 "random-in-an-equation"

@@ -318,7 +318,8 @@ impl<T: Computable + Product> Lanes<T> {
             Op::Deliver { connection } => {
                 let index = connection.index();
                 let connection = &program.connections[index];
-                let group = &self.groups[lane][connection.source.index()];
+                let Some(source) = connection.source else { return false };
+                let group = &self.groups[lane][source.index()];
                 let under_way = &mut self.under_way[lane][index];
                 let carrier = &shared.carriers[index];
                 let (events, more) = spikes::deliver(

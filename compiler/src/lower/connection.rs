@@ -28,8 +28,10 @@ pub(crate) struct Lowered {
     pub weights: Option<ArrayId>,
     /// Where every other state is kept.
     pub states: Vec<Option<ArrayId>>,
-    /// What else its equations read: sums over the synapses of a target.
+    /// What else its equations read: signals that feed the target, by its inputs, and sums over the synapses of a target.
     pub inputs: Vec<Place>,
+    /// Parts of its output that are added up over the synapses of a target with every tick, and where.
+    pub collected: Vec<(ArrayId, Expr)>,
     /// Seconds of the last event at each synapse, when states are brought up to date only then.
     pub last: Option<ArrayId>,
 }
@@ -46,19 +48,17 @@ impl Lowering<'_> {
             }
             let one_delay = connection.delays.is_none() && algebra::constant(&connection.delay).is_some();
             let recorded = |state| network.probes.iter().any(|probe| probe.what == Probed::State(index, state));
-            let roles = match roles(connection, &dynamics, one_delay, &recorded) {
-                Ok(roles) => roles,
-                Err(diagnostic) => {
-                    self.diagnostics.push(diagnostic);
-                    vec![Role::Synapse; dynamics.states.len()]
-                }
-            };
+            let (roles, one_by_one) = roles(&dynamics, one_delay, &recorded);
             let joint = self.sum_onto_target(index, connection, &dynamics, &roles);
+            let collected = match one_by_one {
+                Some(why) => self.collect(connection, &dynamics, why),
+                None => Vec::new(),
+            };
             let states = vec![None; roles.len()];
             // The real id comes with `connect`; until then only whether there are weights matters.
             let (id, weights, last) = (ConnectionId(0), constant.is_none().then_some(ArrayId(0)), None);
             let inputs = Vec::new();
-            self.connections.push(Lowered { dynamics, roles, joint, id, weights, states, inputs, last });
+            self.connections.push(Lowered { dynamics, roles, joint, id, weights, states, inputs, collected, last });
         }
     }
 
@@ -116,23 +116,7 @@ impl Lowering<'_> {
         for (position, &state) in summed.iter().enumerate() {
             joint[state] = Some(first + position);
         }
-        let renumber = |expr: &Expr| {
-            substitute(expr, &|symbol| match symbol {
-                Symbol::State(state) => {
-                    joint.get(state).copied().flatten().map(|joint| Expr::Symbol(Symbol::State(joint)))
-                }
-                Symbol::Post(state) => Some(Expr::Symbol(Symbol::State(state))),
-                Symbol::Input(_)
-                | Symbol::Weight
-                | Symbol::Pre(_)
-                | Symbol::SourceIndex
-                | Symbol::TargetIndex
-                | Symbol::Index
-                | Symbol::Time
-                | Symbol::TimeStep
-                | Symbol::Noise => None,
-            })
-        };
+        let renumber = |expr: &Expr| at_target(expr, &|state| joint.get(state).copied().flatten());
         for &state in &summed {
             let name = format!("{}.{}", connection.name, dynamics.states[state].name);
             let derivative = dynamics.states[state].derivative.as_ref().map(renumber);
@@ -168,9 +152,7 @@ impl Lowering<'_> {
         main: &mut Vec<Op>,
         late: &mut Vec<Op>,
     ) {
-        let Some(&source) = self.groups.get(&connection.source) else {
-            return self.problems.push(format!("`{}` starts where nothing spikes", connection.name));
-        };
+        let source = self.groups.get(&connection.source).copied();
         let id = ConnectionId(self.program.connections.len() as u32);
         let component = self.component();
         let (start, end) = (connection.source_range, connection.target_range);
@@ -225,6 +207,7 @@ impl Lowering<'_> {
         }
         self.posts(&mut lowered, connection, &on_post);
         self.at_intervals(&mut lowered, connection);
+        self.add_up_outputs(&lowered, connection);
         self.step_synapses(&lowered, connection);
     }
 
@@ -325,6 +308,23 @@ impl Lowering<'_> {
             self.connections[index].last = Some(self.array(name, Len::Synapses(id), true, start));
         }
     }
+}
+
+/// An expression of a synapse as one of its target's system, in which its own states have other numbers.
+pub(crate) fn at_target(expr: &Expr, joint: &dyn Fn(usize) -> Option<usize>) -> Expr {
+    substitute(expr, &|symbol| match symbol {
+        Symbol::State(state) => joint(state).map(|joint| Expr::Symbol(Symbol::State(joint))),
+        Symbol::Post(state) => Some(Expr::Symbol(Symbol::State(state))),
+        Symbol::Input(_)
+        | Symbol::Weight
+        | Symbol::Pre(_)
+        | Symbol::SourceIndex
+        | Symbol::TargetIndex
+        | Symbol::Index
+        | Symbol::Time
+        | Symbol::TimeStep
+        | Symbol::Noise => None,
+    })
 }
 
 pub(crate) fn role_of(lowered: &Lowered, change: &Change) -> Option<Role> {

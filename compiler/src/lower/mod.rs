@@ -1,13 +1,14 @@
 //! `Mapped` to `Program`: flat arrays, kernels, matrices, events and their order.
 //!
 //! Populations and their equations: `population`, `integrate`, `step` · connections: `synapses` (where each state lives),
-//! `connection`, `event`, `trace`, `rules`, `decoder` · operators between presentations: `frame`, `dense`, `chain` · cells of arrays: `cells` · what an
+//! `connection`, `event`, `trace`, `rules`, `coupling`, `decoder` · operators between presentations: `frame`, `dense`, `chain` · cells of arrays: `cells` · what an
 //! experiment does and measures: `phases` · what it costs: `costs`.
 
 mod cells;
 mod chain;
 mod connection;
 mod costs;
+mod coupling;
 mod decoder;
 mod dense;
 mod digits;

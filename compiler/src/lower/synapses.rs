@@ -5,14 +5,10 @@
 //! nothing but that side's own values; one state a neuron of that side. Anything else is kept for each synapse: brought up
 //! to date when an event looks at it where its equation has a closed solution by itself, else stepped with every tick.
 
-use nmc_grammar::codes::Code;
-use nmc_grammar::diagnostic::Diagnostic;
-
 use super::algebra::{self, linear, mentions};
 use super::integrate::decays_alone;
 use super::polynomial::Polynomial;
 use crate::forms::equations::{Change, Dynamics, Expr, Function, Symbol};
-use crate::forms::network::Connection;
 
 /// Where a state lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,41 +25,36 @@ pub enum Role {
     Stepped,
 }
 
-/// The role of each state of a connection, or why there is none.
+/// The role of each state of a connection; and why what synapses give must be added up one by one, if it must.
 pub fn roles(
-    connection: &Connection,
     dynamics: &Dynamics,
     constant_delay: bool,
     recorded: &dyn Fn(usize) -> bool,
-) -> Result<Vec<Role>, Diagnostic> {
+) -> (Vec<Role>, Option<&'static str>) {
     let summed = output_states(dynamics);
-    for &index in &summed {
-        if let Err(why) = summable(dynamics, index, &summed) {
-            return Err(not_summable(connection, &dynamics.states[index].name, why));
-        }
-    }
-    if let Some((_, output)) = dynamics.outputs.first()
-        && let Err(why) = output_is_linear(output, &summed)
-    {
-        return Err(not_summable(connection, &dynamics.name, why));
-    }
+    let fault = summed.iter().find_map(|&index| summable(dynamics, index, &summed).err());
+    let output = || output_is_linear(&dynamics.outputs.first()?.1, &summed).err();
+    let one_by_one = fault.or_else(output);
+    let summed = if one_by_one.is_some() { Vec::new() } else { summed };
     let mut roles = vec![Role::Synapse; dynamics.states.len()];
     summed.iter().for_each(|&index| roles[index] = Role::Summed);
     if constant_delay {
         one_sided(dynamics, &mut roles, &dynamics.on_pre, &dynamics.on_post, true);
     }
     one_sided(dynamics, &mut roles, &dynamics.on_post, &dynamics.on_pre, false);
-    step(dynamics, &mut roles, recorded);
-    Ok(roles)
+    step(dynamics, &mut roles, one_by_one.is_some(), recorded);
+    (roles, one_by_one)
 }
 
 /// Of what is kept for each synapse, that which moves with every tick: what has no closed solution by itself, what the
-/// equations of such states and of the weight read, and what is recorded.
-fn step(dynamics: &Dynamics, roles: &mut [Role], recorded: &dyn Fn(usize) -> bool) {
+/// equations of such states and of the weight read, or the output where it is added up `one_by_one`, and what is recorded.
+fn step(dynamics: &Dynamics, roles: &mut [Role], one_by_one: bool, recorded: &dyn Fn(usize) -> bool) {
+    let output = dynamics.outputs.iter().filter(|_| one_by_one).map(|(_, output)| output);
+    let output: Vec<&Expr> = output.chain(&dynamics.weight_derivative).collect();
     let next = |roles: &[Role]| {
         let stepped = (0..roles.len()).filter(|&index| roles[index] == Role::Stepped);
         let equations = stepped.filter_map(|index| dynamics.states[index].derivative.as_ref());
-        let equations: Vec<&Expr> = equations.chain(&dynamics.weight_derivative).collect();
+        let equations: Vec<&Expr> = equations.chain(output.iter().copied()).collect();
         let read =
             |index| equations.iter().any(|equation| mentions(equation, &|symbol| symbol == Symbol::State(index)));
         let kept = |index: &usize| roles[*index] == Role::Synapse;
@@ -75,12 +66,6 @@ fn step(dynamics: &Dynamics, roles: &mut [Role], recorded: &dyn Fn(usize) -> boo
     while let Some(index) = next(roles) {
         roles[index] = Role::Stepped;
     }
-}
-
-fn not_summable(connection: &Connection, what: &str, why: &str) -> Diagnostic {
-    let message = format!("`{what}` of `{}` cannot be summed over the synapses of a neuron: {why}", connection.name);
-    Diagnostic::new(Code::E0451, message, connection.span, "connected here")
-        .with_help("let it decay linearly, and put the weight into the jump: `g' = -g / tau; on pre { g += w }`")
 }
 
 /// States that outputs depend on, directly or by derivatives.
@@ -157,6 +142,11 @@ fn at_intervals(dynamics: &Dynamics) -> impl Iterator<Item = &Change> {
 fn output_is_linear(output: &Expr, summed: &[usize]) -> Result<(), &'static str> {
     if mentions(output, &|symbol| symbol == Symbol::Weight) {
         return Err("its output holds the weight");
+    }
+    let elsewhere =
+        |symbol| matches!(symbol, Symbol::Pre(_) | Symbol::SourceIndex | Symbol::TargetIndex | Symbol::Index);
+    if mentions(output, &elsewhere) {
+        return Err("its output reads its source");
     }
     let mut remainder = output.clone();
     for &index in summed {

@@ -35,8 +35,8 @@ pub enum Source {
 pub struct Connection {
     /// `exc->inh`
     pub name: String,
-    /// Sending group; `source_start .. source_start + source_len` of its elements.
-    pub source: crate::GroupId,
+    /// Sending group, `source_start .. source_start + source_len` of its elements; none: of a population that does not spike.
+    pub source: Option<crate::GroupId>,
     pub source_start: usize,
     pub source_len: usize,
     /// Elements `target_start .. target_start + target_len` of the target population's arrays.

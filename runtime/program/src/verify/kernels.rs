@@ -116,8 +116,8 @@ impl Checker<'_> {
                 self.require(emits, || format!("{stage}: group {} emits by itself or does not exist", group.0));
             }
             Op::Deliver { connection } => {
-                let found = connection.index() < program.connections.len();
-                self.require(found, || format!("{stage}: no connection {}", connection.0));
+                let found = program.connections.get(connection.index()).is_some_and(|found| found.source.is_some());
+                self.require(found, || format!("{stage}: nothing arrives by connection {}", connection.0));
             }
             Op::OnPost { connection, kernel } => {
                 let found = program.connections.get(connection.index());
