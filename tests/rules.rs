@@ -229,7 +229,8 @@ fn misuse_is_told() {
             "plasticity: r()",
             "run for 1 ms { step: 0.1 ms, s: spikes([0], [1]), drive: spikes([0], [1]) }",
         );
-        assert_eq!(codes(&text), [code], "{body}: {:#?}", told(&text));
+        let found: Vec<&str> = codes(&text).into_iter().filter(|code| *code != "W0208").collect();
+        assert_eq!(found, [code], "{body}: {:#?}", told(&text));
     }
     let elsewhere = [("neuron n() { state v: real = 0; v' = -v / 1 s; every 1 s { v = 0 } }", "E0401")];
     for (text, code) in elsewhere {

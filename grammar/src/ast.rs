@@ -245,7 +245,7 @@ pub enum Clause {
 pub struct Field {
     /// Lines of `///` before it, without the slashes.
     pub doc: Vec<String>,
-    /// One or two words; three of `set exc.bias = 0.2 nA`.
+    /// One or two words (`freeze plastic`, with the value `true`); three of `set exc.bias = 0.2 nA`.
     pub key: Vec<Ident>,
     /// The value.
     pub value: Expr,

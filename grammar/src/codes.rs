@@ -111,6 +111,7 @@ codes! {
     W0457 "between-steps"
     E0458 "not-a-spike-time"
     E0459 "sum-misplaced"
+    W0460 "delay-without-spikes"
     // E05 devices and chips
     E0501 "unknown-field"
     E0502 "missing-field"

@@ -185,6 +185,13 @@ impl<T: Computable + Product> Lanes<T> {
         }
     }
 
+    /// Changes what a phase begins with.
+    pub fn change(&mut self, phase: &Phase) {
+        for &(array, value) in &phase.changes {
+            self.buffers[array.index()].data.fill(T::of(value));
+        }
+    }
+
     /// A copy without what the lanes share.
     pub fn own(&self) -> Self {
         let own = |buffer: &Buffer<T>| if buffer.per_lane { buffer.clone() } else { Buffer::default() };

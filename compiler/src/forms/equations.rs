@@ -10,7 +10,7 @@ use crate::quantity::Dimension;
 pub enum Symbol {
     /// A state of these dynamics.
     State(usize),
-    /// An input of these dynamics; for an elementwise operator or a cell expression, its n-th operand.
+    /// An input of these dynamics, in a connection of its target's; for an elementwise operator or a cell expression, its n-th operand.
     Input(usize),
     /// In a connection: the synapse's weight.
     Weight,
@@ -154,6 +154,13 @@ pub struct Input {
     pub dimension: Dimension,
 }
 
+impl Input {
+    /// Whether it is what a rule of a connection to a population reads: a signal that was given as a parameter.
+    pub fn is_of_rule(&self) -> bool {
+        self.name.contains('.')
+    }
+}
+
 /// `target op value` in a rule; rules run in the order written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
@@ -231,5 +238,10 @@ impl Dynamics {
     pub fn rules(&self) -> impl Iterator<Item = &Change> {
         let regular = self.regular.iter().flat_map(|regular| &regular.changes);
         self.on_pre.iter().chain(&self.on_post).chain(regular)
+    }
+
+    /// Whether rules of a connection change its weights.
+    pub fn changes_weight(&self) -> bool {
+        self.weight_derivative.is_some() || self.rules().any(|change| change.target == Symbol::Weight)
     }
 }

@@ -6,12 +6,12 @@ use nmc_program::{
     Access, ArrayId, Connection, ConnectionId, Delay, Effect, Initial, KernelId, Len, MetricKind, Op, Pattern,
 };
 
-use super::Lowering;
 use super::algebra::{self, substitute};
 use super::event::{Place, pair};
 use super::expression;
 use super::kernel::Builder;
 use super::synapses::{Role, roles};
+use super::{Lowering, Signal};
 use crate::forms::equations::{Change, Dynamics, Expr, Symbol};
 use crate::forms::network::{self, NodeId, Probed};
 
@@ -30,6 +30,8 @@ pub(crate) struct Lowered {
     pub states: Vec<Option<ArrayId>>,
     /// What else its equations read: signals that feed the target, by its inputs, and sums over the synapses of a target.
     pub inputs: Vec<Place>,
+    /// Holds 0 while its weights are frozen, else 1.
+    pub plastic: Option<ArrayId>,
     /// Parts of its output that are added up over the synapses of a target with every tick, and where.
     pub collected: Vec<(ArrayId, Expr)>,
     /// Seconds of the last event at each synapse, when states are brought up to date only then.
@@ -58,7 +60,21 @@ impl Lowering<'_> {
             // The real id comes with `connect`; until then only whether there are weights matters.
             let (id, weights, last) = (ConnectionId(0), constant.is_none().then_some(ArrayId(0)), None);
             let inputs = Vec::new();
-            self.connections.push(Lowered { dynamics, roles, joint, id, weights, states, inputs, collected, last });
+            let frozen = self.plan.phases.iter().any(|phase| phase.frozen.contains(&index));
+            let name = format!("{}.plastic", connection.name);
+            let plastic = frozen.then(|| self.array(name, Len::Fixed(1), false, Initial::Fill(1.0)));
+            self.connections.push(Lowered {
+                dynamics,
+                roles,
+                joint,
+                id,
+                weights,
+                states,
+                inputs,
+                plastic,
+                collected,
+                last,
+            });
         }
     }
 
@@ -73,7 +89,7 @@ impl Lowering<'_> {
             .flat_map(|phase| &phase.metrics)
             .any(|metric| matches!(metric.kind, MetricKind::Final { array, .. } if array.index() == index));
         let given = matches!(connection.pattern, network::Pattern::Matrix(_)) || connection.weights.is_some();
-        given || changes_weight(connection) || probed || measured
+        given || connection.dynamics.changes_weight() || probed || measured
     }
 
     /// Numbers of the summed states on the target; connections with the same equations share them.
@@ -177,6 +193,7 @@ impl Lowering<'_> {
         }
         let delay = self.delay(id, connection);
         self.keep_states(index, id, connection);
+        self.connections[index].inputs = self.signals_read(connection);
         let mut lowered = self.connections[index].clone();
         let of_source =
             |change: &&Change| role_of(&lowered, change).is_some_and(|role| matches!(role, Role::Source { .. }));
@@ -209,6 +226,27 @@ impl Lowering<'_> {
         self.at_intervals(&mut lowered, connection);
         self.add_up_outputs(&lowered, connection);
         self.step_synapses(&lowered, connection);
+    }
+
+    /// Where the inputs of the target are, for the rules that read them.
+    fn signals_read(&mut self, connection: &network::Connection) -> Vec<Place> {
+        let Some(target) = self.populations.get(&connection.target).cloned() else { return Vec::new() };
+        let mut places = Vec::new();
+        for (input, signal) in self.input_signals(&target).into_iter().enumerate() {
+            let read = target.dynamics.inputs[input].is_of_rule();
+            places.push(match signal {
+                Some(Signal { array, start, len: 1 }) => (array, Access::Broadcast { offset: start }),
+                Some(Signal { array, start: 0, .. }) => (array, Access::Target),
+                Some(Signal { array: from, start, len }) if read => {
+                    let to = self.zeros(format!("{}.{}", target.name, target.dynamics.inputs[input].name), len);
+                    self.tick.synapses.push(Op::Copy { from, from_start: start, to, to_start: 0, len });
+                    (to, Access::Target)
+                }
+                // Nothing reads it.
+                Some(_) | None => (ArrayId(0), Access::Target),
+            });
+        }
+        places
     }
 
     fn weights(&mut self, id: ConnectionId, connection: &network::Connection) -> ArrayId {
@@ -341,11 +379,6 @@ pub(crate) fn role_of(lowered: &Lowered, change: &Change) -> Option<Role> {
         | Symbol::TimeStep
         | Symbol::Noise => None,
     }
-}
-
-pub(crate) fn changes_weight(connection: &network::Connection) -> bool {
-    let mut changes = connection.dynamics.rules();
-    connection.dynamics.weight_derivative.is_some() || changes.any(|change| change.target == Symbol::Weight)
 }
 
 fn replace_weight(dynamics: &mut Dynamics, weight: f64) {

@@ -4,6 +4,8 @@
 //! is `w * pre.v` and `-post.v` times `w`). Only the latter are added up, at the start of the step; the former stay in the
 //! target's equations, which are then as implicit in its own states as without the synapses.
 
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Access, ArrayId, Op};
 
 use super::Lowering;
@@ -27,6 +29,11 @@ impl Lowering<'_> {
         why: &str,
     ) -> Vec<(ArrayId, Expr)> {
         let (Some(port), Some((_, output))) = (connection.port, dynamics.outputs.first()) else { return Vec::new() };
+        if !self.chip.ideal && mentions(output, &|symbol| matches!(symbol, Symbol::Pre(_))) {
+            let message = format!("`{}` reads its source in every step", connection.name);
+            let label = "spikes alone go from neuron to neuron on a chip so far";
+            self.diagnostics.push(Diagnostic::new(Code::E0402, message, connection.span, label));
+        }
         self.note(format!("{}: its synapses are added up one by one in every step, as {why}", connection.name));
         let mut collected = Vec::new();
         for Product { target, synapse } in products(output) {

@@ -4,7 +4,7 @@ use nmc_program::{Access, Amount, ArrayId, Binary, Compare, Effect, Inst, Kernel
 
 use super::Lowering;
 use super::algebra::{self, mentions};
-use super::connection::{Lowered, changes_weight};
+use super::connection::Lowered;
 use super::expression;
 use super::integrate::after;
 use super::kernel::Builder;
@@ -54,7 +54,7 @@ impl Lowering<'_> {
             return lowered.weights.map(Amount::Array);
         }
         let more = mentions(amount, &|symbol| symbol != Symbol::Weight);
-        if more || algebra::random(amount) || changes_weight(connection) {
+        if more || algebra::random(amount) || connection.dynamics.changes_weight() {
             return None;
         }
         let name = format!("{}.amount", connection.name);
@@ -126,11 +126,14 @@ impl Lowering<'_> {
                 let high = expression::number(&mut b, &mut names, &high);
                 value = b.clamp(value, low, high);
             }
-            if let Some(held) = self.held(connection, change.target) {
-                let (left, zero) = (b.load(held, place.1), b.number(0.0));
+            let held = self.held(connection, change.target).map(|held| (held, place.1));
+            let frozen = lowered.plastic.filter(|_| change.target == Symbol::Weight);
+            if let Some((array, access)) = held.or(frozen.map(|plastic| (plastic, Access::Broadcast { offset: 0 }))) {
+                let (left, zero) = (b.load(array, access), b.number(0.0));
                 let before = now.iter().find(|(other, _)| *other == place).map(|(_, value)| *value);
                 let before = before.unwrap_or_else(|| b.load(place.0, place.1));
-                let free = b.compare(Compare::LessEqual, left, zero);
+                let free = if frozen.is_some() { Compare::NotEqual } else { Compare::LessEqual };
+                let free = b.compare(free, left, zero);
                 value = b.select(free, value, before);
             }
             now.retain(|(other, _)| *other != place);

@@ -74,15 +74,22 @@ impl Lowering<'_> {
             ticks: phase.duration.map_or(0, |duration| self.ticks(duration) as u32),
             after: phase.after,
             inputs,
-            changes: phase.changes.iter().filter_map(|change| self.change(*change)).collect(),
+            changes: self.changes_of(phase),
             fits: self.fit(phase).into_iter().collect(),
             learning: self.learning(phase),
             metrics: phase.metrics.iter().filter_map(|metric| self.metric(metric)).collect(),
         }
     }
 
-    fn change(&self, (node, state, value): (NodeId, usize, f64)) -> Option<(ArrayId, f64)> {
-        self.populations.get(&node).map(|population| (population.states[state], value))
+    /// Parameters that are set from there on, and connections that are frozen in this phase alone.
+    fn changes_of(&self, phase: &plan::Phase) -> Vec<(ArrayId, f64)> {
+        let set = phase.changes.iter().filter_map(|(node, state, value)| {
+            self.populations.get(node).map(|population| (population.states[*state], *value))
+        });
+        let frozen = self.connections.iter().enumerate().filter_map(|(index, lowered)| {
+            Some((lowered.plastic?, if phase.frozen.contains(&index) { 0.0 } else { 1.0 }))
+        });
+        set.chain(frozen).collect()
     }
 
     fn fit(&mut self, phase: &plan::Phase) -> Option<FitSpec> {

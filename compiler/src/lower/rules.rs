@@ -2,7 +2,7 @@
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
-use nmc_program::{Access, Array, ArrayId, GroupId, Initial, KernelId, Op, Precision, Value};
+use nmc_program::{Access, Array, ArrayId, Compare, GroupId, Initial, KernelId, Op, Precision, Value};
 
 use super::Lowering;
 use super::algebra::{self, substitute};
@@ -169,9 +169,18 @@ impl Lowering<'_> {
             |b: &mut Builder, symbol: Symbol| self.value(b, lowered, connection, symbol, Side::Synapse, &[], dt);
         let start = Start { old: &old, low: &low_before, still: &[], dt };
         let End { mut new, low: low_after } = system.step(&mut b, &scheme, &start, &mut outside);
-        for (array, value) in low.iter().zip(low_after) {
-            if let (Some(array), Some(value)) = (array, value) {
-                b.store(*array, Access::Synapse, value);
+        let free = lowered.plastic.map(|plastic| {
+            let (plastic, zero) = (b.load(plastic, Access::Broadcast { offset: 0 }), b.number(0.0));
+            b.compare(Compare::NotEqual, plastic, zero)
+        });
+        let moving = |b: &mut Builder, state: usize, new: Value, old: Value| match free {
+            Some(free) if state == weight => b.select(free, new, old),
+            Some(_) | None => new,
+        };
+        for (state, value) in low_after.into_iter().enumerate() {
+            if let (Some(array), Some(value), Some(before)) = (low[state], value, low_before[state]) {
+                let value = moving(&mut b, state, value, before);
+                b.store(array, Access::Synapse, value);
             }
         }
         for state in (0..own).filter(|&state| system.derivatives[state].is_some()) {
@@ -184,7 +193,8 @@ impl Lowering<'_> {
                 new[state] = b.clamp(new[state], low, high);
             }
             if let Some((array, access)) = places[state] {
-                b.store(array, access, new[state]);
+                let value = moving(&mut b, state, new[state], old[state]);
+                b.store(array, access, value);
             }
         }
         let kernel = self.kernel(format!("{}: step", connection.name), b);

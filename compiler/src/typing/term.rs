@@ -62,7 +62,7 @@ pub struct Scope {
     pub local: BTreeMap<String, Term>,
     /// Members of names: `post.v`.
     pub members: BTreeMap<(String, String), Term>,
-    /// Names whose own error has been reported: nothing more is said of them.
+    /// Names whose own error has been reported, or is for others to find: nothing more is said of them.
     pub failed: BTreeSet<String>,
     /// Whether all synapses of a target are at hand, so that they can be added up.
     pub sums: bool,
