@@ -7,9 +7,9 @@ pub fn phi1(x: f64) -> f64 {
     if x == 0.0 { 1.0 } else { x.exp_m1() / x }
 }
 
-/// The value of a function of numbers; none for random ones.
+/// The value of a function of numbers; none for random ones and sums over synapses.
 pub fn evaluate(function: Function, x: &[f64]) -> Option<f64> {
-    (!function.is_random()).then(|| function.value(x))
+    function.folds().then(|| function.value(x))
 }
 
 /// A function of expressions, folded where that is exact or plainly better.
@@ -74,6 +74,14 @@ pub fn random(expr: &Expr) -> bool {
     }
 }
 
+/// Whether it adds up something over synapses.
+pub fn sums(expr: &Expr) -> bool {
+    match expr {
+        Expr::Number(_) | Expr::Symbol(_) => false,
+        Expr::Call(function, args) => *function == Function::Sum || args.iter().any(sums),
+    }
+}
+
 /// Replaces names; folds on the way.
 pub fn substitute(expr: &Expr, with: &dyn Fn(Symbol) -> Option<Expr>) -> Expr {
     match expr {
@@ -120,7 +128,7 @@ pub fn linear(expr: &Expr, symbol: Symbol) -> Option<(Expr, Expr)> {
         Function::Power | Function::Minimum | Function::Maximum | Function::Absolute | Function::SquareRoot => None,
         Function::Exp | Function::Log | Function::Sin | Function::Cos | Function::Tanh | Function::Floor => None,
         Function::Round | Function::Less | Function::LessEqual | Function::Equal | Function::And => None,
-        Function::Or | Function::Not | Function::Uniform | Function::Normal => None,
+        Function::Or | Function::Not | Function::Uniform | Function::Normal | Function::Sum => None,
     }
 }
 
@@ -169,7 +177,7 @@ pub fn derivative(expr: &Expr, symbol: Symbol) -> Expr {
         Select => select(x(0), slope(1), slope(2)),
         Uniform => multiply(Expr::Number(0.5), add(slope(0), slope(1))),
         Normal => slope(0),
-        Floor | Round | Less | LessEqual | Equal | And | Or | Not => zero(),
+        Floor | Round | Less | LessEqual | Equal | And | Or | Not | Sum => zero(),
     }
 }
 
@@ -207,7 +215,7 @@ pub fn interval(expr: &Expr, sources: usize, targets: usize) -> Option<(f64, f64
         Function::Sin | Function::Cos => Some((-1.0, 1.0)),
         Function::Less | Function::LessEqual | Function::Equal => Some((0.0, 1.0)),
         Function::And | Function::Or | Function::Not => Some((0.0, 1.0)),
-        Function::Divide | Function::Power => None,
+        Function::Divide | Function::Power | Function::Sum => None,
     }
 }
 

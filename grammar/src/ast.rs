@@ -172,6 +172,8 @@ pub enum StmtKind {
     SpikeWhen { condition: Expr, body: Vec<Stmt> },
     /// `on pre { … }`, `on post { … }`, `on reward { … }`
     On { event: Ident, body: Vec<Stmt> },
+    /// `every 1 s { w *= target / sum(w) }`
+    Every { interval: Expr, body: Vec<Stmt> },
     /// `hold v for 5 ms`
     Hold { name: Ident, duration: Expr },
     /// `w in 0 .. w_max`
@@ -243,7 +245,7 @@ pub enum Clause {
 pub struct Field {
     /// Lines of `///` before it, without the slashes.
     pub doc: Vec<String>,
-    /// One or two words; three of `set exc.bias = 0.2 nA`.
+    /// One or two words (`freeze plastic`, with the value `true`); three of `set exc.bias = 0.2 nA`.
     pub key: Vec<Ident>,
     /// The value.
     pub value: Expr,

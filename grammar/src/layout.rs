@@ -46,7 +46,8 @@ pub fn layout(file: FileId, text: &str, raw: &[Placed], limit: usize) -> Layout 
                 if line_end || matches!(state.last(), None | Some(Token::Separator | Token::LeftBrace)) {
                     state.close_before_block(placed, next);
                 }
-                if line_end && state.line_end_counts(placed.token, next) {
+                let begins = placed.token == Token::Every && opens_body(&raw[index..]);
+                if line_end && (begins || state.line_end_counts(placed.token, next)) {
                     let end = state.out.tokens.last().map_or(placed.start, |last| last.end);
                     state.separate(end, end);
                 }
@@ -288,6 +289,12 @@ fn opener(closer: Token) -> Token {
         Token::RightBracket => Token::LeftBracket,
         _ => Token::LeftBrace,
     }
+}
+
+/// `every 1 s {` is a statement of its own: a body follows on the line.
+fn opens_body(rest: &[Placed]) -> bool {
+    let line = rest.iter().take_while(|placed| !matches!(placed.token, Token::Newline | Token::Semicolon));
+    line.into_iter().any(|placed| placed.token == Token::LeftBrace)
 }
 
 /// Tokens that cannot start a statement: the line before goes on.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use crate::ast::{BinaryOp, Expr, ExprKind, Ident, StmtKind};
+use crate::ast::{BinaryOp, Expr, ExprKind, Field, Ident, StmtKind};
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
 use crate::span::{FileId, Span};
@@ -91,6 +91,18 @@ impl Build<'_> {
             self.errors.borrow_mut().push(wrong.with_help("a parameter changes by `set exc.bias = 0.2 nA`"));
         }
         vec![word, population, member]
+    }
+
+    /// `freeze plastic`; `freeze` is a name everywhere else.
+    pub fn freeze(&self, start: usize, end: usize, word: Ident, connection: Ident) -> Field {
+        if word.text != "freeze" {
+            let message = format!("`{} {}` is no field", word.text, connection.text);
+            let wrong = Diagnostic::new(Code::E0101, message, word.span, "a name before a name");
+            let help = "a property is written `name: …`; a connection's weights are kept by `freeze NAME`";
+            self.errors.borrow_mut().push(wrong.with_help(help));
+        }
+        let value = self.expr(start, end, ExprKind::Bool(true));
+        Field { doc: Vec::new(), key: vec![word, connection], value, every: None, span: self.span(start, end) }
     }
 
     /// `next h = …`; `next` is a name everywhere else.

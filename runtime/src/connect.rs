@@ -1,6 +1,8 @@
 //! Builds connections: which source is joined to which target, from counter-based random numbers.
 
-use nmc_program::{Access, Array, Connection, Effect, Initial, Inst, KernelId, Len, Pattern, Program, Tensor};
+use nmc_program::{
+    Access, Array, Connection, ConnectionId, Effect, Initial, Inst, KernelId, Len, Op, Pattern, Program, Tensor,
+};
 
 use crate::RunError;
 use crate::random::Key;
@@ -14,7 +16,7 @@ pub struct Wiring {
     /// Source and target of each synapse, as indices within their whole populations. Sources are listed only where a kernel asks for them.
     pub sources: Vec<u32>,
     pub targets: Vec<u32>,
-    /// For each target (within the target range) its synapses, ascending; empty unless the connection has `on_post`.
+    /// For each target (within the target range) its synapses, ascending; empty unless the connection has them `by_target`.
     pub into: Vec<Vec<u32>>,
     pub shape: Shape,
     /// Whether two synapses may join the same pair.
@@ -58,7 +60,8 @@ impl Wiring {
 }
 
 /// Builds one connection.
-pub fn build(program: &Program, connection: &Connection, seed: u64) -> Result<Wiring, RunError> {
+pub fn build(program: &Program, id: ConnectionId, seed: u64) -> Result<Wiring, RunError> {
+    let connection = &program.connections[id.index()];
     let (starts, mut targets) = rows(program, connection, seed)?;
     let first = connection.target_start as u32;
     targets.iter_mut().for_each(|target| *target += first);
@@ -73,10 +76,10 @@ pub fn build(program: &Program, connection: &Connection, seed: u64) -> Result<Wi
     let last = starts.windows(2).rposition(|ends| ends[0] < ends[1]).unwrap_or(0);
     let largest = ((connection.source_start + last) as u32, largest_target);
     let mut wiring = Wiring { starts, targets, shape, repeats, largest, ..Wiring::default() };
-    if asks_for_sources(program, connection) {
+    if asks_for_sources(program, id) {
         wiring.sources = wiring.every_source(connection.source_start).collect();
     }
-    if connection.on_post.is_some() {
+    if connection.by_target {
         wiring.into = vec![Vec::new(); connection.target_len];
         for (synapse, target) in wiring.targets.iter().enumerate() {
             wiring.into[*target as usize - connection.target_start].push(synapse as u32);
@@ -86,19 +89,22 @@ pub fn build(program: &Program, connection: &Connection, seed: u64) -> Result<Wi
 }
 
 /// Whether a kernel over the connection's synapses asks where they come from.
-fn asks_for_sources(program: &Program, connection: &Connection) -> bool {
+fn asks_for_sources(program: &Program, id: ConnectionId) -> bool {
     let asks = |kernel: KernelId| {
         let kernel = &program.kernels[kernel.index()];
         kernel.slots.iter().any(|slot| slot.access == Access::Source)
             || kernel.body.iter().any(|inst| matches!(inst, Inst::SourceIndex))
     };
-    let on_pre = matches!(connection.on_pre, Effect::Kernel(kernel) if asks(kernel));
+    let on_pre = matches!(program.connections[id.index()].on_pre, Effect::Kernel(kernel) if asks(kernel));
     let starts = |array: &Array| {
-        let of_it =
-            matches!(array.len, Len::Synapses(id) if std::ptr::eq(&program.connections[id.index()], connection));
-        of_it && matches!(array.initial, Initial::Kernel(kernel) if asks(kernel))
+        array.len == Len::Synapses(id) && matches!(array.initial, Initial::Kernel(kernel) if asks(kernel))
     };
-    on_pre || connection.on_post.is_some_and(asks) || program.arrays.iter().any(starts)
+    let runs = |op: &Op| {
+        let (Op::OnPost { connection, kernel } | Op::Synapses { connection, kernel, .. }) = op else { return false };
+        *connection == id && asks(*kernel)
+    };
+    let mut ops = program.stages().into_iter().flat_map(|(_, ops)| ops);
+    on_pre || program.arrays.iter().any(starts) || ops.any(runs)
 }
 
 /// About how many synapses a connection will have; 0 where they are listed in the program.

@@ -77,9 +77,8 @@ impl<T: Computable> Delivery<'_, T> {
         }
     }
 
-    /// Runs `on post` for the neurons that spiked in this tick.
-    pub fn on_post(&mut self, spikes: &[u32]) {
-        let Some(kernel) = self.connection.on_post else { return };
+    /// Runs a kernel over the synapses to the neurons that spiked in this tick.
+    pub fn on_post(&mut self, kernel: KernelId, spikes: &[u32]) {
         for &neuron in spikes {
             let index = (neuron as usize).checked_sub(self.connection.target_start);
             if let Some(list) = index.and_then(|index| self.carrier.wiring.into.get(index)) {
@@ -192,14 +191,14 @@ pub fn deliver_rows<T: Computable>(
     tick: u64,
 ) -> Option<u64> {
     let Effect::Add { array, amount: Amount::Array(amounts), held } = &connection.on_pre else { return None };
-    let Delay::Ticks(ago) = connection.delay else { return None };
+    let (Delay::Ticks(ago), Some(source)) = (&connection.delay, connection.source) else { return None };
     if carrier.wiring.shape != Shape::Full || buffers[amounts.index()].per_lane {
         return None;
     }
     let sources = connection.source_start..connection.source_start + connection.source_len;
     scratch.rows.resize(groups.len(), Vec::new());
     for (rows, groups) in scratch.rows.iter_mut().zip(groups) {
-        let Spiked::List(spikes) = groups[connection.source.index()].spiked(tick, ago) else { return None };
+        let Spiked::List(spikes) = groups[source.index()].spiked(tick, *ago) else { return None };
         let within = spikes.iter().filter(|&&source| sources.contains(&(source as usize)));
         rows.clear();
         rows.extend(within.map(|&source| carrier.wiring.starts[source as usize - sources.start]));

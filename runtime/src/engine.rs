@@ -243,12 +243,10 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         let state = &mut self.state;
         let row = state.records.len();
         let mut place = Place { row, number: state.presented + row as u64, ..Place::default() };
+        if row == 0 {
+            state.main.change(phase);
+        }
         if phase.sequence {
-            if row == 0 {
-                for &(array, value) in &phase.changes {
-                    state.main.buffers[array.index()].data.fill(T::of(value));
-                }
-            }
             if row == 0 && (phase.restart || !state.going) {
                 state.main.restart(&self.shared, &self.initial, place.number);
                 (state.ran, state.heard) = (None, 0);
@@ -273,6 +271,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
     fn batches(&mut self, phase: &Phase, pause: Pause) -> bool {
         // What is needed for programming only, such as conductances, batches do without.
         let touched = self.shared.program.touched();
+        self.state.main.change(phase);
         let mut light = self.state.main.buffers.clone();
         for (index, (buffer, fresh)) in light.iter_mut().zip(&self.initial).enumerate() {
             if buffer.per_lane {
@@ -401,11 +400,11 @@ fn learns(program: &Program) -> bool {
     let mut ops = program.begin.iter().chain(&program.tick).chain(&program.end);
     ops.any(|op| match op {
         Op::Kernel { kernel, .. } | Op::OnSpikes { kernel, .. } => changes(*kernel),
+        Op::OnPost { kernel, .. } | Op::Synapses { kernel, .. } => changes(*kernel),
         Op::Deliver { connection } => match &program.connections[connection.index()].on_pre {
             Effect::Kernel(kernel) => changes(*kernel),
             Effect::Add { array, .. } => !program.arrays[array.index()].per_lane,
         },
-        Op::OnPost { connection } => program.connections[connection.index()].on_post.is_some_and(changes),
         Op::Emit { .. }
         | Op::Fill { .. }
         | Op::Multiply { .. }

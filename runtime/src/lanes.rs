@@ -15,7 +15,7 @@ use crate::read::{self, Ports};
 use crate::record::{Broken, SampleRecord};
 use crate::spikes::{self, GroupState, UnderWay};
 use crate::start::synapses_of;
-use crate::state::{Buffer, Clock, Kernels, spike_bytes};
+use crate::state::{Buffer, Clock, Indices, Kernels, spike_bytes};
 
 /// What all batches share: the program, its kernels, connections and programmed matrices.
 pub struct Shared<'a, T> {
@@ -190,6 +190,13 @@ impl<T: Computable + Product> Lanes<T> {
         }
     }
 
+    /// Changes what a phase begins with.
+    pub fn change(&mut self, phase: &Phase) {
+        for &(array, value) in &phase.changes {
+            self.buffers[array.index()].data.fill(T::of(value));
+        }
+    }
+
     /// A copy without what the lanes share.
     pub fn own(&self) -> Self {
         let own = |buffer: &Buffer<T>| if buffer.per_lane { buffer.clone() } else { Buffer::default() };
@@ -336,7 +343,8 @@ impl<T: Computable + Product> Lanes<T> {
             }
             Op::Deliver { connection } => {
                 let index = connection.index();
-                let group = &self.groups[lane][program.connections[index].source.index()];
+                let Some(source) = program.connections[index].source else { return false };
+                let group = &self.groups[lane][source.index()];
                 let under_way = &mut self.under_way[lane][index];
                 let (connection, carrier) = (&program.connections[index], &shared.carriers[index]);
                 let (buffers, scratch) = (&mut self.buffers[..], &mut self.scratch);
@@ -345,15 +353,26 @@ impl<T: Computable + Product> Lanes<T> {
                 self.counts.synaptic_events[index] += events;
                 return more;
             }
-            Op::OnPost { connection } => {
+            Op::OnPost { connection, kernel } => {
                 let index = connection.index();
                 let connection = &program.connections[index];
                 if let Some(target) = connection.target {
                     let (list, more) = self.groups[lane][target.index()].round(self.tick, 0, round);
                     let (carrier, buffers, scratch) =
                         (&shared.carriers[index], &mut self.buffers[..], &mut self.scratch);
-                    Delivery { connection, carrier, kernels, buffers, scratch, lane, clock }.on_post(&list);
+                    Delivery { connection, carrier, kernels, buffers, scratch, lane, clock }.on_post(*kernel, &list);
                     return more;
+                }
+            }
+            Op::Synapses { connection, kernel, zeroed, every } => {
+                if (self.tick + 1).is_multiple_of(u64::from(*every)) {
+                    for array in zeroed {
+                        self.buffers[array.index()].lane_mut(lane).fill(T::default());
+                    }
+                    let wiring = &shared.carriers[connection.index()].wiring;
+                    let all = [(0, wiring.len() as u32)];
+                    let synapses = wiring.synapses(Indices::Ranges(&all));
+                    kernels.synapses(*kernel, &mut self.buffers, lane, synapses, clock);
                 }
             }
             Op::Fill { array, value } => self.buffers[array.index()].lane_mut(lane).fill(T::of(*value)),
@@ -426,6 +445,7 @@ fn event(op: &Op) -> Option<bool> {
         Op::Deliver { .. } => Some(false),
         Op::OnPost { .. } | Op::OnSpikes { .. } => Some(true),
         Op::Kernel { .. }
+        | Op::Synapses { .. }
         | Op::Emit { .. }
         | Op::Fill { .. }
         | Op::Multiply { .. }

@@ -187,8 +187,8 @@ fn most(list: &[u32]) -> u32 {
 pub fn longest_delays(program: &Program) -> Vec<u32> {
     let mut longest = vec![0; program.groups.len()];
     for connection in &program.connections {
-        if let Delay::Ticks(ticks) = connection.delay {
-            let known = &mut longest[connection.source.index()];
+        if let (Delay::Ticks(ticks), Some(source)) = (&connection.delay, connection.source) {
+            let (ticks, known) = (*ticks, &mut longest[source.index()]);
             *known = ticks.max(*known);
         }
     }

@@ -13,8 +13,9 @@ pub fn prepare<T: Computable>(
     seed: u64,
 ) -> Result<(Vec<Buffer<T>>, Vec<Carrier>), crate::RunError> {
     let mut carriers = Vec::new();
-    for connection in &program.connections {
-        carriers.push(Carrier { wiring: crate::connect::build(program, connection, seed)?, delays: Vec::new() });
+    for index in 0..program.connections.len() {
+        let id = nmc_program::ConnectionId(index as u32);
+        carriers.push(Carrier { wiring: crate::connect::build(program, id, seed)?, delays: Vec::new() });
     }
     let mut buffers: Vec<Buffer<T>> = program.arrays.iter().map(|array| start(program, array, &carriers)).collect();
     for array in &program.arrays {

@@ -120,7 +120,7 @@ fn program(kernel: Kernel, form: Form, precision: Precision) -> Program {
     let group = Group { name: "g".into(), len: LEN, source: Source::Kernel, component: 1 };
     let connection = Connection {
         name: "c".into(),
-        source: GroupId(0),
+        source: Some(GroupId(0)),
         source_start: 0,
         source_len: LEN,
         target_start: 0,
@@ -131,7 +131,7 @@ fn program(kernel: Kernel, form: Form, precision: Precision) -> Program {
         component: 2,
         delay: Delay::Ticks(0),
         on_pre: Effect::Kernel(id),
-        on_post: None,
+        by_target: false,
     };
     Program {
         name: "p".into(),

@@ -65,7 +65,7 @@ fn never_negative(expr: &Expr, operand: &dyn Fn(usize) -> bool) -> bool {
             }
             Function::Maximum => args.iter().any(of),
             Function::Add | Function::Multiply | Function::Divide | Function::Minimum => args.iter().all(of),
-            Function::Floor | Function::Round | Function::Tanh => args.iter().all(of),
+            Function::Floor | Function::Round | Function::Tanh | Function::Sum => args.iter().all(of),
             Function::Select => args.iter().skip(1).all(of),
             Function::Subtract | Function::Negate | Function::Power | Function::Log | Function::Sin => false,
             Function::Cos | Function::Uniform | Function::Normal => false,

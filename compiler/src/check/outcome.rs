@@ -36,7 +36,11 @@ pub fn check(checker: &mut Checker, block: &Block) {
         checker.diagnostics.push(nothing.with_help(format!("such as `{example}`")));
         return;
     }
-    let rules = block.body.iter().any(|stmt| matches!(stmt.kind, StmtKind::On { .. } | StmtKind::Assign { .. }));
+    let rules = block.body.iter().any(|stmt| match &stmt.kind {
+        StmtKind::On { .. } | StmtKind::Every { .. } | StmtKind::Assign { .. } => true,
+        StmtKind::Derivative { name, .. } => name.text == "w",
+        _ => false,
+    });
     // A synapse with nothing in it says so on purpose: its weight is all there is to it.
     let idle = match block.kind {
         BlockKind::Synapse => !rules && !block.body.is_empty(),

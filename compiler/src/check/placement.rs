@@ -23,7 +23,7 @@ fn level(checker: &mut Checker, stmt: &Stmt, may: &[&str], place: &str) {
     let (may, place): (&[&str], &str) = match &stmt.kind {
         StmtKind::Deploy { .. } => (&["field", "pin"], "`deploy`"),
         StmtKind::SpikeWhen { .. } => (&["=", "change", "hold"], "a reset"),
-        StmtKind::On { .. } | StmtKind::Trace { .. } => (&["=", "change"], "a rule"),
+        StmtKind::On { .. } | StmtKind::Trace { .. } | StmtKind::Every { .. } => (&["=", "change"], "a rule"),
         _ => (may, place),
     };
     walk::bodies(stmt).into_iter().flatten().for_each(|stmt| level(checker, stmt, may, place));
@@ -82,6 +82,7 @@ fn word(stmt: &Stmt) -> &'static str {
         StmtKind::Derivative { .. } => "'",
         StmtKind::SpikeWhen { .. } => "spike when",
         StmtKind::On { .. } => "on",
+        StmtKind::Every { .. } => "every",
         StmtKind::Hold { .. } => "hold",
         StmtKind::Bounds { .. } => "in",
         StmtKind::Emit { .. } => "emit",
@@ -116,8 +117,8 @@ fn allowed(kind: BlockKind) -> &'static [&'static str] {
         BlockKind::Neuron => {
             &["input", "state", "trace", "'", "=", "in", "spike when", "emit", "emit once", "emit when", "field"]
         }
-        BlockKind::Synapse => &["state", "trace", "'", "=", "in", "on", "field"],
-        BlockKind::Plasticity => &["state", "trace", "'", "=", "in", "on", "field"],
+        BlockKind::Synapse => &["state", "trace", "'", "=", "in", "on", "every", "field"],
+        BlockKind::Plasticity => &["state", "trace", "'", "=", "in", "on", "every", "field"],
         BlockKind::Encoder => {
             &["state", "trace", "'", "=", "in", "spike when", "emit", "emit once", "emit when", "field"]
         }
@@ -146,13 +147,19 @@ fn spoken(word: &str) -> (&'static str, &'static str) {
         ),
         "spike when" => ("`spike when`", "neurons, encoders and devices spike"),
         "on" => ("`on`", "rules for spikes stand in a synapse, a plasticity rule or a decoder"),
+        "every" => (
+            "`every … { … }`",
+            "what is done at intervals stands in a synapse or a plasticity rule; how often a probe records is `probe a.v every 1 ms`",
+        ),
         "hold" => ("`hold`", "a state is held in the braces after `spike when …`"),
         "in" => ("bounds (`x in a .. b`)", "bounds stand in a block of equations"),
         "emit" => ("`emit`", "neurons and encoders emit spikes"),
         "emit once" => ("`emit once`", "neurons and encoders emit spikes"),
         "emit when" => ("`emit when`", "neurons and encoders emit spikes"),
         "=" => ("`=`", "names are given in a network or a block of equations"),
-        "change" => ("a change (`+=`, `post.v = …`)", "changes stand in the braces of `on …` or `spike when …`"),
+        "change" => {
+            ("a change (`+=`, `post.v = …`)", "changes stand in the braces of `on …`, `every …` or `spike when …`")
+        }
         "field" => ("a property (`name: …`)", "properties stand in hardware blocks and in `deploy`"),
         "for" => ("`for`", "repetition is for the structure of a network"),
         "if" => ("`if`", "as a statement `if` is for the structure of a network; elsewhere write `if c then a else b`"),

@@ -127,7 +127,10 @@ fn level(checker: &mut Checker, body: &[Stmt], scope: &Scope, names: &BTreeSet<&
                 for end in from.iter().chain(to) {
                     known(checker, end, names, "population");
                 }
-                connection(checker, scope, fields);
+                // Signals may be given to rules; which they are, only the network built tells.
+                let signals = names.iter().filter(|name| !scope.names.contains_key(**name));
+                let failed = signals.map(ToString::to_string).collect();
+                connection(checker, &Scope { failed, ..scope.clone() }, fields);
             }
             StmtKind::Probe { signals, .. } => {
                 signals.iter().for_each(|signal| known(checker, signal, names, "population, connection or layer"));

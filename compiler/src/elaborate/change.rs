@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nmc_grammar::ast::{Block, Field, Param, StmtKind};
+use nmc_grammar::ast::{Block, Field, Ident, Param, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::suggest::closest;
@@ -90,6 +90,27 @@ impl Elaborator<'_> {
         let Operator::Population { dynamics, .. } = &self.network.graph[node].operator else { return None };
         let state = dynamics.states.iter().position(|state| state.name == member)?;
         phase.changes.push((node, state, value));
+        Some(())
+    }
+
+    /// `freeze plastic`: rules leave the weights of a connection as they are.
+    pub fn freeze(&mut self, name: &Ident, phase: &mut Phase) -> Option<()> {
+        let Some(all) = self.connections.get(&name.text).cloned() else {
+            let message = format!("there is no connection `{}`", name.text);
+            let mut unknown = Diagnostic::new(Code::E0201, message, name.span, "unknown connection");
+            let near = closest(&name.text, self.connections.keys().map(String::as_str));
+            unknown.help = near
+                .map(|near| format!("did you mean `{near}`?"))
+                .or_else(|| Some(String::from("give it a name: `connect plastic: a -> b { … }`")));
+            self.closer.diagnostics.push(unknown);
+            return None;
+        };
+        if !all.iter().any(|&index| self.network.connections[index].dynamics.changes_weight()) {
+            let message = format!("no rule changes the weights of `{}`", name.text);
+            self.error(Code::E0205, message, name.span, "they stay as they are anyway");
+            return None;
+        }
+        phase.frozen.extend(all);
         Some(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use nmc_grammar::ast::{Arg, BlockKind, Expr as Ast, ExprKind, Field, Ident};
+use nmc_grammar::ast::{Arg, BlockKind, Expr as Ast, ExprKind, Field, Ident, Param};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
@@ -13,7 +13,7 @@ use super::steps::Counted;
 use super::synapse_data::Waiting;
 use super::term::{Term, built_in};
 use crate::algebra::interval;
-use crate::forms::equations::{Dynamics, Expr, Function, Symbol};
+use crate::forms::equations::{Dynamics, Expr, Function, Input, Symbol};
 use crate::forms::network::{Connection, Edge, NodeId, Operator, Pattern};
 use crate::quantity::Dimension;
 use crate::units::{dimension_name, type_dimension};
@@ -28,7 +28,7 @@ impl Elaborator<'_> {
             for &target in &targets {
                 let Some(connection) = self.connection(source, target, fields, span) else { return };
                 if let Some(name) = name {
-                    self.connections.insert(name.text.clone(), self.network.connections.len());
+                    self.connections.entry(name.text.clone()).or_default().push(self.network.connections.len());
                 }
                 let edge = Edge::Synapses(self.network.connections.len());
                 self.network.graph.add_edge(source.0, target.0, edge);
@@ -108,6 +108,8 @@ impl Elaborator<'_> {
         };
         let (dynamics, plastic) =
             self.synapse(field("synapse"), field("plasticity"), source, target, (weight.dimension, weighed), span)?;
+        self.events(&dynamics, source, delays.is_none() && delay == Expr::Number(0.0), span)?;
+        self.intervals(&dynamics, field("plasticity").map_or(span, |rule| rule.span))?;
         let port = self.port(&dynamics, target, span)?;
         Some(Connection {
             name,
@@ -235,8 +237,11 @@ impl Elaborator<'_> {
                 (None, BlockKind::Synapse) => (self.file, Cow::Owned(super::standard("synapse", "delta")?), &[][..]),
                 (None, _) => continue,
             };
-            let args = self.arguments(&block.params, file, args, ast.map_or(span, |ast| ast.span), Some(weight))?;
-            let args: Vec<_> = args.into_iter().collect();
+            let (outer, whole) = (self.names.clone(), ast.map_or(span, |ast| ast.span));
+            let args = self.signals(&block.params, args, target);
+            let args = args.and_then(|args| self.arguments(&block.params, file, &args, whole, Some(weight)));
+            self.names = outer;
+            let args = args?;
             let mut closing =
                 Closing { closer: &mut self.closer, file, scope: scope.clone(), dynamics, weight: Some(weight) };
             closing.dynamics.name = block.name.text.clone();
@@ -282,13 +287,83 @@ impl Elaborator<'_> {
         Some((dynamics, rule.is_some()))
     }
 
+    /// Spikes come from what spikes; what waits for none has no delay.
+    fn events(&mut self, dynamics: &Dynamics, source: NodeId, at_once: bool, span: Span) -> Option<()> {
+        let node = &self.network.graph[source];
+        let silent = matches!(&node.operator, Operator::Population { dynamics, .. } if dynamics.emission.is_none());
+        if silent && !dynamics.on_pre.is_empty() {
+            let message = format!("`{}` does not spike, and `{}` waits for its spikes", node.name, dynamics.name);
+            let wrong = Diagnostic::new(Code::E0305, message, span, "joined here");
+            let help = "let it spike, `spike when v > … { … }`, or let a synapse read it in every step: `current = w * (pre.v - post.v)`";
+            self.closer.diagnostics.push(wrong.with_help(help));
+            return None;
+        }
+        if !at_once && dynamics.on_pre.is_empty() {
+            let message = format!("a delay is of spikes, and `{}` waits for none: it has no effect", dynamics.name);
+            let useless = Diagnostic::new(Code::W0460, message, span, "joined here");
+            let help = "what a synapse reads of its source, it reads at the start of the same step";
+            self.closer.diagnostics.push(useless.with_help(help));
+        }
+        Some(())
+    }
+
+    /// Arguments that are signals become names of inputs of the target, which they feed: `reward: dopamine.level`.
+    fn signals(&mut self, params: &[Param], args: &[Arg], target: NodeId) -> Option<Vec<Arg>> {
+        let mut plain = Vec::new();
+        for (position, arg) in args.iter().enumerate() {
+            let param = match &arg.name {
+                Some(name) => params.iter().find(|param| param.name.text == name.text),
+                None => params.get(position),
+            };
+            let Some(param) = param.filter(|_| self.kind(&arg.value) == super::signal::Kind::Signal) else {
+                plain.push(arg.clone());
+                continue;
+            };
+            let span = arg.value.span;
+            let from = self.signal(&arg.value, None)?;
+            let from = self.real(from, span)?;
+            let (width, len) = (self.network.graph[from].len(), self.network.graph[target].len());
+            if width != 1 && width != len {
+                let name = &self.network.graph[target].name;
+                let message = format!("`{name}` has {len} elements, this has {width}");
+                self.error(Code::E0303, message, span, "one for all of them, or one for each, is needed");
+                return None;
+            }
+            let dimension = self.dimension(from);
+            let Operator::Population { dynamics, .. } = &mut self.network.graph[target].operator else { return None };
+            let operand = dynamics.inputs.len();
+            // No name of a program's has a dot.
+            let name = format!("{}.{operand}", param.name.text);
+            dynamics.inputs.push(Input { name: name.clone(), dimension });
+            self.network.graph.add_edge(from, target, Edge::Signal { operand });
+            self.names.names.insert(name.clone(), Term { expr: Expr::Symbol(Symbol::Input(operand)), dimension });
+            plain.push(Arg { name: Some(param.name.clone()), value: Ast { kind: ExprKind::Name(name), span } });
+        }
+        Some(plain)
+    }
+
+    /// Rules that run at intervals have the same for all synapses, told in steps.
+    fn intervals(&mut self, dynamics: &Dynamics, span: Span) -> Option<()> {
+        for regular in &dynamics.regular {
+            let Expr::Number(seconds) = regular.interval else {
+                let message = "the interval of `every` is one number for all synapses";
+                self.error(Code::E0305, message, span, "this differs from one to the next");
+                return None;
+            };
+            self.timed(&format!("the interval of `every` in `{}`", dynamics.name), seconds, Counted::Some, span);
+        }
+        Some(())
+    }
+
     /// Which of the target's inputs the synapse's output adds to.
     fn port(&mut self, dynamics: &Dynamics, target: NodeId, span: Span) -> Option<Option<usize>> {
         let Some((output, _)) = dynamics.outputs.first() else { return Some(None) };
         let node = &self.network.graph[target];
         let Operator::Population { dynamics: model, .. } = &node.operator else { return Some(None) };
         let wanted = type_dimension(output).unwrap_or_default();
-        let fitting: Vec<usize> = (0..model.inputs.len()).filter(|&i| model.inputs[i].dimension == wanted).collect();
+        let fitting: Vec<usize> = (0..model.inputs.len())
+            .filter(|&i| model.inputs[i].dimension == wanted && !model.inputs[i].is_of_rule())
+            .collect();
         if let [only] = fitting[..] {
             return Some(Some(only));
         }

@@ -85,7 +85,8 @@ impl Elaborator<'_> {
         let Some(operand) = dynamics.inputs.iter().position(|input| input.name == member.text) else {
             let message = format!("`{name}` has no input `{}`", member.text);
             let mut unknown = Diagnostic::new(Code::E0201, message, member.span, "unknown input");
-            let inputs: Vec<&str> = dynamics.inputs.iter().map(|input| input.name.as_str()).collect();
+            let inputs = dynamics.inputs.iter().filter(|input| !input.is_of_rule());
+            let inputs: Vec<&str> = inputs.map(|input| input.name.as_str()).collect();
             unknown.help = closest(&member.text, inputs.iter().copied())
                 .map(|near| format!("did you mean `{near}`?"))
                 .or_else(|| Some(format!("its inputs: {}", inputs.join(", "))));

@@ -215,6 +215,6 @@ impl Elaborator<'_> {
     pub fn weights_of(&self, ast: &Ast) -> Option<usize> {
         let ExprKind::Member(object, member) = &ast.kind else { return None };
         let ExprKind::Name(name) = &object.kind else { return None };
-        self.connections.get(name).copied().filter(|_| member.text == "w")
+        self.connections.get(name)?.last().copied().filter(|_| member.text == "w")
     }
 }

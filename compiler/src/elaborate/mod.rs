@@ -129,8 +129,8 @@ struct Elaborator<'a> {
     nodes: BTreeMap<String, NodeId>,
     /// Its signals and data.
     values: BTreeMap<String, Value>,
-    /// Its named connections.
-    connections: BTreeMap<String, usize>,
+    /// Its named connections; several where one name joins several populations.
+    connections: BTreeMap<String, Vec<usize>>,
     /// Its outputs, and what drives them.
     ports: BTreeMap<String, Port>,
     driven: BTreeMap<String, NodeId>,
@@ -171,7 +171,7 @@ struct Outer {
     file: FileId,
     nodes: BTreeMap<String, NodeId>,
     values: BTreeMap<String, Value>,
-    connections: BTreeMap<String, usize>,
+    connections: BTreeMap<String, Vec<usize>>,
     ports: BTreeMap<String, Port>,
     driven: BTreeMap<String, NodeId>,
     names: Scope,

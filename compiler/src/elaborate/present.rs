@@ -36,6 +36,7 @@ pub fn bare(kind: PhaseKind, sequence: bool, samples: usize, span: Span) -> Phas
         samples,
         inputs: Vec::new(),
         changes: Vec::new(),
+        frozen: Vec::new(),
         every: Vec::new(),
         duration: None,
         target: None,
@@ -110,6 +111,7 @@ impl Elaborator<'_> {
             let key = &field.key[0];
             match key.text.as_str() {
                 "set" if field.key.len() == 3 => self.change(field, phase)?,
+                "freeze" if field.key.len() == 2 => self.freeze(&field.key[1], phase)?,
                 "skip" => phase.skip = self.count(&field.value, 0.0)?,
                 "restart" => phase.restart = self.restart(&field.value, phase)?,
                 // Taken before all else: times are told in it.

@@ -34,7 +34,7 @@ impl Elaborator<'_> {
                 continue;
             }
             if let ExprKind::Name(name) = &object.kind
-                && let Some(&index) = self.connections.get(name)
+                && let Some(&index) = self.connections.get(name).and_then(|all| all.last())
             {
                 self.probe_state(name, index, member, every);
                 continue;

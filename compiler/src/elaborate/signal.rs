@@ -181,7 +181,9 @@ impl Elaborator<'_> {
         }
         let logical = self.network.graph[whole].logical;
         let gather = Operator::Gather(Gather::slice(start, end - start, self.network.graph[whole].len()));
-        self.add(gather, vec![end - start], logical, member.span, None, "slice", &[whole])
+        let cut = self.add(gather, vec![end - start], logical, member.span, None, "slice", &[whole])?;
+        self.dimensions.insert(cut, self.dimension(whole));
+        Some(cut)
     }
 
     /// A value of a population, read once for all its users.

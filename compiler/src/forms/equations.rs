@@ -10,7 +10,7 @@ use crate::quantity::Dimension;
 pub enum Symbol {
     /// A state of these dynamics.
     State(usize),
-    /// An input of these dynamics; for an elementwise operator or a cell expression, its n-th operand.
+    /// An input of these dynamics, in a connection of its target's; for an elementwise operator or a cell expression, its n-th operand.
     Input(usize),
     /// In a connection: the synapse's weight.
     Weight,
@@ -76,6 +76,8 @@ pub enum Function {
     Uniform,
     /// `Normal(mean, sigma)`: a fresh draw.
     Normal,
+    /// `Sum(x)`: over the synapses of a connection that reach the same target.
+    Sum,
 }
 
 impl Function {
@@ -111,13 +113,18 @@ impl Function {
             Function::Select if x[0] != 0.0 => x[1],
             Function::Select => x[2],
             Function::Uniform => 0.5 * (x[0] + x[1]),
-            Function::Normal => x[0],
+            Function::Normal | Function::Sum => x[0],
         }
     }
 
     /// Whether every use of it draws anew.
     pub fn is_random(self) -> bool {
         matches!(self, Function::Uniform | Function::Normal)
+    }
+
+    /// Whether it is known where its operands are numbers.
+    pub fn folds(self) -> bool {
+        !self.is_random() && self != Function::Sum
     }
 }
 
@@ -147,6 +154,13 @@ pub struct Input {
     pub dimension: Dimension,
 }
 
+impl Input {
+    /// Whether it is what a rule of a connection to a population reads: a signal that was given as a parameter.
+    pub fn is_of_rule(&self) -> bool {
+        self.name.contains('.')
+    }
+}
+
 /// `target op value` in a rule; rules run in the order written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
@@ -154,6 +168,14 @@ pub struct Change {
     pub target: Symbol,
     /// The new value, the old one being available by name (`x += 1` is `x = x + 1`).
     pub value: Expr,
+}
+
+/// What is done to every synapse of a connection at intervals, each change to all of them before the next.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Regular {
+    /// Seconds; the first time so long after the start.
+    pub interval: Expr,
+    pub changes: Vec<Change>,
 }
 
 /// How spikes arise.
@@ -201,8 +223,25 @@ pub struct Dynamics {
     pub on_pre: Vec<Change>,
     /// In a connection: `on post`.
     pub on_post: Vec<Change>,
+    /// In a connection: `every 1 s { … }`.
+    pub regular: Vec<Regular>,
     /// In a connection: bounds of the weight.
     pub weight_bounds: Option<(Expr, Expr)>,
+    /// In a connection: the weight's time derivative (per second), `w' = …`.
+    pub weight_derivative: Option<Expr>,
     /// A pinned method.
     pub method: Option<Method>,
+}
+
+impl Dynamics {
+    /// Every change that rules of a connection make.
+    pub fn rules(&self) -> impl Iterator<Item = &Change> {
+        let regular = self.regular.iter().flat_map(|regular| &regular.changes);
+        self.on_pre.iter().chain(&self.on_post).chain(regular)
+    }
+
+    /// Whether rules of a connection change its weights.
+    pub fn changes_weight(&self) -> bool {
+        self.weight_derivative.is_some() || self.rules().any(|change| change.target == Symbol::Weight)
+    }
 }

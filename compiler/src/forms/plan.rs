@@ -65,6 +65,8 @@ pub struct Phase {
     pub inputs: Vec<(NodeId, InputData)>,
     /// Parameters that are changed at the start: of a population, the number of the state that holds it, and its value in SI.
     pub changes: Vec<(NodeId, usize, f64)>,
+    /// Connections, by their index, whose weights rules do not change.
+    pub frozen: Vec<usize>,
     /// Seconds for which a row is shown, of inputs that are stepped.
     pub every: Vec<(NodeId, f64)>,
     /// Seconds each sample lasts; none: a network without time.

@@ -6,13 +6,13 @@ use nmc_program::{
     Access, ArrayId, Connection, ConnectionId, Delay, Effect, Initial, KernelId, Len, MetricKind, Op, Pattern,
 };
 
-use super::Lowering;
 use super::algebra::{self, linear, mentions, substitute};
-use super::event::pair;
+use super::event::{Place, pair};
 use super::expression;
 use super::kernel::Builder;
 use super::polynomial::Polynomial;
 use super::synapses::{Role, roles};
+use super::{Lowering, Signal};
 use crate::forms::equations::{Change, Dynamics, Expr, Method, Symbol};
 use crate::forms::network::{self, NodeId, Probed};
 
@@ -31,6 +31,12 @@ pub(crate) struct Lowered {
     pub states: Vec<Option<ArrayId>>,
     /// For traces that decay by themselves: the factors of [`Op::Decay`], and how much they decay in a tick.
     pub decays: Vec<Option<(ArrayId, f64)>>,
+    /// What else its equations read: signals that feed the target, by its inputs, and sums over the synapses of a target.
+    pub inputs: Vec<Place>,
+    /// Holds 0 while its weights are frozen, else 1.
+    pub plastic: Option<ArrayId>,
+    /// Parts of its output that are added up over the synapses of a target with every tick, and where.
+    pub collected: Vec<(ArrayId, Expr)>,
     /// Seconds of the last event at each synapse, when states are brought up to date only then.
     pub last: Option<ArrayId>,
 }
@@ -46,18 +52,33 @@ impl Lowering<'_> {
                 replace_weight(&mut dynamics, weight);
             }
             let one_delay = connection.delays.is_none() && algebra::constant(&connection.delay).is_some();
-            let roles = match roles(connection, &dynamics, one_delay) {
-                Ok(roles) => roles,
-                Err(diagnostic) => {
-                    self.diagnostics.push(diagnostic);
-                    vec![Role::Synapse; dynamics.states.len()]
-                }
-            };
+            let recorded = |state| network.probes.iter().any(|probe| probe.what == Probed::State(index, state));
+            let (roles, one_by_one) = roles(&dynamics, one_delay, &recorded);
             let joint = self.sum_onto_target(index, connection, &dynamics, &roles);
+            let collected = match one_by_one {
+                Some(why) => self.collect(connection, &dynamics, why),
+                None => Vec::new(),
+            };
             let (states, decays) = (vec![None; roles.len()], vec![None; roles.len()]);
             // The real id comes with `connect`; until then only whether there are weights matters.
             let (id, weights, last) = (ConnectionId(0), constant.is_none().then_some(ArrayId(0)), None);
-            self.connections.push(Lowered { dynamics, roles, joint, id, weights, states, decays, last });
+            let inputs = Vec::new();
+            let frozen = self.plan.phases.iter().any(|phase| phase.frozen.contains(&index));
+            let name = format!("{}.plastic", connection.name);
+            let plastic = frozen.then(|| self.array(name, Len::Fixed(1), false, Initial::Fill(1.0)));
+            self.connections.push(Lowered {
+                dynamics,
+                roles,
+                joint,
+                id,
+                weights,
+                states,
+                decays,
+                inputs,
+                plastic,
+                collected,
+                last,
+            });
         }
     }
 
@@ -72,7 +93,7 @@ impl Lowering<'_> {
             .flat_map(|phase| &phase.metrics)
             .any(|metric| matches!(metric.kind, MetricKind::Final { array, .. } if array.index() == index));
         let given = matches!(connection.pattern, network::Pattern::Matrix(_)) || connection.weights.is_some();
-        given || changes_weight(connection) || probed || measured
+        given || connection.dynamics.changes_weight() || probed || measured
     }
 
     /// Numbers of the summed states on the target; connections with the same equations share them.
@@ -115,23 +136,7 @@ impl Lowering<'_> {
         for (position, &state) in summed.iter().enumerate() {
             joint[state] = Some(first + position);
         }
-        let renumber = |expr: &Expr| {
-            substitute(expr, &|symbol| match symbol {
-                Symbol::State(state) => {
-                    joint.get(state).copied().flatten().map(|joint| Expr::Symbol(Symbol::State(joint)))
-                }
-                Symbol::Post(state) => Some(Expr::Symbol(Symbol::State(state))),
-                Symbol::Input(_)
-                | Symbol::Weight
-                | Symbol::Pre(_)
-                | Symbol::SourceIndex
-                | Symbol::TargetIndex
-                | Symbol::Index
-                | Symbol::Time
-                | Symbol::TimeStep
-                | Symbol::Noise => None,
-            })
-        };
+        let renumber = |expr: &Expr| at_target(expr, &|state| joint.get(state).copied().flatten());
         for &state in &summed {
             let name = format!("{}.{}", connection.name, dynamics.states[state].name);
             let derivative = dynamics.states[state].derivative.as_ref().map(renumber);
@@ -167,9 +172,7 @@ impl Lowering<'_> {
         main: &mut Vec<Op>,
         late: &mut Vec<Op>,
     ) {
-        let Some(&source) = self.groups.get(&connection.source) else {
-            return self.problems.push(format!("`{}` starts where nothing spikes", connection.name));
-        };
+        let source = self.groups.get(&connection.source).copied();
         let id = ConnectionId(self.program.connections.len() as u32);
         let component = self.component();
         let (start, end) = (connection.source_range, connection.target_range);
@@ -186,7 +189,7 @@ impl Lowering<'_> {
             component,
             delay: Delay::Ticks(0),
             on_pre: Effect::Kernel(KernelId(0)),
-            on_post: None,
+            by_target: false,
         });
         self.connections[index].id = id;
         if self.connections[index].weights.is_some() {
@@ -194,7 +197,8 @@ impl Lowering<'_> {
         }
         let delay = self.delay(id, connection);
         self.keep_states(index, id, connection);
-        let lowered = self.connections[index].clone();
+        self.connections[index].inputs = self.signals_read(connection);
+        let mut lowered = self.connections[index].clone();
         let of_source =
             |change: &&Change| role_of(&lowered, change).is_some_and(|role| matches!(role, Role::Source { .. }));
         let of_target =
@@ -222,7 +226,31 @@ impl Lowering<'_> {
                 ops.push(self.relay(&lowered, connection, &changes, delay.clone()));
             }
         }
-        self.posts(&lowered, connection, &on_post);
+        self.posts(&mut lowered, connection, &on_post);
+        self.at_intervals(&mut lowered, connection);
+        self.add_up_outputs(&lowered, connection);
+        self.step_synapses(&lowered, connection);
+    }
+
+    /// Where the inputs of the target are, for the rules that read them.
+    fn signals_read(&mut self, connection: &network::Connection) -> Vec<Place> {
+        let Some(target) = self.populations.get(&connection.target).cloned() else { return Vec::new() };
+        let mut places = Vec::new();
+        for (input, signal) in self.input_signals(&target).into_iter().enumerate() {
+            let read = target.dynamics.inputs[input].is_of_rule();
+            places.push(match signal {
+                Some(Signal { array, start, len: 1 }) => (array, Access::Broadcast { offset: start }),
+                Some(Signal { array, start: 0, .. }) => (array, Access::Target),
+                Some(Signal { array: from, start, len }) if read => {
+                    let to = self.zeros(format!("{}.{}", target.name, target.dynamics.inputs[input].name), len);
+                    self.tick.synapses.push(Op::Copy { from, from_start: start, to, to_start: 0, len });
+                    (to, Access::Target)
+                }
+                // Nothing reads it.
+                Some(_) | None => (ArrayId(0), Access::Target),
+            });
+        }
+        places
     }
 
     fn weights(&mut self, id: ConnectionId, connection: &network::Connection) -> ArrayId {
@@ -300,10 +328,10 @@ impl Lowering<'_> {
                 Role::Summed => continue,
                 Role::Source { .. } => connection.source,
                 Role::Target { .. } => connection.target,
-                Role::Synapse => {
-                    lazy |= declared.derivative.is_some();
+                Role::Synapse | Role::Stepped => {
+                    lazy |= *role == Role::Synapse && declared.derivative.is_some();
                     let array = self.synapse_values(name, id, &declared.initial, lowered.weights);
-                    let mut changes = lowered.dynamics.on_pre.iter().chain(&lowered.dynamics.on_post);
+                    let mut changes = lowered.dynamics.rules();
                     // Every sample has its own, as it has of states of neurons; what nothing changes is drawn once.
                     self.program.arrays[array.index()].per_lane =
                         declared.derivative.is_some() || changes.any(|change| change.target == Symbol::State(state));
@@ -342,6 +370,23 @@ fn decay_rate(dynamics: &Dynamics, state: usize, dt: f64) -> Option<f64> {
     (plain && !followed && rate > 0.0 && rate <= 1.0).then_some(rate)
 }
 
+/// An expression of a synapse as one of its target's system, in which its own states have other numbers.
+pub(crate) fn at_target(expr: &Expr, joint: &dyn Fn(usize) -> Option<usize>) -> Expr {
+    substitute(expr, &|symbol| match symbol {
+        Symbol::State(state) => joint(state).map(|joint| Expr::Symbol(Symbol::State(joint))),
+        Symbol::Post(state) => Some(Expr::Symbol(Symbol::State(state))),
+        Symbol::Input(_)
+        | Symbol::Weight
+        | Symbol::Pre(_)
+        | Symbol::SourceIndex
+        | Symbol::TargetIndex
+        | Symbol::Index
+        | Symbol::Time
+        | Symbol::TimeStep
+        | Symbol::Noise => None,
+    })
+}
+
 pub(crate) fn role_of(lowered: &Lowered, change: &Change) -> Option<Role> {
     match change.target {
         Symbol::State(state) => lowered.roles.get(state).copied(),
@@ -358,18 +403,15 @@ pub(crate) fn role_of(lowered: &Lowered, change: &Change) -> Option<Role> {
     }
 }
 
-pub(crate) fn changes_weight(connection: &network::Connection) -> bool {
-    let mut changes = connection.dynamics.on_pre.iter().chain(&connection.dynamics.on_post);
-    changes.any(|change| change.target == Symbol::Weight)
-}
-
 fn replace_weight(dynamics: &mut Dynamics, weight: f64) {
     let put = |expr: &mut Expr| {
         *expr = substitute(expr, &|symbol| (symbol == Symbol::Weight).then_some(Expr::Number(weight)))
     };
     dynamics.states.iter_mut().filter_map(|state| state.derivative.as_mut()).for_each(put);
     dynamics.outputs.iter_mut().for_each(|(_, output)| put(output));
-    dynamics.on_pre.iter_mut().chain(&mut dynamics.on_post).for_each(|change| put(&mut change.value));
+    let regular = dynamics.regular.iter_mut().flat_map(|regular| &mut regular.changes);
+    let changes = dynamics.on_pre.iter_mut().chain(&mut dynamics.on_post).chain(regular);
+    changes.for_each(|change| put(&mut change.value));
 }
 
 fn pattern(pattern: &network::Pattern) -> Pattern {

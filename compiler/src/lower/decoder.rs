@@ -56,7 +56,7 @@ impl Lowering<'_> {
             let component = self.component();
             let op = self.one_to_one(Connection {
                 name,
-                source,
+                source: Some(source),
                 source_start,
                 source_len: population.len,
                 target_start: 0,
@@ -67,7 +67,7 @@ impl Lowering<'_> {
                 component,
                 delay: Delay::Ticks(0),
                 on_pre,
-                on_post: None,
+                by_target: false,
             });
             self.tick.deliver.push(op);
         }

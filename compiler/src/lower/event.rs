@@ -4,7 +4,7 @@ use nmc_program::{Access, Amount, ArrayId, Binary, Compare, Effect, Inst, Kernel
 
 use super::Lowering;
 use super::algebra::{self, mentions};
-use super::connection::{Lowered, changes_weight};
+use super::connection::Lowered;
 use super::expression;
 use super::integrate::after;
 use super::kernel::Builder;
@@ -13,7 +13,7 @@ use crate::forms::equations::{Change, Expr, Symbol};
 use crate::forms::network;
 
 /// What a value belongs to.
-type Place = (ArrayId, Access);
+pub(crate) type Place = (ArrayId, Access);
 
 /// How the kernel of an event is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Lowering<'_> {
             return lowered.weights.map(Amount::Array);
         }
         let more = mentions(amount, &|symbol| symbol != Symbol::Weight);
-        if more || algebra::random(amount) || changes_weight(connection) {
+        if more || algebra::random(amount) || connection.dynamics.changes_weight() {
             return None;
         }
         let name = format!("{}.amount", connection.name);
@@ -62,7 +62,13 @@ impl Lowering<'_> {
     }
 
     /// Where the value of a name is kept.
-    fn place(&self, lowered: &Lowered, connection: &network::Connection, symbol: Symbol, side: Side) -> Option<Place> {
+    pub fn place(
+        &self,
+        lowered: &Lowered,
+        connection: &network::Connection,
+        symbol: Symbol,
+        side: Side,
+    ) -> Option<Place> {
         let own = Access::Element { offset: 0 };
         let (source, target) = match side {
             Side::Synapse => (Access::Source, Access::Target),
@@ -77,13 +83,13 @@ impl Lowering<'_> {
                 }
                 Role::Source { .. } => Some(((*lowered.states.get(state)?)?, source)),
                 Role::Target { .. } => Some(((*lowered.states.get(state)?)?, target)),
-                Role::Synapse => Some(((*lowered.states.get(state)?)?, Access::Synapse)),
+                Role::Synapse | Role::Stepped => Some(((*lowered.states.get(state)?)?, Access::Synapse)),
             },
             Symbol::Weight => Some((lowered.weights?, Access::Synapse)),
             Symbol::Pre(state) => Some((*self.populations.get(&connection.source)?.states.get(state)?, source)),
             Symbol::Post(state) => Some((*self.populations.get(&connection.target)?.states.get(state)?, target)),
-            Symbol::Input(_)
-            | Symbol::SourceIndex
+            Symbol::Input(input) => lowered.inputs.get(input).copied(),
+            Symbol::SourceIndex
             | Symbol::TargetIndex
             | Symbol::Index
             | Symbol::Time
@@ -103,7 +109,8 @@ impl Lowering<'_> {
     ) -> KernelId {
         let (mut b, dt) = (Builder::default(), self.program.dt);
         let mut now: Vec<(Place, Value)> = Vec::new();
-        if side == Side::Synapse && touches_kept(lowered, changes) {
+        let kept = |change: &Change| is_kept(lowered, change.target) || reads_kept(lowered, &change.value);
+        if side == Side::Synapse && changes.iter().any(kept) {
             self.bring_up_to_date(&mut b, lowered, &mut now);
         }
         for change in changes {
@@ -119,11 +126,14 @@ impl Lowering<'_> {
                 let high = expression::number(&mut b, &mut names, &high);
                 value = b.clamp(value, low, high);
             }
-            if let Some(held) = self.held(connection, change.target) {
-                let (left, zero) = (b.load(held, place.1), b.number(0.0));
+            let held = self.held(connection, change.target).map(|held| (held, place.1));
+            let frozen = lowered.plastic.filter(|_| change.target == Symbol::Weight);
+            if let Some((array, access)) = held.or(frozen.map(|plastic| (plastic, Access::Broadcast { offset: 0 }))) {
+                let (left, zero) = (b.load(array, access), b.number(0.0));
                 let before = now.iter().find(|(other, _)| *other == place).map(|(_, value)| *value);
                 let before = before.unwrap_or_else(|| b.load(place.0, place.1));
-                let free = b.compare(Compare::LessEqual, left, zero);
+                let free = if frozen.is_some() { Compare::NotEqual } else { Compare::LessEqual };
+                let free = b.compare(free, left, zero);
                 value = b.select(free, value, before);
             }
             now.retain(|(other, _)| *other != place);
@@ -218,11 +228,14 @@ pub(crate) fn decayed(b: &mut Builder, value: Value, factors: ArrayId) -> Value 
     b.multiply(value, factor)
 }
 
-/// Whether changes read or write a state kept for each synapse.
-fn touches_kept(lowered: &Lowered, changes: &[Change]) -> bool {
-    let kept =
-        |symbol: Symbol| matches!(symbol, Symbol::State(state) if lowered.roles.get(state) == Some(&Role::Synapse));
-    changes.iter().any(|change| kept(change.target) || mentions(&change.value, &kept))
+/// Whether it is a state that must be brought up to date.
+fn is_kept(lowered: &Lowered, symbol: Symbol) -> bool {
+    matches!(symbol, Symbol::State(state) if lowered.roles.get(state) == Some(&Role::Synapse))
+}
+
+/// Whether an expression reads such a state.
+pub(crate) fn reads_kept(lowered: &Lowered, expr: &Expr) -> bool {
+    mentions(expr, &|symbol| is_kept(lowered, symbol))
 }
 
 /// Names that belong to a pair of neurons.

@@ -74,7 +74,8 @@ fn one(b: &mut Builder, function: Function, x: Value) -> Value {
         | Function::Not
         | Function::Select
         | Function::Uniform
-        | Function::Normal => {
+        | Function::Normal
+        | Function::Sum => {
             b.problems.push(format!("{function:?} of one operand"));
             return x;
         }
@@ -117,7 +118,8 @@ fn two(b: &mut Builder, function: Function, x: Value, y: Value) -> Value {
         | Function::And
         | Function::Or
         | Function::Not
-        | Function::Select => {
+        | Function::Select
+        | Function::Sum => {
             b.problems.push(format!("{function:?} of two operands"));
             return x;
         }

@@ -1,13 +1,14 @@
 //! `Mapped` to `Program`: flat arrays, kernels, matrices, events and their order.
 //!
 //! Populations and their equations: `population`, `integrate`, `step` · connections: `synapses` (where each state lives),
-//! `connection`, `event`, `trace`, `decoder` · operators between presentations: `frame`, `dense`, `chain` · cells of arrays: `cells` · what an
+//! `connection`, `event`, `trace`, `rules`, `coupling`, `decoder` · operators between presentations: `frame`, `dense`, `chain` · cells of arrays: `cells` · what an
 //! experiment does and measures: `phases` · what it costs: `costs`.
 
 mod cells;
 mod chain;
 mod connection;
 mod costs;
+mod coupling;
 mod decoder;
 mod dense;
 mod digits;
@@ -22,6 +23,7 @@ mod polynomial;
 mod population;
 mod propagator;
 mod pulses;
+mod rules;
 mod step;
 mod synapses;
 #[cfg(test)]
@@ -72,10 +74,13 @@ impl Signal {
 pub(crate) struct Tick {
     pub emit: Vec<Op>,
     pub signals: Vec<Op>,
+    /// What synapses do with every tick, from what neurons are at its start.
+    pub synapses: Vec<Op>,
     pub update: Vec<Op>,
     pub deliver: Vec<Op>,
     pub on_post: Vec<Op>,
     pub reset: Vec<Op>,
+    pub intervals: Vec<Op>,
     pub record: Vec<Op>,
 }
 
@@ -295,7 +300,8 @@ impl Lowering<'_> {
     /// The order of a tick: see the semantics of time.
     fn order(&mut self) {
         let tick = std::mem::take(&mut self.tick);
-        for ops in [tick.emit, tick.signals, tick.update, tick.deliver, tick.on_post, tick.reset, tick.record] {
+        let Tick { emit, signals, synapses, update, deliver, on_post, reset, intervals, record } = tick;
+        for ops in [emit, signals, synapses, update, deliver, on_post, reset, intervals, record] {
             self.program.tick.extend(ops);
         }
     }

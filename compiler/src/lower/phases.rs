@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Access, ArrayId, FitSpec, InputFeed, Len, Metric, MetricKind, Op, Phase, PhaseKind, Probe, Probed};
 
@@ -76,15 +75,22 @@ impl Lowering<'_> {
             ticks: phase.duration.map_or(0, |duration| self.ticks(duration) as u32),
             after: phase.after,
             inputs,
-            changes: phase.changes.iter().filter_map(|change| self.change(*change)).collect(),
+            changes: self.changes_of(phase),
             fits: self.fit(phase).into_iter().collect(),
             learning: self.learning(phase),
             metrics: phase.metrics.iter().filter_map(|metric| self.metric(metric)).collect(),
         }
     }
 
-    fn change(&self, (node, state, value): (NodeId, usize, f64)) -> Option<(ArrayId, f64)> {
-        self.populations.get(&node).map(|population| (population.states[state], value))
+    /// Parameters that are set from there on, and connections that are frozen in this phase alone.
+    fn changes_of(&self, phase: &plan::Phase) -> Vec<(ArrayId, f64)> {
+        let set = phase.changes.iter().filter_map(|(node, state, value)| {
+            self.populations.get(node).map(|population| (population.states[*state], *value))
+        });
+        let frozen = self.connections.iter().enumerate().filter_map(|(index, lowered)| {
+            Some((lowered.plastic?, if phase.frozen.contains(&index) { 0.0 } else { 1.0 }))
+        });
+        set.chain(frozen).collect()
     }
 
     fn fit(&mut self, phase: &plan::Phase) -> Option<FitSpec> {
@@ -178,7 +184,7 @@ impl Lowering<'_> {
                 let lowered = self.connections.get(*connection)?;
                 Some((Probed::Synapses(lowered.id, lowered.weights?), String::new()))
             }
-            network::Probed::State(connection, state) => self.probed_state(&probe.name, *connection, *state),
+            network::Probed::State(connection, state) => self.probed_state(*connection, *state),
             network::Probed::Value(Expr::Symbol(Symbol::State(state))) => {
                 let population = self.populations.get(&probe.node)?;
                 let unit = population.dynamics.states.get(*state).map_or("", |state| unit(state.dimension));
@@ -203,7 +209,7 @@ impl Lowering<'_> {
     }
 
     /// A state or trace of a connection, where it is kept.
-    fn probed_state(&mut self, name: &str, connection: usize, state: usize) -> Option<(Probed, String)> {
+    fn probed_state(&self, connection: usize, state: usize) -> Option<(Probed, String)> {
         let lowered = self.connections.get(connection)?;
         let declared = lowered.dynamics.states.get(state)?;
         let unit = unit(declared.dimension).to_string();
@@ -225,16 +231,7 @@ impl Lowering<'_> {
                 let target = self.populations.get(&self.network.connections[connection].target)?;
                 Some((Probed::Array(*target.states.get(lowered.joint[state]?)?), unit))
             }
-            Role::Synapse if declared.derivative.is_none() => {
-                Some((Probed::Synapses(lowered.id, lowered.states[state]?), unit))
-            }
-            Role::Synapse => {
-                let what = &self.network.connections[connection];
-                let message = format!("`{name}` cannot be recorded");
-                let label = "each synapse brings it up to date at its own events only";
-                self.diagnostics.push(Diagnostic::new(Code::E0402, message, what.span, label));
-                None
-            }
+            Role::Synapse | Role::Stepped => Some((Probed::Synapses(lowered.id, lowered.states[state]?), unit)),
         }
     }
 

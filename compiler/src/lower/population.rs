@@ -187,10 +187,8 @@ impl Lowering<'_> {
             Some(Emission::Poisson { .. } | Emission::Once { .. } | Emission::Given) | None => false,
         };
         let mut rules = self.network.connections.iter().filter(|connection| connection.target == population.node);
-        let by_rule = rules.any(|connection| {
-            let mut changes = connection.dynamics.on_pre.iter().chain(&connection.dynamics.on_post);
-            changes.any(|change| change.target == Symbol::Post(index))
-        });
+        let by_rule =
+            rules.any(|connection| connection.dynamics.rules().any(|change| change.target == Symbol::Post(index)));
         let moves = state.derivative.is_some() || state.bounds.is_some();
         moves
             || population.kind == PopulationKind::State

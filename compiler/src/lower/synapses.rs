@@ -2,17 +2,13 @@
 //!
 //! *Summed*: outputs depend on it, it evolves linearly, and arrivals only add to it; then the sum over a target's
 //! synapses obeys the same equation, and one state a target holds it. *Trace*: only one side's spikes change it, by
-//! nothing but that side's own values; one state a neuron of that side. Anything else is kept for each synapse and
-//! brought up to date when an event looks at it.
-
-use nmc_grammar::codes::Code;
-use nmc_grammar::diagnostic::Diagnostic;
+//! nothing but that side's own values; one state a neuron of that side. Anything else is kept for each synapse: brought up
+//! to date when an event looks at it where its equation has a closed solution by itself, else stepped with every tick.
 
 use super::algebra::{self, linear, mentions};
 use super::integrate::decays_alone;
 use super::polynomial::Polynomial;
 use crate::forms::equations::{Change, Dynamics, Expr, Function, Symbol};
-use crate::forms::network::Connection;
 
 /// Where a state lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,41 +21,51 @@ pub enum Role {
     Target { late: bool },
     /// One a synapse.
     Synapse,
+    /// One a synapse, moved with every tick.
+    Stepped,
 }
 
-/// The role of each state of a connection, or why there is none.
-pub fn roles(connection: &Connection, dynamics: &Dynamics, constant_delay: bool) -> Result<Vec<Role>, Diagnostic> {
+/// The role of each state of a connection; and why what synapses give must be added up one by one, if it must.
+pub fn roles(
+    dynamics: &Dynamics,
+    constant_delay: bool,
+    recorded: &dyn Fn(usize) -> bool,
+) -> (Vec<Role>, Option<&'static str>) {
     let summed = output_states(dynamics);
-    for &index in &summed {
-        if let Err(why) = summable(dynamics, index, &summed) {
-            return Err(not_summable(connection, &dynamics.states[index].name, why));
-        }
-    }
-    if let Some((_, output)) = dynamics.outputs.first()
-        && let Err(why) = output_is_linear(output, &summed)
-    {
-        return Err(not_summable(connection, &dynamics.name, why));
-    }
+    let fault = summed.iter().find_map(|&index| summable(dynamics, index, &summed).err());
+    let output = || output_is_linear(&dynamics.outputs.first()?.1, &summed).err();
+    let one_by_one = fault.or_else(output);
+    let summed = if one_by_one.is_some() { Vec::new() } else { summed };
     let mut roles = vec![Role::Synapse; dynamics.states.len()];
     summed.iter().for_each(|&index| roles[index] = Role::Summed);
     if constant_delay {
         one_sided(dynamics, &mut roles, &dynamics.on_pre, &dynamics.on_post, true);
     }
     one_sided(dynamics, &mut roles, &dynamics.on_post, &dynamics.on_pre, false);
-    for (index, state) in dynamics.states.iter().enumerate().filter(|(index, _)| roles[*index] == Role::Synapse) {
-        if state.derivative.as_ref().is_some_and(|derivative| !decays_alone(derivative, index)) {
-            let message = format!("`{}` of `{}` cannot be kept for each synapse", state.name, connection.name);
-            return Err(Diagnostic::new(Code::E0452, message, connection.span, "connected here")
-                .with_help("a state of a synapse must decay linearly by itself: `x' = -x / tau`"));
-        }
-    }
-    Ok(roles)
+    step(dynamics, &mut roles, one_by_one.is_some(), recorded);
+    (roles, one_by_one)
 }
 
-fn not_summable(connection: &Connection, what: &str, why: &str) -> Diagnostic {
-    let message = format!("`{what}` of `{}` cannot be summed over the synapses of a neuron: {why}", connection.name);
-    Diagnostic::new(Code::E0451, message, connection.span, "connected here")
-        .with_help("let it decay linearly, and put the weight into the jump: `g' = -g / tau; on pre { g += w }`")
+/// Of what is kept for each synapse, that which moves with every tick: what has no closed solution by itself, what the
+/// equations of such states and of the weight read, or the output where it is added up `one_by_one`, and what is recorded.
+fn step(dynamics: &Dynamics, roles: &mut [Role], one_by_one: bool, recorded: &dyn Fn(usize) -> bool) {
+    let output = dynamics.outputs.iter().filter(|_| one_by_one).map(|(_, output)| output);
+    let output: Vec<&Expr> = output.chain(&dynamics.weight_derivative).collect();
+    let next = |roles: &[Role]| {
+        let stepped = (0..roles.len()).filter(|&index| roles[index] == Role::Stepped);
+        let equations = stepped.filter_map(|index| dynamics.states[index].derivative.as_ref());
+        let equations: Vec<&Expr> = equations.chain(output.iter().copied()).collect();
+        let read =
+            |index| equations.iter().any(|equation| mentions(equation, &|symbol| symbol == Symbol::State(index)));
+        let kept = |index: &usize| roles[*index] == Role::Synapse;
+        (0..roles.len()).filter(kept).find(|&index| {
+            let derivative = dynamics.states[index].derivative.as_ref();
+            derivative.is_some_and(|derivative| !decays_alone(derivative, index) || read(index) || recorded(index))
+        })
+    };
+    while let Some(index) = next(roles) {
+        roles[index] = Role::Stepped;
+    }
 }
 
 /// States that outputs depend on, directly or by derivatives.
@@ -105,6 +111,9 @@ fn summable(dynamics: &Dynamics, index: usize, summed: &[usize]) -> Result<(), &
     if dynamics.on_post.iter().any(|change| change.target == Symbol::State(index)) {
         return Err("spikes of the target change it");
     }
+    if at_intervals(dynamics).any(|change| change.target == Symbol::State(index)) {
+        return Err("it is changed at intervals");
+    }
     for change in &dynamics.on_pre {
         let uses = mentions(&change.value, &|symbol| matches!(symbol, Symbol::State(n) if summed.contains(&n)));
         if change.target == Symbol::State(index) {
@@ -116,15 +125,28 @@ fn summable(dynamics: &Dynamics, index: usize, summed: &[usize]) -> Result<(), &
             return Err("a rule reads it");
         }
     }
-    match dynamics.on_post.iter().any(|change| mentions(&change.value, &|symbol| symbol == Symbol::State(index))) {
+    let rules = dynamics.on_post.iter().chain(at_intervals(dynamics)).map(|change| &change.value);
+    let others = (0..dynamics.states.len()).filter(|other| !summed.contains(other));
+    let equations = others.filter_map(|other| dynamics.states[other].derivative.as_ref());
+    let mut readers = rules.chain(equations).chain(&dynamics.weight_derivative);
+    match readers.any(|reader| mentions(reader, &|symbol| symbol == Symbol::State(index))) {
         true => Err("a rule reads it"),
         false => Ok(()),
     }
 }
 
+fn at_intervals(dynamics: &Dynamics) -> impl Iterator<Item = &Change> {
+    dynamics.regular.iter().flat_map(|regular| &regular.changes)
+}
+
 fn output_is_linear(output: &Expr, summed: &[usize]) -> Result<(), &'static str> {
     if mentions(output, &|symbol| symbol == Symbol::Weight) {
         return Err("its output holds the weight");
+    }
+    let elsewhere =
+        |symbol| matches!(symbol, Symbol::Pre(_) | Symbol::SourceIndex | Symbol::TargetIndex | Symbol::Index);
+    if mentions(output, &elsewhere) {
+        return Err("its output reads its source");
     }
     let mut remainder = output.clone();
     for &index in summed {
@@ -151,7 +173,9 @@ fn one_sided(dynamics: &Dynamics, roles: &mut [Role], changes: &[Change], others
     let mut found: Vec<usize> = (0..dynamics.states.len())
         .filter(|&index| {
             let plain = algebra::constant(&dynamics.states[index].initial).is_some();
-            roles[index] == Role::Synapse && plain && changes_it(changes, index) && !changes_it(others, index)
+            let often = at_intervals(dynamics).any(|change| change.target == Symbol::State(index));
+            let one_side = changes_it(changes, index) && !changes_it(others, index) && !often;
+            roles[index] == Role::Synapse && plain && one_side
         })
         .collect();
     let reads_more = |index: usize, found: &[usize]| {
@@ -166,7 +190,9 @@ fn one_sided(dynamics: &Dynamics, roles: &mut [Role], changes: &[Change], others
         let derivative = dynamics.states[index].derivative.as_ref();
         let own = changes.iter().filter(|change| change.target == Symbol::State(index));
         derivative.is_some_and(|derivative| mentions(derivative, &alien))
-            || own.into_iter().any(|change| mentions(&change.value, &alien) || algebra::random(&change.value))
+            || own.into_iter().any(|change| {
+                mentions(&change.value, &alien) || algebra::random(&change.value) || algebra::sums(&change.value)
+            })
     };
     while let Some(position) = found.iter().position(|&index| reads_more(index, &found)) {
         found.remove(position);

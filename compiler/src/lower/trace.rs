@@ -18,7 +18,7 @@ const MOST_DECAY: f64 = 20.0;
 
 impl Lowering<'_> {
     /// `on post`: traces of the target before or after the synapses of those that spiked.
-    pub fn posts(&mut self, lowered: &Lowered, connection: &network::Connection, on_post: &[Change]) {
+    pub fn posts(&mut self, lowered: &mut Lowered, connection: &network::Connection, on_post: &[Change]) {
         let Some(&group) = self.groups.get(&connection.target) else { return };
         let mut ops = Vec::new();
         for late in [false, true] {
@@ -35,9 +35,7 @@ impl Lowering<'_> {
                 ops.push(Op::OnSpikes { kernel, group });
             }
             if !late && !on_post.is_empty() {
-                let kernel = self.event(lowered, connection, on_post, "on post", Side::Synapse);
-                self.program.connections[lowered.id.index()].on_post = Some(kernel);
-                ops.push(Op::OnPost { connection: lowered.id });
+                ops.extend(self.on_posts(lowered, connection, on_post, group));
             }
         }
         self.tick.on_post.extend(ops);
@@ -49,7 +47,7 @@ impl Lowering<'_> {
             let on_side = |state: usize| match lowered.roles[state] {
                 Role::Source { .. } => source,
                 Role::Target { .. } => !source,
-                Role::Summed | Role::Synapse => false,
+                Role::Summed | Role::Synapse | Role::Stepped => false,
             };
             for (state, array) in lowered.states.iter().enumerate().filter(|(state, _)| on_side(*state)) {
                 if let (&Some(array), Some((factors, rate))) = (array, lowered.decays[state]) {
@@ -137,7 +135,7 @@ impl Lowering<'_> {
             component,
             delay,
             on_pre: effect,
-            on_post: None,
+            by_target: false,
             ..main
         })
     }

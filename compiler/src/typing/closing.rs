@@ -8,7 +8,7 @@ use nmc_grammar::suggest::closest;
 
 use super::term::{Closer, Scope, Term, call, is_random};
 use crate::algebra::{mentions, random};
-use crate::forms::equations::{Change, Dynamics, Emission, Expr, Function, Input, Method, State, Symbol};
+use crate::forms::equations::{Change, Dynamics, Emission, Expr, Function, Input, Method, Regular, State, Symbol};
 use crate::quantity::{Dimension, Quantity};
 use crate::units::{show, type_dimension};
 
@@ -131,6 +131,15 @@ impl Closing<'_, '_> {
     fn equation(&mut self, stmt: &Stmt) {
         match &stmt.kind {
             StmtKind::Derivative { name, value } => {
+                let weight = |term: &Term| term.expr == Expr::Symbol(Symbol::Weight);
+                if let Some(dimension) =
+                    self.scope.names.get(&name.text).filter(|term| weight(term)).map(|w| w.dimension)
+                {
+                    if let Some((derivative, _)) = self.right_side(value, dimension) {
+                        self.dynamics.weight_derivative = Some(derivative);
+                    }
+                    return;
+                }
                 let Some((index, dimension)) = self.known_state(name) else { return };
                 if let Some((derivative, noise)) = self.right_side(value, dimension) {
                     let state = &mut self.dynamics.states[index];
@@ -156,6 +165,10 @@ impl Closing<'_, '_> {
                 }
             }
             StmtKind::On { event, body } => self.on(event, body),
+            StmtKind::Every { interval, body } => {
+                let (interval, changes) = (self.time(interval, "an interval", false), self.sums(body));
+                self.dynamics.regular.extend(interval.map(|interval| Regular { interval, changes }));
+            }
             StmtKind::Bounds { name, low, high } => self.bounds(name, low, high),
             StmtKind::Emit { value } => {
                 if let ExprKind::Call(callee, args) = &value.kind
@@ -227,12 +240,20 @@ impl Closing<'_, '_> {
     }
 
     fn on(&mut self, event: &nmc_grammar::ast::Ident, body: &[Stmt]) {
-        let changes = self.changes(body);
+        let changes = if event.text == "post" { self.sums(body) } else { self.changes(body) };
         match event.text.as_str() {
             "pre" | "spike" => self.dynamics.on_pre.extend(changes),
             "post" => self.dynamics.on_post.extend(changes),
             _ => {}
         }
+    }
+
+    /// Changes where all synapses of a target are at hand.
+    fn sums(&mut self, body: &[Stmt]) -> Vec<Change> {
+        self.scope.sums = true;
+        let changes = self.changes(body);
+        self.scope.sums = false;
+        changes
     }
 
     fn changes(&mut self, body: &[Stmt]) -> Vec<Change> {

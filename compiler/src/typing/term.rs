@@ -62,8 +62,10 @@ pub struct Scope {
     pub local: BTreeMap<String, Term>,
     /// Members of names: `post.v`.
     pub members: BTreeMap<(String, String), Term>,
-    /// Names whose own error has been reported: nothing more is said of them.
+    /// Names whose own error has been reported, or is for others to find: nothing more is said of them.
     pub failed: BTreeSet<String>,
+    /// Whether all synapses of a target are at hand, so that they can be added up.
+    pub sums: bool,
 }
 
 /// Names that every equation knows.
@@ -293,6 +295,9 @@ impl<'a> Closer<'a> {
                 "not a function",
             ));
         };
+        if name == "sum" {
+            return self.sum(scope, file, args, span);
+        }
         let terms: Vec<Option<Term>> = args.iter().map(|arg| self.close(scope, file, &arg.value)).collect();
         let terms: Vec<Term> = terms.into_iter().collect::<Option<_>>()?;
         let spans: Vec<Span> = args.iter().map(|arg| arg.value.span).collect();
@@ -321,6 +326,24 @@ impl<'a> Closer<'a> {
     }
 }
 
+impl Closer<'_> {
+    /// `sum(w)`, where the synapses of a target are at hand.
+    fn sum(&mut self, scope: &Scope, file: FileId, args: &[Arg], span: Span) -> Option<Term> {
+        if !scope.sums {
+            let message = "`sum(…)` adds up all synapses that reach a neuron, which are not at hand here";
+            let wrong = Diagnostic::new(Code::E0459, message, span, "no sum can be had here");
+            let help = "it stands in `every … { … }` and `on post { … }`: `every 1 s { w *= 10 nS / sum(w) }`";
+            return self.report(wrong.with_help(help));
+        }
+        let [Arg { value, .. }] = args else {
+            let message = format!("`sum` takes 1 argument, not {}", args.len());
+            return self.report(Diagnostic::new(Code::E0224, message, span, "wrong number of arguments"));
+        };
+        let term = self.close(&Scope { sums: false, ..scope.clone() }, file, value)?;
+        Some(Term { expr: Expr::Call(Function::Sum, vec![term.expr]), dimension: term.dimension })
+    }
+}
+
 /// The number with a unit of this dimension, one that is usual where neurons are described.
 fn example(dimension: Dimension, term: &Term) -> String {
     let number = term.value().unwrap_or(1.0);
@@ -338,6 +361,6 @@ fn example(dimension: Dimension, term: &Term) -> String {
 pub fn call(function: Function, operands: Vec<Expr>) -> Expr {
     let numbers: Option<Vec<f64>> =
         operands.iter().map(|o| if let Expr::Number(n) = o { Some(*n) } else { None }).collect();
-    let folded = numbers.filter(|_| !function.is_random()).map(|numbers| function.value(&numbers));
+    let folded = numbers.filter(|_| function.folds()).map(|numbers| function.value(&numbers));
     folded.map_or(Expr::Call(function, operands), Expr::Number)
 }

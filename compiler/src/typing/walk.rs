@@ -18,6 +18,7 @@ pub fn bodies(stmt: &Stmt) -> Vec<&[Stmt]> {
         StmtKind::Trace { on: Some((_, body)), .. }
         | StmtKind::SpikeWhen { body, .. }
         | StmtKind::On { body, .. }
+        | StmtKind::Every { body, .. }
         | StmtKind::For { body, .. }
         | StmtKind::Deploy { body, .. } => vec![body],
         StmtKind::If { then, otherwise, .. } => vec![then, otherwise],
@@ -67,6 +68,7 @@ pub fn expressions(stmt: &Stmt) -> Vec<&Expr> {
         | StmtKind::Derivative { value, .. }
         | StmtKind::SpikeWhen { condition: value, .. }
         | StmtKind::Hold { duration: value, .. }
+        | StmtKind::Every { interval: value, .. }
         | StmtKind::Emit { value }
         | StmtKind::EmitOnce { at: value }
         | StmtKind::EmitWhen { condition: value }

@@ -160,12 +160,10 @@ impl fmt::Display for Program {
 fn write_connection(f: &mut fmt::Formatter<'_>, index: usize, connection: &Connection) -> fmt::Result {
     let source = connection.source_start..connection.source_start + connection.source_len;
     let target = connection.target_start..connection.target_start + connection.target_len;
-    write!(f, "connection c{index} {} g{}{source:?} -> {target:?}", connection.name, connection.source.0)?;
+    let group = connection.source.map_or(String::from("silent "), |group| format!("g{}", group.0));
+    write!(f, "connection c{index} {} {group}{source:?} -> {target:?}", connection.name)?;
     write!(f, " {:?} {:?} on_pre {:?}", connection.pattern, connection.delay, connection.on_pre)?;
-    match connection.on_post {
-        Some(kernel) => writeln!(f, " on_post k{}", kernel.0),
-        None => writeln!(f),
-    }
+    writeln!(f, "{}", if connection.by_target { " by target" } else { "" })
 }
 
 fn write_kernel(f: &mut fmt::Formatter<'_>, index: usize, kernel: &Kernel, arrays: &[Array]) -> fmt::Result {

@@ -33,7 +33,8 @@ impl Reduction {
     }
 }
 
-/// A step. The order of a tick (see `docs/semantics`): emit, update, collect, deliver and `on pre`, `on post`, reset, record.
+/// A step. The order of a tick (see `docs/semantics`): emit, update, collect, deliver and `on pre`, `on post`, reset,
+/// `every`, record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Op {
     /// Runs a kernel densely over `len` elements of each lane. With `spikes`, the marked elements become that group's
@@ -45,8 +46,11 @@ pub enum Op {
     Emit { group: GroupId },
     /// Takes the spikes due now through a connection's synapses, source by source in ascending order.
     Deliver { connection: ConnectionId },
-    /// Runs a connection's `on_post` for the target neurons that spiked in this tick, in ascending order.
-    OnPost { connection: ConnectionId },
+    /// Runs a kernel over the synapses (of a connection with `by_target`) to the target neurons that spiked in this tick, in ascending order.
+    OnPost { connection: ConnectionId, kernel: KernelId },
+    /// Fills arrays with 0, then runs a kernel over all synapses of a connection, in their order; at the end of every so many
+    /// ticks since the state began.
+    Synapses { connection: ConnectionId, kernel: KernelId, zeroed: Vec<ArrayId>, every: u32 },
     /// Numbers that decay by exp(-`rate`) a tick, kept as what they were where a stretch of `period` ticks began: each is what stands in `array`
     /// times factors[0], and what is added to one is added times factors[1]. Sets both for this tick, the first of which has decayed once;
     /// where a stretch begins carries the numbers over.

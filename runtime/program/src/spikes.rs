@@ -35,14 +35,14 @@ pub enum Source {
 pub struct Connection {
     /// `exc->inh`
     pub name: String,
-    /// Sending group; `source_start .. source_start + source_len` of its elements.
-    pub source: crate::GroupId,
+    /// Sending group, `source_start .. source_start + source_len` of its elements; none: of a population that does not spike.
+    pub source: Option<crate::GroupId>,
     pub source_start: usize,
     pub source_len: usize,
     /// Elements `target_start .. target_start + target_len` of the target population's arrays.
     pub target_start: usize,
     pub target_len: usize,
-    /// The group of the target population, for `on_post`.
+    /// The group of the target population, for [`crate::Op::OnPost`].
     pub target: Option<crate::GroupId>,
     /// Whether source and target are the same population (then i = j is "itself").
     pub same: bool,
@@ -52,8 +52,8 @@ pub struct Connection {
     pub delay: Delay,
     /// What a spike does on arrival.
     pub on_pre: Effect,
-    /// Kernel run over all synapses of a target neuron that spiked.
-    pub on_post: Option<KernelId>,
+    /// Whether the synapses to each target neuron are listed, for [`crate::Op::OnPost`].
+    pub by_target: bool,
 }
 
 /// Which pairs are joined. Within a source, synapses are in ascending order of target.

@@ -88,6 +88,7 @@ fn indices(op: &mut Op) -> Option<&mut TensorId> {
         | Op::Emit { .. }
         | Op::Deliver { .. }
         | Op::OnPost { .. }
+        | Op::Synapses { .. }
         | Op::Fill { .. }
         | Op::Decay { .. }
         | Op::Multiply { .. }

@@ -78,9 +78,6 @@ fn forms(program: &Program) -> (Vec<bool>, Vec<bool>) {
         if let Effect::Kernel(kernel) = connection.on_pre {
             indexed[kernel.index()] = true;
         }
-        if let Some(kernel) = connection.on_post {
-            indexed[kernel.index()] = true;
-        }
     }
     let learned = program.learning().flat_map(|learning| &learning.layers).flat_map(|layer| &layer.matrices);
     for cells in program.matrices.iter().filter_map(|matrix| matrix.cells.as_ref()) {
@@ -102,7 +99,7 @@ fn forms(program: &Program) -> (Vec<bool>, Vec<bool>) {
         if let Op::Kernel { kernel, .. } = op {
             dense[kernel.index()] = true;
         }
-        if let Op::OnSpikes { kernel, .. } = op {
+        if let Op::OnSpikes { kernel, .. } | Op::OnPost { kernel, .. } | Op::Synapses { kernel, .. } = op {
             indexed[kernel.index()] = true;
         }
     }

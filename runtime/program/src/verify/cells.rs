@@ -104,7 +104,13 @@ impl Program {
         let backward = program.learning().flat_map(|learning| &learning.backward);
         for op in program.begin.iter().chain(&program.tick).chain(&program.end).chain(backward) {
             match *op {
-                Op::Kernel { kernel, .. } | Op::OnSpikes { kernel, .. } => arrays.extend(of_kernel(kernel)),
+                Op::Kernel { kernel, .. } | Op::OnSpikes { kernel, .. } | Op::OnPost { kernel, .. } => {
+                    arrays.extend(of_kernel(kernel));
+                }
+                Op::Synapses { kernel, ref zeroed, .. } => {
+                    arrays.extend(of_kernel(kernel));
+                    arrays.extend(zeroed);
+                }
                 Op::Fill { array, .. } | Op::Present { array, .. } => arrays.push(array),
                 Op::Multiply { input, output, .. } | Op::Transposed { input, output, .. } => {
                     arrays.extend([input, output]);
@@ -113,13 +119,8 @@ impl Program {
                 | Op::Gather { from, to, .. }
                 | Op::Scatter { from, to, .. }
                 | Op::Reduce { from, to, .. } => arrays.extend([from, to]),
-                Op::Decay { array, factors, .. } => arrays.extend([array, factors]),
-                Op::Emit { .. }
-                | Op::Deliver { .. }
-                | Op::OnPost { .. }
-                | Op::Target { .. }
-                | Op::Write { .. }
-                | Op::Fold { .. } => {}
+                &Op::Decay { array, factors, .. } => arrays.extend([array, factors]),
+                Op::Emit { .. } | Op::Deliver { .. } | Op::Target { .. } | Op::Write { .. } | Op::Fold { .. } => {}
             }
         }
         for cells in program.matrices.iter().filter_map(|matrix| matrix.cells.as_ref()) {
@@ -145,7 +146,6 @@ impl Program {
                     }
                 }
             }
-            arrays.extend(connection.on_post.into_iter().flat_map(of_kernel));
         }
         for probe in &program.probes {
             match probe.probed {

@@ -115,10 +115,23 @@ impl Checker<'_> {
                 let emits = source.is_some_and(|source| *source != Source::Kernel);
                 self.require(emits, || format!("{stage}: group {} emits by itself or does not exist", group.0));
             }
-            Op::Deliver { connection } | Op::OnPost { connection } => {
+            Op::Deliver { connection } => {
+                let found = program.connections.get(connection.index()).is_some_and(|found| found.source.is_some());
+                self.require(found, || format!("{stage}: nothing arrives by connection {}", connection.0));
+            }
+            Op::OnPost { connection, kernel } => {
                 let found = program.connections.get(connection.index());
-                let sound = found.is_some_and(|found| matches!(op, Op::Deliver { .. }) || found.on_post.is_some());
+                let sound = found.is_some_and(|found| found.by_target && found.target.is_some());
                 self.require(sound, || format!("{stage}: connection {} has no such event", connection.0));
+                self.over_synapses(kernel, connection, stage);
+            }
+            Op::Synapses { connection, kernel, ref zeroed, every } => {
+                let found = connection.index() < program.connections.len();
+                self.require(found && every > 0, || format!("{stage}: never, or no connection {}", connection.0));
+                for &array in zeroed {
+                    self.fixed(array, stage);
+                }
+                self.over_synapses(kernel, connection, stage);
             }
             Op::Fill { array, .. } => {
                 self.fixed(array, stage);

@@ -226,12 +226,14 @@ impl Checker<'_> {
 
     fn connection(&mut self, id: ConnectionId, connection: &Connection) {
         let user = format!("connection {}", connection.name);
-        match self.program.groups.get(connection.source.index()) {
-            Some(group) => {
-                let end = connection.source_start.saturating_add(connection.source_len);
-                self.require(end <= group.len, || format!("{user}: sources up to {end} of {}", group.len));
+        if let Some(source) = connection.source {
+            match self.program.groups.get(source.index()) {
+                Some(group) => {
+                    let end = connection.source_start.saturating_add(connection.source_len);
+                    self.require(end <= group.len, || format!("{user}: sources up to {end} of {}", group.len));
+                }
+                None => self.say(format!("{user}: no group {}", source.0)),
             }
-            None => self.say(format!("{user}: no group {}", connection.source.0)),
         }
         if let Some(target) = connection.target {
             self.require(target.index() < self.program.groups.len(), || format!("{user}: no group {}", target.0));
@@ -268,10 +270,6 @@ impl Checker<'_> {
                 }
             }
             Effect::Kernel(kernel) => self.over_synapses(*kernel, id, &user),
-        }
-        if let Some(kernel) = connection.on_post {
-            self.require(connection.target.is_some(), || format!("{user}: `on post` without a target group"));
-            self.over_synapses(kernel, id, &user);
         }
     }
 
