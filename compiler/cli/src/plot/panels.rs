@@ -27,17 +27,18 @@ const TRACES: usize = 6;
 const RATE_BINS: usize = 150;
 const BINS: usize = 40;
 
-fn colour(index: usize) -> &'static str {
+pub fn colour(index: usize) -> &'static str {
     COLOURS[index % COLOURS.len()]
 }
 
-fn panel(plots: Vec<Plot>, title: &str, x: &str, y: &str) -> Panel {
+/// Plots on common axes.
+pub fn panel(plots: Vec<Plot>, title: &str, x: &str, y: &str) -> Panel {
     let layout = Layout::auto_from_plots(&plots).with_title(title).with_x_label(x).with_y_label(y);
     Panel { plots, layout }
 }
 
 /// What values are multiplied with so that the largest is read easily, and the unit they have then.
-fn readable(values: &[f64], unit: &str) -> (f64, String) {
+pub fn readable(values: &[f64], unit: &str) -> (f64, String) {
     let most = values.iter().filter(|value| value.is_finite()).fold(0.0, |most: f64, value| most.max(value.abs()));
     if most == 0.0 || (0.1..10_000.0).contains(&most) {
         return (1.0, if unit.is_empty() { String::from("value") } else { unit.to_string() });
@@ -53,6 +54,9 @@ fn readable(values: &[f64], unit: &str) -> (f64, String) {
 
 /// All panels of a run.
 pub fn of(run: &Path, experiments: &[Value]) -> Result<Vec<Panel>, Diagnostic> {
+    if experiments.iter().any(|experiment| experiment["sweep"].is_array()) {
+        return Ok(super::sweeps::of(experiments));
+    }
     let mut panels = learning(experiments);
     panels.extend(ageing(experiments));
     panels.extend(of_chips(experiments));
