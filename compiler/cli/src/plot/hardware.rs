@@ -121,7 +121,7 @@ fn of_array(map: &Map) -> [Panel; 3] {
     ]
 }
 
-/// Cells as they lie: rows are driven at the left, columns read at the bottom.
+/// Cells as they lie: rows are driven at the left, columns read above the last row.
 fn heat(map: &Map, values: &[f64], title: &str) -> Panel {
     let (rows, cols) = (map.rows.min(SIDE), map.cols.min(SIDE));
     let mut drawn = vec![vec![(0.0, 0.0); cols]; rows];
@@ -131,14 +131,14 @@ fn heat(map: &Map, values: &[f64], title: &str) -> Panel {
         (*sum, *count) = (*sum + value, *count + 1.0);
     }
     let mean = |row: Vec<(f64, f64)>| row.into_iter().map(|(sum, count)| sum / count).collect::<Vec<f64>>();
-    let plots: Vec<Plot> = vec![
-        Heatmap::new()
-            .with_data(drawn.into_iter().map(mean).collect::<Vec<_>>())
-            .with_color_map(ColorMap::Viridis)
-            .into(),
-    ];
+    let map_of =
+        Heatmap::new().with_data(drawn.into_iter().map(mean).collect::<Vec<_>>()).with_color_map(ColorMap::Viridis);
+    let map_of = map_of.with_x_range(0.0, map.cols as f64).with_y_range(0.0, map.rows as f64).with_cell_size(1.0);
+    let plots: Vec<Plot> = vec![map_of.into()];
     let about = if map.rows > rows || map.cols > cols { " (means of neighbours)" } else { "" };
     let layout = Layout::auto_from_plots(&plots).with_title(title);
-    let layout = layout.with_x_label(format!("{} columns{about}, read at the bottom", map.cols));
+    let layout = layout.with_x_label(format!("{} columns{about}, read at the top", map.cols));
+    let layout = layout.with_x_axis_min(0.0).with_x_axis_max(map.cols as f64);
+    let layout = layout.with_y_axis_min(0.0).with_y_axis_max(map.rows as f64);
     Panel { layout: layout.with_y_label(format!("{} rows, driven at the left", map.rows)), plots }
 }

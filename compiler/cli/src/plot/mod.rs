@@ -2,6 +2,7 @@
 
 mod hardware;
 mod panels;
+mod spiking;
 mod sweeps;
 
 use std::path::{Path, PathBuf};
@@ -52,6 +53,17 @@ fn drawn(plot: &Plot) -> Result<(), Failure> {
     if !output.extension().is_some_and(|end| end.eq_ignore_ascii_case("svg")) {
         let message = format!("cannot write {}: pictures end in .svg", output.display());
         return Err(Diagnostic::placeless(Code::E0905, message).into());
+    }
+    let Settings { set, input, precision, .. } = &plot.settings;
+    if !program && plot.run.is_file() {
+        let message = format!("cannot draw {}: it is neither a program nor the folder of a run", plot.run.display());
+        let help =
+            "`nmc plot FILE.nmc` draws the hardware of a program, `nmc plot DIR` what `nmc run FILE --out DIR` wrote";
+        return Err(Diagnostic::placeless(Code::E0901, message).with_help(help).into());
+    }
+    if !program && (!set.is_empty() || !input.is_empty() || precision.is_some()) {
+        let message = "a run that is done is drawn as it was: --set, --input and --precision have no effect on it";
+        return Err(Diagnostic::placeless(Code::E0906, message).with_help("give them to `nmc run`").into());
     }
     let (panels, help) = match program {
         true => {
