@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use nmc_compiler::files::NoFiles;
+use nmc_compiler::{Options, Told, compile};
 use nmc_host::disk::Folder;
 use nmc_program::ComponentKind;
 use nmc_runtime::wires::{Solution, Wires, Wiring};
@@ -261,4 +262,67 @@ fn compensation_scales_outputs_back() {
     let (several, wanted) = ("[[1, 0.5, 0.2], [-0.5, 0.25, -1], [0.25, 0.5, 0.75]]", [1.7, -1.25, 1.5]);
     let (plain, better) = (outputs(several, 3, ""), outputs(several, 3, "; compensate: [drift, wires]"));
     assert!(error(&better, &wanted) < 0.1 * error(&plain, &wanted), "{plain:?} {better:?}");
+}
+
+/// Images of digits on arrays of so many rows and columns, with what a deploy says besides; and, where all rows are signed, a network of random weights.
+fn network(tile: &str, size: usize, ohms: f64, deploy: &str, signed: bool) -> String {
+    let nets = if signed {
+        let mut dice = nmc_tests::dice::Dice::new(3);
+        let (one, two) = (dice.matrix(24, 48), dice.matrix(6, 24));
+        let shown: Vec<String> = (0..60).map(|_| dice.vector(48)).collect();
+        format!(
+            "network net(x: real[48]) -> (y: real[6]) {{ x |> dense({one}) |> tanh |> dense({two}) -> y }}
+            experiment e {{ deploy net on board {{ calibrate: [{shown}]{deploy} }}; test {{ x: [{shown}] }} measure m = sum(y) }}",
+            shown = shown.join(", ")
+        )
+    } else {
+        format!(
+            "network net(x: real[8, 8]) -> (y: real[10]) {{
+                w = load(\"data/digits_mlp.npz\")
+                x |> flatten |> dense(transpose(w[\"w1\"])) |> relu |> dense(w[\"w2\"]) -> y
+            }}
+            experiment e {{
+                deploy net on board {{ calibrate: d.x[0..100] / 16{deploy} }}
+                data d = load(\"data/digits8x8.npz\")
+                test {{ x: d.x[0..100] / 16 }} measure m = sum(y)
+            }}"
+        )
+    };
+    format!(
+        "device cell {{ conductance: 10 uS .. 200 uS; levels: 16 }}
+        tile array {{
+            cells: cell[{size}, {size}]; {tile}; input: ideal; sense: ideal; read_voltage: 0.2 V; read_time: 10 ns
+            wire: {ohms} ohm; driver_resistance: 20 ohm; sense_resistance: 10 ohm
+        }}
+        unit logic: bits(32) -> bits(32) {{ implements: any; energy: 0.1 pJ }}
+        core one {{ tiles: array[8]; units: logic }}
+        chip board {{ cores: grid(4, 4) of one; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0 J per bit) }}
+        {nets}"
+    )
+}
+
+/// The error by which conversions are chosen, and that of drawn chips whose arrays are solved (cross), in decibels. Of that, most is by wires.
+#[test]
+fn the_error_that_is_estimated_knows_wires() {
+    let files = Folder::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/none.nmc"));
+    let off = |tile: &str, size: usize, ohms: f64, deploy: &str, signed: bool| {
+        let options = Options { told: Told::DrawnChips, ..Options::default() };
+        let compilation = compile("estimate", &network(tile, size, ohms, deploy, signed), &files, &options);
+        let image = compilation.image.unwrap_or_else(|| panic!("{:?}", compilation.diagnostics));
+        let told = &image.programs[0].costs.layout.objective;
+        assert!(told.error_variance_wires > 0.5 * told.error_variance, "{tile}, {size}, {ohms}: {told:?}");
+        10.0 * (told.error_variance_estimated / told.error_variance).log10()
+    };
+    let mut all = Vec::new();
+    for tile in ["weights: differential", "weights: reference", "weights: offset; slices: 2"] {
+        for (size, ohms) in [(32, 2.0), (32, 10.0), (64, 2.0), (64, 5.0)] {
+            for deploy in ["", "; compensate: wires"] {
+                for signed in [false, true] {
+                    all.push((tile, size, ohms, deploy, signed, off(tile, size, ohms, deploy, signed)));
+                }
+            }
+        }
+    }
+    let far: Vec<_> = all.iter().filter(|one| one.5.abs() > 1.0).collect();
+    assert!(far.is_empty(), "{far:#?}");
 }

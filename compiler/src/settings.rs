@@ -12,6 +12,8 @@ use nmc_grammar::suggest::closest;
 use crate::Options;
 use crate::forms::model::{DefId, Definition, Model};
 use crate::forms::network::Network;
+use crate::quantity::Quantity;
+use crate::typing::term::{Closer, Scope};
 
 /// `--set name=value`: the constant's value is replaced before anything is made of it.
 pub fn set_constants(model: &mut Model, options: &Options, diagnostics: &mut Vec<Diagnostic>) {
@@ -42,6 +44,18 @@ pub fn set_constants(model: &mut Model, options: &Options, diagnostics: &mut Vec
             }
         }
     }
+}
+
+/// What a `const` of the program is, if it is a number.
+pub fn constant(model: &Model, name: &str) -> Option<Quantity> {
+    let items = &model.modules.first()?.tree.items;
+    let value = items.iter().find_map(|item| match item {
+        Item::Constant(constant) if constant.name.text == name => Some(&constant.value),
+        Item::Constant(_) | Item::Block(_) | Item::Use(_) => None,
+    })?;
+    let mut ignored = Vec::new();
+    let term = Closer::new(model, &mut ignored).close(&Scope::default(), FileId(0), value)?;
+    Some(Quantity { si: term.value()?, dimension: term.dimension })
 }
 
 /// What `--input` can name in an experiment: inputs of its network, and its `data`.

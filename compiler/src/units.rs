@@ -101,6 +101,12 @@ pub fn dimension_name(dimension: Dimension) -> String {
         .join(" ")
 }
 
+/// The unit of a quantity in SI, such as `ohm`; nothing for a plain number.
+pub fn unit(dimension: Dimension) -> String {
+    let known = DIMENSIONS.iter().find(|(_, powers, _)| Dimension::of(*powers) == dimension);
+    known.map_or_else(|| dimension_name(dimension), |(_, _, unit)| (*unit).to_string())
+}
+
 /// A quantity as a person writes it: `20 ms`.
 pub fn show(quantity: Quantity) -> String {
     let unit =

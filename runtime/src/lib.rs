@@ -14,6 +14,7 @@ pub mod interpreter;
 pub mod jit;
 pub mod lanes;
 pub mod learn;
+pub mod maps;
 pub mod math;
 pub mod matrix;
 pub mod memory;

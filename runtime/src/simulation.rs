@@ -15,6 +15,7 @@ use crate::interpreter::Computable;
 use crate::jit::product::Product;
 use crate::lanes::{Lanes, Place, Shared};
 use crate::learn::Progress;
+use crate::maps::{self, Map};
 use crate::matrix::Fitted;
 use crate::memory;
 use crate::record::{self, SampleRecord};
@@ -108,6 +109,11 @@ impl<'a> Simulation<'a> {
         self.0.restore(state).ok_or_else(|| damaged("its state is none of this program"))
     }
 
+    /// Where current goes in the arrays whose wires resist, when all phases are done.
+    pub fn maps(&self) -> Vec<Map> {
+        self.0.maps()
+    }
+
     /// What came of it, when all phases are done.
     pub fn results(self) -> Results {
         self.0.results()
@@ -126,6 +132,7 @@ trait Steps {
     fn took(&mut self, seconds: f64);
     fn save(&self) -> Vec<u8>;
     fn restore(&mut self, state: &[u8]) -> Option<()>;
+    fn maps(&self) -> Vec<Map>;
     fn results(self: Box<Self>) -> Results;
 }
 
@@ -159,6 +166,10 @@ impl<T: Computable + Product + Serialize + DeserializeOwned> Steps for Engine<'_
         self.done_samples.store(done, Ordering::Relaxed);
         self.fold();
         Some(())
+    }
+
+    fn maps(&self) -> Vec<Map> {
+        maps::maps(&self.shared, &self.state.main.buffers, &self.initial)
     }
 
     fn results(self: Box<Self>) -> Results {

@@ -12,6 +12,7 @@ mod render;
 mod report;
 mod run;
 mod settings;
+mod sweep;
 mod terminal;
 
 use std::path::PathBuf;
@@ -57,6 +58,8 @@ enum Command {
     Report(report::Report),
     /// Runs the experiments of a program on the simulated chip
     Run(run::Run),
+    /// Runs a program for every combination of values of its constants: a table, and what `nmc plot` draws
+    Sweep(sweep::Sweep),
     /// Makes a program, and its weights, of a model of another tool
     Import(import::Import),
     /// Draws what a run left in its folder: metrics over time and chips, spikes, traces, weights
@@ -116,6 +119,7 @@ fn dispatch(command: Command) -> Exit {
         Command::Build(build) => build::build(&build),
         Command::Report(report) => report::report(&report),
         Command::Run(run) => run::run(&run),
+        Command::Sweep(sweep) => sweep::sweep(&sweep),
         Command::Import(import) => import::import(&import),
         Command::Plot(plot) => plot::plot(&plot),
         Command::Fmt { files, check } => files.iter().map(|file| fmt::fmt(file, check)).max().unwrap_or(Exit::Clean),

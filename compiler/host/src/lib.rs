@@ -9,3 +9,4 @@ pub mod load;
 pub mod onnx;
 pub mod report;
 pub mod run;
+pub mod sweep;

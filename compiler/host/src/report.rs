@@ -22,6 +22,8 @@ pub fn mapping(program: &Program, seconds: StageSeconds) -> Value {
         "unit": objective.unit,
         "pins": pins,
         "error_variance": number(objective.error_variance),
+        "error_variance_estimated": number(objective.error_variance_estimated),
+        "error_variance_wires": number(objective.error_variance_wires),
         "accuracy_loss": objective.accuracy_loss.map(number),
     });
     let mut counts = conversions(program);

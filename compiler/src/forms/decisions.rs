@@ -127,6 +127,9 @@ pub struct Outcome {
     pub optimal: bool,
     /// Expected output error variance relative to the output's, and accuracy loss if it could be told.
     pub error_variance: f64,
+    /// The first as it was estimated to choose, where drawn chips told it since; and what wires are expected to take in it.
+    pub estimated: f64,
+    pub by_wires: f64,
     pub accuracy_loss: Option<f64>,
 }
 

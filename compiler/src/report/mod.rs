@@ -163,6 +163,8 @@ fn objective(mapped: &Mapped) -> ObjectiveReport {
         unit: unit.to_string(),
         pins: pins.collect(),
         error_variance: reached.error_variance,
+        error_variance_estimated: reached.estimated,
+        error_variance_wires: reached.by_wires,
         accuracy_loss: reached.accuracy_loss,
     }
 }

@@ -150,7 +150,11 @@ pub struct ObjectiveReport {
     pub unit: String,
     /// Cost of each pin, in words and in the objective's unit.
     pub pins: Vec<(String, f64)>,
+    /// Error variance of the outputs relative to theirs: over drawn chips where these were asked for, else as estimated; the estimate; and
+    /// what the resistance of wires takes in the estimate.
     pub error_variance: f64,
+    pub error_variance_estimated: f64,
+    pub error_variance_wires: f64,
     pub accuracy_loss: Option<f64>,
 }
 

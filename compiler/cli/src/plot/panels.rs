@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kuva::prelude::{Histogram, Layout, LinePlot, Plot, ScatterPlot, StripPlot};
+use kuva::prelude::{Layout, LinePlot, Plot, ScatterPlot, StripPlot};
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_host::data;
 use nmc_program::TensorData;
 use serde_json::Value;
 
-use super::unreadable;
+use super::{spiking, unreadable};
 
 /// One of several pictures on a sheet.
 pub struct Panel {
@@ -18,26 +18,23 @@ pub struct Panel {
 }
 
 /// Colours that are told apart by everybody (Okabe and Ito 2008).
-const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
-/// The most spikes in a raster, points in a trace, and traces.
-const SPIKES: usize = 8000;
+pub const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
+/// The most points in a trace, and traces.
 const POINTS: usize = 2000;
 const TRACES: usize = 6;
-/// Bins of a rate and of a histogram.
-const RATE_BINS: usize = 150;
-const BINS: usize = 40;
 
-fn colour(index: usize) -> &'static str {
+pub fn colour(index: usize) -> &'static str {
     COLOURS[index % COLOURS.len()]
 }
 
-fn panel(plots: Vec<Plot>, title: &str, x: &str, y: &str) -> Panel {
+/// Plots on common axes.
+pub fn panel(plots: Vec<Plot>, title: &str, x: &str, y: &str) -> Panel {
     let layout = Layout::auto_from_plots(&plots).with_title(title).with_x_label(x).with_y_label(y);
     Panel { plots, layout }
 }
 
 /// What values are multiplied with so that the largest is read easily, and the unit they have then.
-fn readable(values: &[f64], unit: &str) -> (f64, String) {
+pub fn readable(values: &[f64], unit: &str) -> (f64, String) {
     let most = values.iter().filter(|value| value.is_finite()).fold(0.0, |most: f64, value| most.max(value.abs()));
     if most == 0.0 || (0.1..10_000.0).contains(&most) {
         return (1.0, if unit.is_empty() { String::from("value") } else { unit.to_string() });
@@ -53,6 +50,9 @@ fn readable(values: &[f64], unit: &str) -> (f64, String) {
 
 /// All panels of a run.
 pub fn of(run: &Path, experiments: &[Value]) -> Result<Vec<Panel>, Diagnostic> {
+    if experiments.iter().any(|experiment| experiment["sweep"].is_array()) {
+        return Ok(super::sweeps::of(experiments));
+    }
     let mut panels = learning(experiments);
     panels.extend(ageing(experiments));
     panels.extend(of_chips(experiments));
@@ -68,9 +68,9 @@ pub fn of(run: &Path, experiments: &[Value]) -> Result<Vec<Panel>, Diagnostic> {
             let arrays = arrays(&file)?;
             let title = format!("{}, {name}", text("name"));
             match text("kind") {
-                "spikes" => panels.extend(raster(&title, &arrays)),
+                "spikes" => panels.extend(spiking::raster(&title, &arrays)),
                 "values" => panels.extend(traces(&title, text("unit"), &arrays)),
-                "synapses" => panels.extend(weights(&title, text("unit"), &arrays)),
+                "synapses" => panels.extend(spiking::weights(&title, text("unit"), &arrays)),
                 _ => {}
             }
         }
@@ -230,36 +230,6 @@ fn programming(experiment: &Value) -> Option<Panel> {
     Some(Panel { layout: made.layout.with_x_axis_min(-10.0).with_x_axis_max(10.0), plots: made.plots })
 }
 
-/// Spikes over time, neuron by neuron, and below them how many a second all neurons fire.
-fn raster(title: &str, arrays: &BTreeMap<String, Vec<f64>>) -> Vec<Panel> {
-    let (Some(neurons), Some(steps), Some(dt)) = (arrays.get("neuron"), arrays.get("step"), arrays.get("dt")) else {
-        return Vec::new();
-    };
-    let dt = dt.first().copied().unwrap_or(1.0);
-    let end = steps.iter().fold(0.0, |most: f64, &step| most.max(step)) * dt * 1e3;
-    if neurons.is_empty() || end <= 0.0 {
-        return Vec::new();
-    }
-    // Whole neurons are left out, so that what is shown are true trains.
-    let every = neurons.len().div_ceil(SPIKES);
-    let shown = neurons.iter().zip(steps).filter(|(neuron, _)| (**neuron as usize).is_multiple_of(every));
-    let points: Vec<(f64, f64)> = shown.map(|(&neuron, &step)| (step * dt * 1e3, neuron)).collect();
-    let mut bins = vec![0.0; RATE_BINS];
-    for step in steps {
-        let bin = (step * dt * 1e3 / end * RATE_BINS as f64) as usize;
-        bins[bin.min(RATE_BINS - 1)] += 1.0;
-    }
-    let width = end / RATE_BINS as f64;
-    let rate = bins.iter().enumerate().map(|(bin, count)| ((bin as f64 + 0.5) * width, count / width));
-    let dots = ScatterPlot::new().with_data(points).with_size(1.2).with_color(COLOURS[6]);
-    let line = LinePlot::new().with_data(rate.collect::<Vec<_>>()).with_color(COLOURS[0]);
-    let which = if every > 1 { format!("{title}: one neuron of {every}") } else { title.to_string() };
-    let spikes = panel(vec![dots.into()], &which, "time (ms)", "neuron");
-    let all = panel(vec![line.into()], title, "time (ms)", "spikes a ms, of all");
-    let over_time = |layout: Layout| layout.with_x_axis_min(0.0).with_x_axis_max(end).with_y_axis_min(0.0);
-    [spikes, all].map(|Panel { plots, layout }| Panel { plots, layout: over_time(layout) }).into()
-}
-
 /// Values over time, of some elements; of independent samples there is no course to show.
 fn traces(title: &str, unit: &str, arrays: &BTreeMap<String, Vec<f64>>) -> Option<Panel> {
     let (times, values) = (arrays.get("time")?, arrays.get("values")?);
@@ -282,28 +252,4 @@ fn traces(title: &str, unit: &str, arrays: &BTreeMap<String, Vec<f64>>) -> Optio
         plots.push(line.into());
     }
     Some(panel(plots, title, x, &y))
-}
-
-/// Weights at the start and at the end.
-fn weights(title: &str, unit: &str, arrays: &BTreeMap<String, Vec<f64>>) -> Option<Panel> {
-    let (times, values) = (arrays.get("time")?, arrays.get("values")?);
-    let each = values.len() / times.len().max(1);
-    if each == 0 {
-        return None;
-    }
-    let (scale, x) = readable(values, unit);
-    let values: Vec<f64> = values.iter().map(|value| value * scale).collect();
-    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let range = if most > least { (least, most) } else { (least - 0.5, least + 0.5) };
-    let at = |row: usize, index: usize, label: &str| -> Plot {
-        let own = values[row * each..(row + 1) * each].to_vec();
-        let bars = Histogram::new().with_data(own).with_bins(BINS).with_range(range).with_step(index > 0);
-        bars.with_color(colour(index)).with_legend(label).into()
-    };
-    let mut plots = vec![at(times.len() - 1, 0, "at the end")];
-    if times.len() > 1 {
-        plots.push(at(0, 1, "at first"));
-    }
-    Some(panel(plots, title, &x, "synapses"))
 }

@@ -53,11 +53,23 @@ pub fn worth(program: &Program) -> Vec<Vec<String>> {
     rows.extend(
         objective.pins.iter().map(|(pin, cost)| vec![format!("the pin {pin} costs"), value(*cost), String::new()]),
     );
-    rows.push(vec![
-        String::from("error variance expected"),
-        percent(objective.error_variance),
-        String::from("of the output's"),
-    ]);
+    let (error, estimated) = (objective.error_variance, objective.error_variance_estimated);
+    let share = |what: &str, share: f64| vec![what.to_string(), percent(share), String::from("of the output's")];
+    if error == estimated {
+        rows.push(share("error variance, estimated", error));
+    } else {
+        rows.push(share("error variance, of drawn chips", error));
+        let mut row = share("  as estimated to choose", estimated);
+        row[2] += &format!(
+            ", {:.1} dB {}",
+            10.0 * (estimated / error).log10().abs(),
+            if estimated > error { "above" } else { "below" }
+        );
+        rows.push(row);
+    }
+    if objective.error_variance_wires > 0.0 {
+        rows.push(share("  of which by resistance of wires", objective.error_variance_wires));
+    }
     if let Some(loss) = objective.accuracy_loss {
         rows.push(vec![
             String::from("accuracy loss on the calibration data"),

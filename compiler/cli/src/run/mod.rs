@@ -1,9 +1,9 @@
 //! `nmc run`: runs a program's experiments and shows what came of them.
 
 mod progress;
-mod table;
+pub mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -27,18 +27,8 @@ pub struct Run {
     file: PathBuf,
     #[command(flatten)]
     settings: Settings,
-    /// Seed of every random number
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// What runs the kernels
-    #[arg(long, value_enum, default_value = "jit")]
-    engine: Engine,
-    /// Threads, all cores unless said otherwise; results do not depend on it
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// Draws so many chips, as `chips:` in `deploy` does: mean and spread of what comes of them
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    chips: Option<u32>,
+    #[command(flatten)]
+    how: How,
     /// Writes recordings (npz) and run.json into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -54,6 +44,23 @@ pub struct Run {
     /// Goes on from a checkpoint of the same program, data, seed and engine: the results are those of a run never stopped
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
+}
+
+/// What every command that runs takes.
+#[derive(Args)]
+pub struct How {
+    /// Seed of every random number
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What runs the kernels
+    #[arg(long, value_enum, default_value = "jit")]
+    engine: Engine,
+    /// Threads, all cores unless said otherwise; results do not depend on it
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Draws so many chips, as `chips:` in `deploy` does: mean and spread of what comes of them
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    chips: Option<u32>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -88,8 +95,9 @@ pub fn run(run: &Run) -> Exit {
     exit
 }
 
-impl Run {
-    fn how(&self) -> host::Settings {
+impl How {
+    /// For the host.
+    pub fn settings(&self) -> host::Settings {
         host::Settings {
             seed: self.seed,
             chips: self.chips.map(|chips| chips as usize),
@@ -97,7 +105,9 @@ impl Run {
             threads: self.threads.map_or_else(host::all_cores, usize::from),
         }
     }
+}
 
+impl Run {
     fn files(&self) -> checkpoint::Files {
         checkpoint::Files { into: self.checkpoint.clone(), every: self.checkpoint_every, resume: self.resume.clone() }
     }
@@ -116,7 +126,7 @@ fn begin(run: &Run) -> Result<(Loaded, Option<NewFolder>), Failure> {
     let loaded = load(&run.file, &run.settings.settings())?;
     render::diagnostics(&run.file, &loaded.model, &loaded.diagnostics);
     for program in &loaded.image.programs {
-        host::check(&run.file, program, &run.how())?;
+        host::check(&run.file, program, &run.how.settings())?;
     }
     let folder = run.out.as_deref().map(NewFolder::begin).transpose()?;
     Ok((loaded, folder))
@@ -130,9 +140,9 @@ fn finish(
 ) -> Result<(Exit, Vec<Value>, Vec<Value>), Failure> {
     let (mut exit, mut entries, mut columns) = (Exit::Clean, Vec::new(), Vec::new());
     let programs = &loaded.image.programs;
-    let mut checkpoints = Checkpoints::begin(programs, &run.how(), run.files())?;
+    let mut checkpoints = Checkpoints::begin(programs, &run.how.settings(), run.files())?;
     for program in programs {
-        let outcome = simulate(run, program, checkpoints.as_mut())?;
+        let outcome = simulate(&run.file, program, &run.how, checkpoints.as_mut(), &program.name)?;
         let mut outputs = Vec::new();
         if let Some(folder) = &mut folder {
             outputs = save::save(folder, program, outcome.first())?;
@@ -141,7 +151,7 @@ fn finish(
             eprintln!("{}: {failure}", program.name);
             exit = Exit::Diagnostics;
         }
-        entries.push(entry::entry(&run.how(), program, &outcome, loaded.seconds, &outputs));
+        entries.push(entry::entry(&run.how.settings(), program, &outcome, loaded.seconds, &outputs));
         columns.push(table::column(program, &outcome));
     }
     if !run.json {
@@ -156,12 +166,18 @@ fn finish(
     Ok((exit, entries, told))
 }
 
-/// Runs one experiment, with a bar on a terminal.
-fn simulate(run: &Run, program: &Program, checkpoints: Option<&mut Checkpoints>) -> Result<Outcome, Diagnostic> {
-    let bar = progress::bar(&program.name);
+/// Runs one experiment, with a bar of this name on a terminal.
+pub fn simulate(
+    file: &Path,
+    program: &Program,
+    how: &How,
+    checkpoints: Option<&mut Checkpoints>,
+    name: &str,
+) -> Result<Outcome, Diagnostic> {
+    let bar = progress::bar(name);
     let moved = |share: f64| progress::moved(bar.as_ref(), share);
     let progress = bar.is_some().then_some(&moved as &(dyn Fn(f64) + Sync));
-    let outcome = host::simulate(&run.file, program, &run.how(), checkpoints, progress);
+    let outcome = host::simulate(file, program, &how.settings(), checkpoints, progress);
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }

@@ -10,8 +10,8 @@ use crate::terminal::{columns, digits, si, si_spread, spread};
 
 /// The figures of one experiment: names and values, in the order to be shown.
 pub struct Column {
-    name: String,
-    figures: Vec<(String, String)>,
+    pub name: String,
+    pub figures: Vec<(String, String)>,
 }
 
 /// Gathers the figures of an experiment; those that differ from chip to chip with mean and standard deviation.

@@ -226,8 +226,63 @@ fn plot_draws_what_a_run_left() {
     clean(&["plot", &at("learns")]);
     let picture = fs::read_to_string(place.join("learns/plot.svg")).unwrap();
     assert!(picture.contains("loss while training") && picture.contains("accuracy while training"));
-    for wrong in [&[&at("none")[..]][..], &[&at("ages"), "-o", &at("x.gif")], &[&at("ages"), "--experiment", "x"]] {
+    let (none, ages, learns) = (at("none"), at("ages"), at("learns/run.json"));
+    let gif = at("x.gif");
+    let wrong: [&[&str]; 5] =
+        [&[&none], &[&learns], &[&ages, "-o", &gif], &[&ages, "--experiment", "x"], &[&ages, "--set", "a=1"]];
+    for wrong in wrong {
         assert_ne!(nmc(&[&["plot"], wrong].concat()).status.code(), Some(0));
     }
     assert!(!place.join("x.gif").exists() && !place.join("ages/plot.svg").exists());
+}
+
+/// Every combination has its row, one that cannot be is told and left out, and the whole is drawn; a program's hardware, too.
+#[test]
+fn sweep_runs_every_combination_and_plot_draws_them() {
+    let place = folder("sweep");
+    let at = |name: &str| place.join(name).display().to_string();
+    let program = "const wire = 1 ohm
+const size = 8
+converter dac(bits: int = 6): bits(bits) -> voltage { energy: 1 pJ; time: 1 ns; noise: 0.2 lsb; gain_error: 2 % }
+device cell { conductance: 10 uS .. 100 uS; levels: 16; noise programming: normal(0, 2 % of range) }
+tile array { cells: cell[size, size]; weights: differential; input: dac; sense: ideal; read_voltage: 0.2 V; read_time: 10 ns; wire: wire }
+unit logic: bits(32) -> bits(32) { implements: any; energy: 0.1 pJ }
+core one { tiles: array[2]; units: logic }
+chip board { cores: grid(1, 1) of one; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0 J per bit) }
+network net(x: real[3]) -> (y: real[2]) { x |> dense([[1, -0.5, 0.2], [0.5, 1, -1]]) -> y }
+experiment plain { deploy net on board { calibrate: [[1, 1, 1]] }; test { x: [[1, 0, 0], [0, 1, 0]] } expect argmax(y) == [0, 1] }
+experiment better { deploy net on board { calibrate: [[1, 1, 1]]; compensate: wires }; test { x: [[1, 0, 0], [0, 1, 0]] } expect argmax(y) == [0, 1] }
+";
+    fs::write(place.join("p.nmc"), program).unwrap();
+    let sizes = ["--over", "size=[1, 4, 8]", "--over", "wire=0 ohm..100 ohm:3"];
+    let run = [&["sweep", &at("p.nmc"), "--chips", "2", "--json", "--out", &at("out")], &sizes[..]].concat();
+    let done = nmc(&run);
+    // An array of one column holds no pair.
+    assert_eq!(done.status.code(), Some(1), "{}", String::from_utf8_lossy(&done.stderr));
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert!(told.contains("with size = 1, wire = 0 ohm") && told.matches("error[").count() == 1, "{told}");
+    let found: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    crate::keys::keeps_to(&found, "run.schema.json");
+    let entries = found["experiments"].as_array().unwrap();
+    assert_eq!(entries.len(), 2 * 2 * 3);
+    assert_eq!(entries[2]["sweep"][1]["value"].as_f64(), Some(50.0));
+    assert_eq!(entries[2]["sweep"][1]["unit"].as_str(), Some("ohm"));
+    // As each alone.
+    let alone = json(&["run", &at("p.nmc"), "--chips", "2", "--set", "size=4", "--set", "wire=100 ohm", "--json"]);
+    assert_eq!(alone["experiments"][1]["energy_j"], entries[5]["energy_j"]);
+    assert_eq!(alone["experiments"][1]["metrics_each"], entries[5]["metrics_each"]);
+    assert_eq!(fs::read_to_string(place.join("out/sweep.csv")).unwrap().lines().count(), 1 + entries.len());
+    clean(&["plot", &at("out")]);
+    let picture = fs::read_to_string(place.join("out/plot.svg")).unwrap();
+    for word in ["accuracy over wire", "wire (ohm)", "size = 4, better"] {
+        assert!(picture.contains(word), "{word}");
+    }
+    clean(&["plot", &at("p.nmc"), "--set", "wire=50 ohm"]);
+    let picture = fs::read_to_string(place.join("p.svg")).unwrap();
+    for word in ["dac: bits to voltage, 6 bits, 64 levels", "current through each cell", "of the current is missing"] {
+        assert!(picture.contains(word), "{word}");
+    }
+    for wrong in ["wire", "wire=3 ohm", "wire=[]", "wire=1 ohm..2 ohm:1", "wier=[1 ohm]"] {
+        assert_eq!(nmc(&["sweep", &at("p.nmc"), "--over", wrong]).status.code(), Some(2), "{wrong}");
+    }
 }

@@ -66,7 +66,7 @@ fn faults(value: &Value, schema: &Value, place: &str, found: &mut Vec<String>) {
     }
 }
 
-fn keeps_to(value: &Value, name: &str) {
+pub fn keeps_to(value: &Value, name: &str) {
     let mut found = Vec::new();
     faults(value, &schema(name), "", &mut found);
     assert!(found.is_empty(), "{found:#?}");

@@ -11,7 +11,8 @@ use std::time::Instant;
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::Program;
-use nmc_runtime::{EngineKind, Results, RunError, RunOptions, chips, metrics};
+use nmc_runtime::maps::Map;
+use nmc_runtime::{EngineKind, Results, RunError, RunOptions, Simulation, chips, metrics};
 use serde_json::{Value, json};
 
 use self::checkpoint::Checkpoints;
@@ -103,6 +104,21 @@ pub fn simulate(
     let known: Vec<_> = chips.iter().map(|chip| chip.known(program)).collect();
     let failures = metrics::failures(program, &known);
     Ok(Outcome { chips, failures, seconds: begin.elapsed().as_secs_f64() })
+}
+
+/// Where current goes in the arrays of a program whose wires resist, after its run.
+pub fn maps(file: &Path, program: &Program) -> Result<Vec<Map>, Diagnostic> {
+    if program.wired.is_empty() {
+        return Ok(Vec::new());
+    }
+    let settings = Settings { seed: 1, engine: EngineKind::Jit, threads: all_cores(), chips: None };
+    let run = || -> Result<Vec<Map>, RunError> {
+        let options = settings.options(None);
+        let mut simulation = Simulation::new(program, &options)?;
+        while !simulation.advance(&|| false)? {}
+        Ok(simulation.maps())
+    };
+    run().map_err(|error| diagnostic(file, program, &error))
 }
 
 /// An error of a run in the form of all others.

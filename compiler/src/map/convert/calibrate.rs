@@ -46,6 +46,8 @@ pub struct Calibration {
     pub power: BTreeMap<NodeId, f64>,
     /// Largest magnitude of each layer's weights.
     pub weight_maxima: BTreeMap<NodeId, f64>,
+    /// Mean square of what the resistance of wires changes at the outputs, whatever is chosen.
+    pub wired: f64,
     /// What was found of a block's reads (by pulses or not, in so many bits) and of a layer's cells: every alternative asks again.
     pub(super) conducted: RefCell<BTreeMap<(usize, bool, u32), f64>>,
     pub(super) cell_errors: RefCell<BTreeMap<NodeId, f64>>,
@@ -135,6 +137,7 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
         }
     }
     backward(network, tensors, &mut found);
+    found.wired = super::wires::error(given, tiling, &found, &measured.biases);
     found
 }
 

@@ -30,6 +30,8 @@ pub struct Choices<'a> {
     pub fans: BTreeMap<NodeId, Vec<(NodeId, usize)>>,
     /// Variance of the outputs, that errors are measured against.
     pub output_variance: f64,
+    /// Relative error variance by the resistance of wires, which no choice changes.
+    pub wired: f64,
     /// What each node's values come to in the end, whatever hands them on: parts of the chip, and the host.
     uses: BTreeMap<NodeId, (usize, usize)>,
     /// Links that bits pass at least.
@@ -82,6 +84,7 @@ impl<'a> Choices<'a> {
             alternatives,
             fans,
             output_variance,
+            wired: found.wired / output_variance,
             uses: BTreeMap::new(),
             links: Links::default(),
             known: RefCell::default(),

@@ -23,7 +23,7 @@ use crate::graph::{operands, ticks};
 use crate::map::tile::layer_inputs;
 
 /// A quarter of the range: where a cell is taken to be when weights are not known yet.
-const TYPICAL: f64 = 0.25;
+pub const TYPICAL: f64 = 0.25;
 
 /// So many weights are worth a second thread.
 const MANY: usize = 1 << 16;

@@ -10,14 +10,16 @@ use crate::forms::plan::Plan;
 use crate::map::place::{Known, least, place};
 
 /// What a design is worth by itself; nothing it is compared with is known.
-pub fn outcome(best: &Design) -> Outcome {
+pub fn outcome(choices: &Choices, best: &Design) -> Outcome {
     Outcome {
         value: best.value,
         convert_everywhere: f64::NAN,
         greedy: f64::NAN,
         lower_bound: best.bound,
         optimal: best.value - best.bound <= 1e-9 * best.value.abs(),
-        error_variance: best.assignment.error,
+        error_variance: best.assignment.error + choices.wired,
+        estimated: best.assignment.error + choices.wired,
+        by_wires: choices.wired,
         accuracy_loss: None,
     }
 }
@@ -48,7 +50,7 @@ pub fn explain(
 ) {
     let everywhere = search(choices, &Demand { everywhere: true, ..Demand::plain() }, None, site).ok();
     let all = everywhere.as_ref().map_or(best.value, |design| design.value);
-    let objective = Outcome { convert_everywhere: all, greedy: greedy.unwrap_or(all), ..outcome(best) };
+    let objective = Outcome { convert_everywhere: all, greedy: greedy.unwrap_or(all), ..outcome(choices, best) };
     best.decisions.objective = objective;
     best.decisions.pin_costs = pin_costs(choices, error, best);
     conversions(choices, best, everywhere.as_ref());

@@ -19,6 +19,7 @@ mod search;
 mod tests;
 mod transport;
 mod verify;
+mod wires;
 mod worth;
 
 pub use alternatives::digital_adder;
@@ -83,7 +84,9 @@ pub fn convert(
     let wanted = given.plan.accuracy_loss;
     let told = explained || wanted.is_some();
     let tolerance = if told { limit::tolerance(given, &found) } else { None };
-    let error = wanted.zip(tolerance.as_ref()).map(|(loss, tolerance)| tolerance.error_for(loss) / scale);
+    // Wires take their part of it, whatever is chosen.
+    let allowed = |loss, tolerance: &limit::Tolerance| tolerance.error_for(loss) / scale - choices.wired;
+    let error = wanted.zip(tolerance.as_ref()).map(|(loss, tolerance)| allowed(loss, tolerance));
     if wanted.is_some() && tolerance.is_none() {
         diagnostics.push(faults::unmeasured(given));
     }
@@ -103,7 +106,7 @@ pub fn convert(
             return None;
         }
         Err(Failed::Unreachable(least)) => {
-            let loss = tolerance.as_ref().map_or(1.0, |tolerance| tolerance.loss_of(scale * least));
+            let loss = tolerance.as_ref().map_or(1.0, |tolerance| tolerance.loss_of(scale * (least + choices.wired)));
             diagnostics.push(faults::unreachable(given, wanted.unwrap_or(0.0), loss));
             return None;
         }
@@ -121,9 +124,10 @@ pub fn convert(
     }
     if explained {
         explain::explain(&choices, (&base, error), &site, of_greedy, &mut best);
-        best.decisions.objective.accuracy_loss = tolerance.map(|tolerance| tolerance.loss_of(best.assignment.error));
+        let error = best.decisions.objective.error_variance;
+        best.decisions.objective.accuracy_loss = tolerance.map(|tolerance| tolerance.loss_of(error));
     } else {
-        best.decisions.objective = explain::outcome(&best);
+        best.decisions.objective = explain::outcome(&choices, &best);
         explain::conversions(&choices, &mut best, None);
     }
     let Design { decisions, circuit, placement, .. } = best;

@@ -160,7 +160,11 @@ fn changes(choices: &Choices, error: Option<f64>) -> Vec<Change> {
     all.push(Change { chip: finer, error, words: Box::new(words) });
     if let Some(error) = error {
         let words = |_: &Decisions, _: &Circuit, _: &Wire| String::from("an accuracy limit a tenth wider");
-        all.push(Change { chip: chip.clone(), error: Some(1.1 * error), words: Box::new(words) });
+        all.push(Change {
+            chip: chip.clone(),
+            error: Some(1.1 * (error + choices.wired) - choices.wired),
+            words: Box::new(words),
+        });
     }
     all
 }
