@@ -42,20 +42,22 @@ pub fn connections(network: &Network, node: NodeId) -> impl Iterator<Item = &Con
 }
 
 /// Nodes so that operands come first, those as far from the inputs in the order made; populations, which may close cycles,
-/// count as having no operands.
+/// count as having no operands. A layer comes before what reads its array backward.
 pub fn order(network: &Network) -> Vec<NodeId> {
     let graph = &network.graph;
     let mut missing = vec![0_usize; graph.node_bound()];
     for (_, to, _) in signals(network) {
         missing[to.index()] += usize::from(!is_population(network, to));
     }
+    network.backward.keys().for_each(|layer| missing[layer.index()] += 1);
     let mut level: Vec<NodeId> = graph.node_indices().filter(|node| missing[node.index()] == 0).collect();
     let mut order = Vec::new();
     while !level.is_empty() {
         let mut next = Vec::new();
         for &node in &level {
-            for edge in graph.edges(node).filter(|edge| matches!(edge.weight(), Edge::Signal { .. })) {
-                let to = edge.target();
+            let fed = graph.edges(node).filter(|edge| matches!(edge.weight(), Edge::Signal { .. }));
+            let backward = network.backward.iter().filter(|(_, layer)| **layer == node);
+            for to in fed.map(|edge| edge.target()).chain(backward.map(|(layer, _)| *layer)) {
                 if !is_population(network, to) {
                     missing[to.index()] -= 1;
                     if missing[to.index()] == 0 {

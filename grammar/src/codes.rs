@@ -143,6 +143,7 @@ codes! {
     E0618 "tick-too-short"
     E0619 "cannot-learn-here"
     E0620 "current-of-cells"
+    E0623 "cannot-be-read-backward"
     // E07 run time
     E0702 "damaged-image"
     E0704 "no-such-element"

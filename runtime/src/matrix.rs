@@ -116,7 +116,7 @@ impl<T: Real> Effective<T> {
         let Noise { square: of_row, cross, common, .. } = &mut self.noise;
         let all = of_row.iter_mut().chain(cross).chain(common).chain(&mut self.pair_energy);
         all.for_each(|v| *v = T::of(v.wide() * square));
-        self.row_energy.iter_mut().for_each(|v| *v *= square);
+        self.row_energy.iter_mut().chain(&mut self.column_siemens).for_each(|v| *v *= square);
     }
 }
 

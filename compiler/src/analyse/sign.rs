@@ -6,12 +6,37 @@ use nmc_program::TensorData;
 
 use crate::forms::equations::{Expr, Function, Symbol};
 use crate::forms::mapped::Given;
-use crate::forms::network::{NodeId, Operator};
+use crate::forms::network::{NodeId, Operator, PopulationKind};
 use crate::forms::plan::InputData;
 use crate::graph::{operands, order};
 
 /// Nodes whose output can be seen never to be negative.
 pub fn non_negative(given: Given) -> BTreeSet<NodeId> {
+    let network = given.network;
+    let from_zero = |node: &NodeId| match &network.graph[*node].operator {
+        Operator::Population { dynamics, kind: PopulationKind::State } => {
+            dynamics.states.iter().all(|state| never_negative(&state.initial, &|_| false))
+        }
+        Operator::Population { .. } | Operator::Input | Operator::Output | Operator::Dense { .. } => false,
+        Operator::Elementwise { .. } | Operator::Gather(_) | Operator::Scatter(_) | Operator::Reduce { .. } => false,
+        Operator::Delay | Operator::Read { .. } => false,
+    };
+    // States are taken for such as long as all that they start from and become is.
+    let mut states: BTreeSet<NodeId> = network.graph.node_indices().filter(from_zero).collect();
+    loop {
+        let found = given_states(given, &states);
+        let kept: BTreeSet<NodeId> = (states.iter().copied())
+            .filter(|state| operands(network, *state).iter().all(|from| found.contains(from)))
+            .collect();
+        if kept == states {
+            return found;
+        }
+        states = kept;
+    }
+}
+
+/// The same where these states are never negative.
+fn given_states(given: Given, states: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
     let network = given.network;
     let mut found = BTreeSet::new();
     for node in order(network) {
@@ -25,9 +50,8 @@ pub fn non_negative(given: Given) -> BTreeSet<NodeId> {
                 !sources.is_empty() && (0..sources.len()).all(of)
             }
             Operator::Input => data_non_negative(given, node),
-            Operator::Dense { .. } | Operator::Scatter(_) | Operator::Population { .. } | Operator::Read { .. } => {
-                false
-            }
+            Operator::Population { .. } => states.contains(&node),
+            Operator::Dense { .. } | Operator::Scatter(_) | Operator::Read { .. } => false,
         };
         if holds {
             found.insert(node);

@@ -131,6 +131,8 @@ pub fn of_part(
 ) {
     let chip = given.chip;
     match part.role {
+        // Its converters serve both directions.
+        Role::Array { block, .. } if tiling.blocks[block].backward.is_some() => {}
         Role::Array { block, converts, .. } => {
             let tile = &chip.tile_kinds[tiling.blocks[block].tile_kind];
             let used: Vec<(usize, f64)> = (built_in(chip, tile).into_iter())

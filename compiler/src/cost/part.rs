@@ -42,6 +42,10 @@ pub fn of(given: Given, tiling: &Tiling, how: Option<OnTiles>, part: &Part, kind
             let rows = (of.rows() + bias_rows) as f64;
             let reads = how.map_or(1.0, |how| reads(tile, how)) * of.positions as f64 * part.firings;
             add(ComponentKind::Driver, "word lines", Often::new(rows * reads, part.firings), tile.row_energy);
+            if of.backward.is_some() {
+                // It is programmed where it is read forward.
+                return events;
+            }
             let Programming { way, pulses, energy, .. } = device.programming;
             let counted = |bias| match way {
                 Way::Drawn => Often::Once(pulses * cells(tile, of, if bias { bias_rows } else { of.rows() })),

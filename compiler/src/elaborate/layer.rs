@@ -16,8 +16,19 @@ use crate::forms::network::{Logical, NodeId, Operator, Weights};
 use crate::quantity::Dimension;
 
 /// Layers that are no functions of single elements.
-pub const LAYERS: &[&str] =
-    &["flatten", "reshape", "dense", "conv2d", "max_pool", "average_pool", "concat", "scale", "softmax", "delay"];
+pub const LAYERS: &[&str] = &[
+    "flatten",
+    "reshape",
+    "dense",
+    "transposed",
+    "conv2d",
+    "max_pool",
+    "average_pool",
+    "concat",
+    "scale",
+    "softmax",
+    "delay",
+];
 
 /// The longest delay.
 const MOST_SAMPLES: usize = 10_000;
@@ -34,7 +45,8 @@ impl Elaborator<'_> {
             return None;
         };
         let first = *from.first()?;
-        if from.len() > 1 && name != "concat" && LAYERS.contains(&name.as_str()) {
+        let most = if name == "transposed" { 2 } else { 1 };
+        if from.len() > most && name != "concat" && LAYERS.contains(&name.as_str()) {
             self.error(Code::E0206, format!("`{name}` takes one signal, not {}", from.len()), span, "one too many");
             return None;
         }
@@ -46,6 +58,7 @@ impl Elaborator<'_> {
             }
             "reshape" => self.reshape_to(first, args, user, span),
             "dense" => self.dense(first, args, user, span),
+            "transposed" => self.backward(&from, args, user, span),
             "concat" => self.concat(from, args, user, span),
             "scale" => self.scale(first, args, user, span),
             "softmax" => {

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod array;
+mod backward;
 mod calibration;
 mod change;
 mod connection;

@@ -208,6 +208,7 @@ impl Elaborator<'_> {
             let name = self.network.graph[learning.output].name.clone();
             return not(self, &format!("nothing behind `{name}` learns"), rule.span, "no layer with weights");
         }
+        self.learns_one_way(&learning, rule.span)?;
         phase.learning = Some(learning);
         Some(())
     }

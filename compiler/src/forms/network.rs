@@ -230,6 +230,8 @@ pub struct Network {
     pub probes: Vec<Probe>,
     /// Of layers, the weight that takes the whole range of a cell, where it is not the largest there is.
     pub within: BTreeMap<NodeId, f64>,
+    /// Of layers that read another's array backward, driven at its columns and read at its rows: that one. Their weights are its, transposed.
+    pub backward: BTreeMap<NodeId, NodeId>,
     /// [channels, rows, columns] of the windows that a product with weights is of.
     pub windows: BTreeMap<NodeId, [usize; 3]>,
     /// Parameters that are an element's own, by population and state: where data say them.

@@ -32,6 +32,8 @@ pub struct Block {
     pub spare_rows: usize,
     /// Vectors of inputs a sample, one after the other.
     pub positions: usize,
+    /// The block whose array it is, driven at its columns and read at its rows; none: it has an array of its own.
+    pub backward: Option<usize>,
 }
 
 impl Block {

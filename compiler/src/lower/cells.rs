@@ -66,15 +66,9 @@ impl Lowering<'_> {
         let conductance = shared(self, "g");
         let aged = device.drift.as_ref().map_or(conductance, |_| shared(self, "aged"));
         let read_sigma = device.read_sigma.as_ref().map(|_| shared(self, "read_sigma"));
-        let full = self.operand(layer.node, 0).map_or(1.0, |operand| self.range(operand).full);
         let pulses = cost::pulses(chip, tile, layer.how);
-        // Pulses are all of one height; a full range lasts the whole time.
-        let (volts, seconds) = (tile.read_voltage, self.driven.get(&block).copied().unwrap_or(tile.read_time));
-        let one = if shares { 1.0 } else { full };
-        let (read_voltage, read_time) = match pulses {
-            true => (volts, seconds / one),
-            false => (volts / one, seconds),
-        };
+        let one = if shares { 1.0 } else { self.arriving_range(layer) };
+        let (read_voltage, read_time) = self.read_of_one(layer, block, one);
         self.program.matrices[matrix.index()].cells = Some(Cells {
             g_min: device.g_min,
             g_max: device.g_max,
@@ -140,6 +134,27 @@ impl Lowering<'_> {
             self.curve(matrix, layer, block, (device.current.as_ref().unwrap_or(&ohmic), one));
         }
         self.say_what_is_left_out(tile);
+    }
+
+    /// Full range of what a layer's arrays are driven with.
+    fn arriving_range(&self, layer: &Layer) -> f64 {
+        self.operand(layer.node, 0).map_or(1.0, |operand| self.range(operand).full)
+    }
+
+    /// Volts and seconds of an input of 1, where `one` is full range. Pulses are all of one height; a full range lasts the whole time.
+    fn read_of_one(&self, layer: &Layer, block: usize, one: f64) -> (f64, f64) {
+        let volts = layer.tile.read_voltage;
+        let seconds = self.driven.get(&block).copied().unwrap_or(layer.tile.read_time);
+        match cost::pulses(self.chip, layer.tile, layer.how) {
+            true => (volts, seconds / one),
+            false => (volts / one, seconds),
+        }
+    }
+
+    /// Joules a siemens of an input of 1.
+    pub(super) fn joules(&self, layer: &Layer, block: usize) -> f64 {
+        let (volts, seconds) = self.read_of_one(layer, block, self.arriving_range(layer));
+        volts * volts * seconds
     }
 
     /// Cells whose current is no multiple of the voltage; `one`: the input that is full range.

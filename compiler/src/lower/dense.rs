@@ -80,7 +80,10 @@ impl Lowering<'_> {
         }
         let driven = match &digits {
             Some(digits) => self.bits_of(&layer, digits, from, &mut ops),
-            None => vec![self.drive(&layer, from, "rows", &mut ops)],
+            None => {
+                let what = if first.backward.is_some() { "columns" } else { "rows" };
+                vec![self.drive(&layer, from, what, &mut ops)]
+            }
         };
         for outputs in columns {
             let of_column: Vec<(usize, &Block)> =
@@ -107,6 +110,12 @@ impl Lowering<'_> {
     ) {
         let name = self.name(node);
         let (rows, cols) = (from.len / positions, to.len / positions);
+        if let Some(forward) = self.network.backward.get(&node) {
+            let matrices = self.placed.get(forward).into_iter().flatten().map(|placed| placed.matrix);
+            ops.extend(matrices.map(|matrix| transposed(matrix, from, (to.array, to.start), positions, 0.0)));
+            ops.extend(bias.map(|bias| self.add_bias(node, bias, to)));
+            return;
+        }
         let source = match weights {
             Weights::Given(tensor) if self.plan.trains(node) => {
                 WeightSource::Held(self.numbers_of(&name, *tensor, rows))
@@ -190,15 +199,21 @@ impl Lowering<'_> {
         for &(index, block) in blocks {
             let (start, end) = block.inputs;
             let name = format!("{}[{}..{}, {start}..{end}]", self.name(node), outputs.0, outputs.1);
-            let source = self.block_weights(node, layer.weights, outputs.0, start);
-            let matrix = self.matrix(name.clone(), end - start, columns, source);
-            self.cells(matrix, layer, (index, 0));
-            self.reads.entry((index, false)).or_default().push(matrix);
-            let partial = self.zeros(name, len);
-            let rows = Signal { start: from.start + start * positions, ..from };
-            ops.push(multiply(matrix, rows, (partial, 0), positions));
-            let placed = Placed { matrix, inputs: block.inputs, outputs };
-            self.placed.entry(node).or_default().push(placed);
+            let partial = self.zeros(name.clone(), len);
+            let driven = Signal { start: from.start + start * positions, ..from };
+            if let Some(forward) = block.backward {
+                let joules = self.joules(layer, index);
+                let matrices = self.reads.get(&(forward, false)).into_iter().flatten();
+                ops.extend(matrices.map(|&matrix| transposed(matrix, driven, (partial, 0), positions, joules)));
+            } else {
+                let source = self.block_weights(node, layer.weights, outputs.0, start);
+                let matrix = self.matrix(name, end - start, columns, source);
+                self.cells(matrix, layer, (index, 0));
+                self.reads.entry((index, false)).or_default().push(matrix);
+                ops.push(multiply(matrix, driven, (partial, 0), positions));
+                let placed = Placed { matrix, inputs: block.inputs, outputs };
+                self.placed.entry(node).or_default().push(placed);
+            }
             let mut value = b.load(partial, OWN);
             if let Some(range) = self.rows_follow(layer) {
                 let range = b.load(range, Access::Broadcast { offset: 0 });
@@ -404,6 +419,18 @@ impl Lowering<'_> {
 /// The array of a layer's bias.
 pub fn bias_name(layer: &str) -> String {
     format!("{layer}.bias")
+}
+
+/// A product with the transpose, each of whose inputs takes so many joules a siemens and square (or, of pulses, size).
+fn transposed(
+    matrix: MatrixId,
+    from: Signal,
+    (output, output_start): (ArrayId, usize),
+    positions: usize,
+    joules: f64,
+) -> Op {
+    let (input, input_start) = (from.array, from.start);
+    Op::Transposed { matrix, input, input_start, output, output_start, positions, read: 0, joules }
 }
 
 /// A product at so many positions.

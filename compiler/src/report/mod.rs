@@ -74,7 +74,7 @@ fn tiles(mapped: &Mapped) -> Vec<TileReport> {
     let arrays = mapped.circuit.parts.iter().enumerate();
     let each = arrays.filter_map(|(id, part)| {
         let Role::Array { block, bias_rows, .. } = part.role else { return None };
-        let block = &mapped.tiling.blocks[block];
+        let block = Some(&mapped.tiling.blocks[block]).filter(|block| block.backward.is_none())?;
         let kind = &mapped.chip.tile_kinds[block.tile_kind];
         Some(TileReport {
             id: 0,
@@ -97,6 +97,7 @@ fn cores(mapped: &Mapped) -> Vec<CoreReport> {
     let mut used = vec![(0_usize, 0_usize, 0_usize); chip.cores.len()];
     for (part, &core) in mapped.circuit.parts.iter().zip(&mapped.placement.cores) {
         match part.role {
+            Role::Array { block, .. } if mapped.tiling.blocks[block].backward.is_some() => {}
             Role::Array { block, bias_rows, .. } => {
                 let block = &mapped.tiling.blocks[block];
                 used[core].0 += 1;

@@ -211,6 +211,14 @@ fn dense(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId) -> Ve
             }
         }
     }
+    if first.backward.is_some() {
+        // Drivers and converters stand at both ends of its lines; nothing else is joined to columns that are driven.
+        let serial = |a: &Alternative| match a.implementation {
+            Implementation::Tile(how) => matches!(tile.inputs[how.drive], Drive::BitSerial { .. }),
+            Implementation::Exact | Implementation::Unit(_) | Implementation::Core => false,
+        };
+        all.retain(|alternative| alternative.digital() && !serial(alternative));
+    }
     all
 }
 

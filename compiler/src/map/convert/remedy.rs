@@ -137,7 +137,7 @@ fn changes(choices: &Choices, error: Option<f64>) -> Vec<Change> {
         };
         all.push(Change { chip: lined(1), error, words: Box::new(words) });
     }
-    let arrays = choices.tiling.blocks.len();
+    let arrays = choices.tiling.blocks.iter().filter(|block| block.backward.is_none()).count();
     let largest = chip.core_kinds.iter().map(|core| core.tiles.iter().map(|(_, count)| count).sum::<usize>()).max();
     let mut factor = 2;
     while largest.is_some_and(|largest| largest > 0 && largest * factor / 2 < arrays) {

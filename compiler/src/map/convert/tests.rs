@@ -150,7 +150,7 @@ fn exhaust(choices: &Choices, demand: &Demand) -> (Option<f64>, usize) {
         if best.is_some_and(|best| still >= best) {
             continue;
         }
-        let islands = place::islands(choices.chip(), &sketch.circuit);
+        let islands = place::islands(choices.chip(), choices.tiling, &sketch.circuit);
         let cores = choices.chip().cores.len();
         for number in 0..cores.pow(islands.len() as u32) {
             let mut placement = Placement { cores: vec![0; sketch.circuit.parts.len()], ..Placement::default() };

@@ -49,7 +49,7 @@ impl Links {
             // Over analog links an element may pass to another core as no bits at all.
             let before = anchor(choices, source).filter(|_| chip.links.is_empty());
             for to in choices.consumers(source) {
-                let Some((_, columns)) = layer(choices, to) else { continue };
+                let Some((_, columns)) = layer(choices, to).filter(|_| !turned(choices, to)) else { continue };
                 let (mut all, mut narrowest) = (vec![columns], f64::INFINITY);
                 let mut known = 1.0;
                 if let Some((arrays, bits)) = before {
@@ -121,6 +121,11 @@ fn layer(choices: &Choices, node: NodeId) -> Option<(Arrays, Arrays)> {
     Some(((first.tile_kind, rows), (first.tile_kind, columns)))
 }
 
+/// Whether a layer's arrays are another's, which may be among those that its values come from or go to.
+fn turned(choices: &Choices, node: NodeId) -> bool {
+    choices.given.network.backward.contains_key(&node)
+}
+
 /// Cores that hold so many arrays at least.
 fn cores(chip: &Chip, arrays: &[Arrays]) -> f64 {
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
@@ -167,7 +172,7 @@ fn anchor(choices: &Choices, node: NodeId) -> Option<(Arrays, f64)> {
     };
     match &network.graph[node].operator {
         Operator::Dense { .. } => {
-            let (arrays, _) = layer(choices, node)?;
+            let (arrays, _) = layer(choices, node).filter(|_| !turned(choices, node))?;
             let sums = choices.alternatives[choices.index(node)].iter().map(|alternative| alternative.sums);
             Some((arrays, if arrays.1 > 1 { sums.fold(f64::INFINITY, f64::min) } else { f64::INFINITY }))
         }
@@ -192,6 +197,7 @@ fn host(choices: &Choices) -> f64 {
     let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
     let (mut parts, mut nets) = (Vec::new(), Vec::new());
     let mut part = |block: usize| {
+        let block = choices.tiling.blocks[block].backward.unwrap_or(block);
         *numbers.entry(block).or_insert_with(|| {
             parts.push(Part { needs: vec![(choices.tiling.blocks[block].tile_kind, 1.0)], fixed: None });
             parts.len() - 1

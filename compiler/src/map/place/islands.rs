@@ -1,12 +1,12 @@
-//! Islands: parts that analog wires bind to one core; what they need of it, and what it has.
+//! Islands: parts that analog wires, or an array read both ways, bind to one core; what they need of it, and what it has.
 
 use std::collections::BTreeMap;
 
 use crate::forms::chip::{Chip, CoreKind, Domain};
-use crate::forms::circuit::{Circuit, End, Net, PartId, Role};
+use crate::forms::circuit::{Circuit, End, Net, Part, PartId, Role};
 use crate::forms::mapped::Given;
 use crate::forms::network::{Network, Operator};
-use crate::forms::tiling::Tiling;
+use crate::forms::tiling::{Block, Tiling};
 use crate::map::circuit::synapses_each;
 
 /// Something a core has so much of.
@@ -88,16 +88,28 @@ pub fn room(core: &CoreKind, resources: &[Resource]) -> Vec<f64> {
 }
 
 /// Parts by island, each in order, islands by their first part. Wires that links carry to neighbours bind nothing.
-pub fn islands(chip: &Chip, circuit: &Circuit) -> Vec<Vec<PartId>> {
-    joined(circuit, |net| !chip.links.iter().any(|link| link.carries == net.domain))
+pub fn islands(chip: &Chip, tiling: &Tiling, circuit: &Circuit) -> Vec<Vec<PartId>> {
+    let binds = |net: &Net| !chip.links.iter().any(|link| link.carries == net.domain);
+    joined(circuit, binds, &shared(tiling, circuit))
 }
 
 /// Parts that work as a whole: what analog wires join, over links, too.
 pub fn wholes(circuit: &Circuit) -> Vec<Vec<PartId>> {
-    joined(circuit, |_| true)
+    joined(circuit, |_| true, &[])
 }
 
-fn joined(circuit: &Circuit, binds: impl Fn(&Net) -> bool) -> Vec<Vec<PartId>> {
+/// Parts that are one array, read forward and read backward.
+fn shared(tiling: &Tiling, circuit: &Circuit) -> Vec<(usize, usize)> {
+    let arrays = circuit.parts.iter().enumerate();
+    let block =
+        |(id, part): (usize, &Part)| if let Role::Array { block, .. } = part.role { Some((block, id)) } else { None };
+    let of_block: BTreeMap<usize, usize> = arrays.filter_map(block).collect();
+    let turned =
+        of_block.iter().filter_map(|(&block, &id)| Some((*of_block.get(&tiling.blocks[block].backward?)?, id)));
+    turned.collect()
+}
+
+fn joined(circuit: &Circuit, binds: impl Fn(&Net) -> bool, same: &[(usize, usize)]) -> Vec<Vec<PartId>> {
     let mut parent: Vec<usize> = (0..circuit.parts.len()).collect();
     fn root(parent: &mut [usize], mut at: usize) -> usize {
         while parent[at] != at {
@@ -106,13 +118,14 @@ fn joined(circuit: &Circuit, binds: impl Fn(&Net) -> bool) -> Vec<Vec<PartId>> {
         }
         at
     }
+    let mut pairs = same.to_vec();
     for net in circuit.nets.iter().filter(|net| net.is_analog() && binds(net)) {
         let End::Part(from) = net.from else { continue };
-        for to in &net.to {
-            let End::Part(to) = to else { continue };
-            let (a, b) = (root(&mut parent, from.0), root(&mut parent, to.0));
-            parent[a.max(b)] = a.min(b);
-        }
+        pairs.extend(net.to.iter().filter_map(|end| if let End::Part(to) = end { Some((from.0, to.0)) } else { None }));
+    }
+    for (from, to) in pairs {
+        let (a, b) = (root(&mut parent, from), root(&mut parent, to));
+        parent[a.max(b)] = a.min(b);
     }
     let mut islands: BTreeMap<usize, Vec<PartId>> = BTreeMap::new();
     for part in 0..circuit.parts.len() {
@@ -142,7 +155,12 @@ pub fn needs(
     };
     for (part, &island) in circuit.parts.iter().zip(of_part) {
         match part.role {
-            Role::Array { block, .. } => add(island, Resource::Tiles(tiling.blocks[block].tile_kind), 1.0),
+            Role::Array { block, .. } => {
+                let Block { tile_kind, backward, .. } = tiling.blocks[block];
+                if backward.is_none() {
+                    add(island, Resource::Tiles(tile_kind), 1.0);
+                }
+            }
             Role::Line { unit, .. } | Role::Unit { unit } if !digital(unit) => {
                 add(island, Resource::Unit(unit), part.len() as f64);
             }

@@ -11,6 +11,7 @@ pub use print::print;
 pub use verify::verify;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use crate::forms::circuit::{Circuit, End, PartId, Role};
 use crate::forms::mapped::Given;
@@ -84,7 +85,7 @@ impl Asked {
     /// Fails where an island fits no kind of core, or pins contradict.
     fn new(given: Given, tiling: &Tiling, circuit: &Circuit) -> Result<Self, Box<Misfit>> {
         let chip = given.chip;
-        let islands = islands(chip, circuit);
+        let islands = islands(chip, tiling, circuit);
         let resources = resources(chip, given.network);
         let rooms: Vec<Vec<f64>> = chip.core_kinds.iter().map(|kind| room(kind, &resources)).collect();
         let mut of_part = vec![0; circuit.parts.len()];
@@ -160,18 +161,23 @@ fn pinned(given: Given, circuit: &Circuit, island: &[PartId]) -> Result<Option<u
     Ok(found)
 }
 
-/// Tiles of each core, taken in the order of parts.
+/// Tiles of each core, taken in the order of parts; what reads an array backward is on the tile of that array.
 pub fn tiles(given: Given, tiling: &Tiling, circuit: &Circuit, cores: &[usize]) -> Vec<Option<usize>> {
     let chip = given.chip;
-    let mut taken: std::collections::BTreeMap<(usize, usize), usize> = std::collections::BTreeMap::new();
+    let mut taken: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    let mut of_block: BTreeMap<usize, usize> = BTreeMap::new();
     let each = circuit.parts.iter().zip(cores).map(|(part, &core)| {
         let Role::Array { block, .. } = part.role else { return None };
+        if let Some(forward) = tiling.blocks[block].backward {
+            return of_block.get(&forward).copied();
+        }
         let kind = tiling.blocks[block].tile_kind;
         let mut first = 0;
         for &(of, count) in &chip.core_kinds[chip.cores[core]].tiles {
             let used = taken.entry((core, first)).or_default();
             if of == kind && *used < count {
                 *used += 1;
+                of_block.insert(block, first + *used - 1);
                 return Some(first + *used - 1);
             }
             first += count;

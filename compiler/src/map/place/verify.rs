@@ -1,6 +1,6 @@
 //! Lists what is wrong with a `Placement`; an entry is a mistake of the compiler.
 //!
-//! Invariants: every part has a core that exists; every array lies on a tile of its kind, no two on the same; no core holds more neurons,
+//! Invariants: every part has a core that exists; every array lies on a tile of its kind, no two on the same, and is read backward where it lies; no core holds more neurons,
 //! cells of devices or analog units than it has, and every unit is on a core that has it; what an analog net joins lies on one core
 //! that declares lines for it, or on neighbours that links join; pins hold; the cost is that of the nets, not below its bound.
 
@@ -29,13 +29,21 @@ pub fn verify(given: Given, tiling: &Tiling, circuit: &Circuit, placement: &Plac
     }
     let kind_of = |core: usize| &chip.core_kinds[chip.cores[core]];
     let mut tiles = BTreeSet::new();
+    let mut of_block = BTreeMap::new();
     let mut neurons: BTreeMap<usize, usize> = BTreeMap::new();
     let mut units: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     let mut cells: BTreeMap<(usize, &str), usize> = BTreeMap::new();
     for (index, part) in circuit.parts.iter().enumerate() {
         let (core, name) = (cores[index], &given.network.graph[part.node].name);
         match part.role {
+            Role::Array { block, .. } if tiling.blocks[block].backward.is_some() => {
+                let forward = tiling.blocks[block].backward.and_then(|forward| of_block.get(&forward));
+                if forward != Some(&(core, placement.tiles[index])) {
+                    faults.push(format!("`{name}` reads an array backward that lies elsewhere"));
+                }
+            }
             Role::Array { block, .. } => {
+                of_block.insert(block, (core, placement.tiles[index]));
                 let kinds: Vec<usize> =
                     (kind_of(core).tiles.iter()).flat_map(|&(kind, count)| std::iter::repeat_n(kind, count)).collect();
                 let tile = placement.tiles[index];

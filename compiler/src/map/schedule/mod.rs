@@ -368,7 +368,8 @@ impl<'a> Maker<'a> {
             match part.role {
                 Role::Array { .. } => {
                     let tile = self.placement.tiles.get(id.0).copied().flatten().unwrap_or(0);
-                    let name = &self.given.network.graph[part.node].name;
+                    let layer = self.given.network.backward.get(&part.node).unwrap_or(&part.node);
+                    let name = &self.given.network.graph[*layer].name;
                     take(format!("tile {tile} of core {core} ({name})"), 1, 1);
                 }
                 Role::Line { unit, .. } | Role::Unit { unit } | Role::Adder { unit, .. } => {

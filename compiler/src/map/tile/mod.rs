@@ -1,5 +1,6 @@
 //! `Network` to `Tiling`: cuts every dense layer to the arrays of the chip, along the cut that takes the fewest.
 
+mod backward;
 mod print;
 mod verify;
 
@@ -58,9 +59,15 @@ pub fn tile(given: Given, diagnostics: &mut Vec<Diagnostic>) -> Option<Tiling> {
         if !matches!(node.operator, Operator::Dense { .. }) {
             continue;
         }
+        if let Some(&forward) = network.backward.get(&layer) {
+            if let Err(fault) = backward::turn(&mut tiling, given, layer, forward) {
+                diagnostics.push(*fault);
+                return None;
+            }
+            continue;
+        }
         let (inputs, outputs) = (layer_inputs(network, layer), node.outputs());
-        let signed = is_signed(given, layer);
-        let Some(cut) = best_cut(chip, &free, is_fitted(network, layer), signed, (inputs, outputs)) else {
+        let Some(cut) = best_cut(chip, &free, &holders(given, layer), (inputs, outputs)) else {
             diagnostics.push(no_tile(chip, network, layer));
             return None;
         };
@@ -109,17 +116,31 @@ fn columns(tile: &TileKind) -> (usize, usize) {
     }
 }
 
-/// The kind of tile that takes the fewest arrays among those that have enough left; if none has, among all.
-fn best_cut(chip: &Chip, free: &[usize], fitted: bool, signed: bool, (inputs, outputs): (usize, usize)) -> Option<Cut> {
+/// Whether each kind of tile can hold a layer's weights. One whose arrays are read backward lies where they can be, if there is such a tile.
+fn holders(given: Given, layer: NodeId) -> Vec<bool> {
+    let Given { network, chip, .. } = given;
+    let (fitted, signed) = (is_fitted(network, layer), is_signed(given, layer));
+    // Digits are laid out for the largest weight, which a fit finds only when the chip runs.
+    let holds = |tile: &TileKind| match tile.weights {
+        WeightScheme::Offset => !fitted,
+        WeightScheme::Unsigned => !signed,
+        WeightScheme::Differential | WeightScheme::Reference => true,
+    };
+    let holds: Vec<bool> = chip.tile_kinds.iter().map(holds).collect();
+    let both =
+        chip.tile_kinds.iter().zip(&holds).map(|(tile, holds)| *holds && backward::obstacle(chip, tile).is_none());
+    let both: Vec<bool> = both.collect();
+    let turned = network.backward.values().any(|forward| *forward == layer);
+    if turned && both.contains(&true) { both } else { holds }
+}
+
+/// The kind of tile that takes the fewest arrays among those that can hold the weights and have enough left; if none has, among all.
+fn best_cut(chip: &Chip, free: &[usize], holds: &[bool], (inputs, outputs): (usize, usize)) -> Option<Cut> {
     let total = tiles_of_each_kind(chip);
     let cuts = chip.tile_kinds.iter().enumerate().filter_map(|(tile_kind, tile)| {
-        // Digits are laid out for the largest weight, which a fit finds only when the chip runs.
-        if (fitted && tile.weights == WeightScheme::Offset) || (signed && tile.weights == WeightScheme::Unsigned) {
-            return None;
-        }
         let (per_output, extra) = columns(tile);
         let outputs_each = tile.cols.saturating_sub(extra) / per_output;
-        if total[tile_kind] == 0 || tile.rows == 0 || outputs_each == 0 {
+        if !holds[tile_kind] || total[tile_kind] == 0 || tile.rows == 0 || outputs_each == 0 {
             return None;
         }
         let row_blocks = inputs.div_ceil(tile.rows).max(1);
@@ -184,6 +205,7 @@ fn emit(tiling: &mut Tiling, given: Given, layer: NodeId, inputs: usize, cut: &C
                 extra_columns,
                 spare_rows: if holds_bias { tile.rows - (rows.1 - rows.0) } else { 0 },
                 positions: given.network.graph[layer].positions(),
+                backward: None,
             });
         }
         if cut.row_blocks > 1 {

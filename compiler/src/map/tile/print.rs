@@ -9,6 +9,15 @@ pub fn print(mapped: &Mapped) -> String {
     let Mapped { network, chip, tiling, .. } = mapped;
     let mut text = format!("tiled {} on {}\n", network.name, chip.name);
     for (index, block) in tiling.blocks.iter().enumerate() {
+        if let Some(forward) = block.backward {
+            let ((first, last), (start, end)) = (block.outputs, block.inputs);
+            let name = &network.graph[block.layer].name;
+            let _ = writeln!(
+                text,
+                "block {index}: {name}[outputs {first}..{last}, inputs {start}..{end}] is block {forward}, read backward"
+            );
+            continue;
+        }
         let tile = &chip.tile_kinds[block.tile_kind];
         let (rows, cols) = (block.rows(), block.columns());
         let share = 100.0 * (rows * cols) as f64 / (tile.rows * tile.cols).max(1) as f64;

@@ -2,7 +2,7 @@
 //!
 //! Invariants: on a real chip every weight of every dense layer lies in exactly one block, and every block fits its array;
 //! every output fed by several blocks has exactly one merge that adds just these; no more arrays of a kind than the chip has;
-//! on the ideal chip there are no blocks.
+//! a block without an array of its own turns one of the layer that it reads backward; on the ideal chip there are no blocks.
 
 use crate::forms::mapped::Given;
 use crate::forms::network::{Edge, Operator};
@@ -20,6 +20,16 @@ pub fn verify(given: Given, tiling: &Tiling) -> Vec<String> {
         return faults;
     }
     for (index, block) in tiling.blocks.iter().enumerate() {
+        if let Some(forward) = block.backward {
+            let turned = tiling.blocks.get(forward).is_some_and(|of| {
+                let same = (of.inputs, of.outputs, of.tile_kind) == (block.outputs, block.inputs, block.tile_kind);
+                same && of.backward.is_none() && network.backward.get(&block.layer) == Some(&of.layer)
+            });
+            if !turned {
+                faults.push(format!("block {index} reads backward what is not the array of its layer"));
+            }
+            continue;
+        }
         let tile = &chip.tile_kinds[block.tile_kind];
         let rows = block.inputs.1.saturating_sub(block.inputs.0);
         let cols = block.outputs.1.saturating_sub(block.outputs.0) * block.columns_per_output + block.extra_columns;
@@ -33,7 +43,7 @@ pub fn verify(given: Given, tiling: &Tiling) -> Vec<String> {
         }
     }
     for kind in 0..chip.tile_kinds.len() {
-        let used = tiling.blocks.iter().filter(|block| block.tile_kind == kind).count();
+        let used = tiling.blocks.iter().filter(|block| block.tile_kind == kind && block.backward.is_none()).count();
         let offered: usize = (chip.cores.iter())
             .flat_map(|&core| chip.core_kinds[core].tiles.iter())
             .filter(|(of, _)| *of == kind)
