@@ -46,7 +46,8 @@ experiment e {
 }
 ";
     for engine in ENGINES {
-        let counts = values(&run("bernoulli.nmc", text, &NoFiles, engine)[0], "y");
+        let results = &run("bernoulli.nmc", text, &NoFiles, engine)[0];
+        let counts = values(results, "y");
         assert_eq!((counts[0], counts[2], counts[3], counts[5]), (0.0, 1000.0, 0.0, 1000.0));
         let sigma = f64::sqrt(1000.0 * 0.25);
         assert!([counts[1], counts[4]].iter().all(|count| (count - 500.0).abs() < 5.0 * sigma), "{counts:?}");

@@ -411,8 +411,9 @@ impl<T: Computable + Product> Lanes<T> {
                 let within = self.tick % u64::from(period);
                 if within == 0 && self.tick > 0 {
                     let carried = T::of((-rate * f64::from(period)).exp());
+                    let mut unit = T::UNIT;
                     for value in self.buffers[array.index()].lane_mut(lane) {
-                        let kept = T::UNIT.multiply(*value, carried);
+                        let kept = unit.multiply(*value, carried);
                         // Numbers too small to be normal take long.
                         *value = if kept.wide().abs() < 1e-30 { T::default() } else { kept };
                     }

@@ -45,14 +45,14 @@ impl Case {
 
     /// The synapses of a connection, by source, then target.
     pub fn synapses(&self, connection: &Connection) -> Vec<Synapse> {
-        let found = self.program.connections.iter().find(|other| other.name == connection.name);
+        let found = self.program.connections.iter().position(|other| other.name == connection.name);
         let found = found.unwrap_or_else(|| panic!("{} is not in the program\n{}", connection.name, self.text));
-        let wiring = nmc_runtime::connect::build(&self.program, found, self.seed).unwrap();
+        let id = nmc_program::ConnectionId(found as u32);
+        let wiring = nmc_runtime::connect::build(&self.program, id, self.seed).unwrap();
         let pairs: Vec<(usize, usize)> = wiring
-            .sources
-            .iter()
+            .every_source(connection.source_range.0)
             .zip(&wiring.targets)
-            .map(|(&source, &target)| (source as usize, target as usize))
+            .map(|(source, &target)| (source as usize, target as usize))
             .collect();
         self.are_as_asked(connection, &pairs);
         let dt = self.mapped.plan.step.unwrap();

@@ -184,7 +184,7 @@ impl Lowering<'_> {
                 let lowered = self.connections.get(*connection)?;
                 Some((Probed::Synapses(lowered.id, lowered.weights?), String::new()))
             }
-            network::Probed::State(connection, state) => self.probed_state(*connection, *state),
+            network::Probed::State(connection, state) => self.probed_state(&probe.name, *connection, *state),
             network::Probed::Value(Expr::Symbol(Symbol::State(state))) => {
                 let population = self.populations.get(&probe.node)?;
                 let unit = population.dynamics.states.get(*state).map_or("", |state| unit(state.dimension));
@@ -209,7 +209,7 @@ impl Lowering<'_> {
     }
 
     /// A state or trace of a connection, where it is kept.
-    fn probed_state(&self, connection: usize, state: usize) -> Option<(Probed, String)> {
+    fn probed_state(&mut self, name: &str, connection: usize, state: usize) -> Option<(Probed, String)> {
         let lowered = self.connections.get(connection)?;
         let declared = lowered.dynamics.states.get(state)?;
         let unit = unit(declared.dimension).to_string();

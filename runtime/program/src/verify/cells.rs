@@ -119,7 +119,7 @@ impl Program {
                 | Op::Gather { from, to, .. }
                 | Op::Scatter { from, to, .. }
                 | Op::Reduce { from, to, .. } => arrays.extend([from, to]),
-                &Op::Decay { array, factors, .. } => arrays.extend([array, factors]),
+                Op::Decay { array, factors, .. } => arrays.extend([array, factors]),
                 Op::Emit { .. } | Op::Deliver { .. } | Op::Target { .. } | Op::Write { .. } | Op::Fold { .. } => {}
             }
         }
