@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use clap::Args;
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
+use nmc_host::diagnostics;
 use nmc_host::disk::NewFolder;
-use nmc_host::load::{self, Failure, load};
+use nmc_host::load::{Failure, load};
 use nmc_host::run::{self as host, entry};
-use nmc_host::sweep::{Over, combinations, over, spoken, told};
-use nmc_host::{diagnostics, sweep as values};
+use nmc_host::sweep::{Over, combinations, csv, over, spoken, told};
 use serde_json::{Value, json};
 
 use crate::run::table::{self, Column};
@@ -51,7 +51,12 @@ struct Swept {
 
 /// Compiles and runs, combination by combination. One that cannot be is told, and the others go on.
 pub fn sweep(sweep: &Sweep) -> Exit {
-    let all = combinations(&sweep.over).map_err(|why| Diagnostic::placeless(Code::E0906, why));
+    let set = |over: &&Over| sweep.settings.set.iter().any(|(name, _)| *name == over.name);
+    let all = match sweep.over.iter().find(set) {
+        Some(twice) => Err(format!("`{}` is swept, and set besides", twice.name)),
+        None => combinations(&sweep.over),
+    };
+    let all = all.map_err(|why| Diagnostic::placeless(Code::E0906, why));
     let begun = all.and_then(|all| Ok((all, sweep.out.as_deref().map(NewFolder::begin).transpose()?)));
     let (all, folder) = match begun {
         Ok(begun) => begun,
@@ -89,7 +94,7 @@ fn one(
 ) -> Result<Exit, Failure> {
     let mut settings = sweep.settings.settings();
     settings.set.extend(combination.iter().cloned());
-    let loaded = load(&sweep.file, &load::Settings { ..settings })?;
+    let loaded = load(&sweep.file, &settings)?;
     let warnings: Vec<Diagnostic> =
         loaded.diagnostics.iter().filter(|warning| shown.insert(warning.message.clone())).cloned().collect();
     render::diagnostics(&sweep.file, &loaded.model, &warnings);
@@ -137,7 +142,7 @@ fn whole(sweep: &Sweep, swept: &Swept) -> Exit {
 fn write(sweep: &Sweep, mut folder: NewFolder, swept: &Swept) -> Result<(), Diagnostic> {
     let text = format!("{:#}\n", host::whole(&sweep.file, &swept.entries, &swept.told));
     folder.add("run.json", text.as_bytes())?;
-    folder.add("sweep.csv", values::csv(&swept.entries).as_bytes())?;
+    folder.add("sweep.csv", csv(&swept.entries).as_bytes())?;
     folder.finish()
 }
 

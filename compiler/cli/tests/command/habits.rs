@@ -282,6 +282,8 @@ experiment better { deploy net on board { calibrate: [[1, 1, 1]]; compensate: wi
     for word in ["dac: bits to voltage, 6 bits, 64 levels", "current through each cell", "of the current is missing"] {
         assert!(picture.contains(word), "{word}");
     }
+    let set = nmc(&["sweep", &at("p.nmc"), "--over", "wire=[1 ohm]", "--set", "wire=2 ohm"]);
+    assert_eq!(set.status.code(), Some(2));
     for wrong in ["wire", "wire=3 ohm", "wire=[]", "wire=1 ohm..2 ohm:1", "wier=[1 ohm]"] {
         assert_eq!(nmc(&["sweep", &at("p.nmc"), "--over", wrong]).status.code(), Some(2), "{wrong}");
     }
