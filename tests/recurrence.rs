@@ -230,3 +230,29 @@ fn loops_do_not_depend_on_threads() {
     };
     assert_eq!(of(1), of(3));
 }
+
+/// Random numbers between signals are drawn for each element, sample and step. Oracle: the spread of a random walk; the share of a coin.
+#[test]
+fn random_numbers_between_signals_are_drawn_anew() {
+    let text = "network walk(bias: real[200]) -> (place: real[200], heads: real[200]) {
+            state s: real[200] = 0
+            next s = s + normal(0, 1)
+            s -> place
+            step(bias - uniform(0, 1)) -> heads
+        }
+        experiment e { deploy walk; test { bias: zeros } for 25 steps measure m = mean(place) }";
+    let biases = nested(&vec![0.3; 200 * SAMPLES], &[SAMPLES, 200]);
+    let text = text.replace("zeros", &biases);
+    let [one, other] = ENGINES.map(|engine| run("walk", &text, &NoFiles, engine).remove(0));
+    let (places, heads) = (values(&one, "place"), values(&one, "heads"));
+    assert_eq!((places, heads), (values(&other, "place"), values(&other, "heads")));
+    let count = places.len() as f64;
+    // Six standard errors: of a variance 25 sqrt(2 / n), of a share sqrt(0.21 / n).
+    let variance = places.iter().map(|place| place * place).sum::<f64>() / count;
+    assert!((variance / 25.0 - 1.0).abs() < 6.0 * (2.0 / count).sqrt(), "{variance}");
+    let share = heads.iter().sum::<f64>() / count;
+    assert!((share - 0.3).abs() < 6.0 * (0.21 / count).sqrt(), "{share}");
+    let mut sorted = places.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    assert!(sorted.windows(2).all(|pair| pair[0] < pair[1]));
+}

@@ -65,6 +65,7 @@ const TAKEN: &[&str] = &[
     "flatten",
     "reshape",
     "dense",
+    "transposed",
     "conv2d",
     "max_pool",
     "average_pool",
