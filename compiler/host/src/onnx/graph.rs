@@ -6,7 +6,7 @@ use onnx_rs::ast::{DataLocation, Dimension, Graph, Node, TensorProto};
 
 use super::operators::integer;
 use super::recurrent::{Lasts, Sequence};
-use super::{Array, From, Layers};
+use crate::layers::{Array, From, Layers};
 
 /// Why there are no layers.
 pub enum Problem {
@@ -108,8 +108,8 @@ fn constant(tensor: &TensorProto) -> Result<Constant, Problem> {
         whole(integers.len())?;
         return Ok(Constant::Integers(integers.into_owned()));
     }
-    let doubles = || Some(tensor.as_f64()?.iter().map(|&value| value as f32).collect::<Vec<f32>>());
-    let values = tensor.as_f32().map(|values| values.into_owned()).or_else(doubles);
+    let floats = tensor.as_f32().map(|values| values.iter().copied().map(f64::from).collect::<Vec<f64>>());
+    let values = floats.or_else(|| tensor.as_f64().map(|values| values.into_owned()));
     let values = values.or_else(|| (len == 0).then(Vec::new));
     let Some(values) = values else {
         return Err(damaged(format!("`{name}` holds {:?}, not float or double", tensor.data_type())));

@@ -3,7 +3,7 @@
 use onnx_rs::ast::{Attribute, Node};
 
 use super::graph::{Constant, Made, Reader, Value};
-use super::{Array, From, Layer, Step};
+use crate::layers::{Array, From, Layer, Step};
 
 impl Reader {
     fn add(&mut self, node: &Node, layer: Layer, from: Vec<From>, shape: Vec<usize>) -> Made<Value> {
@@ -116,22 +116,22 @@ impl Reader {
         {
             return Err(String::from("it needs four numbers of every channel, found by a training before"));
         }
-        let epsilon = attribute(node, "epsilon").map_or(1e-5, |a| a.f);
-        let factor: Vec<f32> =
-            scale.values.iter().zip(&variance.values).map(|(scale, v)| scale / (v + epsilon).sqrt()).collect();
-        let added: Vec<f32> = (0..channels).map(|c| shift.values[c] - mean.values[c] * factor[c]).collect();
+        let epsilon = attribute(node, "epsilon").map_or(1e-5, |a| f64::from(a.f));
+        let factor: Vec<f64> =
+            scale.values.iter().zip(&variance.values).map(|(scale, v)| single(scale / (v + epsilon).sqrt())).collect();
+        let added: Vec<f64> = (0..channels).map(|c| single(shift.values[c] - mean.values[c] * factor[c])).collect();
         if let (From::Step(step), Some(1)) = (from, self.uses.get(node.input[0]))
             && let Layer::Dense { weights, bias } | Layer::Convolution { weights, bias, .. } =
                 &mut self.layers.steps[step].layer
         {
             let each = weights.values.len() / channels.max(1);
             for (row, factor) in weights.values.chunks_mut(each.max(1)).zip(&factor) {
-                row.iter_mut().for_each(|weight| *weight *= factor);
+                row.iter_mut().for_each(|weight| *weight = single(*weight * factor));
             }
             let bias = bias.get_or_insert_with(|| Array { values: vec![0.0; channels], ..shift });
             bias.shape = vec![channels];
             for ((bias, factor), added) in bias.values.iter_mut().zip(&factor).zip(&added) {
-                *bias = *bias * factor + added;
+                *bias = single(*bias * factor + added);
             }
             return Ok(Value::Signal(from, shape));
         }
@@ -288,6 +288,11 @@ fn padding(node: &Node) -> Made<usize> {
 fn windows(size: usize, reach: usize, stride: usize, padding: usize) -> Made<usize> {
     let room = (size + 2 * padding).checked_sub(reach).ok_or("its windows are larger than the image")?;
     Ok(room / stride + 1)
+}
+
+/// In the precision of models.
+pub fn single(value: f64) -> f64 {
+    f64::from(value as f32)
 }
 
 /// [inputs, outputs] as [outputs, inputs].

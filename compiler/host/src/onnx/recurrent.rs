@@ -3,8 +3,8 @@
 use onnx_rs::ast::Node;
 
 use super::graph::{Constant, Made, Reader, Value};
-use super::operators::{attribute, integer};
-use super::{Array, From, Layer, State, Step};
+use super::operators::{attribute, integer, single};
+use crate::layers::{Array, From, Layer, Shown, State, Step};
 
 /// What an axis of a sequence is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Reader {
             return Err(String::from("its input is read both whole and step by step"));
         }
         *known = vec![features];
-        self.layers.stepped = true;
+        self.layers.shown = Shown::Stepped;
         Ok(Sequence { from: From::Input(input), features, steps, last: None, axes: vec![Samples, Steps, Features] })
     }
 
@@ -327,7 +327,7 @@ impl Reader {
         let mut bias = Vec::new();
         let all = of.bias.len() / 2;
         for row in rows.clone() {
-            let (mut own, mut added): (Vec<f32>, f32) = (Vec::new(), 0.0);
+            let (mut own, mut added): (Vec<f64>, f64) = (Vec::new(), 0.0);
             if x {
                 own.extend(&of.input[row * inputs..(row + 1) * inputs]);
                 added += of.bias[row];
@@ -337,7 +337,7 @@ impl Reader {
                 added += of.bias[all + row];
             }
             values.extend(own);
-            bias.push(added);
+            bias.push(single(added));
         }
         let taken: Vec<From> = x.then_some(of.sequence.from).into_iter().chain(h).collect();
         let width = if x { inputs } else { 0 } + if h.is_some() { of.hidden } else { 0 };
@@ -347,7 +347,7 @@ impl Reader {
             _ => self.step(format!("{name} in"), Layer::Concat, taken, width),
         };
         let array =
-            |end: &str, shape: Vec<usize>, values: Vec<f32>| Array { name: format!("{name}.{end}"), shape, values };
+            |end: &str, shape: Vec<usize>, values: Vec<f64>| Array { name: format!("{name}.{end}"), shape, values };
         let weights = array("weight", vec![rows.len(), width], values);
         let bias = Some(array("bias", vec![rows.len()], bias));
         self.step(name, Layer::Dense { weights, bias }, vec![both], rows.len())
@@ -406,8 +406,8 @@ impl Reader {
 struct Weights<'a> {
     name: String,
     sequence: &'a Sequence,
-    input: &'a [f32],
-    back: &'a [f32],
-    bias: &'a [f32],
+    input: &'a [f64],
+    back: &'a [f64],
+    bias: &'a [f64],
     hidden: usize,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Array, From, Layer, Layers, Step};
+use super::{Argument, Array, From, Layer, Layers, Population, Shown, Step};
 
 /// Words of the language that name nothing.
 const TAKEN: &[&str] = &[
@@ -104,7 +104,8 @@ impl Names {
 
 /// The program.
 pub fn program(layers: &Layers, (file, made_by): (&str, &str), name: &str, weights_file: &str) -> String {
-    let mut names = Names(BTreeSet::new());
+    let mut names = Names(layers.uses.iter().filter_map(|path| path.rsplit('.').next()).map(String::from).collect());
+    names.0.extend(layers.populations.iter().map(|population| population.block.to_string()));
     let network = names.make(name);
     let inputs: Vec<String> = layers.inputs.iter().map(|(name, _)| names.make(name)).collect();
     let outputs: Vec<String> = layers.outputs.iter().map(|(name, _)| names.make(name)).collect();
@@ -118,15 +119,32 @@ pub fn program(layers: &Layers, (file, made_by): (&str, &str), name: &str, weigh
     let from = if made_by.is_empty() { String::new() } else { format!(", made by {made_by}") };
     let mut text =
         format!("// {file} as imported by nmc{from}. To run it, give it samples:\n//   experiment ideal {{\n");
-    text += &format!("//       deploy {network}\n//       data samples = load(\"samples.npz\")\n");
-    text +=
-        &format!("//       test {{ {}: samples.x }} expect argmax({}) == samples.y\n//   }}\n", inputs[0], outputs[0]);
-    text += match layers.stepped {
-        true => "// Its samples are [samples, steps, …]: the network is shown a step at a time.\n\n",
-        false => "\n",
+    let (step, each, time) = match layers.shown {
+        Shown::Whole | Shown::Stepped => Default::default(),
+        Shown::InTime { step, sample } => {
+            (format!(" {{ step: {step} }}"), format!(" every {step}"), format!(" for {sample}"))
+        }
     };
+    text += &format!("//       deploy {network}{step}\n//       data samples = load(\"samples.npz\")\n");
+    text += &format!(
+        "//       test {{ {}: samples.x{each} }}{time} expect argmax({}) == samples.y\n//   }}\n",
+        inputs[0], outputs[0]
+    );
+    text += match layers.shown {
+        Shown::Whole => "\n",
+        Shown::Stepped => "// Its samples are [samples, steps, …]: the network is shown a step at a time.\n\n",
+        Shown::InTime { .. } => {
+            "// Its samples are [samples, steps, …], a row a step. The model tells no step: take the one it was made with.\n\n"
+        }
+    };
+    for path in &layers.uses {
+        text += &format!("use {path}\n");
+    }
+    for block in &layers.blocks {
+        text += &format!("\n{block}\n");
+    }
     text += &format!("network {network}({}) -> ({}) {{\n", takes.join(", "), gives.join(", "));
-    if layers.steps.iter().any(|step| weights(step).is_some()) {
+    if layers.arrays().next().is_some() {
         text += &format!("    w = load(\"{weights_file}\")\n");
     }
     text += &statements(layers, &mut names, &inputs, &outputs);
@@ -138,6 +156,7 @@ fn shape_of(layers: &Layers, from: From) -> &[usize] {
         From::Input(index) => &layers.inputs[index].1,
         From::Step(index) => &layers.steps[index].shape,
         From::State(index) => std::slice::from_ref(&layers.states[index].len),
+        From::Population(index) => std::slice::from_ref(&layers.populations[index].len),
     }
 }
 
@@ -167,17 +186,26 @@ fn statements(layers: &Layers, names: &mut Names, inputs: &[String], outputs: &[
     let readers = |from: From| {
         let of_steps = layers.steps.iter().flat_map(|step| &step.from).filter(|of| **of == from).count();
         let of_states = layers.states.iter().filter(|state| state.next == Some(from)).count();
-        of_steps + of_states + layers.outputs.iter().filter(|(_, of)| *of == from).count()
+        let driven = layers.populations.iter().filter(|population| population.drive == Some(from)).count();
+        of_steps + of_states + driven + layers.outputs.iter().filter(|(_, of)| *of == from).count()
     };
     let mut chains: Vec<Chain> = Vec::new();
     let states: Vec<String> = layers.states.iter().map(|state| names.make(&state.name)).collect();
     for (name, state) in states.iter().zip(&layers.states) {
         text += &format!("    state {name}: real[{}] = 0\n", state.len);
     }
+    let populations: Vec<String> = layers.populations.iter().map(|population| names.make(&population.name)).collect();
+    for (name, population) in populations.iter().zip(&layers.populations) {
+        text += &declared(name, population);
+    }
     let of = |from: From, chains: &[Chain]| match from {
         From::Input(index) => Chain { text: inputs[index].clone(), weights: None },
         From::Step(index) => chains[index].clone(),
         From::State(index) => Chain { text: states[index].clone(), weights: None },
+        From::Population(index) => {
+            let value = layers.populations[index].value.map_or(String::new(), |state| format!(".{state}"));
+            Chain { text: format!("{}{value}", populations[index]), weights: None }
+        }
     };
     for (index, step) in layers.steps.iter().enumerate() {
         let before: Vec<Chain> = step.from.iter().map(|from| of(*from, &chains)).collect();
@@ -201,10 +229,41 @@ fn statements(layers: &Layers, names: &mut Names, inputs: &[String], outputs: &[
             text += &wrapped(&format!("    next {name} = {}", of(next, &chains).text));
         }
     }
+    for (name, population) in populations.iter().zip(&layers.populations) {
+        if let Some(drive) = population.drive {
+            text += &wrapped(&format!("    {} -> {name}.x", of(drive, &chains).text));
+        }
+    }
     for ((_, from), output) in layers.outputs.iter().zip(outputs) {
         text += &wrapped(&format!("    {} -> {output}", of(*from, &chains).text));
     }
+    let probed = populations.iter().zip(&layers.populations).filter(|(_, population)| population.probed);
+    for (name, _) in probed {
+        text += &format!("    probe {name}.spikes\n");
+    }
     text
+}
+
+fn declared(name: &str, population: &Population) -> String {
+    let unit = |unit: &str, by: &str| if unit.is_empty() { String::new() } else { format!("{by}{unit}") };
+    let arguments: Vec<String> = population
+        .arguments
+        .iter()
+        .map(|(parameter, argument, of)| match argument {
+            Argument::Number(number) => format!("{parameter}: {}{}", shortest(*number), unit(of, " ")),
+            Argument::Array(array) => format!("{parameter}: w[\"{}\"]{}", array.name, unit(of, " * 1 ")),
+        })
+        .collect();
+    format!("    population {name}: {}[{}]({})\n", population.block, population.len, arguments.join(", "))
+}
+
+/// A number in as few digits as tell it.
+pub fn shortest(number: f64) -> String {
+    let digits = match number as f32 {
+        single if f64::from(single) == number => format!("{single:?}"),
+        _ => format!("{number:?}"),
+    };
+    digits.strip_suffix(".0").map(String::from).unwrap_or(digits)
 }
 
 /// A statement in lines that end before a pipe where they would be long.
@@ -267,7 +326,7 @@ fn written(step: &Step, before: &[Chain]) -> String {
         Layer::Arithmetic { sign, number: None } => format!("({first} {sign} {})", before[1].text),
         Layer::Arithmetic { sign, number: Some(number) } => {
             let first = if first.contains(' ') { format!("({first})") } else { first.clone() };
-            format!("({first} {sign} {number:?})")
+            format!("({first} {sign} {})", shortest(*number))
         }
     }
 }

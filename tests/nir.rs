@@ -1,0 +1,145 @@
+//! Graphs of NIR: what they do after import, and what is refused.
+
+use std::path::{Path, PathBuf};
+
+use nmc_grammar::codes::Code;
+use nmc_host::disk::Folder;
+use nmc_host::nir::{Time, import};
+use nmc_runtime::EngineKind;
+use nmc_tests::dice::Dice;
+use nmc_tests::{ENGINES, spikes, values};
+
+fn data(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/data").join(file)
+}
+
+fn expected(graph: &str, name: &str) -> Vec<f64> {
+    let file = nmc_host::data::read(&data(&format!("{graph}.npz"))).unwrap();
+    let tensor = file.arrays.iter().find(|stored| stored.name == name).unwrap().tensor().unwrap();
+    (0..tensor.data.len()).map(|index| tensor.data.get(index)).collect()
+}
+
+/// NIR's equations as NumPy solved them (reference/data/nir_graphs.py): every spike in its step, values to 1e-9.
+/// `populations`: their names in the program and in the file, and how many neurons they have; `ends`: outputs that are values.
+#[track_caller]
+fn gives(
+    graph: &str,
+    (step, ticks): (&str, usize),
+    populations: &[(&str, &str, usize)],
+    ends: &[(&str, &str)],
+    engine: EngineKind,
+) {
+    let bytes = std::fs::read(data(&format!("{graph}.nir"))).unwrap();
+    let made = import(&bytes, "graph.nir", "net", "net.safetensors", Time::Seconds).unwrap().imported;
+    assert_eq!(nmc_grammar::format(&made.program).unwrap(), made.program);
+    let folder = std::env::temp_dir().join(format!("nmc-{graph}-{engine:?}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("net.safetensors"), &made.weights).unwrap();
+    std::fs::copy(data(&format!("{graph}.npz")), folder.join("data.npz")).unwrap();
+    let network = made.program.trim_end().strip_suffix('}').unwrap();
+    let hidden = populations.iter().filter(|(name, ..)| !network.contains(&format!("probe {name}.spikes")));
+    let probes: String = hidden.map(|(name, ..)| format!("    probe {name}.spikes\n")).collect();
+    let output = ends.first().map_or("output", |(output, _)| output);
+    let experiment = format!(
+        "experiment e {{ deploy net {{ step: {step} }}; data d = load(\"data.npz\")\n\
+         test {{ x: d.x every {step} }} for {ticks} * {step} measure m = mean({output}) }}"
+    );
+    let text = format!("{network}{probes}}}\n{experiment}");
+    let results = &nmc_tests::run("net.nmc", &text, &Folder::of(&folder.join("net.nmc")), engine)[0];
+    for (name, stored, neurons) in populations {
+        let (neuron, tick) = spikes(results, &format!("{name}.spikes"));
+        let mut found: Vec<(u64, u32)> = tick.iter().copied().zip(neuron.iter().copied()).collect();
+        found.sort_unstable();
+        let fired = expected(graph, stored).into_iter().enumerate().filter(|(_, fired)| *fired > 0.0);
+        let wanted: Vec<(u64, u32)> = fired.map(|(at, _)| ((at / neurons) as u64, (at % neurons) as u32)).collect();
+        assert!(wanted.len() > 20, "{name} is hardly tested by {} spikes", wanted.len());
+        assert_eq!(found, wanted, "{name}");
+    }
+    for (output, stored) in ends {
+        let found = values(results, output);
+        let wanted = expected(graph, stored);
+        assert_eq!(found.len(), wanted.len());
+        for (found, wanted) in found.iter().zip(wanted) {
+            assert!((found - wanted).abs() < 1e-9, "{output}: {found} for {wanted}");
+        }
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Parameters that differ from neuron to neuron, leaks, resets, a factor, two outputs.
+#[test]
+fn leaky_neurons_fire_as_their_equations_say() {
+    for engine in ENGINES {
+        gives("nir_lif", ("1 ms", 200), &[("a", "a", 5), ("b", "b", 4)], &[("volts", "li")], engine);
+    }
+}
+
+/// A graph in a graph, with a loop in it; i and v are solved together.
+#[test]
+fn current_based_neurons_in_a_loop_fire_as_their_equations_say() {
+    for engine in ENGINES {
+        gives("nir_loop", ("1 ms", 150), &[("core_lif", "z", 6)], &[], engine);
+    }
+}
+
+/// Time constants differ from neuron to neuron: v takes i as it was at the start of the step.
+#[test]
+fn current_based_neurons_that_differ_fire_as_exponential_euler_has_it() {
+    for engine in ENGINES {
+        gives("nir_cuba", ("1 ms", 150), &[("d", "d", 5)], &[], engine);
+    }
+}
+
+/// Convolutions, pools and all that changes shapes; integrators without time constants.
+#[test]
+fn images_pass_convolutions_and_pools() {
+    let populations = [("if1", "if1", 64), ("if2", "if2", 64)];
+    gives("nir_image", ("1 s", 40), &populations, &[("output", "last")], EngineKind::Jit);
+    gives("nir_line", ("1 s", 40), &[("if3", "if3", 6)], &[], EngineKind::Jit);
+}
+
+/// A file's milliseconds are its seconds divided by a thousand.
+#[test]
+fn times_are_in_the_unit_that_is_said() {
+    let bytes = std::fs::read(data("nir_loop.nir")).unwrap();
+    let program = |time| import(&bytes, "g.nir", "net", "net.safetensors", time).unwrap().imported.program;
+    assert!(program(Time::Seconds).contains("cuba_lif[6](tau_syn: 0.004 s, tau_mem: 0.009 s"));
+    assert!(program(Time::Milliseconds).contains("cuba_lif[6](tau_syn: 0.004 ms, tau_mem: 0.009 ms"));
+}
+
+#[test]
+fn cut_files_are_refused_and_damaged_ones_end() {
+    let bytes = std::fs::read(data("nir_loop.nir")).unwrap();
+    for len in (0..bytes.len()).step_by(61) {
+        let refused = import(&bytes[..len], "g.nir", "g", "g.safetensors", Time::Seconds).err().unwrap();
+        assert_eq!(refused.code, Code::E0902, "cut to {len} bytes: {}", refused.message);
+    }
+    let mut dice = Dice::new(7);
+    for _ in 0..400 {
+        let mut changed = bytes.clone();
+        for _ in 0..1 + dice.below(4) {
+            let at = dice.below(changed.len());
+            changed[at] = dice.below(256) as u8;
+        }
+        // Whatever it says, it says something.
+        let _ = import(&changed, "g.nir", "g", "g.safetensors", Time::Seconds);
+    }
+}
+
+/// All nodes that cannot be had are told at once, and not what follows from them.
+#[test]
+fn what_cannot_be_had_is_told_in_one_error() {
+    let bytes = std::fs::read(data("nir_refused.nir")).unwrap();
+    let refused = import(&bytes, "g.nir", "g", "g.safetensors", Time::Seconds).err().unwrap();
+    assert_eq!(refused.code, Code::E0908);
+    let told: Vec<&str> = refused.message.lines().skip(1).map(str::trim).collect();
+    let expected = [
+        "Affine `narrow`: its weights [2, 3] take [3], [4] lead to it",
+        "Delay `later`: what moves in time is not delayed",
+        "LIF `slow`: its `tau` is not above 0",
+        "Output `sum`: it takes a sum of spikes: outputs are of neurons",
+        "Scale `uneven`: its factors differ: only one factor of all can be had",
+        "Threshold `gate`: a threshold stands in neurons only",
+    ];
+    assert_eq!(told, expected);
+}
