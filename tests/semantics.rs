@@ -282,8 +282,7 @@ fn signals_between_populations_are_of_the_step_before() {
         neuron sum() { input x: real; state v: real = 0; v' = x / 1 ms }
         network net(s: spikes[1]) { population a: sum[1](); population b: sum[1]()
             s |> per_step |> scale(10) -> a.x; a.v -> b.x; probe a.v, b.v }";
-    let text = net.replace("use std.code.per_step", "");
-    let results = ran(&text, "run for 0.6 ms { s: spikes([0], [2]) }");
+    let results = ran(net, "run for 0.6 ms { s: spikes([0], [2]) }");
     near(values(&results, "a.v"), &[0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
     near(values(&results, "b.v"), &[0.0, 0.0, 0.0, 0.0, 0.1, 0.2]);
 }
@@ -331,12 +330,10 @@ fn samples_start_afresh() {
 /// A decoder counts what its population fires in the same step, and starts afresh with each sample. Oracle: by hand.
 #[test]
 fn outputs_are_of_the_end_of_the_last_step() {
-    let net = "use std.code.count
-        network net(x: real[1]) -> (y: real[1]) { population a: driven[1](); x -> a.x; a |> seen -> y; probe a.spikes }
+    let net = "network net(x: real[1]) -> (y: real[1]) { population a: driven[1](); x -> a.x; a |> seen -> y; probe a.spikes }
         neuron driven() { input x: real; state v: real = 0; v' = x / 1 ms; spike when v > 0.35 { v = 0 } }
         decoder seen: spikes -> real { state n: real = 0; on spike { n += 1 }; y = n }";
-    let text = net.replace("use std.code.count", "");
     // v is 0.4 in the fourth step, the last.
-    let results = ran(&text, "test { x: [[1], [2], [0]] } for 0.4 ms measure m = mean(y)");
+    let results = ran(net, "test { x: [[1], [2], [0]] } for 0.4 ms measure m = mean(y)");
     near(values(&results, "y"), &[1.0, 2.0, 0.0]);
 }

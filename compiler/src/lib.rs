@@ -1,6 +1,6 @@
 //! Text to `Program`. Pure: no files, no clock, no randomness, no machine code; what it needs from outside comes through [`files::Files`].
 
-mod algebra;
+pub mod algebra;
 pub mod analyse;
 pub mod build;
 pub mod check;
@@ -22,6 +22,7 @@ pub mod units;
 
 use std::collections::BTreeSet;
 
+use nmc_grammar::ast::BlockKind;
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Image, Precision};
@@ -116,6 +117,54 @@ struct Outcome {
     /// Names that `--input` could have fed.
     fed: Vec<String>,
     built: Option<build::Built>,
+}
+
+/// A network of a program before anything is mapped, in steps of `step` (a time as programs write it): the one called `network`, or the only one.
+/// The error has what was read and what is wrong.
+pub fn network(
+    name: &str,
+    text: &str,
+    files: &dyn Files,
+    network: Option<&str>,
+    step: &str,
+) -> Result<Elaborated, (Model, Vec<Diagnostic>)> {
+    let (options, mut diagnostics) = (Options::default(), Vec::new());
+    let model = resolve::resolve(name, text, files, &mut diagnostics);
+    let failed = |diagnostics: &[Diagnostic]| diagnostics.iter().any(Diagnostic::is_error);
+    if failed(&diagnostics) {
+        return Err((model, diagnostics));
+    }
+    let own = |model: &Model, kind| model.own(kind).map(|(_, block)| block.name.text.clone()).collect::<Vec<String>>();
+    let known = own(&model, BlockKind::Network);
+    let chosen = match (network, &known[..]) {
+        (Some(wanted), _) => known.iter().find(|known| *known == wanted),
+        (None, [only]) => Some(only),
+        (None, _) => None,
+    };
+    let Some(chosen) = chosen else {
+        let message = match network {
+            Some(wanted) => format!("there is no network `{wanted}`"),
+            None => format!("the program has {} networks", known.len()),
+        };
+        let which = Diagnostic::placeless(Code::E0909, message);
+        let help = format!("name one of them with --network: {}", known.join(", "));
+        return Err((model, vec![if known.is_empty() { which } else { which.with_help(help) }]));
+    };
+    // A name that no block of the program has.
+    let taken = own(&model, BlockKind::Experiment);
+    let free = (0..).map(|number| format!("exported_{number}")).find(|name| !taken.contains(name)).unwrap_or_default();
+    let text = format!("{text}\nexperiment {free} {{ deploy {chosen} {{ step: {step} }} }}\n");
+    diagnostics.clear();
+    let model = resolve::resolve(name, &text, files, &mut diagnostics);
+    if !failed(&diagnostics) {
+        check::check(&model, &mut diagnostics);
+    }
+    let experiment = model.own(BlockKind::Experiment).find(|(_, block)| block.name.text == free).map(|(id, _)| id);
+    let elaborated = match (failed(&diagnostics), experiment) {
+        (false, Some(experiment)) => elaborate::elaborate(&model, experiment, files, &options, &mut diagnostics),
+        (_, _) => None,
+    };
+    elaborated.ok_or((model, diagnostics))
 }
 
 fn one(model: &Model, experiment: DefId, files: &dyn Files, options: &Options) -> Outcome {

@@ -163,6 +163,7 @@ codes! {
     E0906 "cannot-set"
     E0907 "already-there"
     E0908 "cannot-import"
+    E0909 "cannot-export"
     E0999 "internal-error"
 }
 

@@ -3,6 +3,7 @@
 mod build;
 mod check;
 mod explain;
+mod export;
 mod fmt;
 mod import;
 mod list;
@@ -62,6 +63,8 @@ enum Command {
     Sweep(sweep::Sweep),
     /// Makes a program, and its weights, of a model of another tool
     Import(import::Import),
+    /// Writes a network as a graph that other tools read
+    Export(export::Export),
     /// Draws what a run left in its folder: metrics over time and chips, spikes, traces, weights
     Plot(plot::Plot),
     /// Lays programs out
@@ -121,6 +124,7 @@ fn dispatch(command: Command) -> Exit {
         Command::Run(run) => run::run(&run),
         Command::Sweep(sweep) => sweep::sweep(&sweep),
         Command::Import(import) => import::import(&import),
+        Command::Export(export) => export::export(&export),
         Command::Plot(plot) => plot::plot(&plot),
         Command::Fmt { files, check } => files.iter().map(|file| fmt::fmt(file, check)).max().unwrap_or(Exit::Clean),
         Command::Explain { code } => explain::explain(&code),

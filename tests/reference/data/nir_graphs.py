@@ -144,41 +144,48 @@ def cuba(x, before, state=None):
 
 save("cuba", g, (u(0, 1, 2, 150, 3) < .3).astype("f4"), cuba)
 
-# Convolutions of images and of a line, IF (its step is 1 s here), both pools, flatten, CubaLI and I.
+# Convolutions of images, IF (its step is 1 s here), both pools, flatten, I; then a convolution of a line.
 DT = 1.0
 w1, b1 = n(4, 1, 3, 3).astype("f4"), .1 * n(4).astype("f4")
-w2, b2 = n(4, 2, 3, 3).astype("f4"), np.zeros(4, "f4")
+w2, b2 = n(4, 2, 3, 3).astype("f4"), .05 * n(4).astype("f4")
 f1 = nir.IF(r=np.ones((4, 4, 4)), v_threshold=np.ones((4, 4, 4)))
 f2 = nir.IF(r=np.full((4, 4, 4), .5), v_threshold=np.ones((4, 4, 4)), v_reset=np.full((4, 4, 4), .25))
-w3 = n(2, 4, 2).astype("f4")
-line = nir.IF(r=np.ones((2, 3)), v_threshold=np.full((2, 3), 2.0))
-w4 = nir.Linear(n(3, 6).astype("f4")); last = nir.I(r=np.full(3, .1))
+w4 = nir.Linear(n(3, 36).astype("f4")); last = nir.I(r=np.full(3, .1))
 g = nir.NIRGraph(nodes={
     "input": I(1, 8, 8), "c1": nir.Conv2d((8, 8), w1, 2, 1, 1, 1, b1), "if1": f1,
     "c2": nir.Conv2d((4, 4), w2, 1, 2, 2, 2, b2), "if2": f2, "sum": nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
-    "mean": nir.AvgPool2d(np.array([2, 2]), np.array([1, 1]), np.array([1, 1])), "flat": nir.Flatten({"input": np.array([4, 3, 3])}, 1, 2),
-    "c3": nir.Conv1d(9, w3, 3, 0, 2, 1, np.array([.1, -.1], "f4")), "if3": line, "flat2": nir.Flatten({"input": np.array([2, 3])}, 0, 1), "w4": w4, "last": last, "output": O(3)},
-    edges=[("input", "c1"), ("c1", "if1"), ("if1", "c2"), ("c2", "if2"), ("if2", "sum"), ("sum", "mean"), ("mean", "flat"), ("flat", "c3"), ("c3", "if3"),
-           ("if3", "flat2"), ("flat2", "w4"), ("w4", "last"), ("last", "output")], type_check=False)  # of groups its check expects the channels of one
-
-
-def line_conv(x, w, b, stride, dilation):
-    o, _, k = w.shape
-    size = (x.shape[1] - dilation * (k - 1) - 1) // stride + 1
-    return np.array([[(x[:, q * stride:q * stride + dilation * (k - 1) + 1:dilation] * w[f]).sum() + b[f] for q in range(size)] for f in range(o)])
+    "mean": nir.AvgPool2d(np.array([2, 2]), np.array([1, 1]), np.array([1, 1])), "flat": nir.Flatten({"input": np.array([4, 3, 3])}, 0, 2),
+    "w4": w4, "last": last, "output": O(3)},
+    edges=[("input", "c1"), ("c1", "if1"), ("if1", "c2"), ("c2", "if2"), ("if2", "sum"), ("sum", "mean"), ("mean", "flat"), ("flat", "w4"), ("w4", "last"),
+           ("last", "output")], type_check=False)  # of groups its check expects the channels of one
 
 
 def image(x, before, state=None):
     if x is None:
-        return [LIF(f1), LIF(f2), LIF(line), LIF(last)]
-    p1, p2, p3, pl = state
-    z1, z2, z3 = (before.get(k, np.zeros(s)) for k, s in (("if1", (4, 4, 4)), ("if2", (4, 4, 4)), ("if3", (2, 3))))
+        return [LIF(f1), LIF(f2), LIF(last)]
+    p1, p2, pl = state
+    z1, z2 = (before.get(k, np.zeros((4, 4, 4))).reshape(4, 4, 4) for k in ("if1", "if2"))
     pooled = pool(pool(z2, 2, 2, 0, False), 2, 1, 1, True)
-    return {"if1": p1.step(conv(x, w1, b1, 2, 1, 1, 1)), "if2": p2.step(conv(z1, w2, b2, 1, 2, 2, 2)),
-            "if3": p3.step(line_conv(pooled.reshape(4, 9), w3, [.1, -.1], 3, 2)), "last": pl.step(w4.weight @ z3.ravel())}
+    return {"if1": p1.step(conv(x, w1, b1, 2, 1, 1, 1)), "if2": p2.step(conv(z1, w2, b2, 1, 2, 2, 2)), "last": pl.step(w4.weight @ pooled.ravel())}
 
 
 save("image", g, (u(0, 1, 2, 40, 1, 8, 8) < .3).astype("f4"), image, ("last",))
+
+w3 = n(2, 4, 2).astype("f4")
+line = nir.IF(r=np.ones((2, 3)), v_threshold=np.full((2, 3), 2.0))
+g = nir.NIRGraph(nodes={"input": I(4, 9), "c3": nir.Conv1d(9, w3, 3, 0, 2, 1, np.array([.1, -.1], "f4")), "if3": line,
+                        "flat": nir.Flatten({"input": np.array([2, 3])}, 0, 1), "output": O(6)},
+                 edges=[("input", "c3"), ("c3", "if3"), ("if3", "flat"), ("flat", "output")], type_check=False)
+
+
+def line_conv(x, before, state=None):
+    if x is None:
+        return LIF(line)
+    at = [x[:, 3 * q:3 * q + 3:2] for q in range(3)]
+    return {"if3": state.step(np.array([[(a * w3[f]).sum() + (.1, -.1)[f] for a in at] for f in range(2)]))}
+
+
+save("line", g, (u(0, 1, 2, 40, 4, 9) < .4).astype("f4"), line_conv)
 
 # What cannot be had: each branch from the input, or from neurons, ends in something that nmc refuses.
 ok = nir.LIF(tau=np.full(4, .01), r=np.ones(4), v_leak=np.zeros(4), v_threshold=np.ones(4))

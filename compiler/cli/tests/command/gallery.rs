@@ -52,7 +52,9 @@ impl Row {
                     if when.is_empty() || when.starts_with(" after ") {
                         let values: Vec<f64> = values.as_array().unwrap().iter().filter_map(Value::as_f64).collect();
                         let (what, value) = (name.replace('_', " "), value(metric, &values));
-                        shown.push(format!("{what}{}: {value}", when.replace(" after ", ", ")));
+                        // What is no accuracy says what it is.
+                        let of = if metric == "accuracy" { String::new() } else { format!(", {}", plain(metric)) };
+                        shown.push(format!("{what}{}{of}: {value}", when.replace(" after ", ", ")));
                     }
                 }
                 assert!(shown.len() > before, "{}: {name} gives no {metric}", self.name());
@@ -62,13 +64,21 @@ impl Row {
     }
 }
 
+/// `rate_hz.cells` in words.
+fn plain(metric: &str) -> &str {
+    if metric.starts_with("rate_hz.") { "rate" } else { metric }
+}
+
 /// Mean and spread over chips.
 fn value(metric: &str, values: &[f64]) -> String {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let spread = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0)).sqrt();
-    let (times, unit) = if metric.starts_with("accuracy") { (100.0, " %") } else { (1.0, "") };
-    let digits = if times > 1.0 { 2 } else { 4 };
+    let (times, unit, digits) = match plain(metric) {
+        "accuracy" => (100.0, " %", 2),
+        "rate" => (1.0, " Hz", 1),
+        _ => (1.0, "", 4),
+    };
     match values.len() {
         1 => format!("{:.digits$}{unit}", times * mean),
         _ => format!("{:.digits$} ± {:.digits$}{unit}", times * mean, times * spread),

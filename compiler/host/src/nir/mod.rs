@@ -1,14 +1,20 @@
 //! Graphs of the Neuromorphic Intermediate Representation (NIR) as programs: a network in text, its weights as safetensors.
 
+mod export;
 mod file;
 mod graph;
 mod linear;
 mod neurons;
 
+use std::path::Path;
+
+use nmc_compiler::forms::model::Model;
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 
+use crate::disk::{self, Folder};
 use crate::layers::{self, Argument, Imported};
+use crate::load::Failure;
 
 pub use neurons::Time;
 
@@ -46,4 +52,17 @@ pub fn import(bytes: &[u8], file: &str, name: &str, weights_file: &str, time: Ti
     let imported =
         layers::imported(&layers, (file, &format!("a tool with NIR {}", graph.version)), name, weights_file)?;
     Ok(Graph { imported, taus })
+}
+
+/// The file of a network of a program: the one called `network`, or the only one. A spike is 1 for `step`, a time as programs write it; numbers
+/// are in SI units. The error tells of all that NIR cannot say.
+pub fn export(program: &Path, network: Option<&str>, step: &str) -> Result<Vec<u8>, Failure> {
+    let text = disk::read(program)?;
+    let name = program.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let elaborated = nmc_compiler::network(&name, &text, &Folder::of(program), network, step)
+        .map_err(|(model, diagnostics)| Failure { model, diagnostics })?;
+    export::export(&elaborated).map_err(|all| {
+        let message = format!("`{}` has what NIR cannot say:\n  {}", elaborated.network.name, all.join("\n  "));
+        Failure { model: Model::default(), diagnostics: vec![Diagnostic::placeless(Code::E0909, message)] }
+    })
 }
