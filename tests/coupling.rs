@@ -72,7 +72,8 @@ network net() {{
 }}
 experiment e {{ deploy net; run for 6 ms {{ step: 0.01 ms }} }}"
         );
-        let found = &values(&run("ring.nmc", &text, &NoFiles, engine)[0], "a.v")[8..16];
+        let found = run("ring.nmc", &text, &NoFiles, engine);
+        let found = &values(&found[0], "a.v")[8..16];
         let angle = std::f64::consts::TAU * f64::from(wave) / 8.0;
         let rate = (LEAK + 2.0 * 4e-9 * (1.0 - angle.cos())) / CAPACITANCE;
         for (i, found) in found.iter().enumerate() {
@@ -108,17 +109,17 @@ experiment e {{ deploy net; run for 10 ms {{ step: 0.1 ms, x: spikes([0, 1, 0, 0
         let (dt, weight) = (1e-4, |i: usize, j: usize| (1.0 + 0.5 * i as f64 + j as f64) * 1e-9);
         let (mut v, mut s) = ([-65e-3_f64; 3], [[0.0_f64; 3]; 2]);
         for step in 0..100 {
-            for j in 0..3 {
+            for (j, v) in v.iter_mut().enumerate() {
                 let open: f64 = (0..2).map(|i| weight(i, j) * s[i][j]).sum();
                 let slope = |v: f64| {
                     let current = open * -v / (1.0 + 0.28 * (-v / 16e-3).exp());
                     (current - LEAK * (v + 65e-3)) / CAPACITANCE
                 };
-                let k1 = slope(v[j]);
-                let k2 = slope(v[j] + dt / 2.0 * k1);
-                let k3 = slope(v[j] + dt / 2.0 * k2);
-                let k4 = slope(v[j] + dt * k3);
-                v[j] += dt / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4);
+                let k1 = slope(*v);
+                let k2 = slope(*v + dt / 2.0 * k1);
+                let k3 = slope(*v + dt / 2.0 * k2);
+                let k4 = slope(*v + dt * k3);
+                *v += dt / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4);
             }
             s.iter_mut().flatten().for_each(|s| *s *= (-dt / 5e-3_f64).exp());
             for (i, at) in [(0, 5), (1, 5), (0, 9), (0, 40), (1, 60)] {
@@ -130,7 +131,7 @@ experiment e {{ deploy net; run for 10 ms {{ step: 0.1 ms, x: spikes([0, 1, 0, 0
             let near = (0..3).all(|j| (found[3 * step + j] - v[j]).abs() < 1e-13);
             assert!(near, "{jump}, step {step}: {:?} {v:?}", &found[3 * step..3 * step + 3]);
         }
-        assert!(found[299] > -0.06, "the synapses do something");
+        assert!(found.iter().any(|v| *v > -64.95e-3), "the synapses do something");
     }
 }
 
@@ -199,7 +200,7 @@ experiment e {{
     for (engine, reward) in ENGINES.iter().flat_map(|engine| ["one.d", "each.d", "r"].map(|reward| (*engine, reward))) {
         let found = weights(&run("reward.nmc", &text(reward), &NoFiles, engine)[0], "c.w");
         let (mut w, mut e) = ([[1.0_f64; 3], [2.0; 3]], [0.0_f64; 2]);
-        for step in 0..50 {
+        for (step, found) in found.iter().enumerate().take(50) {
             let frozen = (20..30).contains(&step);
             for (i, j) in (0..2).flat_map(|i| (0..3).map(move |j| (i, j))).filter(|_| !frozen) {
                 w[i][j] += e[i] * at(reward, step, j) * 0.1;
@@ -209,8 +210,8 @@ experiment e {{
                 e[*i] += 1.0;
                 (0..3).filter(|_| !frozen).for_each(|j| w[*i][j] += at(reward, step, j));
             }
-            let near = found[step].iter().zip(w.iter().flatten()).all(|(found, wanted)| (found - wanted).abs() < 1e-12);
-            assert!(near, "{reward}, step {step}: {:?} {w:?}", found[step]);
+            let near = found.iter().zip(w.iter().flatten()).all(|(found, wanted)| (found - wanted).abs() < 1e-12);
+            assert!(near, "{reward}, step {step}: {found:?} {w:?}");
         }
     }
 }
@@ -242,6 +243,42 @@ experiment e {{ deploy net; test {{ x: [[1, 2], [2, 3], [1, 1]]{freeze} }} for 5
     }
 }
 
+/// Weights are set between runs, of all synapses or pair by pair, and rules go on from there; what an arrival adds follows. Oracle: written out.
+#[test]
+fn weights_are_set_between_runs() {
+    let text = "
+neuron cell { state seen: real = 0; state u: real = 0; spike when u > 1 { u = 0 } }
+synapse half { on pre { post.seen += w / 2 } }
+plasticity grows { on pre { w += 1 } }
+network net(x: spikes[2]) {
+    population a: cell[3]()
+    population b: cell[3]()
+    connect c: x -> (a, b) { pattern: all_to_all, synapse: half, weight: 1, plasticity: grows() }
+    connect d: x -> b[0..2] { pattern: one_to_one, synapse: half, weight: 2 }
+    probe c.w every 1 ms
+    probe a.seen, b.seen every 1 ms
+}
+experiment e {
+    deploy net { step: 1 ms }
+    run for 2 ms { x: spikes([0], [0]) }
+    run for 2 ms { x: spikes([0], [0]), set c.w = [[10, 20, 30], [40, 50, 60]], set d.w = 8 }
+    run for 2 ms { x: spikes([1], [0]), set c.w = 7 }
+}";
+    for engine in ENGINES {
+        let results = &run("set.nmc", text, &NoFiles, engine)[0];
+        let wanted = [[2, 2, 2, 1, 1, 1], [11, 21, 31, 40, 50, 60], [7, 7, 7, 8, 8, 8]];
+        for name in ["c[0].w", "c[1].w"] {
+            let found = weights(results, name);
+            for (run, wanted) in wanted.iter().enumerate() {
+                assert_eq!(found[2 * run + 1], wanted.map(f64::from), "{name}, run {run}");
+            }
+        }
+        let (a, b) = (values(results, "a.seen"), values(results, "b.seen"));
+        assert_eq!([&a[3..6], &a[9..12], &a[15..18]], [[0.5, 0.5, 0.5], [5.5, 10.5, 15.5], [9.0, 14.0, 19.0]]);
+        assert_eq!(b[15..18], [9.0 + 1.0 + 4.0, 14.0 + 4.0, 19.0]);
+    }
+}
+
 #[test]
 fn misuse_is_told() {
     let joined = |synapse: &str, more: &str, run: &str| {
@@ -269,14 +306,19 @@ experiment e {{ deploy net; run for 1 ms {{ step: 0.1 ms{run} }} }}"
         ("c: b -> b { weight: 1 mV, plasticity: reads(r: 1 mV) }", ", freeze d", "E0201"),
         ("c: b -> b { weight: 1 mV, plasticity: reads(r: 1 mV) }", ", freze c", "E0101"),
         ("c: b -> b { weight: 1 mV, plasticity: reads(r: 1 mV) }", ", freeze c, freeze c", "E0520"),
+        ("c: b -> b { weight: 1 mV }", ", set c.w = 1 nS", "E0302"),
+        ("c: b -> b { weight: 1 mV }", ", set c.w = [[1, 2], [3, 4]]", "E0302"),
+        ("c: b -> b { weight: 1 mV }", ", set c.w = [[1, 2]] * 1 mV", "E0308"),
+        ("c: b -> b { weight: 1 mV }", ", set c.v = 1 mV", "E0201"),
         ("c: b -> b { weight: 1 mV, plasticity: reads(r: a.v) }", "", "E0303"),
+        ("c: b -> b { weight: 1 mV, plasticity: reads(r: a[0].v) }", "", "W0208"),
         ("c: b -> b { weight: 1 mV, plasticity: reads(r: a[0].u) }", "", "E0201"),
         ("c: b -> b { weight: 1 mV, plasticity: reads(r: b.spikes) }", "", "E0302"),
-        ("c: b -> b { weight: 1 mV, plasticity: reads(r: a[1]) }", "", "E0411"),
+        ("c: b -> b { weight: 1 mV, plasticity: reads(r: b) }", "", "E0302"),
     ];
     for (connect, run, code) in cases {
         let text = joined(connect, "", run);
-        let found: Vec<&str> = codes(&text).into_iter().filter(|code| *code != "W0208").collect();
+        let found: Vec<&str> = codes(&text).into_iter().filter(|found| *found != "W0208" || code == "W0208").collect();
         assert_eq!(found, [code], "{connect}{run}: {:#?}", told(&text));
     }
 }

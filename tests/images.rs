@@ -192,6 +192,7 @@ const FORMATS: &[(u32, u64)] = &[
     (8, 0x6c8f_8b34_15bc_9edc),
     (9, 0x413c_4f49_9dcd_b597),
     (10, 0x075c_b31e_13ac_d184),
+    (11, 0x459d_feac_30b5_7b44),
 ];
 
 #[test]
@@ -200,7 +201,7 @@ fn the_format_has_the_number_that_it_should() {
     tracer.trace_simple_type::<Image>().unwrap();
     macro_rules! trace { ($($of:ident)*) => { $(tracer.trace_simple_type::<nmc_program::$of>().unwrap();)* } }
     trace!(Access Aggregate Amount Binary Compare ComponentKind Count Delay Draw Effect Initial InputFeed Inst Len Loss MetricKind);
-    trace!(Op Over Pattern PhaseKind Precision Probed Reduction Scheme Source TensorData Unary Update WeightSource WrittenBy);
+    trace!(Op Over Pattern PhaseKind Precision Probed Reduction Scheme Source TensorData To Unary Update WeightSource WrittenBy);
     let described = format!("{:?}", tracer.registry().unwrap());
     let hash = described
         .bytes()

@@ -244,7 +244,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         let row = state.records.len();
         let mut place = Place { row, number: state.presented + row as u64, ..Place::default() };
         if row == 0 {
-            state.main.change(phase);
+            state.main.change(&self.shared, phase);
         }
         if phase.sequence {
             if row == 0 && (phase.restart || !state.going) {
@@ -271,7 +271,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
     fn batches(&mut self, phase: &Phase, pause: Pause) -> bool {
         // What is needed for programming only, such as conductances, batches do without.
         let touched = self.shared.program.touched();
-        self.state.main.change(phase);
+        self.state.main.change(&self.shared, phase);
         let mut light = self.state.main.buffers.clone();
         for (index, (buffer, fresh)) in light.iter_mut().zip(&self.initial).enumerate() {
             if buffer.per_lane {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nmc_program::{ArrayId, Delay, Effect, InputFeed, Op, Phase, Program, Source, TensorData};
+use nmc_program::{ArrayId, Delay, Effect, InputFeed, Len, Op, Phase, Program, Source, TensorData, To};
 use serde::{Deserialize, Serialize};
 
 use crate::deliver::{self, Carrier, Delivery, Scratch};
@@ -14,7 +14,7 @@ use crate::matrix::{self, Effective, Fitted};
 use crate::read::{self, Ports};
 use crate::record::{Broken, SampleRecord};
 use crate::spikes::{self, GroupState, UnderWay};
-use crate::start::synapses_of;
+use crate::start::{of_pairs, synapses_of};
 use crate::state::{Buffer, Clock, Indices, Kernels, spike_bytes};
 
 /// What all batches share: the program, its kernels, connections and programmed matrices.
@@ -191,9 +191,16 @@ impl<T: Computable + Product> Lanes<T> {
     }
 
     /// Changes what a phase begins with.
-    pub fn change(&mut self, phase: &Phase) {
-        for &(array, value) in &phase.changes {
-            self.buffers[array.index()].data.fill(T::of(value));
+    pub fn change(&mut self, shared: &Shared<T>, phase: &Phase) {
+        for &(array, to) in &phase.changes {
+            let data = &mut self.buffers[array.index()].data;
+            match (to, shared.program.arrays[array.index()].len) {
+                (To::Fill(value), _) => data.fill(T::of(value)),
+                (To::Pairs(tensor), Len::Synapses(connection)) => {
+                    data.clone_from(&of_pairs(shared.program, tensor, connection, &shared.carriers));
+                }
+                (To::Pairs(_), Len::Fixed(_)) => {}
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a run starts from: connections, and the initial values of arrays.
 
-use nmc_program::{Delay, Program};
+use nmc_program::{ConnectionId, Delay, Program, TensorId};
 
 use crate::deliver::Carrier;
 use crate::interpreter::Computable;
@@ -45,6 +45,22 @@ pub fn synapses_of<'c>(array: &nmc_program::Array, carriers: &'c [Carrier]) -> O
     Some(carriers[connection.index()].wiring.synapses(crate::state::Indices::List(&[])))
 }
 
+/// Of each synapse the entry [source, target] of a tensor.
+pub fn of_pairs<T: Computable>(
+    program: &Program,
+    tensor: TensorId,
+    connection: ConnectionId,
+    carriers: &[Carrier],
+) -> Vec<T> {
+    let (values, wiring) = (&program.tensors[tensor.index()].data, &carriers[connection.index()].wiring);
+    let connection = &program.connections[connection.index()];
+    let pairs = wiring.every_source(0).zip(&wiring.targets);
+    let entry = |(row, &target): (u32, &u32)| {
+        T::of(values.get(row as usize * connection.target_len + target as usize - connection.target_start))
+    };
+    pairs.map(entry).collect()
+}
+
 fn start<T: Computable>(program: &Program, array: &nmc_program::Array, carriers: &[Carrier]) -> Buffer<T> {
     let stride = match array.len {
         nmc_program::Len::Fixed(len) => len,
@@ -58,21 +74,12 @@ fn start<T: Computable>(program: &Program, array: &nmc_program::Array, carriers:
             let by_pair = match array.len {
                 nmc_program::Len::Fixed(_) => None,
                 nmc_program::Len::Synapses(id) => {
-                    let connection = &program.connections[id.index()];
-                    matches!(connection.pattern, nmc_program::Pattern::Matrix(_))
-                        .then_some((connection, &carriers[id.index()].wiring))
+                    matches!(program.connections[id.index()].pattern, nmc_program::Pattern::Matrix(_)).then_some(id)
                 }
             };
             match by_pair {
                 None => (0..stride).map(|i| T::of(values.get(start + i))).collect(),
-                Some((connection, wiring)) => wiring
-                    .every_source(0)
-                    .zip(&wiring.targets)
-                    .map(|(row, &target)| {
-                        let column = target as usize - connection.target_start;
-                        T::of(values.get(row as usize * connection.target_len + column))
-                    })
-                    .collect(),
+                Some(connection) => of_pairs(program, tensor, connection, carriers),
             }
         }
     };

@@ -6,15 +6,16 @@ use nmc_grammar::ast::{Block, Field, Ident, Param, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::suggest::closest;
-use nmc_program::{Tensor, TensorData, TensorId};
+use nmc_program::{Tensor, TensorData, TensorId, To};
 
 use super::Elaborator;
+use super::signal::Kind;
 use super::term::Term;
 use crate::forms::equations::Expr;
 use crate::forms::network::Operator;
 use crate::forms::plan::Phase;
 use crate::typing::blocks;
-use crate::units::type_dimension;
+use crate::units::{dimension_name, type_dimension};
 
 /// What an experiment changes: population and parameter, and the parameter as its block declares it, once that is known.
 pub type Changed = BTreeMap<(String, String), Option<Param>>;
@@ -61,6 +62,9 @@ impl Elaborator<'_> {
     pub fn change(&mut self, field: &Field, phase: &mut Phase) -> Option<()> {
         let (population, member) = words(field)?;
         let (at, name) = (field.key[1].span, field.key[2].span);
+        if let (Some(all), "w") = (self.connections.get(&population).cloned(), member.as_str()) {
+            return self.change_weights(&all, field, phase);
+        }
         let Some(&node) = self.nodes.get(&population) else { return self.no_population(&population, at) };
         let Some(Some(param)) = self.changed.get(&(population.clone(), member.clone())).cloned() else {
             let message = format!("`{population}` has no parameter `{member}`");
@@ -90,6 +94,35 @@ impl Elaborator<'_> {
         let Operator::Population { dynamics, .. } = &self.network.graph[node].operator else { return None };
         let state = dynamics.states.iter().position(|state| state.name == member)?;
         phase.changes.push((node, state, value));
+        Some(())
+    }
+
+    /// `set plastic.w = data["w"] * 1 nS`: one number for all synapses, or [sources, targets], of which the pairs that are joined count.
+    fn change_weights(&mut self, all: &[usize], field: &Field, phase: &mut Phase) -> Option<()> {
+        for &index in all {
+            let connection = &self.network.connections[index];
+            let (dimension, range) = (connection.dimension, |(first, end): (usize, usize)| end - first);
+            let pairs = [range(connection.source_range), range(connection.target_range)];
+            let to = if self.kind(&field.value) == Kind::Data {
+                let array = self.array(&field.value)?;
+                if array.shape != pairs {
+                    let message = format!("`{}` is {:?}, {pairs:?} is needed", array.name, array.shape);
+                    self.error(Code::E0308, message, field.value.span, "weights are [sources, targets]");
+                    return None;
+                }
+                if array.dimension != dimension {
+                    let (is, wanted) = (dimension_name(array.dimension), dimension_name(dimension));
+                    let message = format!("these weights are a {wanted}, what is given is {is}");
+                    self.error(Code::E0302, message, field.value.span, format!("this is {is}"));
+                    return None;
+                }
+                let tensor = self.loaded(&array, field.value.span)?;
+                To::Pairs(self.keep(tensor, field.value.span)?)
+            } else {
+                To::Fill(self.closer.value(&self.names, self.file, &field.value, dimension)?)
+            };
+            phase.weights.push((index, to));
+        }
         Some(())
     }
 

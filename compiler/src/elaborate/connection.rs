@@ -119,6 +119,7 @@ impl Elaborator<'_> {
             target_range,
             pattern,
             weight: weight.expr,
+            dimension: weight.dimension,
             weights,
             delay,
             delays,

@@ -36,6 +36,7 @@ pub fn bare(kind: PhaseKind, sequence: bool, samples: usize, span: Span) -> Phas
         samples,
         inputs: Vec::new(),
         changes: Vec::new(),
+        weights: Vec::new(),
         frozen: Vec::new(),
         every: Vec::new(),
         duration: None,

@@ -26,17 +26,14 @@ impl Elaborator<'_> {
                 self.probe_output(signal, every);
                 continue;
             };
-            if let Some(index) = self.weights_of(signal) {
-                let node = self.network.connections[index].target;
-                let name = crate::typing::walk::path(signal).unwrap_or_default();
-                let probe = Probe { name, node, what: Probed::Weights(index), range: (0, 0), every };
-                self.network.probes.push(probe);
-                continue;
-            }
             if let ExprKind::Name(name) = &object.kind
-                && let Some(&index) = self.connections.get(name).and_then(|all| all.last())
+                && let Some(all) = self.connections.get(name).cloned()
             {
-                self.probe_state(name, index, member, every);
+                for (number, &index) in all.iter().enumerate() {
+                    // `c[0].w`, where one name joins several populations.
+                    let called = if all.len() > 1 { format!("{name}[{number}]") } else { name.clone() };
+                    self.probe_synapses(&called, index, member, every);
+                }
                 continue;
             }
             let Some((node, range)) = self.population_range(object) else { continue };
@@ -52,9 +49,14 @@ impl Elaborator<'_> {
         }
     }
 
-    /// `probe syn.x`: a trace of a plasticity rule or a state of a synapse.
-    fn probe_state(&mut self, called: &str, index: usize, member: &Ident, every: Option<(f64, Span)>) {
+    /// `probe syn.w`, `probe syn.x`: weights, a trace of a plasticity rule or a state of a synapse.
+    fn probe_synapses(&mut self, called: &str, index: usize, member: &Ident, every: Option<(f64, Span)>) {
         let connection = &self.network.connections[index];
+        if member.text == "w" {
+            let (name, node) = (format!("{called}.w"), connection.target);
+            let probe = Probe { name, node, what: Probed::Weights(index), range: (0, 0), every };
+            return self.network.probes.push(probe);
+        }
         let known = || connection.dynamics.states.iter().map(|state| state.name.as_str());
         if let Some(state) = known().position(|name| name == member.text) {
             let (name, node) = (format!("{called}.{}", member.text), connection.target);

@@ -7,6 +7,7 @@ use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 
 use super::equations::{Dynamics, Expr};
 use super::gather::Gather;
+use crate::quantity::Dimension;
 use nmc_program::{Reduction, TensorId};
 
 /// A node of the graph.
@@ -167,6 +168,8 @@ pub struct Connection {
     pub pattern: Pattern,
     /// Weight per synapse in SI units (may be random, may use `SourceIndex`, `TargetIndex`); ignored for `Pattern::Matrix`.
     pub weight: Expr,
+    /// What weights are.
+    pub dimension: Dimension,
     /// Weights of a list's synapses, in their order, where data say them.
     pub weights: Option<TensorId>,
     /// Delay in seconds per synapse (same rules); rounded to whole ticks.

@@ -1,7 +1,7 @@
 //! `Plan`: what an experiment asks for, closed: phases with their data, metrics, limits, pins.
 
 use nmc_grammar::span::Span;
-use nmc_program::{Loss, Metric, Requirement, TensorId, Update};
+use nmc_program::{Loss, Metric, Requirement, TensorId, To, Update};
 
 use super::network::NodeId;
 
@@ -65,6 +65,8 @@ pub struct Phase {
     pub inputs: Vec<(NodeId, InputData)>,
     /// Parameters that are changed at the start: of a population, the number of the state that holds it, and its value in SI.
     pub changes: Vec<(NodeId, usize, f64)>,
+    /// Weights of connections, by their index, that are set at the start.
+    pub weights: Vec<(usize, To)>,
     /// Connections, by their index, whose weights rules do not change.
     pub frozen: Vec<usize>,
     /// Seconds for which a row is shown, of inputs that are stepped.

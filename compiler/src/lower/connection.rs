@@ -15,6 +15,7 @@ use super::synapses::{Role, roles};
 use super::{Lowering, Signal};
 use crate::forms::equations::{Change, Dynamics, Expr, Method, Symbol};
 use crate::forms::network::{self, NodeId, Probed};
+use crate::forms::plan::Phase;
 
 /// A connection on its way.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub(crate) struct Lowered {
     pub id: ConnectionId,
     /// Weights of each synapse; none when they are one constant.
     pub weights: Option<ArrayId>,
+    /// Whether rules or runs change them.
+    pub weights_move: bool,
     /// Where every other state is kept.
     pub states: Vec<Option<ArrayId>>,
     /// For traces that decay by themselves: the factors of [`Op::Decay`], and how much they decay in a tick.
@@ -64,6 +67,8 @@ impl Lowering<'_> {
             let (id, weights, last) = (ConnectionId(0), constant.is_none().then_some(ArrayId(0)), None);
             let inputs = Vec::new();
             let frozen = self.plan.phases.iter().any(|phase| phase.frozen.contains(&index));
+            let set = |phase: &Phase| phase.weights.iter().any(|(of, _)| *of == index);
+            let weights_move = connection.dynamics.changes_weight() || self.plan.phases.iter().any(set);
             let name = format!("{}.plastic", connection.name);
             let plastic = frozen.then(|| self.array(name, Len::Fixed(1), false, Initial::Fill(1.0)));
             self.connections.push(Lowered {
@@ -72,6 +77,7 @@ impl Lowering<'_> {
                 joint,
                 id,
                 weights,
+                weights_move,
                 states,
                 decays,
                 inputs,
@@ -92,7 +98,8 @@ impl Lowering<'_> {
             .iter()
             .flat_map(|phase| &phase.metrics)
             .any(|metric| matches!(metric.kind, MetricKind::Final { array, .. } if array.index() == index));
-        let given = matches!(connection.pattern, network::Pattern::Matrix(_)) || connection.weights.is_some();
+        let set = self.plan.phases.iter().flat_map(|phase| &phase.weights).any(|(of, _)| *of == index);
+        let given = matches!(connection.pattern, network::Pattern::Matrix(_)) || connection.weights.is_some() || set;
         given || connection.dynamics.changes_weight() || probed || measured
     }
 

@@ -54,7 +54,7 @@ impl Lowering<'_> {
             return lowered.weights.map(Amount::Array);
         }
         let more = mentions(amount, &|symbol| symbol != Symbol::Weight);
-        if more || algebra::random(amount) || connection.dynamics.changes_weight() {
+        if more || algebra::random(amount) || lowered.weights_move {
             return None;
         }
         let name = format!("{}.amount", connection.name);

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use nmc_grammar::diagnostic::Diagnostic;
-use nmc_program::{Access, ArrayId, FitSpec, InputFeed, Len, Metric, MetricKind, Op, Phase, PhaseKind, Probe, Probed};
+use nmc_program::{
+    Access, ArrayId, FitSpec, InputFeed, Len, Metric, MetricKind, Op, Phase, PhaseKind, Probe, Probed, To,
+};
 
 use super::Lowering;
 use super::event::decayed;
@@ -83,14 +85,16 @@ impl Lowering<'_> {
     }
 
     /// Parameters that are set from there on, and connections that are frozen in this phase alone.
-    fn changes_of(&self, phase: &plan::Phase) -> Vec<(ArrayId, f64)> {
+    fn changes_of(&self, phase: &plan::Phase) -> Vec<(ArrayId, To)> {
         let set = phase.changes.iter().filter_map(|(node, state, value)| {
-            self.populations.get(node).map(|population| (population.states[*state], *value))
+            self.populations.get(node).map(|population| (population.states[*state], To::Fill(*value)))
         });
         let frozen = self.connections.iter().enumerate().filter_map(|(index, lowered)| {
-            Some((lowered.plastic?, if phase.frozen.contains(&index) { 0.0 } else { 1.0 }))
+            Some((lowered.plastic?, To::Fill(if phase.frozen.contains(&index) { 0.0 } else { 1.0 })))
         });
-        set.chain(frozen).collect()
+        let weights = phase.weights.iter();
+        let weights = weights.filter_map(|&(index, to)| Some((self.connections.get(index)?.weights?, to)));
+        set.chain(weights).chain(frozen).collect()
     }
 
     fn fit(&mut self, phase: &plan::Phase) -> Option<FitSpec> {
@@ -182,7 +186,8 @@ impl Lowering<'_> {
             }
             network::Probed::Weights(connection) => {
                 let lowered = self.connections.get(*connection)?;
-                Some((Probed::Synapses(lowered.id, lowered.weights?), String::new()))
+                let unit = unit(self.network.connections[*connection].dimension).to_string();
+                Some((Probed::Synapses(lowered.id, lowered.weights?), unit))
             }
             network::Probed::State(connection, state) => self.probed_state(&probe.name, *connection, *state),
             network::Probed::Value(Expr::Symbol(Symbol::State(state))) => {

@@ -187,6 +187,13 @@ fn one_sided(dynamics: &Dynamics, roles: &mut [Role], changes: &[Change], others
             Symbol::Input(_) | Symbol::Weight | Symbol::SourceIndex | Symbol::TargetIndex | Symbol::Index => true,
             Symbol::Noise => true,
         };
+        // What equations of the synapse read moves with them.
+        let others = (0..dynamics.states.len()).filter(|other| !found.contains(other));
+        let others = others.filter_map(|other| dynamics.states[other].derivative.as_ref());
+        let mut readers = others.chain(&dynamics.weight_derivative);
+        if readers.any(|reader| mentions(reader, &|symbol| symbol == Symbol::State(index))) {
+            return true;
+        }
         let derivative = dynamics.states[index].derivative.as_ref();
         let own = changes.iter().filter(|change| change.target == Symbol::State(index));
         derivative.is_some_and(|derivative| mentions(derivative, &alien))

@@ -91,6 +91,7 @@ fn connect(network: &mut Network, source: NodeId, target: NodeId, dynamics: Dyna
         target_range: (0, len(target)),
         pattern: Pattern::AllToAll { itself: true },
         weight,
+        dimension: Dimension::NONE,
         weights: None,
         delay: n(1e-4),
         delays: None,

@@ -19,8 +19,8 @@ pub struct Phase {
     /// Seconds since the cells were programmed.
     pub after: f64,
     pub inputs: Vec<InputFeed>,
-    /// Arrays, shared by all lanes, that are filled with a number at the start.
-    pub changes: Vec<(ArrayId, f64)>,
+    /// Arrays, shared by all lanes, that are changed at the start.
+    pub changes: Vec<(ArrayId, To)>,
     /// Fitted at the end of the phase.
     pub fits: Vec<FitSpec>,
     /// Learned by gradients while samples come.
@@ -33,6 +33,15 @@ impl Phase {
     pub fn presentations(&self) -> usize {
         self.learning.as_ref().map_or(1, |learning| learning.epochs).saturating_mul(self.samples)
     }
+}
+
+/// What an array is changed to.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum To {
+    /// The same everywhere.
+    Fill(f64),
+    /// Of an array of synapses: the entry [source, target] of each.
+    Pairs(TensorId),
 }
 
 /// Which sort of phase.

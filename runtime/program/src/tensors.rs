@@ -1,6 +1,6 @@
 //! Which tensors a program uses; the others (those for calibration, say) are left out of it.
 
-use crate::{Initial, InputFeed, Loss, MetricKind, Op, Pattern, Program, TensorId, WeightSource};
+use crate::{Initial, InputFeed, Loss, MetricKind, Op, Pattern, Program, TensorId, To, WeightSource};
 
 impl Program {
     /// Leaves out the tensors that nothing names.
@@ -59,6 +59,10 @@ impl Program {
                     InputFeed::Spikes { elements, steps, .. } => ids.extend([elements, steps]),
                 }
             }
+            ids.extend(phase.changes.iter_mut().filter_map(|(_, to)| match to {
+                To::Pairs(tensor) => Some(tensor),
+                To::Fill(_) => None,
+            }));
             if let Some(learning) = &mut phase.learning {
                 ids.push(match &mut learning.loss {
                     Loss::CrossEntropy { labels } | Loss::SquaredLabels { labels } => labels,

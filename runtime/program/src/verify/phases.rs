@@ -38,8 +38,7 @@ impl Checker<'_> {
             }
             self.shared(phase.changes.iter().map(|(array, _)| array), &user);
             for (array, value) in &phase.changes {
-                self.slice(*array, 0, 1, &user);
-                self.require(value.is_finite(), || format!("{user}: a change to {value}"));
+                self.change(*array, *value, &user);
             }
             if let Some(learning) = &phase.learning {
                 self.learning(learning, phase, &user);
@@ -58,6 +57,21 @@ impl Checker<'_> {
         for array in arrays {
             let own = self.program.arrays.get(array.index()).is_some_and(|array| array.per_lane);
             self.require(!own, || format!("{user}: array {} is changed, but every lane has its own", array.0));
+        }
+    }
+
+    fn change(&mut self, array: ArrayId, to: To, user: &str) {
+        let len = self.program.arrays.get(array.index()).map(|array| array.len);
+        self.require(len.is_some(), || format!("{user}: no array {}", array.0));
+        match (to, len) {
+            (To::Fill(value), _) => self.require(value.is_finite(), || format!("{user}: a change to {value}")),
+            (To::Pairs(tensor), Some(Len::Synapses(connection))) => {
+                let pairs = self.program.connections.get(connection.index());
+                let pairs = pairs.map(|pairs| vec![pairs.source_len, pairs.target_len]);
+                let shape = self.shape(tensor, user);
+                self.require(shape.is_some() && shape == pairs, || format!("{user}: {shape:?} for pairs {pairs:?}"));
+            }
+            (To::Pairs(_), Some(Len::Fixed(_)) | None) => self.say(format!("{user}: pairs of no synapses")),
         }
     }
 
