@@ -192,6 +192,7 @@ const FORMATS: &[(u32, u64)] = &[
     (8, 0x6c8f_8b34_15bc_9edc),
     (9, 0x413c_4f49_9dcd_b597),
     (10, 0x075c_b31e_13ac_d184),
+    (11, 0x79dd_0ee0_8f1d_adc0),
 ];
 
 #[test]

@@ -289,7 +289,7 @@ fn network(tile: &str, size: usize, ohms: f64, deploy: &str, signed: bool) -> St
         )
     };
     format!(
-        "device cell {{ conductance: 10 uS .. 200 uS; levels: 16 }}
+        "device cell {{ conductance: 10 uS .. 200 uS; levels: 256 }}
         tile array {{
             cells: cell[{size}, {size}]; {tile}; input: ideal; sense: ideal; read_voltage: 0.2 V; read_time: 10 ns
             wire: {ohms} ohm; driver_resistance: 20 ohm; sense_resistance: 10 ohm
