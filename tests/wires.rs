@@ -318,6 +318,8 @@ fn the_error_that_is_estimated_knows_wires() {
         for (size, ohms) in [(32, 2.0), (32, 10.0), (64, 2.0), (64, 5.0)] {
             for deploy in ["", "; compensate: wires"] {
                 for signed in [false, true] {
+                    // Digits conduct half of their range on average: what is left out of second order shows sooner.
+                    let ohms = if tile.contains("offset") { ohms / 4.0 } else { ohms };
                     all.push((tile, size, ohms, deploy, signed, off(tile, size, ohms, deploy, signed)));
                 }
             }
