@@ -255,7 +255,8 @@ experiment better { deploy net on board { calibrate: [[1, 1, 1]]; compensate: wi
 ";
     fs::write(place.join("p.nmc"), program).unwrap();
     let sizes = ["--over", "size=[1, 4, 8]", "--over", "wire=0 ohm..100 ohm:3"];
-    let run = [&["sweep", &at("p.nmc"), "--chips", "2", "--json", "--out", &at("out")], &sizes[..]].concat();
+    let (file, out) = (at("p.nmc"), at("out"));
+    let run = [&["sweep", &file, "--chips", "2", "--json", "--out", &out], &sizes[..]].concat();
     let done = nmc(&run);
     // An array of one column holds no pair.
     assert_eq!(done.status.code(), Some(1), "{}", String::from_utf8_lossy(&done.stderr));
