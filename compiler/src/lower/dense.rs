@@ -199,21 +199,25 @@ impl Lowering<'_> {
         for &(index, block) in blocks {
             let (start, end) = block.inputs;
             let name = format!("{}[{}..{}, {start}..{end}]", self.name(node), outputs.0, outputs.1);
-            let partial = self.zeros(name.clone(), len);
+            let forward = block.backward.and_then(|forward| self.reads.get(&(forward, false))?.first().copied());
+            let matrix = match forward {
+                Some(matrix) => matrix,
+                None => {
+                    let source = self.block_weights(node, layer.weights, outputs.0, start);
+                    let matrix = self.matrix(name.clone(), end - start, columns, source);
+                    self.cells(matrix, layer, (index, 0));
+                    self.reads.entry((index, false)).or_default().push(matrix);
+                    let placed = Placed { matrix, inputs: block.inputs, outputs };
+                    self.placed.entry(node).or_default().push(placed);
+                    matrix
+                }
+            };
+            let partial = self.zeros(name, len);
             let driven = Signal { start: from.start + start * positions, ..from };
-            if let Some(forward) = block.backward {
-                let joules = self.joules(layer, index);
-                let matrices = self.reads.get(&(forward, false)).into_iter().flatten();
-                ops.extend(matrices.map(|&matrix| transposed(matrix, driven, (partial, 0), positions, joules)));
-            } else {
-                let source = self.block_weights(node, layer.weights, outputs.0, start);
-                let matrix = self.matrix(name, end - start, columns, source);
-                self.cells(matrix, layer, (index, 0));
-                self.reads.entry((index, false)).or_default().push(matrix);
-                ops.push(multiply(matrix, driven, (partial, 0), positions));
-                let placed = Placed { matrix, inputs: block.inputs, outputs };
-                self.placed.entry(node).or_default().push(placed);
-            }
+            ops.push(match forward {
+                Some(_) => transposed(matrix, driven, (partial, 0), positions, self.joules(layer, index)),
+                None => multiply(matrix, driven, (partial, 0), positions),
+            });
             let mut value = b.load(partial, OWN);
             if let Some(range) = self.rows_follow(layer) {
                 let range = b.load(range, Access::Broadcast { offset: 0 });
