@@ -232,7 +232,7 @@ fn connections_become_linear_nodes() {
     ] {
         let text = of(population);
         let after = text.split(&format!("{parameter}: ")).nth(1).unwrap_or_else(|| panic!("{text}"));
-        let number: f64 = after.split([',', ')', ' ']).next().unwrap().parse().unwrap();
+        let number: f64 = after.split([',', ')', ' ', '\n']).next().unwrap().parse().unwrap();
         assert!((number / wanted - 1.0).abs() < 1e-12, "{parameter}: {number} for {wanted}");
     }
     let folder = program.parent().unwrap();
