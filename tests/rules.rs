@@ -113,22 +113,22 @@ plasticity homeostasis(goal: real) {
         network(rule, "plasticity: homeostasis(goal: 1)", &run_for.replace("drive", "s: spikes([0], [39]), drive"));
     for engine in ENGINES {
         let found = weights(&run("count.nmc", &text, &NoFiles, engine)[0], "c.w");
-        for k in 0..6 {
+        for (k, (before, after)) in found[18].iter().zip(&found[19]).enumerate() {
             let start = 1.0 + (k / 2) as f64 + 4.0 * (k % 2) as f64;
             let factors = if k % 2 == 0 { [0.9, 1.0] } else { [1.1, 1.0] };
-            assert_eq!(found[18][k], start);
-            assert!(
-                (found[19][k] - start * factors[0]).abs() < 1e-12
-                    && (found[40][k] - found[19][k] * factors[1]).abs() < 1e-12
-            );
+            assert_eq!(*before, start);
+            assert!((after - start * factors[0]).abs() < 1e-12 && (found[40][k] - after * factors[1]).abs() < 1e-12);
         }
     }
 }
 
+/// What stands in a rule, its arguments, the weight over its start and the time, and how close it comes.
+type Closed = (&'static str, &'static str, fn(f64, f64) -> f64, f64);
+
 /// Equations of weights and of what they read. Oracles: closed forms.
 #[test]
 fn weights_and_states_of_rules_have_equations() {
-    let closed: [(&str, &str, fn(f64, f64) -> f64, f64); 4] = [
+    let closed: [Closed; 4] = [
         // To a goal.
         ("w' = (2 - w) / 3 ms", "", |w, t| 2.0 + (w - 2.0) * (-t / 3e-3_f64).exp(), 1e-12),
         // An eligibility that a spike at 1 ms leaves (it has not moved in its own step), and a reward that is constant.

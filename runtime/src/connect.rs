@@ -185,7 +185,7 @@ fn one_by_one(sources: usize, mut row: impl FnMut(usize, &mut Vec<u32>)) -> Rows
 fn by_source<I: Copy + TryFrom<u32>>(
     sources: usize,
     targets: usize,
-    reaching: &mut dyn FnMut(usize, &mut dyn FnMut(u32)),
+    mut reaching: impl FnMut(usize, &mut dyn FnMut(u32)),
 ) -> Rows
 where
     u32: From<I>,

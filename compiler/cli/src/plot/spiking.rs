@@ -119,8 +119,7 @@ fn course(title: &str, (times, values): (&[f64], &[f64]), (least, most): (f64, f
     let each = values.len() / times.len();
     let columns = times.len().min(COLUMNS);
     let mut shares = vec![vec![0.0; columns]; BINS];
-    for column in 0..columns {
-        let row = column * (times.len() - 1) / (columns - 1);
+    for (column, row) in (0..columns).map(|column| (column, column * (times.len() - 1) / (columns - 1))) {
         for value in &values[row * each..(row + 1) * each] {
             let bin = ((value - least) / (most - least) * BINS as f64) as usize;
             shares[bin.min(BINS - 1)][column] += 100.0 / each as f64;

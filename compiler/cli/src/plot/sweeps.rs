@@ -89,6 +89,9 @@ fn axis<'v>(entries: &[&'v Value]) -> Option<&'v Value> {
     best.map(|(_, one)| one)
 }
 
+/// What the other constants are, the experiment, and its points: x, mean, spread.
+type Line<'a> = (&'a str, &'a str, Vec<(f64, f64, f64)>);
+
 /// A line for each combination of the other constants; experiments that differ in nothing else have one colour.
 fn lines(
     runs: &[Run],
@@ -97,7 +100,7 @@ fn lines(
     unit: &str,
     value: &dyn Fn(&Run) -> Option<(f64, f64)>,
 ) -> Option<Panel> {
-    let mut groups: Vec<(&str, &str, Vec<(f64, f64, f64)>)> = Vec::new();
+    let mut groups: Vec<Line> = Vec::new();
     for run in runs {
         let Some((mean, spread)) = value(run) else { continue };
         match groups.iter_mut().find(|(others, ..)| *others == run.others) {
