@@ -1,0 +1,108 @@
+//! Spikes do the same however they are taken to their targets: one by one, added up first, or counted without a list.
+
+use nmc_compiler::files::NoFiles;
+use nmc_tests::{ENGINES, run, spikes, values};
+
+/// Fast sources that are counted or listed, rows that reach all targets or few, targets that stand still. A rule anywhere makes all
+/// spikes of a tick be taken one by one. Oracle (cross): spikes one by one.
+#[test]
+fn spikes_that_are_added_up_do_what_single_ones_do() {
+    let text = |last: &str, probe: &str| {
+        format!(
+            "
+use std.neuron.poisson
+neuron cell(theta: real) {{
+    state v: real = 0
+    v' = -v / 10 ms
+    spike when v > theta {{ v = 0; hold v for 1 ms }}
+}}
+synapse jump {{ on pre {{ post.v += w }} }}
+plasticity still {{ on pre {{ w += 0 * w }} }}
+network net() {{
+    population fast: poisson[40](rate: 20 kHz)
+    population slow: poisson[60](rate: 300 Hz)
+    population quiet: poisson[1](rate: 0 Hz)
+    population a: cell[40](theta: 3)
+    population b: cell[150](theta: 8)
+    connect fast -> a {{ pattern: one_to_one, synapse: jump, weight: 0.1, delay: 0.3 ms }}
+    connect fast -> b {{ pattern: random(p: 30 %), synapse: jump, weight: 0.05, delay: 0.2 ms }}
+    connect slow -> b {{ pattern: all_to_all, synapse: jump, weight: 0.2 + 0.001 * i - 0.002 * j }}
+    connect a -> b {{ pattern: all_to_all, synapse: jump, weight: -0.5, delay: 0.1 ms }}
+    connect a -> a {{ pattern: fixed_in_degree(5), synapse: jump, weight: 0.3, delay: 0.1 ms }}
+    connect quiet -> a {{ pattern: all_to_all, synapse: jump, weight: 1 + 0 * j{last} }}
+    probe a.spikes, b.spikes, b.v
+    {probe}
+}}
+experiment e {{ deploy net; run for 50 ms {{ step: 0.1 ms }} }}
+"
+        )
+    };
+    for engine in ENGINES {
+        let single = &run("single.nmc", &text(", plasticity: still()", ""), &NoFiles, engine)[0];
+        assert!(spikes(single, "a.spikes").0.len() > 500 && spikes(single, "b.spikes").0.len() > 100);
+        for probe in ["", "probe fast.spikes"] {
+            let added = &run("added.nmc", &text("", probe), &NoFiles, engine)[0];
+            for group in ["a.spikes", "b.spikes"] {
+                assert_eq!(spikes(added, group), spikes(single, group), "{group} {probe}");
+            }
+            let apart = values(added, "b.v").iter().zip(values(single, "b.v")).map(|(a, b)| (a - b).abs());
+            assert!(apart.fold(0.0, f64::max) < 1e-9, "{probe}");
+        }
+    }
+}
+
+/// Spikes of both sides, some further apart than a trace is carried over at once (200 steps of a tenth of its time constant), others in
+/// the step where it is. Oracle: the sum of exponentials, also of what a probe records.
+#[test]
+fn traces_decay_in_closed_form() {
+    let text = "
+neuron relay { state u: real = 0; spike when u > 0.5 { u = 0 } }
+synapse up { on pre { post.u += w } }
+synapse silent { on pre { post.u += 0 * w } }
+plasticity sum {
+    trace x: real, 1 ms on pre { x += 1 }
+    trace y: real, 1 ms on post { y = 0.5 * y + 1 }
+    on post { w += x }
+    on pre { w += 1000 * y }
+}
+network net(s: spikes[1], drive: spikes[1]) {
+    population b: relay[1]()
+    connect drive -> b { pattern: one_to_one, synapse: up, weight: 1 }
+    connect c: s -> b { pattern: one_to_one, synapse: silent, weight: 1 + 0 * i, plasticity: sum() }
+    probe c.w, c.x, c.y
+}
+experiment e {
+    deploy net
+    run for 70 ms {
+        step: 0.1 ms
+        s: spikes([0, 0, 0, 0, 0, 0], [3, 150, 199, 200, 395, 610])
+        drive: spikes([0, 0, 0, 0, 0], [9, 198, 205, 399, 609])
+    }
+}
+";
+    let (pre, post) = ([3, 150, 199, 200, 395, 610], [10, 199, 206, 400, 610]);
+    let decay = (-0.1_f64).exp();
+    let (mut x, mut y, mut w) = (0.0, 0.0, 1.0);
+    let mut traces = Vec::new();
+    for step in 0..700 {
+        (x, y) = (x * decay, y * decay);
+        if pre.contains(&step) {
+            x += 1.0;
+            w += 1000.0 * y;
+        }
+        if post.contains(&step) {
+            w += x;
+            y = 0.5 * y + 1.0;
+        }
+        traces.push((x, y));
+    }
+    for engine in ENGINES {
+        let results = &run("traces.nmc", text, &NoFiles, engine)[0];
+        let nmc_runtime::Recorded::Synapses { data, .. } = nmc_tests::recorded(results, "c.w") else { panic!() };
+        assert!((data[0] - w).abs() < 1e-12 * w, "{} for {w}", data[0]);
+        for (step, (x, y)) in traces.iter().enumerate() {
+            let (found_x, found_y) = (values(results, "c.x")[step], values(results, "c.y")[step]);
+            assert!((found_x - x).abs() < 1e-13 && (found_y - y).abs() < 1e-13, "step {step}: {found_x} for {x}");
+        }
+    }
+}
