@@ -1,7 +1,7 @@
 //! Takes spikes through a connection: what they add to targets, and the kernels they run over synapses.
 
 use nmc_program::{Amount, ArrayId, Connection, Delay, Effect, KernelId};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::connect::{Shape, Wiring};
 use crate::interpreter::Computable;
@@ -134,17 +134,13 @@ impl<T: Computable> Delivery<'_, T> {
         let countable = matches!(amount, Amount::Constant(_)) && !wiring.repeats && sent <= u64::from(u16::MAX);
         if events > 0 {
             self.adding(array, amount, held, |adding, scratch| match wiring.shape {
-                Shape::Diagonal if !counts.is_empty() => Arch::new().dispatch(
-                    #[inline(always)]
-                    || adding.each(counts),
-                ),
+                Shape::Diagonal if !counts.is_empty() => Arch::new().dispatch(Added::Each(adding, counts)),
                 Shape::Listed | Shape::Full | Shape::Diagonal if many && countable => {
-                    scratch.arrivals.resize(adding.into.len(), 0);
-                    spikes().for_each(|(row, count)| adding.arrive(row, count, &mut scratch.arrivals));
-                    Arch::new().dispatch(
-                        #[inline(always)]
-                        || adding.arrived(&mut scratch.arrivals),
-                    );
+                    let arrivals = &mut scratch.arrivals;
+                    arrivals.resize(adding.into.len(), 0);
+                    rows.iter().for_each(|&row| adding.arrive(row, 1, arrivals));
+                    counted().for_each(|(row, count)| adding.arrive(row, count, arrivals));
+                    Arch::new().dispatch(Added::Arrived(adding, arrivals));
                 }
                 Shape::Listed | Shape::Full | Shape::Diagonal => {
                     spikes().for_each(|(row, count)| adding.range(row, count));
@@ -209,46 +205,66 @@ pub fn deliver_rows<T: Computable>(
     let rows = &scratch.rows;
     // As many sums as registers hold.
     match size_of::<T>() {
-        4 => Arch::new().dispatch(
-            #[inline(always)]
-            || add_rows::<T, 64>(amounts, rows, targets, held, &mut into),
-        ),
-        _ => Arch::new().dispatch(
-            #[inline(always)]
-            || add_rows::<T, 32>(amounts, rows, targets, held, &mut into),
-        ),
+        4 => Arch::new().dispatch(Rows::<T, 64> { amounts, rows, targets, held, into: &mut into }),
+        _ => Arch::new().dispatch(Rows::<T, 32> { amounts, rows, targets, held, into: &mut into }),
     }
     buffers[array.index()] = into;
     Some(rows.iter().map(|rows| rows.len() as u64).sum::<u64>() * connection.target_len as u64)
 }
 
 /// Adds rows that begin at some places of `amounts`, those of each lane in order: first together, then to what is there.
-#[inline(always)]
-fn add_rows<T: Computable, const WIDTH: usize>(
-    amounts: &[T],
-    rows: &[Vec<u32>],
+struct Rows<'a, T, const WIDTH: usize> {
+    amounts: &'a [T],
+    rows: &'a [Vec<u32>],
     targets: std::ops::Range<usize>,
-    held: Option<&Buffer<T>>,
-    into: &mut Buffer<T>,
-) {
-    for first in targets.clone().step_by(WIDTH) {
-        let (last, skipped) = (targets.end.min(first + WIDTH), first - targets.start);
-        for (lane, rows) in rows.iter().enumerate() {
-            let mut sums = [T::default(); WIDTH];
-            for &row in rows {
-                let row = &amounts[row as usize + skipped..][..last - first];
-                match row.first_chunk::<WIDTH>() {
-                    Some(row) => (0..WIDTH).for_each(|at| add(&mut sums[at], row[at])),
-                    None => sums.iter_mut().zip(row).for_each(|(sum, &amount)| add(sum, amount)),
+    held: Option<&'a Buffer<T>>,
+    into: &'a mut Buffer<T>,
+}
+
+impl<T: Computable, const WIDTH: usize> WithSimd for Rows<'_, T, WIDTH> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for first in self.targets.clone().step_by(WIDTH) {
+            let (last, skipped) = (self.targets.end.min(first + WIDTH), first - self.targets.start);
+            for (lane, rows) in self.rows.iter().enumerate() {
+                let mut sums = [T::default(); WIDTH];
+                for &row in rows {
+                    let row = &self.amounts[row as usize + skipped..][..last - first];
+                    match row.first_chunk::<WIDTH>() {
+                        Some(row) => (0..WIDTH).for_each(|at| add(&mut sums[at], row[at])),
+                        None => sums.iter_mut().zip(row).for_each(|(sum, &amount)| add(sum, amount)),
+                    }
+                }
+                let into = &mut self.into.lane_mut(lane)[first..last];
+                match self.held.map(|held| &held.lane(lane)[first..last]) {
+                    None => into.iter_mut().zip(&sums).for_each(|(into, &sum)| add(into, sum)),
+                    Some(held) => into.iter_mut().zip(&sums).zip(held).for_each(|((into, &sum), &held)| {
+                        add(into, if held <= T::default() { sum } else { T::default() });
+                    }),
                 }
             }
-            let into = &mut into.lane_mut(lane)[first..last];
-            match held.map(|held| &held.lane(lane)[first..last]) {
-                None => into.iter_mut().zip(&sums).for_each(|(into, &sum)| add(into, sum)),
-                Some(held) => into.iter_mut().zip(&sums).zip(held).for_each(|((into, &sum), &held)| {
-                    add(into, if held <= T::default() { sum } else { T::default() });
-                }),
-            }
+        }
+    }
+}
+
+/// What came together, added to all targets with the best vectors there are; a closure would be compiled for any processor.
+enum Added<'x, 'a, T> {
+    /// Of each source so many spikes, to the target of the same place.
+    Each(&'x mut Adding<'a, T>, &'x [u8]),
+    /// Spikes counted at their targets.
+    Arrived(&'x mut Adding<'a, T>, &'x mut [u16]),
+}
+
+impl<T: Computable> WithSimd for Added<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        match self {
+            Added::Each(adding, counts) => adding.each(counts),
+            Added::Arrived(adding, arrivals) => adding.arrived(arrivals),
         }
     }
 }
@@ -305,7 +321,6 @@ impl<T: Computable> Adding<'_, T> {
         arrivals.fill(0);
     }
 
-    /// Of each source so many spikes, to the target of the same place.
     #[inline(always)]
     fn each(&mut self, counts: &[u8]) {
         let (amounts, amount) = (self.amounts, self.amount);

@@ -1,9 +1,11 @@
 //! Spikes that are drawn: elements by the tick of their next spike, and counts of sources that are fast against the tick.
 
 use nmc_program::{Draw, Group};
+use pulp::{Arch, Simd, WithSimd};
 use serde::{Deserialize, Serialize};
 
 use crate::interpreter::Computable;
+use crate::math::Arithmetic;
 use crate::random::Key;
 use crate::state::Clock;
 
@@ -73,10 +75,7 @@ impl<T: Computable> Processes<T> {
         if !chances.is_empty() {
             self.rate.copy_from_slice(rates);
             let mut counts = vec![0; group.len];
-            pulp::Arch::new().dispatch(
-                #[inline(always)]
-                || count(group.component, clock, chances, &mut counts),
-            );
+            Arch::new().dispatch(Count { component: group.component, clock, chances, counts: &mut counts });
             return Drawn::Counts(counts);
         }
         let mut most = 1;
@@ -179,28 +178,36 @@ fn unchanged<T: PartialEq>(known: &[T], rates: &[T]) -> bool {
     known.len() == rates.len() && known.iter().zip(rates).fold(true, |all, (known, rate)| all & (known == rate))
 }
 
-/// As many spikes of each element as a tick holds, by one number each.
-#[inline(always)]
-fn count<T: Computable>(component: u32, clock: Clock, chances: &[T], counts: &mut [u8]) {
-    /// Elements whose numbers stay in the nearest memory.
-    const BLOCK: usize = 512;
-    let (seed, sample, tick) = (clock.seed, clock.sample as u32, clock.tick as u32);
-    let (mut uniform, mut sums) = ([T::default(); BLOCK], [T::default(); BLOCK]);
-    for (block, counts) in counts.chunks_mut(BLOCK).enumerate() {
-        let key = Key { seed, component, element: (block * BLOCK) as u32, number: u32::MAX, tick, sample };
-        T::draw_all(key, Draw::Uniform, &mut uniform[..counts.len()]);
-        sums.fill(T::default());
-        for &chance in chances {
-            let mut unit = T::UNIT;
-            for (sum, &uniform) in sums.iter_mut().zip(&uniform) {
-                *sum = crate::math::Arithmetic::add(
-                    &mut unit,
-                    *sum,
-                    if uniform >= chance { T::of(1.0) } else { T::of(0.0) },
-                );
+/// Counts as many spikes of each element as a tick holds, by one number each, with the best vectors there are.
+struct Count<'a, T> {
+    component: u32,
+    clock: Clock,
+    chances: &'a [T],
+    counts: &'a mut [u8],
+}
+
+impl<T: Computable> WithSimd for Count<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        /// Elements whose numbers stay in the nearest memory.
+        const BLOCK: usize = 512;
+        let (seed, sample, tick) = (self.clock.seed, self.clock.sample as u32, self.clock.tick as u32);
+        let (mut unit, one, zero) = (T::UNIT, T::of(1.0), T::of(0.0));
+        let (mut uniform, mut sums) = ([zero; BLOCK], [zero; BLOCK]);
+        for (block, counts) in self.counts.chunks_mut(BLOCK).enumerate() {
+            let (component, element) = (self.component, (block * BLOCK) as u32);
+            let key = Key { seed, component, element, number: u32::MAX, tick, sample };
+            T::draw_all(key, Draw::Uniform, &mut uniform[..counts.len()]);
+            sums.fill(zero);
+            for &chance in self.chances {
+                for (sum, &uniform) in sums.iter_mut().zip(&uniform) {
+                    *sum = unit.add(*sum, if uniform >= chance { one } else { zero });
+                }
             }
+            counts.iter_mut().zip(&sums).for_each(|(count, sum)| *count = sum.wide() as u8);
         }
-        counts.iter_mut().zip(&sums).for_each(|(count, sum)| *count = sum.wide() as u8);
     }
 }
 

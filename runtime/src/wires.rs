@@ -5,7 +5,7 @@
 //! tridiagonal along each line. The rows are eliminated, and (P - G T^-1 G) v = G T^-1 b is solved by conjugate gradients, preconditioned by
 //! P: wires carry far better than cells, so a few steps do.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 /// What stands around the cells, in ohms.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,6 +38,24 @@ pub struct Wires {
 /// Rows that are solved side by side.
 const LANES: usize = 8;
 type Lane = [f64; LANES];
+
+/// One solution with the best vectors there are; a closure would be compiled for any processor.
+struct Solve<'a> {
+    wires: &'a Wires,
+    volts: &'a [f64],
+    sources: &'a [f64],
+    tolerance: f64,
+    found: &'a mut Solution,
+}
+
+impl WithSimd for Solve<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.wires.solve_here(self.volts, self.sources, self.tolerance, self.found);
+    }
+}
 
 /// What one solution left, and room for the next. Volts at the nodes, amperes at the ends.
 #[derive(Default)]
@@ -98,10 +116,7 @@ impl Wires {
     /// With a source of so many amperes in each cell besides, from its row to its column; or none.
     pub fn solve_with_sources(&self, volts: &[f64], amperes: &[f64], tolerance: f64, found: &mut Solution) {
         let sources: Vec<f64> = amperes.iter().map(|ampere| ampere * self.wiring.segment).collect();
-        Arch::new().dispatch(
-            #[inline(always)] // or the closure would be compiled for any processor
-            || self.solve_here(volts, &sources, tolerance, found),
-        );
+        Arch::new().dispatch(Solve { wires: self, volts, sources: &sources, tolerance, found });
     }
 
     #[inline(always)]
