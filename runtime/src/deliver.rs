@@ -315,35 +315,28 @@ impl<T: Computable> Adding<'_, T> {
     /// Adds what was counted, which is forgotten.
     #[inline(always)]
     fn arrived(&mut self, arrivals: &mut [u16]) {
-        let (range, amount) = (self.target_range.clone(), self.amount);
-        let arrivals = &mut arrivals[range.clone()];
-        self.all(|at| times(amount, arrivals[at]));
+        let (arrivals, amount) = (&mut arrivals[self.target_range.clone()], self.amount);
+        self.all(arrivals.iter().map(|&count| times(amount, count)));
         arrivals.fill(0);
     }
 
     #[inline(always)]
     fn each(&mut self, counts: &[u8]) {
-        let (amounts, amount) = (self.amounts, self.amount);
-        self.target_range.end = self.target_range.end.min(self.target_range.start + counts.len());
-        match amounts {
-            Some(amounts) => self.all(|at| times(amounts[at], counts[at])),
-            None => self.all(|at| times(amount, counts[at])),
+        match (self.amounts, self.amount) {
+            (Some(amounts), _) => self.all(amounts.iter().zip(counts).map(|(&amount, &count)| times(amount, count))),
+            (None, amount) => self.all(counts.iter().map(|&count| times(amount, count))),
         }
     }
 
-    /// Adds to every target that does not stand still.
+    /// Adds one amount to each target, the first to the first; not to those that stand still.
     #[inline(always)]
-    fn all(&mut self, amount: impl Fn(usize) -> T) {
-        let into = &mut self.into[self.target_range.clone()];
+    fn all(&mut self, amounts: impl Iterator<Item = T>) {
+        let into = self.into[self.target_range.clone()].iter_mut().zip(amounts);
         match self.held {
-            None => into.iter_mut().enumerate().for_each(|(at, into)| add(into, amount(at))),
-            Some(held) => {
-                let held = &held[self.target_range.clone()];
-                for (at, (into, held)) in into.iter_mut().zip(held).enumerate() {
-                    let free = *held <= T::default();
-                    add(into, if free { amount(at) } else { T::default() });
-                }
-            }
+            None => into.for_each(|(into, amount)| add(into, amount)),
+            Some(held) => into.zip(&held[self.target_range.clone()]).for_each(|((into, amount), &held)| {
+                add(into, if held <= T::default() { amount } else { T::default() });
+            }),
         }
     }
 }
