@@ -59,8 +59,10 @@ pub fn of(experiments: &[Value]) -> Vec<Panel> {
     };
     let mut panels: Vec<Panel> =
         metrics.iter().filter_map(|name| lines(&runs, axis, name, "", &|run| metric(run, name))).collect();
-    let joules = |run: &Run| Some((run.entry["energy_j"]["total"].as_f64()?, 0.0));
-    let seconds = |run: &Run| Some((run.entry["latency_s"].as_f64()?, 0.0));
+    // Ideal hardware takes neither energy nor time, and is compared with nothing.
+    let positive = |value: &Value| value.as_f64().filter(|value| *value > 0.0);
+    let joules = |run: &Run| Some((positive(&run.entry["energy_j"]["total"])?, 0.0));
+    let seconds = |run: &Run| Some((positive(&run.entry["latency_s"])?, 0.0));
     let varies = |of: &dyn Fn(&Run) -> Option<(f64, f64)>| {
         let values: Vec<f64> = runs.iter().filter_map(|run| Some(of(run)?.0)).collect();
         values.iter().any(|value| *value != values[0])
