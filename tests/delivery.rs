@@ -1,7 +1,8 @@
 //! Spikes do the same however they are taken to their targets: one by one, added up first, or counted without a list.
 
 use nmc_compiler::files::NoFiles;
-use nmc_tests::{ENGINES, run, spikes, values};
+use nmc_runtime::EngineKind;
+use nmc_tests::{ENGINES, run, run_on, spikes, values};
 
 /// Fast sources that are counted or listed, rows that reach all targets or few, targets that stand still. A rule anywhere makes all
 /// spikes of a tick be taken one by one. Oracle (cross): spikes one by one.
@@ -48,6 +49,37 @@ experiment e {{ deploy net; run for 50 ms {{ step: 0.1 ms }} }}
             let apart = values(added, "b.v").iter().zip(values(single, "b.v")).map(|(a, b)| (a - b).abs());
             assert!(apart.fold(0.0, f64::max) < 1e-9, "{probe}");
         }
+    }
+}
+
+/// Neurons, drawn sources and well filled connections that are large enough for threads to share, random numbers in every step among
+/// them. Oracle (cross): one thread.
+#[test]
+fn threads_share_a_network_and_change_nothing() {
+    let text = "
+use std.neuron.poisson
+neuron cell(mu: real) {
+    state v: real = uniform(0, 1)
+    v' = (mu - v) / 10 ms + 0.3 * sqrt(2 / 10 ms) * xi
+    spike when v > 1 { v = 0; hold v for 1 ms }
+}
+synapse jump { on pre { post.v += w } }
+network net() {
+    population drive: poisson[9000](rate: 5 kHz)
+    population a: cell[9000](mu: 0.7)
+    connect drive -> a { pattern: one_to_one, synapse: jump, weight: 0.03 }
+    connect a -> a { pattern: random(p: 5 %, itself: false), synapse: jump, weight: -0.002, delay: 0.2 ms }
+    connect a -> a { pattern: fixed_in_degree(20), synapse: jump, weight: 0.02, delay: 0.3 ms }
+    probe a.spikes, a[0..5].v
+}
+experiment e { deploy net; run for 10 ms { step: 0.1 ms } }
+";
+    let alone = &run_on("net.nmc", text, &NoFiles, EngineKind::Jit, 1)[0];
+    assert!(spikes(alone, "a.spikes").0.len() > 1000);
+    for threads in [2, 3] {
+        let shared = &run_on("net.nmc", text, &NoFiles, EngineKind::Jit, threads)[0];
+        assert_eq!(spikes(shared, "a.spikes"), spikes(alone, "a.spikes"), "{threads}");
+        assert_eq!(values(shared, "a.v"), values(alone, "a.v"), "{threads}");
     }
 }
 

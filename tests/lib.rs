@@ -16,10 +16,15 @@ pub const ENGINES: [EngineKind; 2] = [EngineKind::Interpreter, EngineKind::Jit];
 
 /// Every experiment of a program, in double precision; it has no errors.
 pub fn run(name: &str, text: &str, files: &dyn Files, engine: EngineKind) -> Vec<Results> {
+    run_on(name, text, files, engine, 1)
+}
+
+/// The same on so many threads.
+pub fn run_on(name: &str, text: &str, files: &dyn Files, engine: EngineKind, threads: usize) -> Vec<Results> {
     let options = Options { precision: Precision::F64, ..Options::default() };
     let compilation = compile(name, text, files, &options);
     let image = compilation.image.unwrap_or_else(|| panic!("{name}: {:#?}", compilation.diagnostics));
-    let options = RunOptions { seed: 1, engine, threads: 1, memory: 16 << 30, progress: None };
+    let options = RunOptions { seed: 1, engine, threads, memory: 16 << 30, progress: None };
     let one = |program| nmc_runtime::run(program, &options).unwrap_or_else(|error| panic!("{name}: {error:?}"));
     image.programs.iter().map(one).collect()
 }

@@ -144,6 +144,7 @@ codes! {
     E0619 "cannot-learn-here"
     E0620 "current-of-cells"
     E0623 "cannot-be-read-backward"
+    E0626 "cannot-run-there"
     // E07 run time
     E0702 "damaged-image"
     E0704 "no-such-element"

@@ -1,12 +1,16 @@
 //! Builds connections: which source is joined to which target, from counter-based random numbers.
 
 use nmc_program::{
-    Access, Array, Connection, ConnectionId, Effect, Initial, Inst, KernelId, Len, Op, Pattern, Program, Tensor,
+    Access, Amount, Array, Connection, ConnectionId, Delay, Effect, Initial, Inst, KernelId, Len, Op, Pattern, Program,
+    Tensor,
 };
+use rayon::prelude::*;
 
 use crate::RunError;
-use crate::random::Key;
+use crate::bits::BitRows;
+use crate::random::{Key, block};
 use crate::state::{Indices, Synapses};
+use crate::team;
 
 /// The synapses of a connection, ordered by source, then target.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -16,6 +20,8 @@ pub struct Wiring {
     /// Source and target of each synapse, as indices within their whole populations. Sources are listed only where a kernel asks for them.
     pub sources: Vec<u32>,
     pub targets: Vec<u32>,
+    /// In place of `targets` where nothing tells a connection's synapses apart and there are many.
+    pub bits: Option<BitRows>,
     /// For each target (within the target range) its synapses, ascending; empty unless the connection has them `by_target`.
     pub into: Vec<Vec<u32>>,
     pub shape: Shape,
@@ -39,12 +45,17 @@ pub enum Shape {
 impl Wiring {
     /// Number of synapses.
     pub fn len(&self) -> usize {
-        self.targets.len()
+        self.starts.last().map_or(0, |&end| end as usize)
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.targets.is_empty()
+        self.len() == 0
+    }
+
+    /// The synapses of a source of the range.
+    pub fn range(&self, row: usize) -> (u32, u32) {
+        (self.starts[row], self.starts[row + 1])
     }
 
     /// Some of its synapses.
@@ -62,30 +73,67 @@ impl Wiring {
 /// Builds one connection.
 pub fn build(program: &Program, id: ConnectionId, seed: u64) -> Result<Wiring, RunError> {
     let connection = &program.connections[id.index()];
-    let (starts, mut targets) = rows(program, connection, seed)?;
+    let (sources, targets) = (connection.source_len, connection.target_len);
+    if has_bits(program, id) {
+        let bits = bits(connection, seed);
+        let mut starts = vec![0];
+        for row in 0..sources {
+            starts.push(starts[row] + bits.degree(row));
+        }
+        return Ok(Wiring { starts, bits: Some(bits), ..Wiring::default() });
+    }
+    let (starts, mut joined) = rows(program, connection, seed)?;
     let first = connection.target_start as u32;
-    targets.iter_mut().for_each(|target| *target += first);
+    joined.iter_mut().for_each(|target| *target += first);
     let repeats = matches!(connection.pattern, Pattern::List { .. });
-    let full = !repeats && targets.len() == connection.source_len * connection.target_len;
+    let full = !repeats && joined.len() == sources * targets;
     let shape = match (&connection.pattern, full) {
         (Pattern::OneToOne, _) => Shape::Diagonal,
         (_, true) => Shape::Full,
         (_, false) => Shape::Listed,
     };
-    let largest_target = targets.iter().copied().max().unwrap_or(0);
+    let largest_target = joined.iter().copied().max().unwrap_or(0);
     let last = starts.windows(2).rposition(|ends| ends[0] < ends[1]).unwrap_or(0);
     let largest = ((connection.source_start + last) as u32, largest_target);
-    let mut wiring = Wiring { starts, targets, shape, repeats, largest, ..Wiring::default() };
+    let mut wiring = Wiring { starts, targets: joined, shape, repeats, largest, ..Wiring::default() };
     if asks_for_sources(program, id) {
         wiring.sources = wiring.every_source(connection.source_start).collect();
     }
     if connection.by_target {
-        wiring.into = vec![Vec::new(); connection.target_len];
+        wiring.into = vec![Vec::new(); targets];
         for (synapse, target) in wiring.targets.iter().enumerate() {
             wiring.into[*target as usize - connection.target_start].push(synapse as u32);
         }
     }
     Ok(wiring)
+}
+
+/// Bytes that a connection's synapses take, about.
+pub fn bytes(program: &Program, id: ConnectionId) -> f64 {
+    let connection = &program.connections[id.index()];
+    let ends = (connection.source_len + connection.target_len) as f64 * 24.0;
+    ends + match has_bits(program, id) {
+        true => BitRows::bytes(connection.source_len, connection.target_len),
+        false => expected(connection) * 8.0,
+    }
+}
+
+/// Whether a bit for each pair says all there is, and takes less than a list.
+fn has_bits(program: &Program, id: ConnectionId) -> bool {
+    let connection = &program.connections[id.index()];
+    let bytes = BitRows::bytes(connection.source_len, connection.target_len);
+    bytes < 4.0 * expected(connection) && are_alike(program, id)
+}
+
+/// Whether nothing tells a connection's synapses apart: all add the same at the same time.
+fn are_alike(program: &Program, id: ConnectionId) -> bool {
+    let connection = &program.connections[id.index()];
+    let adds = matches!(connection.on_pre, Effect::Add { amount: Amount::Constant(_), .. });
+    let in_time = matches!(connection.delay, Delay::Ticks(_));
+    let kept = program.arrays.iter().any(|array| array.len == Len::Synapses(id));
+    let mut ops = program.stages().into_iter().flat_map(|(_, ops)| ops);
+    let asked = ops.any(|op| kernel_over(op, id).is_some());
+    adds && in_time && !connection.by_target && !kept && !asked
 }
 
 /// Whether a kernel over the connection's synapses asks where they come from.
@@ -99,12 +147,14 @@ fn asks_for_sources(program: &Program, id: ConnectionId) -> bool {
     let starts = |array: &Array| {
         array.len == Len::Synapses(id) && matches!(array.initial, Initial::Kernel(kernel) if asks(kernel))
     };
-    let runs = |op: &Op| {
-        let (Op::OnPost { connection, kernel } | Op::Synapses { connection, kernel, .. }) = op else { return false };
-        *connection == id && asks(*kernel)
-    };
     let mut ops = program.stages().into_iter().flat_map(|(_, ops)| ops);
-    on_pre || program.arrays.iter().any(starts) || ops.any(runs)
+    on_pre || program.arrays.iter().any(starts) || ops.any(|op| kernel_over(op, id).is_some_and(asks))
+}
+
+/// The kernel that an operation runs over a connection's synapses.
+fn kernel_over(op: &Op, id: ConnectionId) -> Option<KernelId> {
+    let (Op::OnPost { connection, kernel } | Op::Synapses { connection, kernel, .. }) = op else { return None };
+    (*connection == id).then_some(*kernel)
 }
 
 /// About how many synapses a connection will have; 0 where they are listed in the program.
@@ -121,37 +171,79 @@ pub fn expected(connection: &Connection) -> f64 {
 /// Where the targets of each source begin, and all targets.
 type Rows = (Vec<u32>, Vec<u32>);
 
+/// Of a source of the range the target of the range that is the same neuron, where they are not to be joined.
+fn own_target(connection: &Connection, itself: bool, source: usize) -> Option<usize> {
+    let own = (source + connection.source_start).checked_sub(connection.target_start);
+    own.filter(|own| !itself && connection.same && *own < connection.target_len)
+}
+
+/// The targets of a source, ascending, where each source has its own.
+fn row(connection: &Connection, seed: u64, source: usize, mut found: impl FnMut(usize)) {
+    let (targets, component) = (connection.target_len, connection.component);
+    match connection.pattern {
+        Pattern::AllToAll { itself } => {
+            let own = own_target(connection, itself, source);
+            (0..targets).filter(|&target| Some(target) != own).for_each(found);
+        }
+        Pattern::OneToOne if source < targets => found(source),
+        Pattern::Random { p, itself } => {
+            let own = own_target(connection, itself, source);
+            let key = Key { seed, component, element: source as u32, number: 0, tick: 0, sample: 0 };
+            skips(key, p, targets, |target| {
+                if Some(target) != own {
+                    found(target);
+                }
+            });
+        }
+        Pattern::OneToOne | Pattern::FixedInDegree { .. } | Pattern::Matrix(_) | Pattern::List { .. } => {}
+    }
+}
+
+/// The sources of a target, in any order, where each target draws so many; `chosen` holds a bit of each source, none before.
+fn column(connection: &Connection, sampler: &mut Sampler, target: usize, chosen: &mut [u64], found: impl FnMut(u32)) {
+    let Pattern::FixedInDegree { sources, itself } = connection.pattern else { return };
+    let own = (target + connection.target_start).checked_sub(connection.source_start);
+    let own = own.filter(|own| !itself && connection.same && *own < connection.source_len);
+    sampler.draw(target, sources, own, chosen, found);
+}
+
+/// Who is joined to whom, a bit for each pair.
+fn bits(connection: &Connection, seed: u64) -> BitRows {
+    let (sources, targets) = (connection.source_len, connection.target_len);
+    if let Pattern::FixedInDegree { .. } = connection.pattern {
+        let sampler = || Sampler::new(seed, connection);
+        return BitRows::by_columns(sources, targets, sampler, |sampler, target, chosen| {
+            column(connection, sampler, target, chosen, |_| ());
+        });
+    }
+    BitRows::by_rows(sources, targets, |source, found| row(connection, seed, source, found))
+}
+
 /// The targets of each source, as indices within the range.
 fn rows(program: &Program, connection: &Connection, seed: u64) -> Result<Rows, RunError> {
-    let (sources, targets, component) = (connection.source_len, connection.target_len, connection.component);
-    // The target of the range that is the same neuron as a source of the range.
-    let own = |itself: bool, source: usize| {
-        let own = (source + connection.source_start).checked_sub(connection.target_start);
-        own.filter(|own| !itself && connection.same && *own < targets)
-    };
+    let (sources, targets) = (connection.source_len, connection.target_len);
     Ok(match &connection.pattern {
-        Pattern::AllToAll { itself } => one_by_one(sources, |source, row| {
-            let own = own(*itself, source);
-            row.extend((0..targets).filter(|&j| Some(j) != own).map(|j| j as u32));
-        }),
-        Pattern::OneToOne => one_by_one(sources, |source, row| row.extend((source < targets).then_some(source as u32))),
-        Pattern::Random { p, itself } => one_by_one(sources, |source, row| {
-            let own = own(*itself, source);
-            skips(
-                Key { seed, component, element: source as u32, number: 0, tick: 0, sample: 0 },
-                *p,
-                targets,
-                |target| {
-                    row.extend((Some(target) != own).then_some(target as u32));
-                },
-            );
-        }),
-        Pattern::FixedInDegree { sources: each, itself } => {
-            let mut sampler = Sampler::new(seed, component, sources);
+        Pattern::AllToAll { .. } | Pattern::OneToOne | Pattern::Random { .. } => {
+            let one_by_one = |sources: std::ops::Range<usize>| {
+                one_by_one(sources, |source, joined| row(connection, seed, source, |target| joined.push(target as u32)))
+            };
+            let each = team::share(sources, 64).max(1);
+            let parts = (0..sources.div_ceil(each)).into_par_iter();
+            match each >= sources {
+                true => one_by_one(0..sources),
+                false => behind(parts.map(|part| one_by_one(part * each..((part + 1) * each).min(sources))).collect()),
+            }
+        }
+        Pattern::FixedInDegree { .. } => {
+            let mut sampler = Sampler::new(seed, connection);
+            let (mut chosen, mut drawn) = (vec![0; sources.div_ceil(64)], Vec::new());
             let mut draw = |target: usize, found: &mut dyn FnMut(u32)| {
-                let own = (target + connection.target_start).checked_sub(connection.source_start);
-                let own = own.filter(|own| !*itself && connection.same && *own < sources);
-                sampler.draw(target as u32, *each, sources, own).iter().for_each(|&source| found(source));
+                drawn.clear();
+                column(connection, &mut sampler, target, &mut chosen, |source| drawn.push(source));
+                for &source in &drawn {
+                    chosen[source as usize / 64] = 0;
+                    found(source);
+                }
             };
             // Half the memory while they are turned about, where so few bits are enough.
             match sources <= 1 << 16 {
@@ -161,7 +253,7 @@ fn rows(program: &Program, connection: &Connection, seed: u64) -> Result<Rows, R
         }
         Pattern::Matrix(tensor) => {
             let values = &program.tensors[tensor.index()].data;
-            one_by_one(sources, |source, row| {
+            one_by_one(0..sources, |source, row| {
                 row.extend((0..targets).filter(|j| values.get(source * targets + j) != 0.0).map(|j| j as u32));
             })
         }
@@ -172,16 +264,27 @@ fn rows(program: &Program, connection: &Connection, seed: u64) -> Result<Rows, R
 }
 
 /// Rows that are made in order, each put behind the last.
-fn one_by_one(sources: usize, mut row: impl FnMut(usize, &mut Vec<u32>)) -> Rows {
+fn one_by_one(sources: std::ops::Range<usize>, mut row: impl FnMut(usize, &mut Vec<u32>)) -> Rows {
     let (mut starts, mut targets) = (vec![0], Vec::new());
-    for source in 0..sources {
+    for source in sources {
         row(source, &mut targets);
         starts.push(targets.len() as u32);
     }
     (starts, targets)
 }
 
-/// Rows from what reaches each target, in ascending order.
+/// Rows of sources that follow one another, as one.
+fn behind(parts: Vec<Rows>) -> Rows {
+    let (mut starts, mut targets) = (vec![0], Vec::with_capacity(parts.iter().map(|part| part.1.len()).sum()));
+    for (own, mut joined) in parts {
+        let before = targets.len() as u32;
+        starts.extend(own[1..].iter().map(|start| before + start));
+        targets.append(&mut joined);
+    }
+    (starts, targets)
+}
+
+/// Rows from what reaches each target.
 fn by_source<I: Copy + TryFrom<u32>>(
     sources: usize,
     targets: usize,
@@ -228,7 +331,7 @@ fn listed(connection: &Connection, sources: &Tensor, targets: &Tensor) -> Result
         }
         rows[source as usize].push(target as u32);
     }
-    Ok(one_by_one(rows.len(), |source, row| {
+    Ok(one_by_one(0..rows.len(), |source, row| {
         rows[source].sort_unstable();
         row.append(&mut rows[source]);
     }))
@@ -254,61 +357,60 @@ fn skips(key: Key, p: f64, len: usize, mut found: impl FnMut(usize)) {
     }
 }
 
-/// Draws different indices below `len` (Floyd's method).
+/// Draws different sources for targets that follow one another (Floyd's method).
 struct Sampler {
-    seed: u64,
-    component: u32,
-    /// Which are chosen, a bit each; none between draws.
-    bits: Vec<u64>,
-    chosen: Vec<u32>,
+    key: Key,
+    sources: usize,
+    /// Numbers that are drawn together: for [`TOGETHER`] targets the first, then the second, …
+    numbers: Vec<f64>,
+    /// The target that they begin with.
+    first: Option<usize>,
 }
 
+/// Targets whose numbers are drawn together.
+const TOGETHER: usize = 32;
+
 impl Sampler {
-    fn new(seed: u64, component: u32, len: usize) -> Self {
-        Sampler { seed, component, bits: vec![0; len.div_ceil(64)], chosen: Vec::new() }
+    fn new(seed: u64, connection: &Connection) -> Self {
+        let key = Key { seed, component: connection.component, element: 0, number: 0, tick: 0, sample: 0 };
+        Sampler { key, sources: connection.source_len, numbers: Vec::new(), first: None }
     }
 
-    /// Whether it was not chosen before.
-    fn choose(&mut self, index: usize) -> bool {
-        let (word, bit) = (&mut self.bits[index / 64], 1 << (index % 64));
-        let new = *word & bit == 0;
-        *word |= bit;
-        new
-    }
-
-    /// `count` of them for an element, ascending; never `without`.
-    fn draw(&mut self, element: u32, count: usize, len: usize, without: Option<usize>) -> &[u32] {
-        let len = len - usize::from(without.is_some());
+    /// `count` of them for a target, never `without`; `chosen` holds a bit of each source, none before.
+    fn draw(
+        &mut self,
+        target: usize,
+        count: usize,
+        without: Option<usize>,
+        chosen: &mut [u64],
+        mut found: impl FnMut(u32),
+    ) {
+        let len = self.sources - usize::from(without.is_some());
         let count = count.min(len);
-        self.chosen.clear();
-        for (number, last) in (len - count..len).enumerate() {
-            let (seed, component, number) = (self.seed, self.component, number as u32);
-            let key = Key { seed, component, element, number, tick: 0, sample: 0 };
-            let drawn = (key.uniform_f64() * (last + 1) as f64) as usize;
-            let index = if self.choose(drawn) { drawn } else { last };
-            if index == last {
-                self.choose(last);
+        let first = target / TOGETHER * TOGETHER;
+        if self.first != Some(first) || self.numbers.len() < count * TOGETHER {
+            self.first = Some(first);
+            self.numbers.resize(count * TOGETHER, 0.0);
+            for (number, numbers) in self.numbers.chunks_exact_mut(TOGETHER).enumerate() {
+                block::uniforms_f64(Key { element: first as u32, number: number as u32, ..self.key }, numbers);
             }
-            self.chosen.push(index as u32);
         }
-        if count * 8 > self.bits.len() {
-            // So many that looking at all is less than sorting.
-            self.chosen.clear();
-            for (word, bits) in self.bits.iter_mut().enumerate() {
-                while *bits != 0 {
-                    self.chosen.push(64 * word as u32 + bits.trailing_zeros());
-                    *bits &= *bits - 1;
-                }
+        let mut choose = |index: usize| {
+            let source = index + usize::from(without.is_some_and(|without| index >= without));
+            let (word, bit) = (&mut chosen[source / 64], 1 << (source % 64));
+            let new = *word & bit == 0;
+            *word |= bit;
+            if new {
+                found(source as u32);
             }
-        } else {
-            self.chosen.iter().for_each(|&index| self.bits[index as usize / 64] = 0);
-            self.chosen.sort_unstable();
+            new
+        };
+        let numbers = self.numbers.iter().skip(target - first).step_by(TOGETHER);
+        for (last, number) in (len - count..len).zip(numbers) {
+            if !choose((number * (last + 1) as f64) as usize) {
+                choose(last);
+            }
         }
-        if let Some(without) = without {
-            let after = self.chosen.iter_mut().filter(|index| **index as usize >= without);
-            after.for_each(|index| *index += 1);
-        }
-        &self.chosen
     }
 }
 
@@ -316,26 +418,25 @@ impl Sampler {
 mod tests {
     use super::*;
 
-    /// Few and many of a few and of many: all different, ascending, each as often as the others.
+    /// Few and many of a few and of many: all different, each as often as the others.
     #[test]
     fn samples_are_different_and_fair() {
         for (count, len, without) in
             [(3, 1000, None), (3, 1000, Some(4)), (40, 70, Some(0)), (70, 70, None), (9, 5, Some(4))]
         {
-            let mut sampler = Sampler::new(7, 3, len);
+            let key = Key { seed: 7, component: 3, element: 0, number: 0, tick: 0, sample: 0 };
+            let mut sampler = Sampler { key, sources: len, numbers: Vec::new(), first: None };
             let (mut hits, rounds) = (vec![0_u32; len], 4000);
-            for element in 0..rounds {
-                let chosen = sampler.draw(element, count, len, without).to_vec();
+            for target in 0..rounds {
+                let (mut bits, mut chosen) = (vec![0; len.div_ceil(64)], Vec::new());
+                sampler.draw(target, count, without, &mut bits, |source| chosen.push(source));
                 let most = len - usize::from(without.is_some());
                 assert_eq!(chosen.len(), count.min(most));
-                assert!(
-                    chosen.windows(2).all(|pair| pair[0] < pair[1]) && chosen.iter().all(|&at| (at as usize) < len)
-                );
+                assert_eq!(bits.iter().map(|word: &u64| word.count_ones() as usize).sum::<usize>(), chosen.len());
                 chosen.iter().for_each(|&at| hits[at as usize] += 1);
             }
-            assert!(sampler.bits.iter().all(|bits| *bits == 0));
             let candidates = len - usize::from(without.is_some());
-            let mean = f64::from(rounds) * count.min(candidates) as f64 / candidates as f64;
+            let mean = rounds as f64 * count.min(candidates) as f64 / candidates as f64;
             for (at, &hits) in hits.iter().enumerate() {
                 let wanted = if without == Some(at) { 0.0 } else { mean };
                 assert!((f64::from(hits) - wanted).abs() <= 6.0 * mean.sqrt(), "{count} of {len}: {at} {hits} times");

@@ -2,12 +2,15 @@
 
 use nmc_program::{Amount, ArrayId, Connection, Delay, Effect, KernelId};
 use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
 
+use crate::bits::Planes;
 use crate::connect::{Shape, Wiring};
 use crate::interpreter::Computable;
 use crate::math::Arithmetic;
 use crate::spikes::{GroupState, Spiked, UnderWay};
 use crate::state::{Buffer, Clock, Indices, Kernels};
+use crate::team;
 
 /// A connection ready to carry spikes.
 #[derive(Debug, Clone, Default)]
@@ -20,8 +23,11 @@ pub struct Carrier {
 /// Room for what comes together at targets.
 #[derive(Debug, Clone, Default)]
 pub struct Scratch {
-    /// Spikes that arrive at each; 0 between uses.
+    /// Sources with how many spikes of each.
+    spikes: Vec<(u32, u8)>,
+    /// Spikes that arrive at each target.
     arrivals: Vec<u16>,
+    planes: Vec<Planes>,
     ranges: Vec<(u32, u32)>,
     /// Of each lane.
     rows: Vec<Vec<u32>>,
@@ -54,24 +60,35 @@ impl<T: Computable> Delivery<'_, T> {
                 let spiked = if round == 0 { group.spiked(tick, ticks) } else { Spiked::List(&[]) };
                 (self.add(spiked, *array, amount, *held), false)
             }
-            (&Delay::Ticks(ticks), effect) => {
+            (&Delay::Ticks(ticks), Effect::Add { array, amount, held }) => {
+                let (spikes, more) = group.round(tick, ticks, round);
+                (self.add_in_order(Spiked::List(&spikes), *array, amount, *held), more)
+            }
+            (&Delay::Ticks(ticks), Effect::Kernel(kernel)) => {
                 let (spikes, more) = group.round(tick, ticks, round);
                 let mut ranges = std::mem::take(&mut self.scratch.ranges);
                 ranges.clear();
-                ranges.extend(spikes.iter().filter_map(|&source| self.synapses_of(source)));
+                let rows = spikes.iter().filter_map(|&source| self.row_of(source));
+                ranges.extend(rows.map(|row| self.carrier.wiring.range(row)));
                 let events = ranges.iter().map(|(start, end)| u64::from(end - start)).sum();
-                self.apply(effect, Indices::Ranges(&ranges));
+                self.run(*kernel, Indices::Ranges(&ranges));
                 self.scratch.ranges = ranges;
                 (events, more)
             }
             (Delay::PerSynapse { .. }, effect) => {
                 if round == 0 {
-                    let ranges = group.spikes(tick, 0).iter().filter_map(|&source| self.synapses_of(source));
+                    let rows = group.spikes(tick, 0).iter().filter_map(|&source| self.row_of(source));
+                    let ranges = rows.map(|row| self.carrier.wiring.range(row));
                     let synapses = ranges.flat_map(|(start, end)| start..end);
                     under_way.exchange(tick, synapses.map(|synapse| (synapse, self.carrier.delays[synapse as usize])));
                 }
                 let (due, more) = under_way.round();
-                self.apply(effect, Indices::List(&due));
+                match effect {
+                    Effect::Kernel(kernel) => self.run(*kernel, Indices::List(&due)),
+                    Effect::Add { array, amount, held } => self.adding(*array, amount, *held, |adding, _| {
+                        due.iter().for_each(|&synapse| adding.synapse(synapse as usize, 1));
+                    }),
+                }
                 (due.len() as u64, more)
             }
         }
@@ -87,68 +104,81 @@ impl<T: Computable> Delivery<'_, T> {
         }
     }
 
-    /// Synapses of an element of the sending group.
-    fn synapses_of(&self, source: u32) -> Option<(u32, u32)> {
-        let index = (source as usize).checked_sub(self.connection.source_start)?;
-        let starts = &self.carrier.wiring.starts;
-        (index < self.connection.source_len).then(|| (starts[index], starts[index + 1]))
+    /// The place of an element of the sending group in the range of sources.
+    fn row_of(&self, source: u32) -> Option<usize> {
+        let row = (source as usize).checked_sub(self.connection.source_start)?;
+        (row < self.connection.source_len).then_some(row)
     }
 
     fn run(&mut self, kernel: KernelId, indices: Indices) {
         self.kernels.synapses(kernel, self.buffers, self.lane, self.carrier.wiring.synapses(indices), self.clock);
     }
 
-    fn apply(&mut self, effect: &Effect, indices: Indices) {
-        match effect {
-            Effect::Kernel(kernel) => self.run(*kernel, indices),
-            Effect::Add { array, amount, held } => self.adding(*array, amount, *held, |adding, _| match indices {
-                Indices::Ranges(ranges) => ranges.iter().for_each(|&range| adding.range(range, 1)),
-                Indices::List(list) => list.iter().for_each(|&synapse| adding.one(synapse as usize, 1)),
-            }),
+    /// Puts sources that spiked into the room for them, as rows; returns how many spikes there are, and how many synapses they reach.
+    fn gather(&mut self, spiked: Spiked) -> (u64, u64) {
+        let (first, len) = (self.connection.source_start, self.connection.source_len);
+        let mut spikes = std::mem::take(&mut self.scratch.spikes);
+        spikes.clear();
+        match spiked {
+            Spiked::List(list) => {
+                spikes.extend(list.iter().filter_map(|&source| Some((self.row_of(source)? as u32, 1))))
+            }
+            Spiked::Counts(counts) => {
+                let rows = counts[first..first + len].iter().enumerate();
+                spikes.extend(rows.filter(|(_, count)| **count > 0).map(|(row, &count)| (row as u32, count)));
+            }
         }
+        let (mut sent, mut events) = (0, 0);
+        for &(row, count) in &spikes {
+            let (start, end) = self.carrier.wiring.range(row as usize);
+            sent += u64::from(count);
+            events += u64::from(end - start) * u64::from(count);
+        }
+        self.scratch.spikes = spikes;
+        (sent, events)
     }
 
     /// Adds all spikes of a tick at once; returns how many synapses they reached.
     fn add(&mut self, spiked: Spiked, array: ArrayId, amount: &Amount, held: Option<ArrayId>) -> u64 {
         let (wiring, first, len) = (&self.carrier.wiring, self.connection.source_start, self.connection.source_len);
-        let mut rows = std::mem::take(&mut self.scratch.ranges);
-        rows.clear();
-        let counts = match spiked {
-            Spiked::List(spikes) => {
-                rows.extend(spikes.iter().filter_map(|&source| self.synapses_of(source)));
-                &[]
-            }
-            Spiked::Counts(counts) => &counts[first..first + len],
-        };
-        let counted = || {
-            let each = wiring.starts.windows(2).zip(counts).filter(|(_, count)| **count > 0);
-            each.map(|(ends, &count)| ((ends[0], ends[1]), count))
-        };
-        let spikes = || rows.iter().map(|&row| (row, 1)).chain(counted());
-        let (mut sent, mut events) = (0, 0);
-        spikes().for_each(|((start, end), count)| {
-            sent += u64::from(count);
-            events += u64::from(end - start) * u64::from(count);
-        });
+        if let (Spiked::Counts(counts), Shape::Diagonal) = (spiked, wiring.shape) {
+            let counts = &counts[first..first + len.min(self.connection.target_len)];
+            self.adding(array, amount, held, |adding, _| adding.counted(counts));
+            return counts.iter().map(|&count| u64::from(count)).sum();
+        }
+        let (sent, events) = self.gather(spiked);
         let many = events * 2 >= self.connection.target_len as u64;
         let countable = matches!(amount, Amount::Constant(_)) && !wiring.repeats && sent <= u64::from(u16::MAX);
-        if events > 0 {
-            self.adding(array, amount, held, |adding, scratch| match wiring.shape {
-                Shape::Diagonal if !counts.is_empty() => Arch::new().dispatch(Added::Each(adding, counts)),
-                Shape::Listed | Shape::Full | Shape::Diagonal if many && countable => {
-                    let arrivals = &mut scratch.arrivals;
-                    arrivals.resize(adding.into.len(), 0);
-                    rows.iter().for_each(|&row| adding.arrive(row, 1, arrivals));
-                    counted().for_each(|(row, count)| adding.arrive(row, count, arrivals));
-                    Arch::new().dispatch(Added::Arrived(adding, arrivals));
+        if many && countable && events > 0 {
+            self.adding(array, amount, held, |adding, scratch| {
+                let Scratch { spikes, arrivals, planes, .. } = scratch;
+                match &wiring.bits {
+                    Some(bits) => bits.count(spikes, planes, arrivals),
+                    None => {
+                        arrivals.clear();
+                        arrivals.resize(adding.target_range.len(), 0);
+                        spikes.iter().for_each(|&(row, count)| adding.arrive(row, count, arrivals));
+                    }
                 }
-                Shape::Listed | Shape::Full | Shape::Diagonal => {
-                    spikes().for_each(|(row, count)| adding.range(row, count));
-                }
+                adding.counted(arrivals);
             });
+            return events;
         }
-        self.scratch.ranges = rows;
+        self.add_gathered(array, amount, held);
         events
+    }
+
+    /// Adds spikes one after the other; returns how many synapses they reached.
+    fn add_in_order(&mut self, spiked: Spiked, array: ArrayId, amount: &Amount, held: Option<ArrayId>) -> u64 {
+        let (_, events) = self.gather(spiked);
+        self.add_gathered(array, amount, held);
+        events
+    }
+
+    fn add_gathered(&mut self, array: ArrayId, amount: &Amount, held: Option<ArrayId>) {
+        self.adding(array, amount, held, |adding, scratch| {
+            scratch.spikes.iter().for_each(|&(row, count)| adding.row(row as usize, count));
+        });
     }
 
     /// Lets synapses add to an array.
@@ -166,10 +196,9 @@ impl<T: Computable> Delivery<'_, T> {
         };
         let held = held.map(|held| self.buffers[held.index()].lane(self.lane));
         let (first, len) = (self.connection.target_start, self.connection.target_len);
-        let targets = &self.carrier.wiring.targets;
-        let into_lane = into.lane_mut(self.lane);
+        let (wiring, into_lane) = (&self.carrier.wiring, into.lane_mut(self.lane));
         add(
-            &mut Adding { into: into_lane, targets, target_range: first..first + len, held, amounts, amount },
+            &mut Adding { into: into_lane, wiring, target_range: first..first + len, held, amounts, amount },
             self.scratch,
         );
         self.buffers[array.index()] = into;
@@ -250,29 +279,45 @@ impl<T: Computable, const WIDTH: usize> WithSimd for Rows<'_, T, WIDTH> {
 }
 
 /// What came together, added to all targets with the best vectors there are; a closure would be compiled for any processor.
-enum Added<'x, 'a, T> {
-    /// Of each source so many spikes, to the target of the same place.
-    Each(&'x mut Adding<'a, T>, &'x [u8]),
-    /// Spikes counted at their targets.
-    Arrived(&'x mut Adding<'a, T>, &'x mut [u16]),
+struct Added<'a, T, C> {
+    into: &'a mut [T],
+    held: Option<&'a [T]>,
+    amounts: Option<&'a [T]>,
+    amount: T,
+    /// Of each target how many spikes.
+    counts: &'a [C],
 }
 
-impl<T: Computable> WithSimd for Added<'_, '_, T> {
+impl<T: Computable, C: Copy + Into<f64>> WithSimd for Added<'_, T, C> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        match self {
-            Added::Each(adding, counts) => adding.each(counts),
-            Added::Arrived(adding, arrivals) => adding.arrived(arrivals),
+        match self.amounts {
+            Some(amounts) => {
+                add_all(self.into, self.held, amounts.iter().zip(self.counts).map(|(&amount, &n)| times(amount, n)));
+            }
+            None => add_all(self.into, self.held, self.counts.iter().map(|&n| times(self.amount, n))),
         }
+    }
+}
+
+/// Adds one amount to each target, the first to the first; not to those that stand still.
+#[inline(always)]
+fn add_all<T: Computable>(into: &mut [T], held: Option<&[T]>, amounts: impl Iterator<Item = T>) {
+    let into = into.iter_mut().zip(amounts);
+    match held {
+        None => into.for_each(|(into, amount)| add(into, amount)),
+        Some(held) => into.zip(held).for_each(|((into, amount), &held)| {
+            add(into, if held <= T::default() { amount } else { T::default() });
+        }),
     }
 }
 
 /// What synapses add to their targets.
 struct Adding<'a, T> {
     into: &'a mut [T],
-    targets: &'a [u32],
+    wiring: &'a Wiring,
     target_range: std::ops::Range<usize>,
     /// Targets that stand still while this is above 0.
     held: Option<&'a [T]>,
@@ -283,61 +328,58 @@ struct Adding<'a, T> {
 
 impl<T: Computable> Adding<'_, T> {
     /// Spikes of one source, one after the other.
-    fn range(&mut self, (start, end): (u32, u32), count: u8) {
+    fn row(&mut self, row: usize, count: u8) {
+        if let Some(bits) = &self.wiring.bits {
+            let first = self.target_range.start;
+            return bits.row(row).for_each(|target| self.one(first + target, self.amount, count));
+        }
+        let (start, end) = self.wiring.range(row);
         let (start, end) = (start as usize, end as usize);
+        let targets = &self.wiring.targets[start..end];
         match (self.held, self.amounts, count) {
-            (None, None, 1) => {
-                self.targets[start..end].iter().for_each(|&target| add(&mut self.into[target as usize], self.amount))
-            }
+            (None, None, 1) => targets.iter().for_each(|&target| add(&mut self.into[target as usize], self.amount)),
             (None, Some(amounts), 1) => {
-                let targets = self.targets[start..end].iter().zip(&amounts[start..end]);
+                let targets = targets.iter().zip(&amounts[start..end]);
                 targets.for_each(|(&target, &amount)| add(&mut self.into[target as usize], amount));
             }
-            (Some(_), ..) | (None, ..) => (start..end).for_each(|synapse| self.one(synapse, count)),
+            (Some(_), ..) | (None, ..) => (start..end).for_each(|synapse| self.synapse(synapse, count)),
         }
     }
 
-    fn one(&mut self, synapse: usize, count: u8) {
-        let target = self.targets[synapse] as usize;
+    fn synapse(&mut self, synapse: usize, count: u8) {
+        let amount = self.amounts.map_or(self.amount, |amounts| amounts[synapse]);
+        self.one(self.wiring.targets[synapse] as usize, amount, count);
+    }
+
+    fn one(&mut self, target: usize, amount: T, count: u8) {
         if self.held.is_none_or(|held| held[target].wide() <= 0.0) {
-            let amount = self.amounts.map_or(self.amount, |amounts| amounts[synapse]);
             (0..count).for_each(|_| add(&mut self.into[target], amount));
         }
     }
 
     /// Counts the spikes of one source at its targets.
-    fn arrive(&self, (start, end): (u32, u32), count: u8, arrivals: &mut [u16]) {
-        for &target in &self.targets[start as usize..end as usize] {
-            arrivals[target as usize] += u16::from(count);
+    fn arrive(&self, row: u32, count: u8, arrivals: &mut [u16]) {
+        let ((start, end), first) = (self.wiring.range(row as usize), self.target_range.start);
+        for &target in &self.wiring.targets[start as usize..end as usize] {
+            arrivals[target as usize - first] += u16::from(count);
         }
     }
 
-    /// Adds what was counted, which is forgotten.
-    #[inline(always)]
-    fn arrived(&mut self, arrivals: &mut [u16]) {
-        let (arrivals, amount) = (&mut arrivals[self.target_range.clone()], self.amount);
-        self.all(arrivals.iter().map(|&count| times(amount, count)));
-        arrivals.fill(0);
-    }
-
-    #[inline(always)]
-    fn each(&mut self, counts: &[u8]) {
-        match (self.amounts, self.amount) {
-            (Some(amounts), _) => self.all(amounts.iter().zip(counts).map(|(&amount, &count)| times(amount, count))),
-            (None, amount) => self.all(counts.iter().map(|&count| times(amount, count))),
+    /// Adds to each target of the range as often as it says, the amount of the synapse of the same place.
+    fn counted<C: Copy + Into<f64> + Sync>(&mut self, counts: &[C]) {
+        let (range, amounts, amount) = (self.target_range.clone(), self.amounts, self.amount);
+        let (into, held) = (&mut self.into[range.clone()], self.held.map(|held| &held[range]));
+        let counts = &counts[..counts.len().min(into.len())];
+        let each = team::share(counts.len(), 4096).max(1);
+        let add = |(part, (into, counts)): (usize, (&mut [T], &[C]))| {
+            let own = part * each..part * each + counts.len();
+            let (held, amounts) = (held.map(|held| &held[own.clone()]), amounts.map(|amounts| &amounts[own]));
+            Arch::new().dispatch(Added { into, held, amounts, amount, counts });
+        };
+        if each >= counts.len() {
+            return add((0, (into, counts)));
         }
-    }
-
-    /// Adds one amount to each target, the first to the first; not to those that stand still.
-    #[inline(always)]
-    fn all(&mut self, amounts: impl Iterator<Item = T>) {
-        let into = self.into[self.target_range.clone()].iter_mut().zip(amounts);
-        match self.held {
-            None => into.for_each(|(into, amount)| add(into, amount)),
-            Some(held) => into.zip(&held[self.target_range.clone()]).for_each(|((into, amount), &held)| {
-                add(into, if held <= T::default() { amount } else { T::default() });
-            }),
-        }
+        into.par_chunks_mut(each).zip(counts.par_chunks(each)).enumerate().for_each(add);
     }
 }
 

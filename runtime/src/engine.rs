@@ -20,11 +20,14 @@ use crate::record::{self, Broken, SampleRecord};
 use crate::simulation::State;
 use crate::start::prepare;
 use crate::state::{Buffer, Clock, Kernels};
+use crate::team;
 use crate::write::{self, Given};
 use crate::{EngineKind, Results, RunError, RunOptions};
 
 /// Samples that run side by side. Fixed, so that results do not depend on the number of threads.
 pub const BATCH: usize = 32;
+/// Elements of a group from which threads share a network.
+const ALONE: usize = 4096;
 /// Ticks after which a pause is possible.
 const TICKS: u64 = 64;
 
@@ -54,12 +57,13 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         jit_seconds: f64,
     ) -> Result<Self, RunError> {
         let begin = Instant::now();
-        let (initial, carriers) = prepare(program, kernels.as_ref(), options.seed)?;
         let fits = program.phases.iter().flat_map(|phase| &phase.fits).map(|spec| spec.fit + 1).max();
         let fitted = vec![Fitted::default(); fits.unwrap_or(0)];
-        let shared = Shared { program, kernels, carriers, matrices: Vec::new(), fitted, seed: options.seed };
         let threads = options.threads.max(1);
         let pool = if threads > 1 { rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok() } else { None };
+        let shared_out = pool.as_ref().filter(|_| program.groups.iter().any(|group| group.len >= ALONE));
+        let (initial, carriers) = team::together(shared_out, || prepare(program, kernels.as_ref(), options.seed))?;
+        let shared = Shared { program, kernels, carriers, matrices: Vec::new(), fitted, seed: options.seed };
         let state = State::new(program, Lanes::new(&shared, &initial, 1));
         let mut engine =
             Engine { shared, options, pool, initial, state, done_samples: AtomicUsize::new(0), after: 0.0 };
@@ -139,7 +143,12 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
             let done = match &phase.learning {
                 Some(learning) => self.learn(phase, learning, pause)?,
                 None if is_independent(program, phase) => self.batches(phase, pause),
-                None => self.series(phase, pause),
+                None => {
+                    let pool = self.pool.take_if(|_| program.groups.iter().any(|group| group.len >= ALONE));
+                    let done = team::together(pool.as_ref(), || self.series(phase, pause));
+                    self.pool = pool.or(self.pool.take());
+                    done
+                }
             };
             if !done {
                 return Ok(false);

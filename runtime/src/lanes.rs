@@ -14,7 +14,7 @@ use crate::matrix::{self, Effective, Fitted};
 use crate::read::{self, Ports};
 use crate::record::{Broken, SampleRecord};
 use crate::spikes::{self, GroupState, UnderWay};
-use crate::start::{of_pairs, synapses_of};
+use crate::start::{of_pairs, round_weights, synapses_of};
 use crate::state::{Buffer, Clock, Indices, Kernels, spike_bytes};
 
 /// What all batches share: the program, its kernels, connections and programmed matrices.
@@ -133,8 +133,11 @@ impl<T: Computable + Product> Lanes<T> {
                 self.show(program, feed, lane, row, 0);
             }
         }
-        if place.tick == 0 {
-            self.groups.iter_mut().flatten().for_each(|group| group.processes.new_sample());
+        for group in self.groups.iter_mut().flatten() {
+            match place.tick {
+                0 => group.processes.new_sample(),
+                _ => group.processes.rates_may_change(),
+            }
         }
         self.run(shared, phase, &program.begin, Moment { sample: place.number, tick: place.tick, within: 0 });
     }
@@ -201,6 +204,9 @@ impl<T: Computable + Product> Lanes<T> {
                 }
                 (To::Pairs(_), Len::Fixed(_)) => {}
             }
+        }
+        if !phase.changes.is_empty() {
+            round_weights(shared.program, &mut self.buffers);
         }
     }
 

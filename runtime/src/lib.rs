@@ -1,6 +1,7 @@
 //! `Program` to `Results`: the simulator of the mapped chip. Knows no syntax.
 
 pub mod arrays;
+pub mod bits;
 pub mod checkpoint;
 pub mod chips;
 pub mod connect;
@@ -28,6 +29,7 @@ pub mod sources;
 pub mod spikes;
 pub mod start;
 pub mod state;
+pub mod team;
 pub mod wires;
 pub mod write;
 

@@ -1,9 +1,9 @@
 //! How much memory a run takes, told before it begins.
 
-use nmc_program::{Delay, Len, Phase, Precision, Probed, Program};
+use nmc_program::{ConnectionId, Delay, Len, Phase, Precision, Probed, Program};
 
 use crate::RunError;
-use crate::connect::expected;
+use crate::connect::{self, expected};
 use crate::spikes::longest_delays;
 
 /// An empty list.
@@ -40,13 +40,13 @@ fn estimate(program: &Program, lanes: f64) -> (f64, String) {
     for (group, ticks) in program.groups.iter().zip(longest_delays(program)) {
         parts.push((f64::from(ticks) * 2.0 * LIST * lanes, format!("the delayed spikes of `{}`", group.name)));
     }
-    for connection in &program.connections {
+    for (index, connection) in program.connections.iter().enumerate() {
         let delayed = match connection.delay {
             Delay::Ticks(_) => 0.0,
             Delay::PerSynapse { max_ticks, .. } => f64::from(max_ticks) * LIST * lanes,
         };
-        let ends = (connection.source_len as f64 + connection.target_len as f64) * LIST;
-        parts.push((expected(connection) * 8.0 + ends + delayed, format!("the synapses of `{}`", connection.name)));
+        let synapses = connect::bytes(program, ConnectionId(index as u32));
+        parts.push((synapses + delayed, format!("the synapses of `{}`", connection.name)));
     }
     for probe in &program.probes {
         let elements = match probe.probed {

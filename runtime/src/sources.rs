@@ -1,13 +1,14 @@
 //! Spikes that are drawn: elements by the tick of their next spike, and counts of sources that are fast against the tick.
 
-use nmc_program::{Draw, Group};
+use nmc_program::Group;
 use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::interpreter::Computable;
-use crate::math::Arithmetic;
-use crate::random::Key;
+use crate::random::{Key, LANES, block};
 use crate::state::Clock;
+use crate::team;
 
 /// The most spikes that an element may be expected to have in one tick.
 const MOST_SPIKES: f64 = 10_000.0;
@@ -23,11 +24,14 @@ pub struct Processes<T> {
     /// Elements by the tick of their next spike; made from `next` where it is not there.
     #[serde(skip)]
     due: Due,
-    /// Where all have one rate and it is high, the chances of at most 0, 1, 2, … spikes in a tick; not looked at yet: none.
+    /// Where all have one rate and it is high, what tells how many spikes a tick holds ([`chances`]); not looked at yet: none.
     #[serde(skip)]
-    chances: Option<Vec<T>>,
+    chances: Option<Vec<i32>>,
     /// Whether a rate was asked for that no list can hold.
     pub flooded: bool,
+    /// Whether rates stay as they are until [`Processes::rates_may_change`].
+    #[serde(skip)]
+    settled: bool,
 }
 
 /// What a tick holds.
@@ -44,6 +48,12 @@ impl<T: Computable> Processes<T> {
         self.rate.clear();
         self.due.ticks.clear();
         self.chances = None;
+        self.settled = false;
+    }
+
+    /// Rates are to be looked at again.
+    pub fn rates_may_change(&mut self) {
+        self.settled = false;
     }
 
     /// Whether what was read from a file is of `len` elements.
@@ -53,11 +63,11 @@ impl<T: Computable> Processes<T> {
     }
 
     /// The spikes of a tick, in ascending order into an empty list, an element as often as it spiked, or as counts; `within`: tick within
-    /// the sample.
+    /// the sample; `steady`: no tick changes rates.
     pub fn draw(
         &mut self,
         group: &Group,
-        rates: &[T],
+        (rates, steady): (&[T], bool),
         dt: f64,
         clock: Clock,
         within: u64,
@@ -69,13 +79,24 @@ impl<T: Computable> Processes<T> {
             self.rate = vec![T::of(f64::NAN); group.len];
         }
         let rates = &rates[..group.len];
-        let unchanged = unchanged(&self.rate, rates);
+        let unchanged = self.settled || unchanged(&self.rate, rates);
+        self.settled = steady;
         let chances = self.chances.take().filter(|_| unchanged).unwrap_or_else(|| chances(rates, dt));
         let chances = self.chances.insert(chances);
         if !chances.is_empty() {
             self.rate.copy_from_slice(rates);
             let mut counts = vec![0; group.len];
-            Arch::new().dispatch(Count { component: group.component, clock, chances, counts: &mut counts });
+            let (seed, sample, tick) = (clock.seed, clock.sample as u32, clock.tick as u32);
+            let key = Key { seed, component: group.component, element: 0, number: u32::MAX, tick, sample };
+            let each = team::share(group.len, 1024);
+            if each < group.len {
+                counts.par_chunks_mut(each).enumerate().for_each(|(part, counts)| {
+                    let key = Key { element: (part * each) as u32, ..key };
+                    Arch::new().dispatch(Count { key, chances, counts });
+                });
+            } else {
+                Arch::new().dispatch(Count { key, chances, counts: &mut counts });
+            }
             return Drawn::Counts(counts);
         }
         let mut most = 1;
@@ -178,42 +199,46 @@ fn unchanged<T: PartialEq>(known: &[T], rates: &[T]) -> bool {
     known.len() == rates.len() && known.iter().zip(rates).fold(true, |all, (known, rate)| all & (known == rate))
 }
 
-/// Counts as many spikes of each element as a tick holds, by one number each, with the best vectors there are.
-struct Count<'a, T> {
-    component: u32,
-    clock: Clock,
-    chances: &'a [T],
+/// Counts as many spikes of each element from `key.element` on as a tick holds, by one number each, with the best vectors there are.
+struct Count<'a> {
+    key: Key,
+    chances: &'a [i32],
     counts: &'a mut [u8],
 }
 
-impl<T: Computable> WithSimd for Count<'_, T> {
+impl WithSimd for Count<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        /// Elements whose numbers stay in the nearest memory.
-        const BLOCK: usize = 512;
-        let (seed, sample, tick) = (self.clock.seed, self.clock.sample as u32, self.clock.tick as u32);
-        let (mut unit, one, zero) = (T::UNIT, T::of(1.0), T::of(0.0));
-        let (mut uniform, mut sums) = ([zero; BLOCK], [zero; BLOCK]);
-        for (block, counts) in self.counts.chunks_mut(BLOCK).enumerate() {
-            let (component, element) = (self.component, (block * BLOCK) as u32);
-            let key = Key { seed, component, element, number: u32::MAX, tick, sample };
-            T::draw_all(key, Draw::Uniform, &mut uniform[..counts.len()]);
-            sums.fill(zero);
-            for &chance in self.chances {
-                for (sum, &uniform) in sums.iter_mut().zip(&uniform) {
-                    *sum = unit.add(*sum, if uniform >= chance { one } else { zero });
+        for (block, counts) in self.counts.chunks_mut(4 * LANES).enumerate() {
+            let element = self.key.element / 4 + (block * LANES) as u32;
+            let words = block::words(Key { element, ..self.key });
+            for (words, counts) in words.iter().zip(counts.chunks_mut(LANES)) {
+                let (mut numbers, mut sums) = ([0; LANES], [0; LANES]);
+                for (number, word) in numbers.iter_mut().zip(words) {
+                    *number = signed(*word);
                 }
+                for &chance in self.chances {
+                    for (sum, &number) in sums.iter_mut().zip(&numbers) {
+                        *sum += i32::from(number > chance);
+                    }
+                }
+                counts.iter_mut().zip(&sums).for_each(|(count, &sum)| *count = sum as u8);
             }
-            counts.iter_mut().zip(&sums).for_each(|(count, sum)| *count = sum.wide() as u8);
         }
     }
 }
 
-/// The chances of at most 0, 1, 2, … spikes in a tick, where all rates are one and a tick holds many; else nothing. Those that are 1
-/// in the numbers of the run are left out.
-fn chances<T: Computable>(rates: &[T], dt: f64) -> Vec<T> {
+/// A word as a number in the order of words, from the least: processors compare numbers with a sign.
+#[inline(always)]
+fn signed(word: u32) -> i32 {
+    (word ^ 0x8000_0000) as i32
+}
+
+/// The last words ([`signed`]) of 2^32 that mean at most 0, 1, 2, … spikes in a tick, where all rates are one and a tick holds many; else
+/// nothing. Chances that round to 1 are left out.
+fn chances<T: Computable>(rates: &[T], dt: f64) -> Vec<i32> {
     /// Spikes a tick from which counting them is less work than waiting for them, and up to which.
     const COUNTED: std::ops::Range<f64> = 0.3..50.0;
     let Some(mean) = rates.first().map(|rate| rate.wide() * dt) else { return Vec::new() };
@@ -223,14 +248,12 @@ fn chances<T: Computable>(rates: &[T], dt: f64) -> Vec<T> {
     let (mut chance, mut sum, mut chances) = ((-mean).exp(), 0.0, Vec::new());
     for count in 1..=u8::MAX {
         sum += chance;
-        if T::of(sum) >= T::of(1.0) {
+        let words = (sum * 4_294_967_296.0).round();
+        if words > f64::from(u32::MAX) {
             break;
         }
-        chances.push(T::of(sum));
+        chances.push(signed((words as u32).saturating_sub(1)));
         chance *= mean / f64::from(count);
-        if f64::from(count) > mean && chance < 1e-17 {
-            break;
-        }
     }
     chances
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use nmc_program::{Delay, Effect, Group, Op, Probed, Program, Source};
+use nmc_program::{ArrayId, Delay, Effect, Group, Op, Probed, Program, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::interpreter::Computable;
@@ -37,14 +37,16 @@ pub struct GroupState<T> {
     ring: Vec<Spikes>,
     /// Whether nobody asks which of its spikes came first, nor for a list of them.
     counted: bool,
+    /// Whether no tick changes the rates that it draws its spikes by.
+    steady: bool,
     /// Of a group that draws its spikes.
     pub processes: Processes<T>,
 }
 
 impl<T: Computable> GroupState<T> {
     /// A silent group that remembers its spikes for `delay` ticks.
-    pub fn new(delay: u32, counted: bool) -> Self {
-        GroupState { ring: vec![Spikes::default(); delay as usize + 1], counted, ..GroupState::default() }
+    pub fn new(delay: u32, counted: bool, steady: bool) -> Self {
+        GroupState { ring: vec![Spikes::default(); delay as usize + 1], counted, steady, ..GroupState::default() }
     }
 
     /// Forgets everything.
@@ -64,7 +66,7 @@ impl<T: Computable> GroupState<T> {
             let counts = spikes.counts.is_empty() || (self.counted && spikes.counts.len() == len);
             below && counts && spikes.list.is_sorted() && spikes.most <= most(&spikes.list)
         };
-        let alike = self.counted == fresh.counted && self.ring.len() == fresh.ring.len();
+        let alike = (self.counted, self.steady) == (fresh.counted, fresh.steady) && self.ring.len() == fresh.ring.len();
         alike && self.processes.is_of(len) && self.ring.iter().all(whole)
     }
 
@@ -139,7 +141,7 @@ impl<T: Computable> GroupState<T> {
         match group.source {
             Source::Poisson { .. } => {
                 let mut list = std::mem::take(&mut self.fresh(ring_tick).list);
-                let drawn = self.processes.draw(group, values, dt, clock, within, &mut list);
+                let drawn = self.processes.draw(group, (values, self.steady), dt, clock, within, &mut list);
                 let spikes = self.fresh(ring_tick);
                 spikes.list = list;
                 match drawn {
@@ -210,9 +212,30 @@ pub fn groups<T: Computable>(program: &Program) -> Vec<GroupState<T>> {
             matches!((&connection.on_pre, &connection.delay), (Effect::Add { .. }, Delay::Ticks(_)))
         };
         let counted = matches!(group.source, Source::Poisson { .. }) && !probed && program.tick.iter().all(counts);
-        states.push(GroupState::new(delay, counted));
+        let steady = matches!(group.source, Source::Poisson { rate } if !is_written(program, rate));
+        states.push(GroupState::new(delay, counted, steady));
     }
     states
+}
+
+/// Whether a tick writes to an array.
+fn is_written(program: &Program, array: ArrayId) -> bool {
+    program.tick.iter().any(|op| match op {
+        Op::Kernel { kernel, .. }
+        | Op::OnSpikes { kernel, .. }
+        | Op::OnPost { kernel, .. }
+        | Op::Synapses { kernel, .. } => program.kernels[kernel.index()].stores_to(array),
+        Op::Deliver { connection } => match &program.connections[connection.index()].on_pre {
+            Effect::Kernel(kernel) => program.kernels[kernel.index()].stores_to(array),
+            Effect::Add { array: into, .. } => *into == array,
+        },
+        Op::Emit { .. } => false,
+        // Rates come from kernels; what else moves values may move these.
+        Op::Fill { array: to, .. } | Op::Decay { array: to, .. } => *to == array,
+        Op::Copy { to, .. } | Op::Gather { to, .. } | Op::Scatter { to, .. } | Op::Reduce { to, .. } => *to == array,
+        Op::Multiply { output, .. } | Op::Transposed { output, .. } => *output == array,
+        Op::Target { .. } | Op::Write { .. } | Op::Fold { .. } | Op::Present { .. } => false,
+    })
 }
 
 /// Synapses whose spikes are under way, by the tick they arrive in; for delays that differ between synapses.

@@ -29,6 +29,7 @@ pub fn prepare<T: Computable>(
             kernels.dense(kernel, &mut buffers, 0, len, clock, None, synapses);
         }
     }
+    round_weights(program, &mut buffers);
     for (connection, carrier) in program.connections.iter().zip(&mut carriers) {
         if let Delay::PerSynapse { seconds, max_ticks } = connection.delay {
             let values = buffers[seconds.index()].lane(0);
@@ -37,6 +38,21 @@ pub fn prepare<T: Computable>(
         }
     }
     Ok((buffers, carriers))
+}
+
+/// Gives weights the digits that their cores keep of them.
+pub fn round_weights<T: Computable>(program: &Program, buffers: &mut [Buffer<T>]) {
+    for (weights, bits) in program.connections.iter().filter_map(|connection| connection.rounded) {
+        let weights = &mut buffers[weights.index()].data;
+        let ends = weights.iter().map(|weight| weight.wide());
+        let (least, most) = ends.fold((0.0, 0.0), |(least, most): (f64, f64), w| (least.min(w), most.max(w)));
+        let signs = u32::from(least < 0.0 && most > 0.0);
+        let steps = ((1_u64 << (bits - signs).max(1)) - 1) as f64;
+        let step = most.max(-least) / steps;
+        if step > 0.0 {
+            weights.iter_mut().for_each(|weight| *weight = T::of((weight.wide() / step).round() * step));
+        }
+    }
 }
 
 /// The synapses that an array holds a number for, none of them chosen.

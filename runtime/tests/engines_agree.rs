@@ -132,6 +132,7 @@ fn program(kernel: Kernel, form: Form, precision: Precision) -> Program {
         delay: Delay::Ticks(0),
         on_pre: Effect::Kernel(id),
         by_target: false,
+        rounded: None,
     };
     Program {
         name: "p".into(),

@@ -81,6 +81,14 @@ pub struct CoreKind {
     pub neurons: Option<usize>,
     /// Synapses a core can hold; none: no limit.
     pub synapses: Option<usize>,
+    /// Bits of a weight, its sign among them; steps that a spike may be delayed by; sources and different weights that its neurons hear of;
+    /// none: no limit.
+    pub weight_bits: Option<u32>,
+    pub longest_delay: Option<u32>,
+    pub axons: Option<usize>,
+    pub axon_types: Option<usize>,
+    /// Whether it steps nothing but linear equations with constant coefficients.
+    pub linear: bool,
     /// Analog lines that join its tiles and units; none: between them only bits move.
     pub lines: Vec<Domain>,
     /// Buffer in bits; 0: not limited.

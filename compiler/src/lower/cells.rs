@@ -270,7 +270,7 @@ impl Lowering<'_> {
     }
 
     /// A note in every report, and a warning.
-    fn left_out(&mut self, note: String) {
+    pub fn left_out(&mut self, note: String) {
         if !self.program.left_out.contains(&note) {
             let mut warning = Diagnostic::placeless(Code::W0616, note.clone());
             warning.primary = self.mapped.chip.span.map(|span| Label { span, text: String::from("of this chip") });

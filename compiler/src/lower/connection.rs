@@ -197,12 +197,15 @@ impl Lowering<'_> {
             delay: Delay::Ticks(0),
             on_pre: Effect::Kernel(KernelId(0)),
             by_target: false,
+            rounded: None,
         });
         self.connections[index].id = id;
         if self.connections[index].weights.is_some() {
             self.connections[index].weights = Some(self.weights(id, connection));
         }
         let delay = self.delay(id, connection);
+        let bits = self.keep_to_synapses(connection, &delay);
+        self.program.connections[id.index()].rounded = self.connections[index].weights.zip(bits);
         self.keep_states(index, id, connection);
         self.connections[index].inputs = self.signals_read(connection);
         let mut lowered = self.connections[index].clone();

@@ -68,6 +68,7 @@ impl Lowering<'_> {
                 delay: Delay::Ticks(0),
                 on_pre,
                 by_target: false,
+                rounded: None,
             });
             self.tick.deliver.push(op);
         }

@@ -18,6 +18,7 @@ mod frame;
 mod integrate;
 mod kernel;
 mod learning;
+mod limits;
 mod phases;
 mod polynomial;
 mod population;

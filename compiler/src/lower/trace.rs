@@ -136,6 +136,7 @@ impl Lowering<'_> {
             delay,
             on_pre: effect,
             by_target: false,
+            rounded: None,
             ..main
         })
     }

@@ -24,6 +24,17 @@ pub struct Kernel {
     pub body: Vec<Inst>,
 }
 
+impl Kernel {
+    /// Whether it writes to an array.
+    pub fn stores_to(&self, array: ArrayId) -> bool {
+        let stored = |inst: &Inst| {
+            let Inst::Store { slot, .. } = inst else { return false };
+            self.slots.get(*slot as usize).is_some_and(|slot| slot.array == array)
+        };
+        self.body.iter().any(stored)
+    }
+}
+
 /// An array a kernel touches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {

@@ -54,6 +54,9 @@ pub struct Connection {
     pub on_pre: Effect,
     /// Whether the synapses to each target neuron are listed, for [`crate::Op::OnPost`].
     pub by_target: bool,
+    /// The array of its weights and their bits, where each begins as a whole number of steps: of one sign all bits count such steps
+    /// up to the largest, of both signs one of them is the sign.
+    pub rounded: Option<(ArrayId, u32)>,
 }
 
 /// Which pairs are joined. Within a source, synapses are in ascending order of target.

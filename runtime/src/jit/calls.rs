@@ -6,7 +6,7 @@ use nmc_program::{Draw, Inst, Kernel};
 
 /// What a generated function is given.
 #[repr(C)]
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Args {
     /// First element of each slot's array in this lane.
     pub slots: *const *mut u8,

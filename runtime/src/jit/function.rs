@@ -60,7 +60,7 @@ fn repeat(
     Ok(index)
 }
 
-/// Elements `0 .. end`, a vector a turn, the rest one by one. Spikes are set in bytes that were zero.
+/// Elements `start .. end`, a vector a turn, the rest one by one. Spikes are set in bytes that were zero.
 pub fn dense<const WIDE: bool>(
     builder: &mut FunctionBuilder,
     kernel: &Kernel,
@@ -68,13 +68,13 @@ pub fn dense<const WIDE: bool>(
     fma: bool,
 ) -> Result<(), String> {
     let frame = frame::<WIDE>(builder, kernel, calls, true);
+    let start = field(builder, frame.args, offset_of!(Args, start));
     let end = field(builder, frame.args, offset_of!(Args, end));
     let spikes = field(builder, frame.args, offset_of!(Args, spikes));
-    let zero = builder.ins().iconst(types::I64, 0);
     let width: i64 = if WIDE { 2 } else { 4 };
     let restarts = can_start_over(kernel);
     // One vector a turn: a second would share its constants, which then no longer fit the registers.
-    let rest = repeat(builder, zero, end, width, |builder, element| {
+    let rest = repeat(builder, start, end, width, |builder, element| {
         let at = At { element, source: None, target: None };
         let slow = restarts.then(|| builder.create_block());
         let spike = emit(&mut Emit::<WIDE> { builder, vector: true, fma, start_over: slow }, kernel, &frame, at)?;

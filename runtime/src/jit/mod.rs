@@ -7,6 +7,8 @@ mod emit;
 mod function;
 pub mod product;
 
+use std::ops::Range;
+
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
 use cranelift_codegen::settings::{self, Configurable};
@@ -14,16 +16,20 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module};
 use nmc_program::{Access, Draw, Effect, Initial, Inst, Kernel, KernelId, Len, Op, Program, Slot, WrittenBy};
+use smallvec::SmallVec;
 
 use crate::fuse::fuse;
 use crate::interpreter::Computable;
 use crate::math::has_fma;
 use crate::random::Key;
 use crate::state::{Buffer, Clock, Indices, Kernels, Real, Synapses, spike_bytes};
+use crate::team;
 use body::Calls;
 use calls::Args;
 
 type Code = extern "C" fn(*const Args);
+/// Where the arrays of a kernel begin.
+type Slots = SmallVec<[*mut u8; 16]>;
 
 /// The compiled kernels of a program.
 pub struct Jit {
@@ -41,14 +47,32 @@ struct Facts {
     asks: (bool, bool),
     /// Whether it marks spikes.
     marks: bool,
+    /// Whether no element reads or writes what another writes.
+    apart: bool,
     draws: Vec<(Draw, u32)>,
 }
 
 impl Facts {
     fn of(kernel: &Kernel) -> Self {
         let marks = kernel.body.iter().any(|inst| matches!(inst, Inst::Spike(_)));
-        Facts { asks: function::asks(kernel), marks, draws: calls::draws(kernel) }
+        Facts { asks: function::asks(kernel), marks, apart: apart(kernel), draws: calls::draws(kernel) }
     }
+}
+
+/// Whether no element reads or writes what another writes.
+fn apart(kernel: &Kernel) -> bool {
+    let stored = |slot: &Slot| match slot.access {
+        Access::Element { offset } => {
+            let alike = |other: &&Slot| other.access == Access::Element { offset } || other.array != slot.array;
+            kernel.slots.iter().all(|other| alike(&other))
+        }
+        Access::Broadcast { .. } | Access::Source | Access::Target | Access::Synapse => false,
+    };
+    let mut stores = kernel.body.iter().filter_map(|inst| {
+        let Inst::Store { slot, .. } = inst else { return None };
+        Some(&kernel.slots[*slot as usize])
+    });
+    stores.all(stored)
 }
 
 // SAFETY: the module is only touched when it is dropped; the code it holds is read-only.
@@ -142,7 +166,7 @@ impl Jit {
     }
 
     /// Where the arrays of a kernel's slots begin in a lane, checked to hold the elements below `len`.
-    fn slots<T: Real>(&self, kernel: KernelId, buffers: &mut [Buffer<T>], lane: usize, len: usize) -> Vec<*mut u8> {
+    fn slots<T: Real>(&self, kernel: KernelId, buffers: &mut [Buffer<T>], lane: usize, len: usize) -> Slots {
         let slot = |slot: &Slot| {
             let array = buffers[slot.array.index()].lane_mut(lane);
             let needed = match slot.access {
@@ -181,12 +205,29 @@ fn args(clock: Clock) -> Args {
     Args { slots, draws, start: 0, end: 0, list: null, sources: null, targets: null, spikes, time, seed, tick, sample }
 }
 
-/// Random numbers of the elements below `len`, for each of the kernel's draws.
-fn draw_ahead<T: Computable>(draws: &[(Draw, u32)], component: u32, len: usize, clock: Clock) -> Vec<Vec<T>> {
+/// Elements that are worth another thread, of a kernel that draws nothing.
+const LEAST: usize = 4096;
+
+/// A call that threads do parts of.
+struct Parted(Args);
+
+// SAFETY: parts of a call write to elements of their own and to whole bytes of spikes of their own (they begin at multiples of 64 elements); what
+// else they share they read.
+unsafe impl Sync for Parted {}
+
+impl Parted {
+    /// The call for some elements.
+    fn of(&self, part: &Range<usize>) -> Args {
+        Args { start: part.start as u64, end: part.end as u64, ..self.0 }
+    }
+}
+
+/// Random numbers of some elements, for each of the kernel's draws.
+fn draw_ahead<T: Computable>(draws: &[(Draw, u32)], component: u32, part: &Range<usize>, clock: Clock) -> Vec<Vec<T>> {
     let (seed, tick, sample) = (clock.seed, clock.tick as u32, clock.sample as u32);
     let drawn = draws.iter().map(|&(draw, number)| {
-        let key = Key { seed, component, element: 0, number, tick, sample };
-        let mut numbers = vec![T::default(); len];
+        let key = Key { seed, component, element: part.start as u32, number, tick, sample };
+        let mut numbers = vec![T::default(); part.len()];
         T::draw_all(key, draw, &mut numbers);
         numbers
     });
@@ -223,10 +264,23 @@ impl<T: Computable> Kernels<T> for Jit {
             assert!(!self.facts[kernel.index()].marks, "a kernel marks spikes that nobody takes");
         }
         let (draws, component) = (&self.facts[kernel.index()].draws, self.kernels[kernel.index()].component);
-        let ahead = draw_ahead::<T>(draws, component, len, clock);
-        let tables: Vec<*const u8> = ahead.iter().map(|numbers| numbers.as_ptr().cast()).collect();
-        args.draws = tables.as_ptr();
-        self.call(code, kernel, buffers, lane, len, args);
+        let slots = self.slots(kernel, buffers, lane, len);
+        args.slots = slots.as_ptr();
+        let shared = Parted(args);
+        let least = match (self.facts[kernel.index()].apart, draws.is_empty()) {
+            (false, _) => usize::MAX,
+            (true, true) => LEAST,
+            (true, false) => LEAST / 8,
+        };
+        team::parts(len, least, |part| {
+            let mut args = shared.of(&part);
+            let ahead = draw_ahead::<T>(draws, component, &part, clock);
+            // Tables begin with the first element of the part, addresses with the first of all.
+            let tables: SmallVec<[*const u8; 4]> =
+                ahead.iter().map(|numbers| numbers.as_ptr().wrapping_sub(part.start).cast()).collect();
+            args.draws = tables.as_ptr();
+            code(&raw const args);
+        });
     }
 
     fn list(&self, kernel: KernelId, buffers: &mut [Buffer<T>], lane: usize, elements: &[u32], clock: Clock) {

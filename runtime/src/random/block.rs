@@ -239,7 +239,7 @@ block!(Block64, Fill64, f64, u64, PARTS_64, Scalar64, true, open_f64, turns_f64,
 
 /// `Key::words` of consecutive elements, word by word.
 #[inline(always)]
-fn words(key: Key) -> [[u32; LANES]; 4] {
+pub fn words(key: Key) -> [[u32; LANES]; 4] {
     let (mut round_key, [element, number, tick, sample]) = key.start();
     let (mut a, mut b, mut c, mut d) = ([element; LANES], [number; LANES], [tick; LANES], [sample; LANES]);
     for (i, element) in a.iter_mut().enumerate() {

@@ -22,7 +22,7 @@ pub struct Key {
 }
 
 /// Elements that are drawn side by side.
-const LANES: usize = 16;
+pub const LANES: usize = 16;
 /// Numbers that four words of Philox give: each of so many runs of [`LANES`] elements takes its own part of the same words.
 const PARTS_32: usize = 4;
 const PARTS_64: usize = 2;

@@ -306,8 +306,18 @@ impl<'a> Elaborator<'a> {
             kind.lines.dedup();
         }
         kind.buffer_bits = self.number(&fields, "buffer", Dimension::NONE, 0.0)?;
-        kind.neurons = fields.get("neurons").map(|ast| self.count(ast, 1.0)).map_or(Some(None), |n| n.map(Some))?;
-        kind.synapses = fields.get("synapses").map(|ast| self.count(ast, 1.0)).map_or(Some(None), |n| n.map(Some))?;
+        let most = |this: &mut Self, name: &str| match fields.get(name) {
+            Some(ast) => this.count(ast, 1.0).map(Some),
+            None => Some(None),
+        };
+        kind.neurons = most(self, "neurons")?;
+        kind.synapses = most(self, "synapses")?;
+        kind.axons = most(self, "axons")?;
+        kind.axon_types = most(self, "axon_types")?;
+        kind.weight_bits = most(self, "weight_bits")?.map(|bits| bits.min(32) as u32);
+        kind.longest_delay = most(self, "longest_delay")?.map(|ticks| ticks.min(u32::MAX as usize) as u32);
+        kind.linear =
+            matches!(fields.get("neuron_model").map(|ast| &ast.kind), Some(ExprKind::Name(name)) if name == "linear");
         kind.buffer_energy = self.number(&fields, "buffer_energy", ENERGY, 0.0)?;
         kind.neuron_energy = self.number(&fields, "neuron_energy", ENERGY, 0.0)?;
         kind.idle_neuron_energy = self.number(&fields, "idle_neuron_energy", ENERGY, kind.neuron_energy)?;

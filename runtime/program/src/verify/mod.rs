@@ -259,6 +259,10 @@ impl Checker<'_> {
         if let Delay::PerSynapse { seconds, .. } = connection.delay {
             self.synapse_array(seconds, id, &user);
         }
+        if let Some((weights, bits)) = connection.rounded {
+            self.synapse_array(weights, id, &user);
+            self.require((1..=32).contains(&bits), || format!("{user}: weights of {bits} bits"));
+        }
         match &connection.on_pre {
             Effect::Add { array, amount, held } => {
                 self.require(held != &Some(*array), || format!("{user}: what is changed counts its own hold"));

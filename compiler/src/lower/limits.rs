@@ -1,0 +1,105 @@
+//! What digital cores of neurons can do: which equations, how long delays, how many sources, how many different weights. And the digits
+//! that they keep of a weight.
+
+use std::collections::BTreeSet;
+
+use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
+use nmc_program::Delay;
+
+use super::integrate::Scheme;
+use super::population::Population;
+use super::{Lowering, algebra};
+use crate::forms::chip::CoreKind;
+use crate::forms::circuit::Role;
+use crate::forms::network::{Connection, NodeId, Pattern};
+
+impl Lowering<'_> {
+    /// The kinds of core that hold the neurons of a population.
+    fn cores_of(&self, node: NodeId) -> Vec<&CoreKind> {
+        let parts = self.mapped.circuit.parts.iter().zip(&self.mapped.placement.cores);
+        let own = parts.filter(|(part, _)| part.node == node && part.role == Role::Neurons);
+        let kinds: BTreeSet<usize> = own.filter_map(|(_, core)| self.chip.cores.get(*core).copied()).collect();
+        kinds.into_iter().map(|kind| &self.chip.core_kinds[kind]).collect()
+    }
+
+    /// Tells why a core cannot step a population so.
+    pub fn keep_to_equations(&mut self, population: &Population, scheme: &Scheme) {
+        let Some(core) = self.cores_of(population.node).into_iter().find(|core| core.linear) else { return };
+        let Some(&state) = scheme.rest.first() else { return };
+        let why = format!(
+            "`{}` is not linear with constant coefficients, and the core steps nothing else",
+            population.names[state]
+        );
+        let help = "synapses that are currents (`std.synapse.exp_current`) and leaky neurons are linear; else take a core without `neuron_model: linear`";
+        self.cannot_run(population.node, core.name.clone(), why, help);
+    }
+
+    /// Tells why the cores of a connection's target cannot take its spikes; of its weights, how many bits they keep.
+    pub fn keep_to_synapses(&mut self, connection: &Connection, delay: &Delay) -> Option<u32> {
+        let cores: Vec<CoreKind> = self.cores_of(connection.target).into_iter().cloned().collect();
+        let ticks = match delay {
+            Delay::Ticks(ticks) | Delay::PerSynapse { max_ticks: ticks, .. } => *ticks,
+        };
+        let onto: Vec<&Connection> =
+            self.network.connections.iter().filter(|other| other.target == connection.target).collect();
+        let first = onto.first().is_some_and(|other| std::ptr::eq(*other, connection));
+        for core in &cores {
+            if let Some(most) = core.longest_delay.filter(|most| ticks > *most) {
+                let why = format!(
+                    "a spike of `{}` takes {ticks} steps, and the core delays by {most} at most",
+                    connection.name
+                );
+                self.cannot_run(connection.target, core.name.clone(), why, "shorten the delay, or lengthen the step");
+            }
+            let sources = onto.iter().map(|other| sources(other)).sum::<usize>();
+            if let Some(most) = core.axons.filter(|most| first && sources > *most) {
+                let why = format!("its neurons hear {sources} sources, and the core has {most} axons");
+                let help = "split the sources over several populations, or give the core more `axons`";
+                self.cannot_run(connection.target, core.name.clone(), why, help);
+            }
+            // Weights that differ within a connection take a type of its own.
+            let constants: BTreeSet<Option<u64>> =
+                onto.iter().map(|other| algebra::constant(&other.weight).map(f64::to_bits)).collect();
+            let varied = onto.iter().filter(|other| algebra::constant(&other.weight).is_none()).count();
+            let weights = constants.iter().flatten().count() + varied;
+            if let Some(most) = core.axon_types.filter(|most| first && weights > *most) {
+                let why =
+                    format!("its synapses have {weights} different weights, and the core has {most} types of axons");
+                self.cannot_run(connection.target, core.name.clone(), why, "use fewer different weights");
+            }
+        }
+        let bits = cores.iter().filter_map(|core| core.weight_bits).min()?;
+        if connection.dynamics.changes_weight() {
+            let name = &connection.name;
+            self.left_out(format!(
+                "{name}: weights begin with {bits} bits, but what its rule makes of them keeps more digits than the core has"
+            ));
+        }
+        Some(bits)
+    }
+
+    fn cannot_run(&mut self, node: NodeId, core: String, why: String, help: &str) {
+        let node = &self.network.graph[node];
+        let message = format!("core `{core}` of chip `{}` cannot run `{}`: {why}", self.chip.name, node.name);
+        let mut diagnostic = Diagnostic::new(Code::E0626, message, node.span, "this population").with_help(help);
+        if let Some(span) = self.chip.span {
+            diagnostic = diagnostic.with_label(span, "on this chip");
+        }
+        self.diagnostics.push(diagnostic);
+    }
+}
+
+/// How many elements a connection may bring spikes from.
+fn sources(connection: &Connection) -> usize {
+    let (sources, targets) = (connection.source_range, connection.target_range);
+    let all = sources.1 - sources.0;
+    match connection.pattern {
+        Pattern::OneToOne => all.min(targets.1 - targets.0),
+        Pattern::AllToAll { .. }
+        | Pattern::Random { .. }
+        | Pattern::FixedInDegree { .. }
+        | Pattern::Matrix(_)
+        | Pattern::List { .. } => all,
+    }
+}

@@ -1,0 +1,89 @@
+//! Digital cores of neurons as they are: weights of few bits, and what they cannot run.
+
+use nmc_compiler::files::NoFiles;
+use nmc_tests::{ENGINES, codes, recorded, run, spikes, told};
+
+/// Two sources and three neurons on a core with these fields.
+fn on_core(fields: &str, synapse: &str, weight: &str, more: &str) -> String {
+    format!(
+        "
+neuron leaky(tau: time = 20 ms) {{
+    input i: current
+    state v: voltage = 0 mV
+    v' = (-v + i * 1 Mohm) / tau
+    spike when v > 10 mV {{ v = 0 mV }}
+}}
+neuron quadratic {{ input i: current; state v: real = 0; v' = v * v / 1 s + i / 1 C; spike when v > 1 {{ v = 0 }} }}
+synapse jump {{ on pre {{ post.v += w }} }}
+core digital {{ neurons: 16; {fields} }}
+chip small {{ cores: grid(2, 2) of digital; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit) }}
+network net(s: spikes[2]) {{
+    population a: leaky[3]()
+    connect c: s -> a {{ pattern: all_to_all, synapse: {synapse}, weight: {weight}, delay: 1 ms }}
+    {more}
+    probe c.w
+    probe a.spikes
+}}
+experiment e {{ deploy net on small; run for 20 ms {{ step: 1 ms, s: spikes([0, 1], [2, 4]) }} }}
+"
+    )
+}
+
+/// Weights of one sign and of both, with three bits and with one. Oracle: the nearest of so many steps up to the largest.
+#[test]
+fn weights_have_the_digits_of_their_core() {
+    for (weight, steps, bits) in
+        [("(i * 3 + j) * 1 mV", 7.0, 3), ("(i * 3 + j - 2) * 1 mV", 3.0, 3), ("(i * 3 + j) * 1 mV", 1.0, 1)]
+    {
+        let shift = if weight.contains("- 2") { 2.0 } else { 0.0 };
+        let given: Vec<f64> = (0..6).map(|at| (f64::from(at) - shift) * 1e-3).collect();
+        let step = given.iter().map(|w| w.abs()).fold(0.0, f64::max) / steps;
+        for engine in ENGINES {
+            let results =
+                &run("w.nmc", &on_core(&format!("weight_bits: {bits}"), "jump", weight, ""), &NoFiles, engine)[0];
+            let nmc_runtime::Recorded::Synapses { data, .. } = recorded(results, "c.w") else { panic!() };
+            for (held, given) in data.iter().zip(&given) {
+                assert!((held - (given / step).round() * step).abs() < 1e-15, "{held} of {given} with {bits} bits");
+            }
+        }
+    }
+}
+
+/// A weight a little above the threshold is rounded to one below it. Oracle: 10.4 mV of at most 14 mV in one bit less its sign.
+#[test]
+fn few_bits_change_spikes() {
+    let spikes_with = |fields: &str| {
+        let text = on_core(fields, "jump", "if j < 1 then 10.4 mV else (if j < 2 then 14 mV else -1 mV)", "");
+        let results = &run("s.nmc", &text, &NoFiles, ENGINES[1])[0];
+        let (neurons, _) = spikes(results, "a.spikes");
+        [0, 1, 2].map(|neuron| neurons.iter().filter(|&&of| of == neuron).count())
+    };
+    assert_eq!(spikes_with(""), [2, 2, 0]);
+    // Steps of 14 mV / 3: 9.33 mV each time.
+    assert_eq!(spikes_with("weight_bits: 3")[0], 1);
+}
+
+/// Each limit, kept to and not.
+#[test]
+fn what_a_core_cannot_run_is_told() {
+    let other = "population b: quadratic[3]()\n    connect a -> b { pattern: one_to_one, synapse: std.synapse.exp_current(), weight: 1 nA }";
+    let second = "connect s -> a { pattern: all_to_all, synapse: jump, weight: 2 mV, delay: 1 ms }";
+    for (fields, more, fits) in [
+        ("neuron_model: linear", "", true),
+        ("neuron_model: linear", other, false),
+        ("neuron_model: any", other, true),
+        ("longest_delay: 1", "", true),
+        ("longest_delay: 1", "connect s -> a { pattern: all_to_all, synapse: jump, weight: 1 mV, delay: 2 ms }", false),
+        ("axons: 4", second, true),
+        ("axons: 3", second, false),
+        ("axon_types: 2", second, true),
+        ("axon_types: 1", second, false),
+    ] {
+        let text = on_core(fields, "jump", "1 mV", more);
+        let found = codes(&text);
+        assert_eq!(!found.contains(&"E0626"), fits, "{fields} {more}: {found:?}");
+        assert!(
+            fits || told(&text).iter().any(|told| told.message.contains("core `digital` of chip `small` cannot run"))
+        );
+    }
+}
