@@ -48,6 +48,39 @@ experiment e {
     }
 }
 
+/// Recorded spikes of 40 samples, more than run side by side at once, in no order; sample 3 has none. Oracle: counted in the lists.
+#[test]
+fn every_sample_has_its_own_given_spikes() {
+    let all: Vec<(usize, usize, usize)> = (0..400).map(|n| (n * 7 % 40, n * 11 % 3, n * 13 % 50)).collect();
+    let all: Vec<_> = all.into_iter().filter(|(sample, ..)| *sample != 3).collect();
+    let list = |of: &dyn Fn(&(usize, usize, usize)) -> usize| {
+        all.iter().map(|spike| of(spike).to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let data = format!("spikes([{}], [{}], [{}])", list(&|s| s.1), list(&|s| s.2), list(&|s| s.0));
+    let text = format!(
+        "
+use std.code.count
+network net(s: spikes[3]) -> (y: real[3]) {{ s |> count -> y }}
+experiment e {{
+    deploy net {{ step: 1 ms }}
+    test {{ s: {data} }} for 40 ms measure most = max(y)
+    test sequence {{ s: {data} }} for 40 ms measure again = max(y)
+}}
+"
+    );
+    for engine in ENGINES {
+        let results = &run("given.nmc", &text, &NoFiles, engine)[0];
+        let counts: Vec<f64> = (0..40)
+            .flat_map(|sample| (0..3).map(move |neuron| (sample, neuron)))
+            .map(|of| all.iter().filter(|(s, n, step)| (*s, *n) == of && *step < 40).count() as f64)
+            .collect();
+        assert_eq!(values(results, "y"), [counts.clone(), counts].concat());
+    }
+    assert_eq!(raised(&text.replace("[0, ", "[0.5, ")), ["E0309"]);
+    let two = text.replace(&format!(", [{}])", list(&|s| s.0)), ")");
+    assert_eq!(raised(&two), ["E0207", "E0207"]);
+}
+
 /// A readout of 24 noisy features fitted to 32 numbers that have nothing to do with them. Were the noise of testing the noise of
 /// training, half of the variance and more would be explained; of fresh noise nothing is, and the error is above that of the mean.
 #[test]

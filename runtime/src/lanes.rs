@@ -70,6 +70,8 @@ pub struct Moment {
     pub tick: u64,
     /// Tick within the sample.
     pub within: u64,
+    /// Number of the first sample of the batch within its phase.
+    pub row: usize,
 }
 
 impl<T: Computable + Product> Lanes<T> {
@@ -139,7 +141,12 @@ impl<T: Computable + Product> Lanes<T> {
                 _ => group.processes.rates_may_change(),
             }
         }
-        self.run(shared, phase, &program.begin, Moment { sample: place.number, tick: place.tick, within: 0 });
+        self.run(
+            shared,
+            phase,
+            &program.begin,
+            Moment { sample: place.number, tick: place.tick, within: 0, row: place.row },
+        );
     }
 
     /// Shows what an input has of a sample at a tick.
@@ -156,7 +163,7 @@ impl<T: Computable + Product> Lanes<T> {
     /// One tick of the sample in each lane.
     pub fn tick(&mut self, shared: &Shared<T>, phase: &Phase, place: Place, within: u64, records: &mut [SampleRecord]) {
         let program = shared.program;
-        let moment = Moment { sample: place.number, tick: place.tick + within, within };
+        let moment = Moment { sample: place.number, tick: place.tick + within, within, row: place.row };
         let stepped = |feed: &&InputFeed| match feed {
             InputFeed::Values { rows, each, .. } => {
                 let each = u64::from(*each);
@@ -182,7 +189,7 @@ impl<T: Computable + Product> Lanes<T> {
         let (program, ticks) = (shared.program, u64::from(phase.ticks));
         // Counted down from the largest: a run that goes on uses the ticks that follow.
         let tick = u64::from(u32::MAX - (place.tick + ticks) as u32);
-        self.run(shared, phase, &program.end, Moment { sample: place.number, tick, within: ticks });
+        self.run(shared, phase, &program.end, Moment { sample: place.number, tick, within: ticks, row: place.row });
         self.counts.samples += self.used as u64;
         self.counts.ticks += ticks * self.used as u64;
         for (lane, record) in records.iter_mut().enumerate().take(self.used) {
@@ -350,7 +357,9 @@ impl<T: Computable + Product> Lanes<T> {
                         let times = self.buffers[at.index()].lane(lane);
                         state.emit(described, times, program.dt, clock, moment.within, self.tick)
                     }
-                    Source::Given => state.take(self.tick, given(program, phase, index, moment.within)),
+                    Source::Given => {
+                        state.take(self.tick, given(program, phase, index, (moment.row + lane, moment.within)))
+                    }
                     Source::Kernel => 0,
                 };
             }
@@ -476,23 +485,23 @@ fn event(op: &Op) -> Option<bool> {
     }
 }
 
-/// The given spikes of a tick.
-fn given(program: &Program, phase: &Phase, group: usize, within: u64) -> Vec<u32> {
+/// The given spikes of a tick of a sample.
+fn given(program: &Program, phase: &Phase, group: usize, (row, within): (usize, u64)) -> Vec<u32> {
     let mut list = Vec::new();
     for feed in &phase.inputs {
-        if let InputFeed::Spikes { group: of, elements, steps } = feed
+        if let InputFeed::Spikes { group: of, elements, steps, starts } = feed
             && of.index() == group
         {
             let (elements, steps) = (&program.tensors[elements.index()].data, &program.tensors[steps.index()].data);
             // Sorted by step: find where this tick begins.
-            let (mut low, mut high) = (0, steps.len());
+            let starts = &program.tensors[starts.index()].data;
+            let (mut low, end) = (starts.get(row) as usize, starts.get(row + 1) as usize);
+            let mut high = end;
             while low < high {
                 let middle = usize::midpoint(low, high);
                 if steps.get(middle) < within as f64 { low = middle + 1 } else { high = middle }
             }
-            list.extend(
-                (low..steps.len()).take_while(|&i| steps.get(i) == within as f64).map(|i| elements.get(i) as u32),
-            );
+            list.extend((low..end).take_while(|&i| steps.get(i) == within as f64).map(|i| elements.get(i) as u32));
         }
     }
     list

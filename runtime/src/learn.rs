@@ -116,7 +116,7 @@ impl<T: Computable + Product> Engine<'_, T> {
             forward(lanes, &self.initial);
         }
         self.lose(learning, lanes, rows);
-        let moment = Moment { sample: number, tick: 1, within: 0 };
+        let moment = Moment { sample: number, tick: 1, ..Moment::default() };
         lanes.run(&self.shared, phase, &learning.backward, moment);
         for (matrix, weights) in clean {
             self.shared.matrices[matrix].weights = weights;

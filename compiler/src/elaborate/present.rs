@@ -350,7 +350,7 @@ impl Elaborator<'_> {
         Some(first)
     }
 
-    /// `spikes(neurons, steps)` or `spikes(neurons, times: t * 1 us)`.
+    /// `spikes(neurons, steps)` or `spikes(neurons, t * 1 us)`; of several samples `spikes(neurons, steps, samples)`.
     fn spike_data(&mut self, node: NodeId, value: &Ast, phase: &mut Phase) -> Option<InputData> {
         let args = match &value.kind {
             ExprKind::Call(callee, args) if matches!(&callee.kind, ExprKind::Name(name) if name == "spikes") => args,
@@ -360,18 +360,33 @@ impl Elaborator<'_> {
                 return None;
             }
         };
-        let [elements, moments] = &args[..] else {
-            self.error(Code::E0207, "`spikes` takes neurons and steps", value.span, "two arrays are needed");
-            return None;
+        let (elements, moments, which) = match (&args[..], phase.kind) {
+            ([elements, moments], PhaseKind::Run) => (elements, moments, None),
+            ([elements, moments, which], PhaseKind::Test | PhaseKind::Train) => (elements, moments, Some(which)),
+            (_, PhaseKind::Run) => {
+                self.error(Code::E0207, "`spikes` takes neurons and steps", value.span, "two arrays are needed");
+                return None;
+            }
+            (_, PhaseKind::Test | PhaseKind::Train) => {
+                let message = "spikes of several samples say which sample each is of";
+                let wrong = Diagnostic::new(Code::E0207, message, value.span, "three arrays are needed");
+                self.closer
+                    .diagnostics
+                    .push(wrong.with_help("`spikes(neurons, steps, samples)`, samples counted from 0"));
+                return None;
+            }
         };
-        if phase.kind != PhaseKind::Run {
-            self.error(Code::E0402, "spikes can be given in `run` only", value.span, "not supported in this version");
-            return None;
-        }
         let (neurons, times) = (self.array(&elements.value)?, self.array(&moments.value)?);
-        if neurons.len() != times.len() {
-            let message = format!("{} neurons but {} steps", neurons.len(), times.len());
-            self.error(Code::E0310, message, value.span, "one step for each spike is needed");
+        let samples = which.map(|which| self.array(&which.value).map(|array| (array, which.value.span)));
+        let samples = match samples {
+            Some(None) => return None,
+            Some(given) => given,
+            None => None,
+        };
+        let others = [Some(times.len()), samples.as_ref().map(|(array, _)| array.len())];
+        if let Some(other) = others.into_iter().flatten().find(|other| *other != neurons.len()) {
+            let message = format!("{} neurons, but {other} steps or samples", neurons.len());
+            self.error(Code::E0310, message, value.span, "one of each for each spike is needed");
             return None;
         }
         let step = self.plan.step.unwrap_or(super::experiment::DEFAULT_STEP);
@@ -385,6 +400,10 @@ impl Elaborator<'_> {
         };
         let dimension = times.dimension;
         let (neurons, times) = (self.loaded(&neurons, elements.value.span)?, self.loaded(&times, moments.value.span)?);
+        let samples = match samples {
+            Some((array, span)) => Some((self.loaded(&array, span)?, span)),
+            None => None,
+        };
         let len = self.network.graph[node].len() as f64;
         let mut spikes = Vec::with_capacity(times.data.len());
         for index in 0..times.data.len() {
@@ -412,18 +431,40 @@ impl Elaborator<'_> {
                 self.closer.diagnostics.push(wrong.with_help(help));
                 return None;
             }
-            spikes.push((tick as i64, neuron as i64));
+            let sample = samples.as_ref().map_or(0.0, |(samples, _)| samples.data.get(index));
+            if let Some((_, span)) =
+                samples.as_ref().filter(|_| !((0.0..1e9).contains(&sample) && sample.fract() == 0.0))
+            {
+                self.error(
+                    Code::E0309,
+                    format!("spike {index} is of sample {sample}"),
+                    *span,
+                    "samples are 0, 1, 2, …",
+                );
+                return None;
+            }
+            spikes.push((sample as usize, tick as i64, neuron as i64));
         }
         spikes.sort_unstable();
-        phase.samples = 1;
+        let known = spikes.last().map_or(1, |(last, ..)| last + 1);
+        if samples.is_some() && phase.samples > 0 && known > phase.samples {
+            let message = format!("there are spikes of {known} samples, the others have {}", phase.samples);
+            self.error(Code::E0310, message, value.span, "another number of samples");
+            return None;
+        }
+        phase.samples = phase.samples.max(known);
+        let mut starts = vec![0; phase.samples + 1];
+        spikes.iter().for_each(|(sample, ..)| starts[sample + 1] += 1);
+        (1..starts.len()).for_each(|at| starts[at] += starts[at - 1]);
         let mut kept = |name: &str, values: Vec<i64>| {
             let data = nmc_program::TensorData::I64(values);
             let shape = vec![data.len()];
             self.keep(Tensor { name: name.to_string(), shape, data }, value.span)
         };
-        let elements = kept("spikes: neuron", spikes.iter().map(|(_, neuron)| *neuron).collect())?;
-        let steps = kept("spikes: step", spikes.iter().map(|(step, _)| *step).collect())?;
-        Some(InputData::Spikes { elements, steps })
+        let elements = kept("spikes: neuron", spikes.iter().map(|(.., neuron)| *neuron).collect())?;
+        let steps = kept("spikes: step", spikes.iter().map(|(_, step, _)| *step).collect())?;
+        let starts = kept("spikes: start", starts)?;
+        Some(InputData::Spikes { elements, steps, starts })
     }
 
     /// `data name = …`

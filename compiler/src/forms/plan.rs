@@ -134,7 +134,7 @@ pub enum InputData {
     /// One value per element and sample, or, where the network says the input is stepped, per element, sample and step.
     Values(TensorId),
     /// Spikes of the one sample of `run`: element and step of each, sorted by step.
-    Spikes { elements: TensorId, steps: TensorId },
+    Spikes { elements: TensorId, steps: TensorId, starts: TensorId },
 }
 
 /// Which part.

@@ -56,8 +56,8 @@ impl Lowering<'_> {
                     let each = seconds.map_or(1, |seconds| self.ticks(seconds).max(1.0) as u32);
                     inputs.push(InputFeed::Values { tensor, array: signal.array, rows, each });
                 }
-                (InputData::Spikes { elements, steps }, _, Some(&group)) => {
-                    inputs.push(InputFeed::Spikes { group, elements, steps });
+                (InputData::Spikes { elements, steps, starts }, _, Some(&group)) => {
+                    inputs.push(InputFeed::Spikes { group, elements, steps, starts });
                 }
                 (InputData::Values(_) | InputData::Spikes { .. }, _, _) => {
                     let name = self.name(*node);

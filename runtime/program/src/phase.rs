@@ -58,8 +58,8 @@ pub enum InputFeed {
     /// Row `s` of the tensor [samples, len] into the array, before `begin` of sample `s`. Where a sample has more rows than one, [samples, rows,
     /// len], each is shown for so many ticks, the last until the end.
     Values { tensor: TensorId, array: ArrayId, rows: usize, each: u32 },
-    /// Spikes of a `Source::Given` group, sorted by step.
-    Spikes { group: GroupId, elements: TensorId, steps: TensorId },
+    /// Spikes of a `Source::Given` group, sample by sample, sorted by step; those of sample `s` begin at `starts[s]` and end at `starts[s + 1]`.
+    Spikes { group: GroupId, elements: TensorId, steps: TensorId, starts: TensorId },
 }
 
 /// A number computed from a phase's outputs.

@@ -56,7 +56,7 @@ impl Program {
             for feed in &mut phase.inputs {
                 match feed {
                     InputFeed::Values { tensor, .. } => ids.push(tensor),
-                    InputFeed::Spikes { elements, steps, .. } => ids.extend([elements, steps]),
+                    InputFeed::Spikes { elements, steps, starts, .. } => ids.extend([elements, steps, starts]),
                 }
             }
             ids.extend(phase.changes.iter_mut().filter_map(|(_, to)| match to {

@@ -1,8 +1,9 @@
-//! Data files: npz, npy, safetensors and csv. Names and shapes are read at once, numbers where they are needed.
+//! Data files: npz, npy, safetensors, csv and wav. Names and shapes are read at once, numbers where they are needed.
 
 mod csv;
 mod numpy;
 mod safetensors;
+mod wav;
 
 use std::fs::File;
 use std::io::BufReader;
@@ -26,7 +27,8 @@ pub fn read(file: &Path) -> Result<DataFile, FileProblem> {
         "npy" => numpy::npy(file),
         "safetensors" => safetensors::read(file),
         "csv" => csv::read(file),
-        _ => Err(String::from("its name must end in npz, npy, safetensors or csv")),
+        "wav" => wav::read(file),
+        _ => Err(String::from("its name must end in npz, npy, safetensors, csv or wav")),
     };
     read.map_err(|problem| unreadable(file, &problem))
 }
@@ -99,6 +101,36 @@ mod tests {
                 changed[at] ^= 0xff;
                 let changed = read(&written(&format!("changed_{name}"), &changed));
                 let _ = changed.map(|file| file.arrays.iter().map(Stored::tensor).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    /// 16 bits of two channels, and floats of one. Oracle: what was written.
+    #[test]
+    fn sound_is_read() {
+        for (bits, format, channels) in [(16, hound::SampleFormat::Int, 2), (32, hound::SampleFormat::Float, 1)] {
+            let file = written(&format!("sound{bits}.wav"), &[]);
+            let spec = hound::WavSpec { channels, sample_rate: 8000, bits_per_sample: bits, sample_format: format };
+            let mut writer = hound::WavWriter::create(&file, spec).unwrap();
+            for at in 0..6_i16 {
+                match format {
+                    hound::SampleFormat::Int => writer.write_sample(at * -4096).unwrap(),
+                    hound::SampleFormat::Float => writer.write_sample(f32::from(at) * -0.125).unwrap(),
+                }
+            }
+            writer.finalize().unwrap();
+            let sound = read(&file).unwrap();
+            let array = |name: &str| sound.arrays.iter().find(|array| array.name == name).unwrap().tensor().unwrap();
+            let samples = array("samples");
+            assert_eq!(samples.shape, [6 / usize::from(channels), usize::from(channels)]);
+            assert_eq!(
+                (0..6).map(|at| samples.data.get(at)).collect::<Vec<_>>(),
+                [0.0, -0.125, -0.25, -0.375, -0.5, -0.625]
+            );
+            assert_eq!(array("rate").data.get(0), 8000.0);
+            let bytes = std::fs::read(&file).unwrap();
+            for keep in 0..bytes.len() {
+                assert!(read(&written("cut.wav", &bytes[..keep])).is_err(), "{keep}");
             }
         }
     }

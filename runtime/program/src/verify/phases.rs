@@ -89,7 +89,7 @@ impl Checker<'_> {
                     });
                 }
             }
-            InputFeed::Spikes { group, elements, steps } => {
+            InputFeed::Spikes { group, elements, steps, starts } => {
                 let given = self.program.groups.get(group.index()).is_some_and(|group| group.source == Source::Given);
                 self.require(given, || format!("{user}: spikes for a group that takes none"));
                 let (a, b) = (self.shape(elements, user), self.shape(steps, user));
@@ -99,6 +99,13 @@ impl Checker<'_> {
                 let data = self.program.tensors.get(elements.index()).map(|tensor| &tensor.data);
                 let exist = data.is_some_and(|data| (0..data.len()).all(|index| exists(data.get(index))));
                 self.require(exist, || format!("{user}: spikes of elements that do not exist"));
+                let starts = self.program.tensors.get(starts.index()).map(|tensor| &tensor.data);
+                let count = data.map_or(0, |data| data.len()) as f64;
+                let whole = starts.is_some_and(|starts| {
+                    let ordered = (1..starts.len()).all(|at| starts.get(at - 1) <= starts.get(at));
+                    ordered && starts.len() == samples + 1 && starts.get(0) == 0.0 && starts.get(samples) == count
+                });
+                self.require(whole, || format!("{user}: spikes that are not those of {samples} samples"));
             }
         }
     }
