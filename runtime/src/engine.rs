@@ -14,6 +14,7 @@ use crate::interpreter::{Computable, Interpreter};
 use crate::jit::Jit;
 use crate::jit::product::Product;
 use crate::lanes::{Lanes, Moment, Place, Shared};
+use crate::lines;
 use crate::matrix::{Effective, Fitted};
 use crate::metrics;
 use crate::record::{self, Broken, SampleRecord};
@@ -54,7 +55,8 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         jit_seconds: f64,
     ) -> Result<Self, RunError> {
         let begin = Instant::now();
-        let (initial, carriers) = prepare(program, kernels.as_ref(), options.seed)?;
+        let (mut initial, carriers) = prepare(program, kernels.as_ref(), options.seed)?;
+        let repaired = program.lines.iter().map(|of| lines::repair(program, of, &mut initial)).collect();
         let fits = program.phases.iter().flat_map(|phase| &phase.fits).map(|spec| spec.fit + 1).max();
         let fitted = vec![Fitted::default(); fits.unwrap_or(0)];
         let shared = Shared { program, kernels, carriers, matrices: Vec::new(), fitted, seed: options.seed };
@@ -64,6 +66,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         let mut engine =
             Engine { shared, options, pool, initial, state, done_samples: AtomicUsize::new(0), after: 0.0 };
         engine.program_cells(|_| true);
+        engine.state.results.repaired = repaired;
         engine.state.results.jit_seconds = jit_seconds;
         engine.state.results.load_seconds = begin.elapsed().as_secs_f64();
         Ok(engine)
