@@ -14,6 +14,7 @@ use crate::interpreter::{Computable, Interpreter};
 use crate::jit::Jit;
 use crate::jit::product::Product;
 use crate::lanes::{Lanes, Moment, Place, Shared};
+use crate::lines;
 use crate::matrix::{Effective, Fitted};
 use crate::metrics;
 use crate::record::{self, Broken, SampleRecord};
@@ -62,12 +63,14 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         let threads = options.threads.max(1);
         let pool = if threads > 1 { rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok() } else { None };
         let shared_out = pool.as_ref().filter(|_| program.groups.iter().any(|group| group.len >= ALONE));
-        let (initial, carriers) = team::together(shared_out, || prepare(program, kernels.as_ref(), options.seed))?;
+        let (mut initial, carriers) = team::together(shared_out, || prepare(program, kernels.as_ref(), options.seed))?;
+        let repaired = program.lines.iter().map(|of| lines::repair(program, of, &mut initial)).collect();
         let shared = Shared { program, kernels, carriers, matrices: Vec::new(), fitted, seed: options.seed };
         let state = State::new(program, Lanes::new(&shared, &initial, 1));
         let mut engine =
             Engine { shared, options, pool, initial, state, done_samples: AtomicUsize::new(0), after: 0.0 };
         engine.program_cells(|_| true);
+        engine.state.results.repaired = repaired;
         engine.state.results.jit_seconds = jit_seconds;
         engine.state.results.load_seconds = begin.elapsed().as_secs_f64();
         Ok(engine)

@@ -15,6 +15,7 @@ pub mod interpreter;
 pub mod jit;
 pub mod lanes;
 pub mod learn;
+pub mod lines;
 pub mod maps;
 pub mod math;
 pub mod matrix;
@@ -37,6 +38,7 @@ use nmc_program::{ComponentKind, Program, Tensor};
 use serde::{Deserialize, Serialize};
 
 pub use checkpoint::Checkpoint;
+pub use lines::Repaired;
 pub use simulation::{Simulation, check, run};
 pub use write::Programmed;
 
@@ -77,6 +79,8 @@ pub struct Results {
     pub training: Vec<Training>,
     /// Weights and biases that are numbers and were learned, as they were at last: `fc1.weight`, `fc1.bias`.
     pub learned: Vec<Tensor>,
+    /// What is wrong with each array, and what its spare columns have mended; of arrays whose lines are drawn.
+    pub repaired: Vec<Repaired>,
     /// What programming left last in the cells of each matrix.
     pub programmed: Vec<Programmed>,
     /// Seconds a sample.

@@ -57,8 +57,9 @@ pub fn write<T: Computable>(
         .map_or_else(Vec::new, |luck| buffers[luck.index()].lane(0).iter().map(|luck| luck.wide()).collect());
     let held = buffers[cells.conductance.index()].lane_mut(0);
     for (cell, held) in held.iter_mut().enumerate() {
-        let stuck_on = luck.get(cell).is_some_and(|luck| *luck < written.stuck_on);
-        *held = T::of(if stuck_on { cells.g_max } else { cells.g_min });
+        let luck = luck.get(cell).copied().unwrap_or(1.0);
+        let held_on = if luck < written.stuck_on { cells.g_max } else { cells.g_min };
+        *held = T::of(if luck < 0.0 { 0.0 } else { held_on });
     }
     let all: Vec<u32> = (0..asked.len() as u32).collect();
     let mut given = Given { pulses: vec![0; asked.len()], missed: 0 };

@@ -4,8 +4,8 @@ use nmc_compiler::forms::equations::Method;
 
 use crate::dice::Dice;
 
-/// The derivative of state `n` where the states are `x`; none: it does not move.
-pub type Derivative<'a> = &'a dyn Fn(usize, &[f64]) -> Option<f64>;
+/// The derivative of state `n` where the states are `x`, so many seconds into the step; none: it does not move.
+pub type Derivative<'a> = &'a dyn Fn(usize, &[f64], f64) -> Option<f64>;
 
 /// The same where everything that is no state has values made of one number.
 pub type Placed<'a> = &'a dyn Fn(f64, usize, &[f64]) -> Option<f64>;
@@ -94,7 +94,10 @@ pub fn scheme(len: usize, own: usize, pinned: Option<Method>, at: Placed) -> Sch
 
 /// The states after `dt` seconds; those in `still` stand still.
 pub fn step(derivative: Derivative, scheme: &Scheme, old: &[f64], still: &dyn Fn(usize) -> bool, dt: f64) -> Vec<f64> {
-    let f = |index: usize, x: &[f64]| if still(index) { 0.0 } else { derivative(index, x).unwrap_or(0.0) };
+    let then = |index: usize, x: &[f64], into: f64| {
+        if still(index) { 0.0 } else { derivative(index, x, into).unwrap_or(0.0) }
+    };
+    let f = |index: usize, x: &[f64]| then(index, x, 0.0);
     let mut new = old.to_vec();
     let solved = |seconds: f64| exactly(&scheme.exact, &f, old, seconds);
     let after = solved(dt);
@@ -120,7 +123,7 @@ pub fn step(derivative: Derivative, scheme: &Scheme, old: &[f64], still: &dyn Fn
             let stage = |exact: &[f64], slopes: &[f64], seconds: f64| -> Vec<f64> {
                 let mut x = exact.to_vec();
                 scheme.rest.iter().for_each(|&index| x[index] = old[index] + seconds * slopes[index]);
-                (0..x.len()).map(|index| f(index, &x)).collect()
+                (0..x.len()).map(|index| then(index, &x, seconds)).collect()
             };
             let first = stage(old, &vec![0.0; old.len()], 0.0);
             let second = stage(&middle, &first, dt / 2.0);

@@ -152,7 +152,8 @@ impl Simulation<'_> {
         for (number, connection) in self.network().connections.iter().enumerate().filter(|(_, c)| c.port.is_none()) {
             for (at, gap) in state.gaps[number].iter_mut().enumerate() {
                 let weight = self.weights[number][at];
-                let derivative = |index: usize, x: &[f64]| of_synapse(connection, index, x, weight, &[], self.dt);
+                let derivative =
+                    |index: usize, x: &[f64], _: f64| of_synapse(connection, index, x, weight, &[], self.dt);
                 let moving = (0..gap.states.len()).filter(|&n| connection.dynamics.states[n].derivative.is_some());
                 let scheme = Scheme { exact: moving.collect(), rest: Vec::new(), method: Method::Exact };
                 gap.states = step(&derivative, &scheme, &gap.states, &|_| false, self.dt);
@@ -197,7 +198,7 @@ impl Simulation<'_> {
         }
         let tick = state.tick;
         let free = before.neurons[&id][index].free.clone();
-        let derivative = |which: usize, x: &[f64]| {
+        let derivative = |which: usize, x: &[f64], into: f64| {
             if which >= own {
                 let &(number, at, first) = places.iter().rev().find(|(_, _, first)| *first <= which).unwrap();
                 let len = self.network().connections[number].dynamics.states.len();
@@ -222,13 +223,13 @@ impl Simulation<'_> {
                 Symbol::State(n) => x[n],
                 Symbol::Input(n) => inputs[n],
                 Symbol::Index => index as f64,
-                Symbol::Time => tick as f64 * self.dt,
+                Symbol::Time => tick as f64 * self.dt + into,
                 Symbol::TimeStep => self.dt,
                 other => nothing(other),
             }))
         };
         let found = &self.schemes[&id];
-        let of_synapses = (own..old.len()).filter(|&which| derivative(which, &old).is_some());
+        let of_synapses = (own..old.len()).filter(|&which| derivative(which, &old, 0.0).is_some());
         let exact = found.exact.iter().copied().filter(|&which| which < own).chain(of_synapses).collect();
         let scheme = Scheme { exact, rest: found.rest.clone(), method: found.method };
         let still = |which: usize| which < own && tick < free[which];

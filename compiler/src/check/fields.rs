@@ -82,7 +82,15 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("depression", Quantity("conductance")),
                     may("noise pulse", Noise("conductance")),
                     may("pulse_energy", Quantity("energy")),
-                    may("faults", Calls(&[("stuck_on", &[("share", "real")]), ("stuck_off", &[("share", "real")])])),
+                    may(
+                        "faults",
+                        Calls(&[
+                            ("stuck_on", &[("share", "real")]),
+                            ("stuck_off", &[("share", "real")]),
+                            ("dead_row", &[("share", "real")]),
+                            ("dead_column", &[("share", "real")]),
+                        ]),
+                    ),
                     may(
                         "programming",
                         Calls(&[
@@ -135,6 +143,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     must("cells", Blocks(&[BlockKind::Device], &[])),
                     may("weights", Word(&["differential", "reference", "offset", "unsigned"])),
                     may("slices", Quantity("real")),
+                    may("spare_columns", Quantity("real")),
                     may("hold", Blocks(&[BlockKind::Converter], &[])),
                     may("row_energy", Quantity("energy")),
                     may("normalises", Quantity("bool")),

@@ -20,11 +20,13 @@ pub fn built_in(chip: &Chip, tile: &TileKind) -> Vec<(usize, f64)> {
         Drive::Direct(_) => None,
     });
     let senses = tile.senses.iter().filter_map(|sense| match sense {
-        Sense::Converter { converter, sharing } => Some((*converter, tile.cols.div_ceil((*sharing).max(1)) as f64)),
+        Sense::Converter { converter, sharing } => {
+            Some((*converter, tile.columns().div_ceil((*sharing).max(1)) as f64))
+        }
         Sense::Analog(_) => None,
     });
     let mut all: Vec<(usize, f64)> = drives.chain(senses).collect();
-    all.extend(tile.hold.map(|id| (id, tile.cols as f64)));
+    all.extend(tile.hold.map(|id| (id, tile.columns() as f64)));
     // One that is listed in two ways is there once.
     all.sort_by_key(|(id, _)| *id);
     all.dedup_by_key(|(id, _)| *id);

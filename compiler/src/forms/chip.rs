@@ -152,9 +152,10 @@ pub struct TileKind {
     pub name: String,
     /// Index into `Chip::devices`.
     pub device: usize,
-    /// Physical rows and columns.
+    /// Physical rows and columns, and how many of the columns are set aside to replace others.
     pub rows: usize,
     pub cols: usize,
+    pub spare_columns: usize,
     pub weights: WeightScheme,
     /// Arrays that hold the digits of a weight together, each cell one digit; 1: a cell (or pair) holds a weight.
     pub slices: usize,
@@ -184,6 +185,25 @@ pub struct TileKind {
     /// Area in m2 of array and drivers without converters.
     pub area: f64,
     pub transposable: bool,
+}
+
+impl Device {
+    /// Whether some of its cells may not hold what they are asked for, ever.
+    pub fn fails(&self) -> bool {
+        self.stuck_on > 0.0 || self.stuck_off > 0.0 || self.has_open_lines()
+    }
+
+    /// Whether rows or columns of its arrays may be open.
+    pub fn has_open_lines(&self) -> bool {
+        self.dead_row > 0.0 || self.dead_column > 0.0
+    }
+}
+
+impl TileKind {
+    /// Columns that hold weights.
+    pub fn columns(&self) -> usize {
+        self.cols - self.spare_columns
+    }
 }
 
 /// How signed weights are held.
@@ -351,6 +371,9 @@ pub struct Device {
     /// Share of cells stuck at g_max and at g_min.
     pub stuck_on: f64,
     pub stuck_off: f64,
+    /// Share of an array's rows and of its columns that are open: their cells carry nothing.
+    pub dead_row: f64,
+    pub dead_column: f64,
     pub programming: Programming,
     /// Area of a cell in m2.
     pub area: f64,

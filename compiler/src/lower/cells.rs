@@ -3,7 +3,7 @@
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::{Diagnostic, Label};
 use nmc_program::{
-    ArrayId, Binary, Cells, Compare, Current, Draw, Initial, Inst, Len, MatrixId, Op, Scheme, Value, Wired,
+    ArrayId, Binary, Cells, Compare, Current, Draw, Initial, Inst, Len, Lines, MatrixId, Op, Scheme, Value, Wired,
 };
 
 use super::Lowering;
@@ -98,8 +98,13 @@ impl Lowering<'_> {
             let kernel = self.kernel(format!("{name}: asked"), b);
             self.program.programming.push(Op::Kernel { kernel, len, spikes: None });
         }
-        let luck = (device.stuck_on > 0.0 || device.stuck_off > 0.0).then(|| self.faults(&name, len));
+        let luck = device.fails().then(|| self.faults(&name, len));
         self.luck.extend(luck.map(|luck| (matrix, luck)));
+        if let Some(luck) = luck.filter(|_| device.has_open_lines() || tile.spare_columns > 0) {
+            let lines = self.lines(layer, block);
+            self.program.lines[lines].pieces.push((matrix, first, luck));
+        }
+        let open = luck.filter(|_| device.has_open_lines());
         if let Some(written) = self.written(matrix, tile, len, luck) {
             self.program.programming.push(Op::Write { matrix });
             if let Some(cells) = &mut self.program.matrices[matrix.index()].cells {
@@ -118,12 +123,14 @@ impl Lowering<'_> {
             let aged_to = over_cell(&mut b, Held { now: conductance, programmed: conductance, asked }, drift);
             let zero = b.number(0.0);
             let aged_to = b.binary(Binary::Maximum, aged_to, zero);
+            let aged_to = carried(&mut b, aged_to, open);
             b.store(aged, OWN, aged_to);
             self.age(format!("{name}: drift"), b, len);
         }
         if let (Some(sigma), Some(array)) = (&device.read_sigma, read_sigma) {
             let mut b = Builder::default();
             let sigma = over_cell(&mut b, Held { now: aged, programmed: conductance, asked }, sigma);
+            let sigma = carried(&mut b, sigma, open);
             b.store(array, OWN, sigma);
             self.age(format!("{name}: read noise"), b, len);
         }
@@ -131,7 +138,7 @@ impl Lowering<'_> {
         self.wire(matrix, tile, block, first);
         let ohmic = Expr::Call(Function::Multiply, vec![Expr::Symbol(Symbol::Input(0)), Expr::Symbol(VOLTS)]);
         if device.current.is_some() || device.read_error.is_some() {
-            self.curve(matrix, layer, block, (device.current.as_ref().unwrap_or(&ohmic), one));
+            self.curve(matrix, layer, block, (device.current.as_ref().unwrap_or(&ohmic), one), open);
         }
         self.say_what_is_left_out(tile);
     }
@@ -158,7 +165,14 @@ impl Lowering<'_> {
     }
 
     /// Cells whose current is no multiple of the voltage; `one`: the input that is full range.
-    fn curve(&mut self, matrix: MatrixId, layer: &Layer, block: usize, (curve, one): (&Expr, f64)) {
+    fn curve(
+        &mut self,
+        matrix: MatrixId,
+        layer: &Layer,
+        block: usize,
+        (curve, one): (&Expr, f64),
+        open: Option<ArrayId>,
+    ) {
         let (device, tile) = (&self.chip.devices[layer.tile.device], layer.tile);
         let at = |g: f64| {
             let known = [(Symbol::Input(0), g), (VOLTS, tile.read_voltage)];
@@ -211,6 +225,7 @@ impl Lowering<'_> {
             let error = expression::number(&mut b, &mut names, error);
             let (seen, zero) = (b.add(held, error), b.number(0.0));
             held = b.binary(Binary::Maximum, seen, zero);
+            held = carried(&mut b, held, open);
         }
         for (into, expr) in [(amperes, curve.clone()), (slope, derivative(curve, VOLTS))] {
             let mut names = |b: &mut Builder, symbol: Symbol| match symbol == VOLTS {
@@ -247,6 +262,31 @@ impl Lowering<'_> {
             });
             wired[index].pieces.push((matrix, first));
         }
+    }
+
+    /// The lines of a block, which all its matrices share; an index into the program's.
+    fn lines(&mut self, layer: &Layer, block: usize) -> usize {
+        if let Some(&known) = self.lines.get(&block) {
+            return known;
+        }
+        let TileKind { rows, cols, spare_columns: spares, device, .. } = *layer.tile;
+        let device = &self.chip.devices[device];
+        let name = self.name(layer.node);
+        let lines = Lines {
+            rows: self.faults(&format!("{name}[{block}].rows"), rows),
+            columns: self.faults(&format!("{name}[{block}].columns"), cols),
+            dead_row: device.dead_row,
+            dead_column: device.dead_column,
+            stuck: device.stuck_on + device.stuck_off,
+            spares,
+            spare_cells: (spares > 0).then(|| self.faults(&format!("{name}[{block}].spares"), spares * rows)),
+            pieces: Vec::new(),
+            name,
+        };
+        self.program.lines.push(lines);
+        let index = self.program.lines.len() - 1;
+        self.lines.insert(block, index);
+        index
     }
 
     /// A uniform number for each cell, drawn once: which cells are stuck is the chip's, however often it is programmed.
@@ -301,6 +341,14 @@ fn over_cell(b: &mut Builder, cell: Held, expr: &Expr) -> Value {
     expression::number(b, &mut names, expr)
 }
 
+/// A value of a cell, 0 where it lies on an open line.
+fn carried(b: &mut Builder, value: Value, open: Option<ArrayId>) -> Value {
+    let Some(open) = open else { return value };
+    let (number, zero) = (b.load(open, OWN), b.number(0.0));
+    let is_open = b.compare(Compare::Less, number, zero);
+    b.select(is_open, zero, value)
+}
+
 /// Programming error, which no conductance falls below 0 by, and stuck cells, by their `luck`; none when neither happens.
 fn programming(device: &Device, conductance: ArrayId, luck: Option<ArrayId>) -> Option<Builder> {
     if device.programming_sigma.is_none() && luck.is_none() {
@@ -324,6 +372,7 @@ fn programming(device: &Device, conductance: ArrayId, luck: Option<ArrayId>) -> 
         let (high, low) = (b.number(device.g_max), b.number(device.g_min));
         let off = b.select(stuck, low, held);
         held = b.select(stuck_on, high, off);
+        held = carried(&mut b, held, Some(luck).filter(|_| device.has_open_lines()));
     }
     b.store(conductance, OWN, held);
     Some(b)

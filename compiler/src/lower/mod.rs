@@ -110,8 +110,9 @@ pub(crate) struct Lowering<'a> {
     pub held: BTreeMap<NodeId, f64>,
     /// The matrices on the cells of each block; with `true`, of its rows that hold the bias.
     pub reads: BTreeMap<(usize, bool), Vec<MatrixId>>,
-    /// The wires of each block, index into the program's.
+    /// The wires of each block, and its lines, as indices into the program's.
     pub wires: BTreeMap<usize, usize>,
+    pub lines: BTreeMap<usize, usize>,
     /// Nodes whose values change while layers learn; the ranges that follow them, by node and all.
     learned: BTreeSet<NodeId>,
     follows: BTreeMap<NodeId, ArrayId>,
@@ -120,7 +121,7 @@ pub(crate) struct Lowering<'a> {
     placed: BTreeMap<NodeId, Vec<Placed>>,
     rows_of: BTreeMap<NodeId, Signal>,
     learned_biases: BTreeMap<NodeId, ArrayId>,
-    /// Which cells of a matrix are stuck, and what pulses do to each device.
+    /// Which cells of a matrix are stuck or carry nothing, and what pulses do to each device.
     luck: BTreeMap<MatrixId, ArrayId>,
     pulses: BTreeMap<usize, pulses::Scratch>,
     pulses_of: BTreeMap<MatrixId, nmc_program::Pulse>,
@@ -168,6 +169,7 @@ pub fn lower(
         held: BTreeMap::new(),
         reads: BTreeMap::new(),
         wires: BTreeMap::new(),
+        lines: BTreeMap::new(),
         learned: crate::graph::learned(&mapped.network, &mapped.plan),
         follows: BTreeMap::new(),
         ranges_followed: Vec::new(),
@@ -224,6 +226,7 @@ fn empty(plan: &Plan, precision: Precision, tensors: &[Tensor]) -> Program {
         connections: Vec::new(),
         programming: Vec::new(),
         ageing: Vec::new(),
+        lines: Vec::new(),
         wired: Vec::new(),
         drift_compensated: plan.drift_compensated,
         wires_compensated: plan.wires_compensated,

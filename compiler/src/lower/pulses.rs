@@ -180,7 +180,7 @@ impl Lowering<'_> {
             this.array(format!("{}.{what}", device.name), Len::Fixed(len), false, Initial::Fill(0.0))
         };
         let (conductance, direction, asked) = (array(self, "pulsed"), array(self, "direction"), array(self, "asked"));
-        let faulty = device.stuck_on > 0.0 || device.stuck_off > 0.0;
+        let faulty = device.fails();
         let own: Vec<ArrayId> =
             (0..pulse.own.len() + usize::from(faulty)).map(|n| array(self, &format!("own {n}"))).collect();
         let mut b = Builder::default();

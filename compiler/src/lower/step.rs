@@ -11,7 +11,7 @@ use super::integrate::{Scheme, System, state, with_states};
 use super::kernel::Builder;
 use super::polynomial::Polynomial;
 use super::propagator::{reached, spread};
-use crate::forms::equations::{Expr, Method};
+use crate::forms::equations::{Expr, Method, Symbol};
 
 /// States that stand still where a condition holds.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ impl System {
             Method::ExponentialEuler => self.exponential_euler(b, scheme, start, &mut end, outside, &noise),
             Method::Euler => {
                 for &index in &scheme.rest {
-                    let slope = self.slope(b, index, start.old, start, outside);
+                    let slope = self.slope(b, index, start.old, 0.0, start, outside);
                     let jolt = self.jolt(b, index, start, outside, &noise, start.dt.powf(-0.5));
                     let slope = plus(b, slope, jolt);
                     end.advance(b, start, index, slope, start.dt);
@@ -201,17 +201,27 @@ impl System {
         }
     }
 
+    /// The derivative of a state where states have these values, so many seconds into the step.
     fn slope(
         &self,
         b: &mut Builder,
         index: usize,
         at: &[Value],
+        into: f64,
         start: &Start,
         outside: &mut expression::Names,
     ) -> Value {
         let zero = Expr::Number(0.0);
         let slope = self.derivatives[index].as_ref().unwrap_or(&zero);
-        let slope = expression::number(b, &mut with_states(at, outside), slope);
+        let mut outside = |b: &mut Builder, symbol: Symbol| {
+            let value = outside(b, symbol)?;
+            if symbol != Symbol::Time || into == 0.0 {
+                return Some(value);
+            }
+            let into = b.number(into);
+            Some(b.add(value, into))
+        };
+        let slope = expression::number(b, &mut with_states(at, &mut outside), slope);
         match start.stands_still(b, index) {
             Some(holds) => {
                 let zero = b.number(0.0);
@@ -256,7 +266,7 @@ impl System {
             }
             let mut stage = Vec::new();
             for (position, &index) in scheme.rest.iter().enumerate() {
-                let slope = self.slope(b, index, &at, start, outside);
+                let slope = self.slope(b, index, &at, fraction * dt, start, outside);
                 stage.push(plus(b, slope, jolts[position]));
             }
             slopes.push(stage);

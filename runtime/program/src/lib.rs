@@ -10,6 +10,7 @@
 pub mod cost;
 pub mod kernel;
 pub mod learning;
+pub mod lines;
 pub mod listing;
 pub mod matrix;
 pub mod op;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use cost::{ComponentKind, Conversions, Cost, Costs, Count, LayoutReport};
 pub use kernel::{Access, Binary, Compare, Draw, Inst, Kernel, Slot, Unary, Value};
 pub use learning::{Followed, Layer, Learner, Learning, Loss, Pulsed, Update};
+pub use lines::Lines;
 pub use matrix::{Cells, Current, FitSpec, Matrix, Scheme, SenseRange, WeightSource, Wired};
 pub use op::{Op, Reduction};
 pub use phase::{Aggregate, InputFeed, Metric, MetricKind, Over, Phase, PhaseKind, Probe, Probed, Requirement, To};
@@ -185,6 +187,8 @@ pub struct Program {
     /// Kernels that make aged conductances and read noise from programmed conductances, run after programming and whenever a phase reads
     /// arrays at another time; their time is that since programming, and they draw the same numbers at all times.
     pub ageing: Vec<Op>,
+    /// Arrays with lines that may be open, and with columns that replace others.
+    pub lines: Vec<Lines>,
     /// Arrays whose wires resist.
     pub wired: Vec<Wired>,
     /// Whether the read voltage is raised by as much as the mean weight of an array has drifted since it was programmed.

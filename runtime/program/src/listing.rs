@@ -107,6 +107,19 @@ impl fmt::Display for Program {
                 matrix.name, matrix.rows, matrix.cols, matrix.weights
             )?;
         }
+        for lines in &self.lines {
+            let matrices: Vec<String> =
+                lines.pieces.iter().map(|(matrix, row, _)| format!("m{} from row {row}", matrix.0)).collect();
+            writeln!(
+                f,
+                "lines of {}: rows open {}, columns open {}, {} spare columns: {}",
+                lines.name,
+                lines.dead_row,
+                lines.dead_column,
+                lines.spares,
+                matrices.join(", ")
+            )?;
+        }
         for wired in &self.wired {
             let matrices: Vec<String> =
                 wired.pieces.iter().map(|(matrix, row)| format!("m{} from row {row}", matrix.0)).collect();

@@ -24,7 +24,7 @@ pub struct Written {
     /// The most a cell gets.
     pub most: u32,
     pub way: WrittenBy,
-    /// Which cells are stuck, by a number below `stuck_on`, else below `stuck`.
+    /// Which cells are stuck, by a number below `stuck_on`, else below `stuck`; those below 0 carry nothing.
     pub luck: Option<ArrayId>,
     pub stuck_on: f64,
     pub stuck: f64,

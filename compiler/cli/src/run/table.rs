@@ -1,7 +1,7 @@
 //! Results for people: experiments side by side, one row a figure, with units.
 
 use nmc_host::report::key;
-use nmc_host::run::programming::{self, Layer};
+use nmc_host::run::programming::{self, Faults, Layer};
 use nmc_host::run::{self as host, Outcome, entry};
 use nmc_program::{ComponentKind, Count, Program};
 use nmc_runtime::Results;
@@ -96,6 +96,19 @@ fn hardware(program: &Program, outcome: &Outcome, add: &mut impl FnMut(&str, Str
                 add(&format!("  {name}: cells given up"), format!("{:.2} %", 100.0 * missed / cells));
             }
         }
+    }
+    for layer in programming::faults(outcome).into_iter().filter(|_| asked("programming")) {
+        let Faults { name, columns, cells, dead_columns, dead_columns_left, faulty, faulty_left, spares, used, .. } =
+            layer;
+        if spares > 0.0 {
+            add(&format!("  {name}: spare columns used"), format!("{} of {}", digits(used), digits(spares)));
+        }
+        let left = |all: f64, left: f64, of: f64| match spares > 0.0 {
+            true => format!("{:.2} % (without spares {:.2} %)", 100.0 * left / of.max(1.0), 100.0 * all / of.max(1.0)),
+            false => format!("{:.2} %", 100.0 * all / of.max(1.0)),
+        };
+        add(&format!("  {name}: dead columns"), left(dead_columns, dead_columns_left, columns));
+        add(&format!("  {name}: faulty cells"), left(faulty, faulty_left, cells));
     }
     if !outcome.first().training.is_empty() {
         let of_training = |chip: &Results, kind: Option<ComponentKind>| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nmc_runtime::{Programmed, Results};
+use nmc_runtime::{Programmed, Repaired, Results};
 use serde_json::{Value, json};
 
 use super::{Outcome, spread};
@@ -57,6 +57,53 @@ fn joined(name: String, all: &[&Programmed], chips: f64) -> Layer {
     }
 }
 
+/// Faults of the arrays of a layer, of a chip on average: rows and columns that are open, cells that are stuck or on one of these, and what
+/// of them spare columns left.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Faults {
+    pub name: String,
+    pub rows: f64,
+    pub columns: f64,
+    pub cells: f64,
+    pub dead_rows: f64,
+    pub dead_columns: f64,
+    pub dead_columns_left: f64,
+    pub faulty: f64,
+    pub faulty_left: f64,
+    /// Columns set aside, and those that replace others.
+    pub spares: f64,
+    pub used: f64,
+}
+
+/// Of the layers whose arrays may have open lines, or have spares.
+pub fn faults(outcome: &Outcome) -> Vec<Faults> {
+    let mut layers: Vec<Faults> = Vec::new();
+    let chips = outcome.chips.len() as f64;
+    for repaired in outcome.chips.iter().flat_map(|chip| &chip.repaired) {
+        let Repaired { name, spares, used, rows, columns, dead_rows, dead_columns, dead_columns_left, .. } = repaired;
+        let at = layers.iter().position(|layer| layer.name == *name).unwrap_or(layers.len());
+        if at == layers.len() {
+            layers.push(Faults { name: name.clone(), ..Faults::default() });
+        }
+        let layer = &mut layers[at];
+        for (sum, number) in [
+            (&mut layer.rows, rows),
+            (&mut layer.columns, columns),
+            (&mut layer.cells, &repaired.cells),
+            (&mut layer.dead_rows, dead_rows),
+            (&mut layer.dead_columns, dead_columns),
+            (&mut layer.dead_columns_left, dead_columns_left),
+            (&mut layer.faulty, &repaired.faulty),
+            (&mut layer.faulty_left, &repaired.faulty_left),
+            (&mut layer.spares, spares),
+            (&mut layer.used, used),
+        ] {
+            *sum += *number as f64 / chips;
+        }
+    }
+    layers
+}
+
 /// Seconds until all cells of a chip are written: those of an array one after the other, arrays side by side.
 pub fn seconds(chip: &Results) -> f64 {
     let mut blocks: BTreeMap<usize, f64> = BTreeMap::new();
@@ -81,8 +128,24 @@ pub fn told(outcome: &Outcome) -> Value {
             "histogram": layer.histogram.into_iter().map(number).collect::<Vec<_>>(),
         })
     };
+    let of_layer = |layer: Faults| {
+        json!({
+            "layer": layer.name,
+            "rows": number(layer.rows),
+            "columns": number(layer.columns),
+            "cells": number(layer.cells),
+            "dead_rows": number(layer.dead_rows),
+            "dead_columns": number(layer.dead_columns),
+            "dead_columns_left": number(layer.dead_columns_left),
+            "faulty_cells": number(layer.faulty),
+            "faulty_cells_left": number(layer.faulty_left),
+            "spare_columns": number(layer.spares),
+            "spare_columns_used": number(layer.used),
+        })
+    };
     json!({
         "seconds": number(spread(outcome.each(seconds)).0),
         "layers": layers(outcome).into_iter().map(layer).collect::<Vec<_>>(),
+        "faults": faults(outcome).into_iter().map(of_layer).collect::<Vec<_>>(),
     })
 }

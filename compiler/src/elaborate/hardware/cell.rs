@@ -23,7 +23,7 @@ impl Elaborator<'_> {
             _ => None,
         };
         let outer = self.cell_names(block, (g_min, g_max));
-        let (stuck_on, stuck_off) = self.faults(&fields)?;
+        let Faults { stuck_on, stuck_off, dead_row, dead_column } = self.faults(&fields)?;
         let programming = self.programming(&fields)?;
         let pulse = self.pulse(&fields, block, programming.energy)?;
         let (read_sigma, read_error) = match fields.get("noise read") {
@@ -43,6 +43,8 @@ impl Elaborator<'_> {
             pulse,
             stuck_on,
             stuck_off,
+            dead_row,
+            dead_column,
             programming,
             area: self.number(&fields, "cell_area", AREA, 0.0)?,
         };
@@ -160,25 +162,31 @@ impl Elaborator<'_> {
         Some(Some(Pulse { up: up_expr, down, sigma, own, energy }))
     }
 
-    /// Shares of cells stuck at the highest and at the lowest conductance.
-    fn faults(&mut self, fields: &Fields) -> Option<(f64, f64)> {
-        let Some(ast) = fields.get("faults") else { return Some((0.0, 0.0)) };
-        let (mut on, mut off) = (0.0, 0.0);
+    /// Shares of cells that are stuck and of lines that are open.
+    fn faults(&mut self, fields: &Fields) -> Option<Faults> {
+        let mut faults = Faults::default();
+        let Some(ast) = fields.get("faults") else { return Some(faults) };
         for item in all(ast) {
             let ExprKind::Call(callee, args) = &item.kind else { continue };
             let (ExprKind::Name(name), [share]) = (&callee.kind, &args[..]) else { continue };
             let share = self.quantity(&share.value, Dimension::NONE)?;
-            if name == "stuck_on" {
-                on = share;
-            } else {
-                off = share;
-            }
+            *match name.as_str() {
+                "stuck_on" => &mut faults.stuck_on,
+                "stuck_off" => &mut faults.stuck_off,
+                "dead_row" => &mut faults.dead_row,
+                _ => &mut faults.dead_column,
+            } = share;
         }
-        if on + off > 1.0 {
-            self.error(Code::E0503, "more than all cells are faulty", ast.span, "shares add to more than 100 %");
-            return None;
-        }
-        Some((on, off))
+        let Faults { stuck_on, stuck_off, dead_row, dead_column } = faults;
+        let wrong = if stuck_on + stuck_off > 1.0 {
+            ("more than all cells are faulty", "shares add to more than 100 %")
+        } else if dead_row.max(dead_column) > 1.0 {
+            ("more than all lines are open", "a share is at most 100 %")
+        } else {
+            return Some(faults);
+        };
+        self.error(Code::E0503, wrong.0, ast.span, wrong.1);
+        None
     }
 
     /// How a cell gets its conductance.
@@ -217,6 +225,15 @@ impl Elaborator<'_> {
         }
         Some(Programming { way, pulses, energy: number("pulse_energy"), time: number("pulse_time") })
     }
+}
+
+/// What is wrong with a share of cells, rows and columns.
+#[derive(Clone, Copy, Default)]
+struct Faults {
+    stuck_on: f64,
+    stuck_off: f64,
+    dead_row: f64,
+    dead_column: f64,
 }
 
 /// `normal(…)`.

@@ -45,6 +45,13 @@ impl Elaborator<'_> {
             self.error(Code::E0503, "only weights with an offset can be sliced", fields["slices"].span, label);
             return None;
         }
+        let spare_columns = fields.get("spare_columns").map_or(Some(0), |ast| self.count(ast, 0.0))?;
+        if spare_columns >= cols {
+            let message = format!("{spare_columns} spare columns of {cols} leave none for weights");
+            let label = "spares are some of the columns of `cells`";
+            self.error(Code::E0503, message, fields["spare_columns"].span, label);
+            return None;
+        }
         let hold = match fields.get("hold") {
             Some(ast) => Some(self.holding(ast)?),
             None => None,
@@ -76,6 +83,7 @@ impl Elaborator<'_> {
             device,
             rows,
             cols,
+            spare_columns,
             weights,
             slices,
             inputs,

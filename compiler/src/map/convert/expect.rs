@@ -274,7 +274,8 @@ impl Calibration {
         let full = self.range(source).full;
         let outputs = given.network.graph[layer].outputs().max(1) as f64;
         let inputs = layer_inputs(given.network, layer);
-        let squares = self.row_squares(source, inputs, block.positions);
+        let squares: Vec<f64> =
+            self.row_moments(source, inputs, block.positions).into_iter().map(|(_, square)| square).collect();
         let scale = match tile.weights {
             WeightScheme::Differential | WeightScheme::Unsigned => most / span,
             WeightScheme::Reference | WeightScheme::Offset => 2.0 * most / span,
@@ -287,29 +288,32 @@ impl Calibration {
         };
         let error = |share: f64| error(share).iter().sum::<f64>() * scale * scale;
         let known = self.cell_errors.borrow().get(&layer).copied();
-        let of_cells = known.unwrap_or_else(|| match tensor(given, layer) {
-            Some(weights) => {
-                let weights = floats(weights, weights.len());
-                // Cells are alike to within a 256th of the range.
-                let table: Vec<OnceLock<f64>> = vec![OnceLock::new(); 513];
-                let of_output = |row: &[f32]| -> f64 {
-                    let of = |(&weight, square): (&f32, &f64)| {
-                        let share = (f64::from(weight) / most.max(f64::MIN_POSITIVE)).clamp(-1.0, 1.0);
-                        let at = ((share + 1.0) * 256.0).round() as usize;
-                        let known = table[at].get_or_init(|| error(at as f64 / 256.0 - 1.0));
-                        let levels = rounded_by_levels(device, tile.weights, share) * scale;
-                        square * (known + levels * levels)
-                    };
-                    row.iter().zip(&squares).map(of).sum()
-                };
-                let rows = weights.chunks_exact(inputs.max(1));
-                let sums: Vec<f64> = match weights.len() {
-                    0..MANY => rows.map(of_output).collect(),
-                    _ => weights.par_chunks_exact(inputs.max(1)).map(of_output).collect(),
-                };
-                sums.iter().sum::<f64>() / outputs
-            }
-            None => squares.iter().sum::<f64>() * error(TYPICAL),
+        let of_cells = known.unwrap_or_else(|| {
+            self.open_lines(given, tiling, layer)
+                + match tensor(given, layer) {
+                    Some(weights) => {
+                        let weights = floats(weights, weights.len());
+                        // Cells are alike to within a 256th of the range.
+                        let table: Vec<OnceLock<f64>> = vec![OnceLock::new(); 513];
+                        let of_output = |row: &[f32]| -> f64 {
+                            let of = |(&weight, square): (&f32, &f64)| {
+                                let share = (f64::from(weight) / most.max(f64::MIN_POSITIVE)).clamp(-1.0, 1.0);
+                                let at = ((share + 1.0) * 256.0).round() as usize;
+                                let known = table[at].get_or_init(|| error(at as f64 / 256.0 - 1.0));
+                                let levels = rounded_by_levels(device, tile.weights, share) * scale;
+                                square * (known + levels * levels)
+                            };
+                            row.iter().zip(&squares).map(of).sum()
+                        };
+                        let rows = weights.chunks_exact(inputs.max(1));
+                        let sums: Vec<f64> = match weights.len() {
+                            0..MANY => rows.map(of_output).collect(),
+                            _ => weights.par_chunks_exact(inputs.max(1)).map(of_output).collect(),
+                        };
+                        sums.iter().sum::<f64>() / outputs
+                    }
+                    None => squares.iter().sum::<f64>() * error(TYPICAL),
+                }
         });
         self.cell_errors.borrow_mut().insert(layer, of_cells);
         let rows = match how.bias {
@@ -319,23 +323,26 @@ impl Calibration {
         of_cells + rows * full * full * error(TYPICAL)
     }
 
-    /// Mean square of what drives each row of a layer at so many positions.
-    fn row_squares(&self, source: NodeId, len: usize, positions: usize) -> Vec<f64> {
+    /// Mean and mean square of what drives each row of a layer at so many positions.
+    pub(super) fn row_moments(&self, source: NodeId, len: usize, positions: usize) -> Vec<(f64, f64)> {
         let Some(values) = self.values.get(&source).filter(|_| self.samples > 0) else {
-            return vec![self.range(source).full.powi(2) / 3.0; len];
+            return vec![(0.0, self.range(source).full.powi(2) / 3.0); len];
         };
-        let mut sums = vec![0.0; len];
+        let mut sums = vec![(0.0, 0.0); len];
         for sample in values.chunks_exact((len * positions).max(1)) {
-            for (sum, row) in sums.iter_mut().zip(sample.chunks_exact(positions)) {
-                row.iter().for_each(|&x| *sum += f64::from(x).powi(2));
+            for (sums, row) in sums.iter_mut().zip(sample.chunks_exact(positions)) {
+                for &x in row {
+                    *sums = (sums.0 + f64::from(x), sums.1 + f64::from(x).powi(2));
+                }
             }
         }
-        sums.into_iter().map(|sum| sum / (self.samples * positions) as f64).collect()
+        let count = (self.samples * positions) as f64;
+        sums.into_iter().map(|(sum, square)| (sum / count, square / count)).collect()
     }
 }
 
 /// The weights of a layer, [outputs, inputs]; none before they are fitted.
-fn tensor<'a>(given: Given<'a>, layer: NodeId) -> Option<&'a TensorData> {
+pub(super) fn tensor<'a>(given: Given<'a>, layer: NodeId) -> Option<&'a TensorData> {
     let Operator::Dense { weights: Weights::Given(id), .. } = &given.network.graph[layer].operator else { return None };
     given.tensors.get(id.index()).map(|tensor| &tensor.data)
 }

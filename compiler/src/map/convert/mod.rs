@@ -10,6 +10,7 @@ mod expect;
 mod explain;
 mod faults;
 mod limit;
+mod lines;
 pub mod pbqp;
 mod print;
 mod problem;

@@ -139,7 +139,7 @@ fn best_cut(chip: &Chip, free: &[usize], holds: &[bool], (inputs, outputs): (usi
     let total = tiles_of_each_kind(chip);
     let cuts = chip.tile_kinds.iter().enumerate().filter_map(|(tile_kind, tile)| {
         let (per_output, extra) = columns(tile);
-        let outputs_each = tile.cols.saturating_sub(extra) / per_output;
+        let outputs_each = tile.columns().saturating_sub(extra) / per_output;
         if !holds[tile_kind] || total[tile_kind] == 0 || tile.rows == 0 || outputs_each == 0 {
             return None;
         }

@@ -26,6 +26,9 @@ impl Checker<'_> {
                 self.written(matrix, cells);
             }
         }
+        for lines in &program.lines {
+            self.lines(lines);
+        }
         let mut on_wires = BTreeSet::new();
         for wired in &program.wired {
             let ohms = [wired.segment, wired.driver, wired.sense];
@@ -60,6 +63,35 @@ impl Checker<'_> {
 }
 
 impl Checker<'_> {
+    fn lines(&mut self, lines: &Lines) {
+        let user = &format!("lines of {}", lines.name);
+        let shares = [lines.dead_row, lines.dead_column, lines.stuck];
+        self.require(shares.iter().all(|share| (0.0..=1.0).contains(share)), || format!("{user}: no such shares"));
+        let numbers = [Some(lines.rows), Some(lines.columns), lines.spare_cells].into_iter().flatten();
+        for array in numbers.chain(lines.pieces.iter().map(|(.., numbers)| *numbers)) {
+            self.slice(array, 0, 0, user);
+            self.of_all(array, user);
+        }
+        let len = |array: ArrayId| match self.program.arrays.get(array.index()).map(|array| array.len) {
+            Some(Len::Fixed(len)) => len,
+            Some(Len::Synapses(_)) | None => 0,
+        };
+        let (rows, columns) = (len(lines.rows), len(lines.columns));
+        let of_spares = lines.spare_cells.map_or(0, len);
+        let mut wrong = lines.spares >= columns.max(1) || lines.spares.checked_mul(rows) != Some(of_spares);
+        for &(matrix, first, numbers) in &lines.pieces {
+            let found = self.program.matrices.get(matrix.index());
+            let Some((found, cells)) = found.and_then(|found| Some((found, found.cells.as_ref()?))) else {
+                wrong = true;
+                continue;
+            };
+            let last = cells.scheme.columns(found.cols).saturating_add(lines.spares);
+            wrong |= last > columns || first.saturating_add(found.rows) > rows;
+            wrong |= !wrong && len(numbers) != cells.scheme.cells(found.rows, found.cols);
+        }
+        self.require(!wrong, || format!("{user}: not those of its cells"));
+    }
+
     fn written(&mut self, matrix: &Matrix, cells: &Cells) {
         let user = &format!("programming of {}", matrix.name);
         let sound = |number: f64| number.is_finite() && number >= 0.0;
