@@ -47,7 +47,8 @@ impl System {
             end.set(b, start, index, value);
         }
         match scheme.method {
-            Method::Exact => {}
+            // Sub-steps have a kernel of their own.
+            Method::Exact | Method::RungeKutta45 => {}
             Method::ExponentialEuler => self.exponential_euler(b, scheme, start, &mut end, outside, &noise),
             Method::Euler => {
                 for &index in &scheme.rest {
@@ -63,7 +64,7 @@ impl System {
     }
 
     /// The draws of a state's noise for this step: for an exact state, one for each that its noise reaches.
-    fn draw(&self, b: &mut Builder, scheme: &Scheme, index: usize) -> Vec<Value> {
+    pub(super) fn draw(&self, b: &mut Builder, scheme: &Scheme, index: usize) -> Vec<Value> {
         let count = match (self.noise_of(index), scheme.exact.iter().position(|&other| other == index)) {
             (None, _) => 0,
             (Some(_), None) => 1,
@@ -77,7 +78,7 @@ impl System {
     }
 
     /// The factor of a state's noise times its first draw and `scale`.
-    fn jolt(
+    pub(super) fn jolt(
         &self,
         b: &mut Builder,
         index: usize,
@@ -201,7 +202,7 @@ impl System {
         }
     }
 
-    fn slope(
+    pub(super) fn slope(
         &self,
         b: &mut Builder,
         index: usize,
@@ -272,7 +273,7 @@ impl System {
 }
 
 impl Start<'_> {
-    fn has_low(&self, index: usize) -> bool {
+    pub fn has_low(&self, index: usize) -> bool {
         self.low.get(index).is_some_and(Option::is_some)
     }
 
@@ -301,7 +302,7 @@ impl End {
     }
 
     /// Likewise, and keeps it where it stands still.
-    fn set_unless_still(&mut self, b: &mut Builder, start: &Start, index: usize, value: Value) {
+    pub fn set_unless_still(&mut self, b: &mut Builder, start: &Start, index: usize, value: Value) {
         self.set(b, start, index, value);
         if let (false, Some(holds)) = (start.has_low(index), start.stands_still(b, index)) {
             self.new[index] = b.select(holds, start.old[index], self.new[index]);
@@ -320,6 +321,6 @@ fn scaled(b: &mut Builder, value: Value, scale: f64) -> Value {
     b.multiply(value, scale)
 }
 
-fn plus(b: &mut Builder, value: Value, more: Option<Value>) -> Value {
+pub(super) fn plus(b: &mut Builder, value: Value, more: Option<Value>) -> Value {
     more.map_or(value, |more| b.add(value, more))
 }

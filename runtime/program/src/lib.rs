@@ -72,7 +72,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 11;
+    pub const FORMAT: u32 = 12;
 }
 
 /// Width of numbers.
