@@ -158,8 +158,8 @@ pub enum StmtKind {
     /// `SIGNAL -> TARGET`: drives an output port or a population's input.
     Flow { value: Expr, target: Expr },
     // ---- in equations ------------------------------------------------------------------
-    /// `input i: current`
-    Input { name: Ident, ty: Box<Type> },
+    /// `input dendrite: current at v_d`: `v_d` is what synapses that lead there find as `post.v`.
+    Input { name: Ident, ty: Box<Type>, at: Option<Ident> },
     /// `state v: voltage = uniform(v_reset, v_thresh)`
     State { name: Ident, ty: Box<Type>, initial: Option<Expr> },
     /// `next h = tanh(z)`

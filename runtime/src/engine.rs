@@ -361,12 +361,12 @@ fn useless(broken: &Broken, sample: usize) -> RunError {
         Broken::NotANumber(name) => (
             "E0706",
             format!("{name} is no longer a number (NaN) after sample {sample}"),
-            "use a smaller time step, or check the equations for a division by zero",
+            "use a smaller time step or `method: rk45`, or check the equations for a division by zero",
         ),
         Broken::Infinite(name) => (
             "E0706",
             format!("{name} is infinite after sample {sample}"),
-            "use a smaller time step, or check the equations for a division by zero",
+            "use a smaller time step or `method: rk45`, or check the equations for a division by zero",
         ),
         Broken::Flooded(name) => (
             "E0708",
@@ -411,7 +411,7 @@ fn learns(program: &Program) -> bool {
     };
     let mut ops = program.begin.iter().chain(&program.tick).chain(&program.end);
     ops.any(|op| match op {
-        Op::Kernel { kernel, .. } | Op::OnSpikes { kernel, .. } => changes(*kernel),
+        Op::Kernel { kernel, .. } | Op::Substeps { kernel, .. } | Op::OnSpikes { kernel, .. } => changes(*kernel),
         Op::OnPost { kernel, .. } | Op::Synapses { kernel, .. } => changes(*kernel),
         Op::Deliver { connection } => match &program.connections[connection.index()].on_pre {
             Effect::Kernel(kernel) => changes(*kernel),

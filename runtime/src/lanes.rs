@@ -337,6 +337,18 @@ impl<T: Computable + Product> Lanes<T> {
                 let count = self.groups[lane][group.index()].collect(self.tick, &self.bitmap);
                 self.counts.spikes[group.index()] += count;
             }
+            Op::Substeps { kernel, len, left, most } => {
+                kernels.dense(*kernel, &mut self.buffers, lane, *len, clock, None, None);
+                for _ in 1..*most {
+                    let left = self.buffers[left.index()].lane(lane)[..*len].iter().enumerate();
+                    let unfinished: Vec<u32> =
+                        left.filter(|(_, left)| left.wide() != 0.0).map(|(i, _)| i as u32).collect();
+                    if unfinished.is_empty() {
+                        break;
+                    }
+                    kernels.list(*kernel, &mut self.buffers, lane, &unfinished, clock);
+                }
+            }
             Op::OnSpikes { kernel, group } => {
                 let (list, more) = self.groups[lane][group.index()].round(self.tick, 0, round);
                 if !list.is_empty() {
@@ -468,6 +480,7 @@ fn event(op: &Op) -> Option<bool> {
         Op::Deliver { .. } => Some(false),
         Op::OnPost { .. } | Op::OnSpikes { .. } => Some(true),
         Op::Kernel { .. }
+        | Op::Substeps { .. }
         | Op::Synapses { .. }
         | Op::Emit { .. }
         | Op::Fill { .. }

@@ -76,6 +76,9 @@ pub fn scheme(len: usize, own: usize, pinned: Option<Method>, at: Placed) -> Sch
         })
     };
     let pins = matches!(pinned, Some(Method::RungeKutta4 | Method::Euler | Method::ExponentialEuler));
+    if pinned == Some(Method::RungeKutta45) {
+        return Scheme { exact: Vec::new(), rest: moving, method: Method::RungeKutta45 };
+    }
     let mut exact: Vec<usize> = moving.iter().copied().filter(|&index| !pins || index >= own).collect();
     let fits = |row: usize, exact: &[usize]| {
         moving.iter().all(|&column| if exact.contains(&column) { constant(row, column) } else { zero(row, column) })
@@ -104,6 +107,11 @@ pub fn step(derivative: Derivative, scheme: &Scheme, old: &[f64], still: &dyn Fn
     scheme.exact.iter().for_each(|&index| new[index] = after[index]);
     match scheme.method {
         Method::Exact => {}
+        // Within its tolerance.
+        Method::RungeKutta45 => {
+            let moved: Vec<usize> = scheme.rest.iter().copied().filter(|&index| !still(index)).collect();
+            new = exactly(&moved, &f, old, dt);
+        }
         Method::Euler => scheme.rest.iter().for_each(|&index| new[index] = old[index] + dt * f(index, old)),
         Method::ExponentialEuler => {
             for &index in scheme.rest.iter().filter(|index| !still(**index)) {

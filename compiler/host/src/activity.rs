@@ -1,6 +1,6 @@
 //! The energy of a report: what a run of the program counts, so that the two cannot differ. Of long simulations the beginning is run.
 
-use nmc_program::Program;
+use nmc_program::{Op, Program};
 use nmc_runtime::{EngineKind, RunOptions, energy};
 
 use crate::disk;
@@ -72,6 +72,6 @@ fn beginning(program: &Program) -> (Program, f64) {
 fn weight(program: &Program) -> f64 {
     let products: f64 = program.matrices.iter().map(|matrix| (matrix.rows * matrix.cols) as f64).sum();
     let ops = program.begin.iter().chain(&program.tick).chain(&program.end);
-    let kernels: f64 = ops.map(|op| if let nmc_program::Op::Kernel { len, .. } = op { *len as f64 } else { 0.0 }).sum();
-    products + kernels
+    let elements = |op: &Op| if let Op::Kernel { len, .. } | Op::Substeps { len, .. } = op { *len as f64 } else { 0.0 };
+    products + ops.map(elements).sum::<f64>()
 }

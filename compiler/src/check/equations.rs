@@ -120,7 +120,9 @@ fn events(checker: &mut Checker, block: &Block) {
 fn only_equations(block: &Block) -> Block {
     let mut block = block.clone();
     block.body.retain(|stmt| match &stmt.kind {
-        StmtKind::Field(field) => field.key.iter().any(|key| key.text == "method" || key.text == "conductance"),
+        StmtKind::Field(field) => {
+            field.key.iter().any(|key| matches!(key.text.as_str(), "method" | "tolerance" | "conductance"))
+        }
         _ => true,
     });
     block

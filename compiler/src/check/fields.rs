@@ -56,7 +56,11 @@ const fn must(key: &'static str, holds: Holds) -> Property {
 
 use Holds::{Blocks, Calls, Deviation, Drawn, Functions, Noise, OrIdeal, Other, Quantity, Range, Word, Words};
 
-const METHOD: Property = may("method", Word(&["exact", "exponential_euler", "rk4", "euler"]));
+const METHOD: Property = may("method", Word(&["exact", "exponential_euler", "rk4", "rk45", "euler"]));
+/// Of `rk45`.
+const TOLERANCE: Property = may("tolerance", Quantity("real"));
+/// Equations of synapses are moved synapse by synapse, without sub-steps.
+const OF_SYNAPSES: Property = may("method", Word(&["exact", "exponential_euler", "rk4", "euler"]));
 
 /// What wires can carry.
 pub const ANALOG: &[&str] = &["voltage", "current", "charge", "pulse", "light"];
@@ -65,13 +69,13 @@ const DOMAINS: &[&str] = &["ideal", "voltage", "current", "charge", "pulse", "sp
 /// The properties of each kind of block.
 pub fn properties(kind: BlockKind) -> &'static [Property] {
     match kind {
-        BlockKind::Neuron | BlockKind::Synapse | BlockKind::Plasticity | BlockKind::Encoder | BlockKind::Decoder => {
-            const { &[METHOD] }
-        }
+        BlockKind::Neuron | BlockKind::Encoder | BlockKind::Decoder => const { &[METHOD, TOLERANCE] },
+        BlockKind::Synapse | BlockKind::Plasticity => const { &[OF_SYNAPSES] },
         BlockKind::Device => {
             const {
                 &[
                     METHOD,
+                    TOLERANCE,
                     may("conductance", Range("conductance")),
                     may("levels", OrIdeal("real")),
                     may("noise programming", Noise("conductance")),

@@ -54,7 +54,22 @@ pub fn check(checker: &mut Checker, block: &Block) {
             if block.kind == BlockKind::Synapse { "on pre { post.v += w }" } else { "on post { w += 0.1 * w }" };
         checker.diagnostics.push(idle.with_help(format!("such as `{example}`")));
     }
+    tolerance(checker, block);
     still(checker, block);
+}
+
+/// A tolerance is of the method that has one.
+fn tolerance(checker: &mut Checker, block: &Block) {
+    let fields = || {
+        block.body.iter().filter_map(|stmt| if let StmtKind::Field(field) = &stmt.kind { Some(field) } else { None })
+    };
+    let adapts = fields().any(|field| {
+        field.key[0].text == "method" && matches!(&field.value.kind, ExprKind::Name(name) if name == "rk45")
+    });
+    if let (Some(field), false) = (fields().find(|field| field.key[0].text == "tolerance"), adapts) {
+        let message = "a tolerance has no effect without `method: rk45`";
+        checker.report(Code::W0428, message, field.span, "of steps that adapt");
+    }
 }
 
 /// States that nothing changes.

@@ -173,6 +173,9 @@ impl<'t> Reads<'t> {
                 self.names.insert(&model.text);
                 walk::expressions(stmt).into_iter().for_each(|expr| self.expr(expr));
             }
+            StmtKind::Input { at: Some(at), .. } => {
+                self.names.insert(&at.text);
+            }
             StmtKind::Bounds { name, .. } if name.text == "w" => {
                 walk::expressions(stmt).into_iter().for_each(|expr| self.expr(expr));
             }

@@ -11,18 +11,19 @@ use super::Elaborator;
 use super::equations::Closing;
 use super::steps::Counted;
 use super::synapse_data::Waiting;
+use super::target::Target;
 use super::term::{Term, built_in};
 use crate::algebra::interval;
 use crate::forms::equations::{Dynamics, Expr, Function, Input, Symbol};
 use crate::forms::network::{Connection, Edge, NodeId, Operator, Pattern};
 use crate::quantity::Dimension;
-use crate::units::{dimension_name, type_dimension};
+use crate::units::dimension_name;
 
 impl Elaborator<'_> {
     /// Joins every source with every target.
     pub fn connect(&mut self, name: Option<&Ident>, from: &[Ast], to: &[Ast], fields: &[Field], span: Span) {
         let sources: Option<Vec<_>> = from.iter().map(|source| self.source(source)).collect();
-        let targets: Option<Vec<_>> = to.iter().map(|target| self.population_range(target)).collect();
+        let targets: Option<Vec<_>> = to.iter().map(|target| self.led_to(target)).collect();
         let (Some(sources), Some(targets)) = (sources, targets) else { return };
         for &source in &sources {
             for &target in &targets {
@@ -31,7 +32,7 @@ impl Elaborator<'_> {
                     self.connections.entry(name.text.clone()).or_default().push(self.network.connections.len());
                 }
                 let edge = Edge::Synapses(self.network.connections.len());
-                self.network.graph.add_edge(source.0, target.0, edge);
+                self.network.graph.add_edge(source.0, target.node, edge);
                 self.network.connections.push(connection);
             }
         }
@@ -52,10 +53,11 @@ impl Elaborator<'_> {
     fn connection(
         &mut self,
         (source, source_range): (NodeId, (usize, usize)),
-        (target, target_range): (NodeId, (usize, usize)),
+        to: Target,
         fields: &[Field],
         span: Span,
     ) -> Option<Connection> {
+        let Target { node: target, range: target_range, .. } = to;
         let field = |key: &str| fields.iter().find(|field| field.key[0].text == key).map(|field| &field.value);
         let name = format!("{}->{}", self.network.graph[source].name, self.network.graph[target].name);
         let sizes = (source_range.1 - source_range.0, target_range.1 - target_range.0);
@@ -107,10 +109,10 @@ impl Elaborator<'_> {
             None => Expr::Number(0.0),
         };
         let (dynamics, plastic) =
-            self.synapse(field("synapse"), field("plasticity"), source, target, (weight.dimension, weighed), span)?;
+            self.synapse(field("synapse"), field("plasticity"), source, to, (weight.dimension, weighed), span)?;
         self.events(&dynamics, source, delays.is_none() && delay == Expr::Number(0.0), span)?;
         self.intervals(&dynamics, field("plasticity").map_or(span, |rule| rule.span))?;
-        let port = self.port(&dynamics, target, span)?;
+        let port = self.port(&dynamics, to, span)?;
         Some(Connection {
             name,
             source,
@@ -206,11 +208,11 @@ impl Elaborator<'_> {
         synapse: Option<&Ast>,
         rule: Option<&Ast>,
         source: NodeId,
-        target: NodeId,
+        to: Target,
         (weight, weighed): (Dimension, Span),
         span: Span,
     ) -> Option<(Dynamics, bool)> {
-        let mut scope = built_in();
+        let (target, mut scope) = (to.node, built_in());
         scope.names.insert(String::from("w"), Term { expr: Expr::Symbol(Symbol::Weight), dimension: weight });
         for (side, node) in [("pre", source), ("post", target)] {
             let Operator::Population { dynamics, .. } = &self.network.graph[node].operator else { continue };
@@ -219,6 +221,10 @@ impl Elaborator<'_> {
                 let term = Term { expr: Expr::Symbol(symbol), dimension: state.dimension };
                 scope.members.insert((side.to_string(), state.name.clone()), term);
             }
+        }
+        if let Some((at, dimension)) = self.potential(to) {
+            let term = Term { expr: Expr::Symbol(Symbol::Post(at)), dimension };
+            scope.members.insert((String::from("post"), String::from("v")), term);
         }
         let mut dynamics = Dynamics::default();
         let blocks = [(synapse, BlockKind::Synapse), (rule, BlockKind::Plasticity)];
@@ -335,7 +341,7 @@ impl Elaborator<'_> {
             let operand = dynamics.inputs.len();
             // No name of a program's has a dot.
             let name = format!("{}.{operand}", param.name.text);
-            dynamics.inputs.push(Input { name: name.clone(), dimension });
+            dynamics.inputs.push(Input { name: name.clone(), dimension, at: None });
             self.network.graph.add_edge(from, target, Edge::Signal { operand });
             self.names.names.insert(name.clone(), Term { expr: Expr::Symbol(Symbol::Input(operand)), dimension });
             plain.push(Arg { name: Some(param.name.clone()), value: Ast { kind: ExprKind::Name(name), span } });
@@ -354,30 +360,6 @@ impl Elaborator<'_> {
             self.timed(&format!("the interval of `every` in `{}`", dynamics.name), seconds, Counted::Some, span);
         }
         Some(())
-    }
-
-    /// Which of the target's inputs the synapse's output adds to.
-    fn port(&mut self, dynamics: &Dynamics, target: NodeId, span: Span) -> Option<Option<usize>> {
-        let Some((output, _)) = dynamics.outputs.first() else { return Some(None) };
-        let node = &self.network.graph[target];
-        let Operator::Population { dynamics: model, .. } = &node.operator else { return Some(None) };
-        let wanted = type_dimension(output).unwrap_or_default();
-        let fitting: Vec<usize> = (0..model.inputs.len())
-            .filter(|&i| model.inputs[i].dimension == wanted && !model.inputs[i].is_of_rule())
-            .collect();
-        if let [only] = fitting[..] {
-            return Some(Some(only));
-        }
-        let (name, kind) = (node.name.clone(), model.name.clone());
-        let message = format!(
-            "the synapse `{}` gives a {}, but `{name}` takes {}",
-            dynamics.name,
-            dimension_name(wanted),
-            fitting.len()
-        );
-        let label = format!("`{kind}` has {} inputs that are a {}", fitting.len(), dimension_name(wanted));
-        self.error(Code::E0406, message, span, label);
-        None
     }
 }
 

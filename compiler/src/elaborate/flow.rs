@@ -79,19 +79,10 @@ impl Elaborator<'_> {
     pub fn drive_input(&mut self, node: NodeId, object: &Ast, member: &Ident, span: Span) {
         let Some(node) = self.real(node, span) else { return };
         let Some((target, range)) = self.population_range(object) else { return };
+        let Some(operand) = self.input_of(target, member) else { return };
         let data = &self.network.graph[target];
         let (name, len) = (data.name.clone(), data.len());
         let Operator::Population { dynamics, kind } = &data.operator else { return };
-        let Some(operand) = dynamics.inputs.iter().position(|input| input.name == member.text) else {
-            let message = format!("`{name}` has no input `{}`", member.text);
-            let mut unknown = Diagnostic::new(Code::E0201, message, member.span, "unknown input");
-            let inputs = dynamics.inputs.iter().filter(|input| !input.is_of_rule());
-            let inputs: Vec<&str> = inputs.map(|input| input.name.as_str()).collect();
-            unknown.help = closest(&member.text, inputs.iter().copied())
-                .map(|near| format!("did you mean `{near}`?"))
-                .or_else(|| Some(format!("its inputs: {}", inputs.join(", "))));
-            return self.closer.diagnostics.push(unknown);
-        };
         let (wanted, given) = (dynamics.inputs[operand].dimension, self.dimension(node));
         let is_device = *kind == PopulationKind::Device;
         if wanted != given {

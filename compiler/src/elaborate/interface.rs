@@ -79,7 +79,7 @@ impl Elaborator<'_> {
         let mut scope = built_in();
         let mut dynamics = named(block);
         if !decodes {
-            dynamics.inputs.push(Input { name: String::from("x"), dimension: Dimension::NONE });
+            dynamics.inputs.push(Input { name: String::from("x"), dimension: Dimension::NONE, at: None });
             let term = Term { expr: Expr::Symbol(Symbol::Input(0)), dimension: Dimension::NONE };
             scope.names.insert(String::from("x"), term);
         }

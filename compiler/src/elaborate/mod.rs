@@ -30,6 +30,7 @@ mod softmax;
 mod steps;
 mod structure;
 mod synapse_data;
+mod target;
 mod training;
 mod uses;
 pub mod verify;

@@ -27,7 +27,7 @@ impl Elaborator<'_> {
         let Some(shape) = ty.shape.iter().map(|length| self.count(length, 1.0)).collect::<Option<Vec<usize>>>() else {
             return;
         };
-        let input = |name: &str| Input { name: name.to_string(), dimension: Dimension::NONE };
+        let input = |name: &str| Input { name: name.to_string(), dimension: Dimension::NONE, at: None };
         let mut inputs = vec![input("next")];
         let (mut start, mut value) = (None, Expr::Number(0.0));
         match initial {

@@ -152,6 +152,8 @@ pub struct Input {
     pub name: String,
     /// Its dimension.
     pub dimension: Dimension,
+    /// The state that synapses which lead to it find as `post.v`, where it says so.
+    pub at: Option<usize>,
 }
 
 impl Input {
@@ -202,6 +204,8 @@ pub enum Method {
     ExponentialEuler,
     /// Classical Runge-Kutta of order 4.
     RungeKutta4,
+    /// Runge-Kutta 4(5) of Dormand and Prince, in sub-steps that each element chooses by its error; only when pinned.
+    RungeKutta45,
     /// Forward Euler; only when pinned.
     Euler,
 }
@@ -231,6 +235,8 @@ pub struct Dynamics {
     pub weight_derivative: Option<Expr>,
     /// A pinned method.
     pub method: Option<Method>,
+    /// The relative error that [`Method::RungeKutta45`] allows in a sub-step.
+    pub tolerance: Option<f64>,
 }
 
 impl Dynamics {

@@ -45,6 +45,10 @@ impl System {
     pub fn scheme(&self) -> Result<Scheme, Vec<usize>> {
         let moving = |index: &usize| self.derivatives[*index].is_some();
         let all: Vec<usize> = (0..self.derivatives.len()).filter(moving).collect();
+        // What moves in sub-steps moves together.
+        if self.method == Some(Method::RungeKutta45) {
+            return Ok(Scheme { exact: Vec::new(), rest: all, method: Method::RungeKutta45 });
+        }
         let pinned = matches!(self.method, Some(Method::RungeKutta4 | Method::Euler | Method::ExponentialEuler));
         let mut exact: Vec<usize> = all.iter().copied().filter(|&index| !pinned || index >= self.own).collect();
         // Take out what is not linear in the rest until nothing more goes.
@@ -135,6 +139,7 @@ impl System {
                 Method::Exact => "exact",
                 Method::ExponentialEuler => "exponential Euler",
                 Method::RungeKutta4 => "Runge-Kutta 4",
+                Method::RungeKutta45 => "Runge-Kutta 4(5)",
                 Method::Euler => "forward Euler",
             };
             parts.push(format!("{word} ({})", list(&scheme.rest)));

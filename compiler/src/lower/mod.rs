@@ -25,7 +25,9 @@ mod population;
 mod propagator;
 mod pulses;
 mod rules;
+mod stability;
 mod step;
+mod substeps;
 mod synapses;
 #[cfg(test)]
 mod tests;

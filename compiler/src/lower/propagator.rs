@@ -104,7 +104,7 @@ fn balance(matrix: &[Vec<f64>], h: f64) -> Vec<f64> {
 }
 
 /// Scaling and squaring with a Taylor series of degree 18: below one unit in the last place for a norm under 1/2.
-fn exponential(matrix: &[Vec<f64>]) -> Vec<Vec<f64>> {
+pub(super) fn exponential(matrix: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let n = matrix.len();
     // Coefficients beyond all numbers: the run then tells of values that are none.
     if matrix.iter().flatten().any(|x| !x.is_finite()) {
@@ -130,7 +130,7 @@ fn exponential(matrix: &[Vec<f64>]) -> Vec<Vec<f64>> {
     result
 }
 
-fn product(a: &[Vec<f64>], b: &[Vec<f64>]) -> Vec<Vec<f64>> {
+pub(super) fn product(a: &[Vec<f64>], b: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let n = a.len();
     let entry = |i: usize, j: usize| (0..n).map(|k| a[i][k] * b[k][j]).sum();
     (0..n).map(|i| (0..n).map(|j| entry(i, j)).collect()).collect()

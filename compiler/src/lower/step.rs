@@ -47,11 +47,12 @@ impl System {
             end.set(b, start, index, value);
         }
         match scheme.method {
-            Method::Exact => {}
+            // Sub-steps have a kernel of their own.
+            Method::Exact | Method::RungeKutta45 => {}
             Method::ExponentialEuler => self.exponential_euler(b, scheme, start, &mut end, outside, &noise),
             Method::Euler => {
                 for &index in &scheme.rest {
-                    let slope = self.slope(b, index, start.old, 0.0, start, outside);
+                    let slope = self.slope(b, index, start.old, None, start, outside);
                     let jolt = self.jolt(b, index, start, outside, &noise, start.dt.powf(-0.5));
                     let slope = plus(b, slope, jolt);
                     end.advance(b, start, index, slope, start.dt);
@@ -63,7 +64,7 @@ impl System {
     }
 
     /// The draws of a state's noise for this step: for an exact state, one for each that its noise reaches.
-    fn draw(&self, b: &mut Builder, scheme: &Scheme, index: usize) -> Vec<Value> {
+    pub(super) fn draw(&self, b: &mut Builder, scheme: &Scheme, index: usize) -> Vec<Value> {
         let count = match (self.noise_of(index), scheme.exact.iter().position(|&other| other == index)) {
             (None, _) => 0,
             (Some(_), None) => 1,
@@ -77,7 +78,7 @@ impl System {
     }
 
     /// The factor of a state's noise times its first draw and `scale`.
-    fn jolt(
+    pub(super) fn jolt(
         &self,
         b: &mut Builder,
         index: usize,
@@ -202,12 +203,12 @@ impl System {
     }
 
     /// The derivative of a state where states have these values, so many seconds into the step.
-    fn slope(
+    pub(super) fn slope(
         &self,
         b: &mut Builder,
         index: usize,
         at: &[Value],
-        into: f64,
+        into: Option<Value>,
         start: &Start,
         outside: &mut expression::Names,
     ) -> Value {
@@ -215,11 +216,10 @@ impl System {
         let slope = self.derivatives[index].as_ref().unwrap_or(&zero);
         let mut outside = |b: &mut Builder, symbol: Symbol| {
             let value = outside(b, symbol)?;
-            if symbol != Symbol::Time || into == 0.0 {
-                return Some(value);
-            }
-            let into = b.number(into);
-            Some(b.add(value, into))
+            Some(match into.filter(|_| symbol == Symbol::Time) {
+                Some(into) => b.add(value, into),
+                None => value,
+            })
         };
         let slope = expression::number(b, &mut with_states(at, &mut outside), slope);
         match start.stands_still(b, index) {
@@ -266,7 +266,8 @@ impl System {
             }
             let mut stage = Vec::new();
             for (position, &index) in scheme.rest.iter().enumerate() {
-                let slope = self.slope(b, index, &at, fraction * dt, start, outside);
+                let into = (fraction > 0.0).then(|| b.number(fraction * dt));
+                let slope = self.slope(b, index, &at, into, start, outside);
                 stage.push(plus(b, slope, jolts[position]));
             }
             slopes.push(stage);
@@ -282,7 +283,7 @@ impl System {
 }
 
 impl Start<'_> {
-    fn has_low(&self, index: usize) -> bool {
+    pub fn has_low(&self, index: usize) -> bool {
         self.low.get(index).is_some_and(Option::is_some)
     }
 
@@ -311,7 +312,7 @@ impl End {
     }
 
     /// Likewise, and keeps it where it stands still.
-    fn set_unless_still(&mut self, b: &mut Builder, start: &Start, index: usize, value: Value) {
+    pub fn set_unless_still(&mut self, b: &mut Builder, start: &Start, index: usize, value: Value) {
         self.set(b, start, index, value);
         if let (false, Some(holds)) = (start.has_low(index), start.stands_still(b, index)) {
             self.new[index] = b.select(holds, start.old[index], self.new[index]);
@@ -330,6 +331,6 @@ fn scaled(b: &mut Builder, value: Value, scale: f64) -> Value {
     b.multiply(value, scale)
 }
 
-fn plus(b: &mut Builder, value: Value, more: Option<Value>) -> Value {
+pub(super) fn plus(b: &mut Builder, value: Value, more: Option<Value>) -> Value {
     more.map_or(value, |more| b.add(value, more))
 }

@@ -43,7 +43,7 @@ fn lif() -> Dynamics {
     Dynamics {
         name: "lif_cond".into(),
         states: vec![state("v", -0.06, Some(call(Function::Divide, &[sum, n(20e-3)])))],
-        inputs: vec![Input { name: "i".into(), dimension: Dimension::CURRENT }],
+        inputs: vec![Input { name: "i".into(), dimension: Dimension::CURRENT, at: None }],
         emission: Some(Emission::When {
             condition: call(Function::Less, &[n(-0.05), v]),
             edge: false,

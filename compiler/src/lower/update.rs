@@ -9,7 +9,7 @@ use super::integrate::{System, with_states};
 use super::kernel::{Builder, OWN};
 use super::population::{Population, outside};
 use super::step::{End, Start, Still};
-use crate::forms::equations::{Change, Emission, Expr, Symbol};
+use crate::forms::equations::{Change, Emission, Expr, Method, Symbol};
 use crate::forms::network::{NodeId, PopulationKind};
 
 impl Lowering<'_> {
@@ -104,6 +104,7 @@ impl Lowering<'_> {
         if !described.is_empty() {
             self.note(format!("{}, integration: {described}", population.name));
         }
+        self.tell_unstable(population, &system, &scheme);
         let mut b = Builder::default();
         let dt = self.program.dt;
         let mut rest = outside(self.input_signals(population), population.len, dt);
@@ -111,18 +112,18 @@ impl Lowering<'_> {
         let states = population.states.iter().enumerate();
         let low: Vec<Option<ArrayId>> = states.map(|(index, state)| self.small_part(&system, index, *state)).collect();
         let low_before: Vec<Option<Value>> = low.iter().map(|array| array.map(|array| b.load(array, OWN))).collect();
-        let counters: Vec<Value> = population.holds.iter().map(|hold| b.load(hold.left, OWN)).collect();
-        // A hold of n ticks is set by the spike and counts down once a tick: the state stands still while ticks are left.
-        // It goes on below zero, where it means nothing.
-        let left: Vec<Value> = counters.iter().map(|&counter| count_down(&mut b, counter)).collect();
-        let mut still = Vec::new();
-        for (hold, &left) in population.holds.iter().zip(&left) {
-            let zero = b.number(0.0);
-            still.push(Still { states: hold.states.clone(), holds: b.compare(Compare::Greater, left, zero) });
-        }
+        let (left, still) = standing(&mut b, population);
         let held = still.iter().map(|still| still.holds).reduce(|a, other| b.or(a, other));
         let start = Start { old: &old, low: &low_before, still: &still, dt };
-        let End { mut new, low: low_after } = system.step(&mut b, &scheme, &start, &mut rest);
+        let End { mut new, low: low_after } = match scheme.method {
+            Method::RungeKutta45 => {
+                self.substeps(population, &system, &scheme, &low);
+                End { new: old.clone(), low: Vec::new() }
+            }
+            Method::Exact | Method::ExponentialEuler | Method::RungeKutta4 | Method::Euler => {
+                system.step(&mut b, &scheme, &start, &mut rest)
+            }
+        };
         for (array, value) in low.iter().zip(low_after) {
             if let (Some(array), Some(value)) = (array, value) {
                 b.store(*array, OWN, value);
@@ -261,6 +262,19 @@ impl Lowering<'_> {
                 .with_help("leave `method` out, or use `method: rk4`"),
         );
     }
+}
+
+/// What is left of each hold, and the states that stand still by it. A hold of n ticks is set by the spike and counts down once a
+/// tick: the state stands still while ticks are left. It goes on below zero, where it means nothing.
+pub(super) fn standing(b: &mut Builder, population: &Population) -> (Vec<Value>, Vec<Still>) {
+    let (mut left, mut still) = (Vec::new(), Vec::new());
+    for hold in &population.holds {
+        let counter = b.load(hold.left, OWN);
+        let (ticks, zero) = (count_down(b, counter), b.number(0.0));
+        left.push(ticks);
+        still.push(Still { states: hold.states.clone(), holds: b.compare(Compare::Greater, ticks, zero) });
+    }
+    (left, still)
 }
 
 fn count_down(b: &mut Builder, counter: Value) -> Value {

@@ -60,11 +60,11 @@ impl Closing<'_, '_> {
     /// States, traces and inputs get their names.
     fn declare(&mut self, body: &[Stmt]) {
         for stmt in body {
-            let (name, ty) = match &stmt.kind {
-                StmtKind::State { name, ty, .. } | StmtKind::Trace { name, ty, .. } | StmtKind::Input { name, ty } => {
-                    (name, ty)
-                }
-                _ => continue,
+            let (StmtKind::State { name, ty, .. }
+            | StmtKind::Trace { name, ty, .. }
+            | StmtKind::Input { name, ty, .. }) = &stmt.kind
+            else {
+                continue;
             };
             // The check has told of types that are no quantities, of statements out of place and of words not known.
             let Some(dimension) = type_dimension(&ty.name.text).or(self.weight.filter(|_| ty.name.text == "weight"))
@@ -72,7 +72,7 @@ impl Closing<'_, '_> {
                 continue;
             };
             let term = if let StmtKind::Input { .. } = stmt.kind {
-                self.dynamics.inputs.push(Input { name: name.text.clone(), dimension });
+                self.dynamics.inputs.push(Input { name: name.text.clone(), dimension, at: None });
                 Term { expr: Expr::Symbol(Symbol::Input(self.dynamics.inputs.len() - 1)), dimension }
             } else {
                 let initial = if let StmtKind::State { initial: Some(initial), .. } = &stmt.kind {
@@ -164,6 +164,11 @@ impl Closing<'_, '_> {
                     self.dynamics.emission = Some(emission);
                 }
             }
+            StmtKind::Input { name, at: Some(at), .. } => {
+                let state = self.known_state(at).map(|(index, _)| index);
+                let found = self.dynamics.inputs.iter_mut().find(|input| input.name == name.text);
+                found.into_iter().for_each(|input| input.at = state);
+            }
             StmtKind::On { event, body } => self.on(event, body),
             StmtKind::Every { interval, body } => {
                 let (interval, changes) = (self.time(interval, "an interval", false), self.sums(body));
@@ -210,17 +215,37 @@ impl Closing<'_, '_> {
                     self.dynamics.outputs.extend(output.map(|expr| (name.clone(), expr)));
                 }
             }
+            StmtKind::Field(field) if field.key.len() == 1 && field.key[0].text == "tolerance" => {
+                self.dynamics.tolerance = self.tolerance(&field.value);
+            }
             StmtKind::Field(field) if field.key.len() == 1 && field.key[0].text == "method" => {
                 let ExprKind::Name(name) = &field.value.kind else { return };
                 self.dynamics.method = match name.as_str() {
                     "exact" => Some(Method::Exact),
                     "exponential_euler" => Some(Method::ExponentialEuler),
                     "rk4" => Some(Method::RungeKutta4),
+                    "rk45" => Some(Method::RungeKutta45),
                     "euler" => Some(Method::Euler),
                     _ => None,
                 };
             }
             _ => {}
+        }
+    }
+
+    /// The error that is allowed in a part of a step: a number above 0 and below 1.
+    fn tolerance(&mut self, ast: &Ast) -> Option<f64> {
+        let expr = self.not_negative(ast, Dimension::NONE, "a tolerance", false)?;
+        match expr {
+            Expr::Number(value) if value < 1.0 => Some(value),
+            Expr::Number(_) => {
+                let wrong =
+                    Diagnostic::new(Code::E0306, "a tolerance is a share of the state", ast.span, "not below 1");
+                self.closer.diagnostics.push(wrong);
+                None
+            }
+            // While the block is checked by itself, its parameters have no value.
+            Expr::Symbol(_) | Expr::Call(..) => None,
         }
     }
 

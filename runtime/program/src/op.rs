@@ -40,6 +40,9 @@ pub enum Op {
     /// Runs a kernel densely over `len` elements of each lane. With `spikes`, the marked elements become that group's
     /// spikes of this tick.
     Kernel { kernel: KernelId, len: usize, spikes: Option<GroupId> },
+    /// Runs a kernel over `len` elements of each lane, then again over those whose `left` is not 0, until there are none; at most
+    /// `most` times. It shall take from `left`, what is left to do of the tick.
+    Substeps { kernel: KernelId, len: usize, left: ArrayId, most: u32 },
     /// Runs a kernel over the elements of the group that spiked in this tick (resets).
     OnSpikes { kernel: KernelId, group: GroupId },
     /// Draws or reads the spikes of a group that is not made by a kernel.

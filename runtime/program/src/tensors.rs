@@ -88,6 +88,7 @@ fn indices(op: &mut Op) -> Option<&mut TensorId> {
     match op {
         Op::Gather { indices, .. } | Op::Scatter { indices, .. } => Some(indices),
         Op::Kernel { .. }
+        | Op::Substeps { .. }
         | Op::OnSpikes { .. }
         | Op::Emit { .. }
         | Op::Deliver { .. }

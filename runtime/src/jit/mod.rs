@@ -120,10 +120,14 @@ fn forms(program: &Program) -> (Vec<bool>, Vec<bool>) {
     }
     let backward = program.learning().flat_map(|learning| &learning.backward);
     for op in program.stages().into_iter().flat_map(|(_, ops)| ops).chain(backward) {
-        if let Op::Kernel { kernel, .. } = op {
+        if let Op::Kernel { kernel, .. } | Op::Substeps { kernel, .. } = op {
             dense[kernel.index()] = true;
         }
-        if let Op::OnSpikes { kernel, .. } | Op::OnPost { kernel, .. } | Op::Synapses { kernel, .. } = op {
+        if let Op::OnSpikes { kernel, .. }
+        | Op::OnPost { kernel, .. }
+        | Op::Synapses { kernel, .. }
+        | Op::Substeps { kernel, .. } = op
+        {
             indexed[kernel.index()] = true;
         }
     }

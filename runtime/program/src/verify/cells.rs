@@ -136,9 +136,10 @@ impl Program {
         let backward = program.learning().flat_map(|learning| &learning.backward);
         for op in program.begin.iter().chain(&program.tick).chain(&program.end).chain(backward) {
             match *op {
-                Op::Kernel { kernel, .. } | Op::OnSpikes { kernel, .. } | Op::OnPost { kernel, .. } => {
-                    arrays.extend(of_kernel(kernel));
-                }
+                Op::Kernel { kernel, .. }
+                | Op::Substeps { kernel, .. }
+                | Op::OnSpikes { kernel, .. }
+                | Op::OnPost { kernel, .. } => arrays.extend(of_kernel(kernel)),
                 Op::Synapses { kernel, ref zeroed, .. } => {
                     arrays.extend(of_kernel(kernel));
                     arrays.extend(zeroed);

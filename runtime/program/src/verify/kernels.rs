@@ -106,6 +106,14 @@ impl Checker<'_> {
                     self.require(fits, || format!("{stage}: group {} does not fit its kernel", group.0));
                 }
             }
+            Op::Substeps { kernel, len, left, .. } => {
+                self.dense(kernel, len, stage);
+                self.slice(left, 0, len, stage);
+                let kernel = program.kernels.get(kernel.index());
+                let silent =
+                    kernel.is_some_and(|kernel| !kernel.body.iter().any(|inst| matches!(inst, Inst::Spike(_))));
+                self.require(silent, || format!("{stage}: a part of a step marks spikes"));
+            }
             Op::OnSpikes { kernel, group } => match program.groups.get(group.index()) {
                 Some(group) => self.dense(kernel, group.len, stage),
                 None => self.say(format!("{stage}: no group {}", group.0)),
