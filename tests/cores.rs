@@ -7,6 +7,7 @@ use nmc_tests::{ENGINES, codes, recorded, run, spikes, told};
 fn on_core(fields: &str, synapse: &str, weight: &str, more: &str) -> String {
     format!(
         "
+use std.synapse.exp_current
 neuron leaky(tau: time = 20 ms) {{
     input i: current
     state v: voltage = 0 mV
@@ -49,11 +50,11 @@ fn weights_have_the_digits_of_their_core() {
     }
 }
 
-/// A weight a little above the threshold is rounded to one below it. Oracle: 10.4 mV of at most 14 mV in one bit less its sign.
+/// A weight a little above the threshold is rounded to one below it. Oracle: 11 mV, of which a step leaves 10.5, as two of three steps up to 14 mV.
 #[test]
 fn few_bits_change_spikes() {
     let spikes_with = |fields: &str| {
-        let text = on_core(fields, "jump", "if j < 1 then 10.4 mV else (if j < 2 then 14 mV else -1 mV)", "");
+        let text = on_core(fields, "jump", "if j < 1 then 11 mV else (if j < 2 then 14 mV else -1 mV)", "");
         let results = &run("s.nmc", &text, &NoFiles, ENGINES[1])[0];
         let (neurons, _) = spikes(results, "a.spikes");
         [0, 1, 2].map(|neuron| neurons.iter().filter(|&&of| of == neuron).count())
@@ -66,7 +67,7 @@ fn few_bits_change_spikes() {
 /// Each limit, kept to and not.
 #[test]
 fn what_a_core_cannot_run_is_told() {
-    let other = "population b: quadratic[3]()\n    connect a -> b { pattern: one_to_one, synapse: std.synapse.exp_current(), weight: 1 nA }";
+    let other = "population b: quadratic[3]()\n    connect a -> b { pattern: one_to_one, synapse: exp_current(), weight: 1 nA }";
     let second = "connect s -> a { pattern: all_to_all, synapse: jump, weight: 2 mV, delay: 1 ms }";
     for (fields, more, fits) in [
         ("neuron_model: linear", "", true),

@@ -122,7 +122,8 @@ pub fn bytes(program: &Program, id: ConnectionId) -> f64 {
 fn has_bits(program: &Program, id: ConnectionId) -> bool {
     let connection = &program.connections[id.index()];
     let bytes = BitRows::bytes(connection.source_len, connection.target_len);
-    bytes < 4.0 * expected(connection) && are_alike(program, id)
+    let most = expected(connection);
+    bytes < 4.0 * most && most < f64::from(u32::MAX) && are_alike(program, id)
 }
 
 /// Whether nothing tells a connection's synapses apart: all add the same at the same time.
