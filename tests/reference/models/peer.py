@@ -28,8 +28,18 @@ def times(monitor, elements):
     return float(np.sum(monitor.t / ms)) / elements
 
 
-def spread(experiment, metric, values, what, own=0.0):
-    """A random number: the mean over seeds, within four times the spread of one run about it (`own` of it, too)."""
+def spread(experiment, metric, values, what, own=0.0, parts=1):
+    """A random number: the mean over seeds, within four standard deviations (`own` at least) of nmc's mean of `parts`."""
     values = np.asarray(values, dtype=float)
-    off = np.std(values, ddof=1) * np.sqrt(1 + 1 / len(values))
-    tell(experiment, metric, np.mean(values), builtins.max(4 * off, own), f"{what}, mean of {len(values)} seeds, four standard deviations")
+    off = 4 * np.std(values, ddof=1) * np.sqrt(1/parts + 1/len(values))
+    tell(experiment, metric, np.mean(values), builtins.max(off, own), f"{what}, mean of {len(values)} seeds, four standard deviations")
+
+
+def irregularity(monitor, elements, settled=0):
+    """Mean over the elements of the coefficient of variation of intervals that began `settled` ms on or later; 0 of none."""
+    found = np.zeros(elements)
+    for k, train in monitor.spike_trains().items():
+        train = np.asarray(train/ms)
+        gaps = np.diff(train)[train[:-1] >= settled]
+        found[k] = np.std(gaps)/np.mean(gaps) if len(gaps) else 0
+    return np.mean(found)
