@@ -222,6 +222,7 @@ pub fn groups<T: Computable>(program: &Program) -> Vec<GroupState<T>> {
 fn is_written(program: &Program, array: ArrayId) -> bool {
     program.tick.iter().any(|op| match op {
         Op::Kernel { kernel, .. }
+        | Op::Substeps { kernel, .. }
         | Op::OnSpikes { kernel, .. }
         | Op::OnPost { kernel, .. }
         | Op::Synapses { kernel, .. } => program.kernels[kernel.index()].stores_to(array),
