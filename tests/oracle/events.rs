@@ -34,7 +34,7 @@ impl Simulation<'_> {
                 }
                 Some(Emission::Given) => {
                     for (to, data) in &phase.inputs {
-                        if let (InputData::Spikes { elements, steps }, true) = (data, *to == id) {
+                        if let (InputData::Spikes { elements, steps, .. }, true) = (data, *to == id) {
                             let [elements, steps] = [elements, steps].map(|of| &self.case.tensors[of.index()].data);
                             let now = (0..steps.len()).filter(|&at| steps.get(at) == within as f64);
                             now.for_each(|at| spikes[elements.get(at) as usize] += 1);
