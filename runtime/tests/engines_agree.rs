@@ -144,6 +144,7 @@ fn program(kernel: Kernel, form: Form, precision: Precision) -> Program {
         matrices: vec![],
         groups: vec![group],
         connections: if form == Form::Synapses { vec![connection] } else { vec![] },
+        lines: Vec::new(),
         ageing: Vec::new(),
         wired: Vec::new(),
         drift_compensated: false,
