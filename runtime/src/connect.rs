@@ -18,6 +18,8 @@ pub struct Wiring {
     pub targets: Vec<u32>,
     /// For each target (within the target range) its synapses, ascending; empty unless the connection has them `by_target`.
     pub into: Vec<Vec<u32>>,
+    /// Once synapses have been drawn anew: those of each source, by target. `starts` tells of none then.
+    pub out: Vec<Vec<u32>>,
     pub shape: Shape,
     /// Whether two synapses may join the same pair.
     pub repeats: bool,
@@ -100,6 +102,9 @@ fn asks_for_sources(program: &Program, id: ConnectionId) -> bool {
         array.len == Len::Synapses(id) && matches!(array.initial, Initial::Kernel(kernel) if asks(kernel))
     };
     let runs = |op: &Op| {
+        if matches!(op, Op::Rewire { connection, .. } if *connection == id) {
+            return true;
+        }
         let (Op::OnPost { connection, kernel } | Op::Synapses { connection, kernel, .. }) = op else { return false };
         *connection == id && asks(*kernel)
     };
