@@ -24,6 +24,8 @@ pub struct Wiring {
     pub bits: Option<BitRows>,
     /// For each target (within the target range) its synapses, ascending; empty unless the connection has them `by_target`.
     pub into: Vec<Vec<u32>>,
+    /// Once synapses have been drawn anew: those of each source, by target. `starts` tells of none then.
+    pub out: Vec<Vec<u32>>,
     pub shape: Shape,
     /// Whether two synapses may join the same pair.
     pub repeats: bool,
@@ -133,7 +135,7 @@ fn are_alike(program: &Program, id: ConnectionId) -> bool {
     let in_time = matches!(connection.delay, Delay::Ticks(_));
     let kept = program.arrays.iter().any(|array| array.len == Len::Synapses(id));
     let mut ops = program.stages().into_iter().flat_map(|(_, ops)| ops);
-    let asked = ops.any(|op| kernel_over(op, id).is_some());
+    let asked = ops.any(|op| is_rewired(op, id) || kernel_over(op, id).is_some());
     adds && in_time && !connection.by_target && !kept && !asked
 }
 
@@ -149,13 +151,18 @@ fn asks_for_sources(program: &Program, id: ConnectionId) -> bool {
         array.len == Len::Synapses(id) && matches!(array.initial, Initial::Kernel(kernel) if asks(kernel))
     };
     let mut ops = program.stages().into_iter().flat_map(|(_, ops)| ops);
-    on_pre || program.arrays.iter().any(starts) || ops.any(|op| kernel_over(op, id).is_some_and(asks))
+    on_pre || program.arrays.iter().any(starts) || ops.any(|op| is_rewired(op, id) || kernel_over(op, id).is_some_and(asks))
 }
 
 /// The kernel that an operation runs over a connection's synapses.
 fn kernel_over(op: &Op, id: ConnectionId) -> Option<KernelId> {
     let (Op::OnPost { connection, kernel } | Op::Synapses { connection, kernel, .. }) = op else { return None };
     (*connection == id).then_some(*kernel)
+}
+
+/// Whether an operation gives a connection's synapses other sources.
+fn is_rewired(op: &Op, id: ConnectionId) -> bool {
+    matches!(op, Op::Rewire { connection, .. } if *connection == id)
 }
 
 /// About how many synapses a connection will have; 0 where they are listed in the program.

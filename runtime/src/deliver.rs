@@ -54,6 +54,9 @@ impl<T: Computable> Delivery<'_, T> {
         tick: u64,
         (round, only_adds): (usize, bool),
     ) -> (u64, bool) {
+        if !self.carrier.wiring.out.is_empty() {
+            return self.deliver_rewired(group, under_way, tick, round);
+        }
         match (&self.connection.delay, &self.connection.on_pre) {
             // Where spikes do nothing but add, they may do so in any order.
             (&Delay::Ticks(ticks), Effect::Add { array, amount, held }) if only_adds => {
@@ -83,12 +86,7 @@ impl<T: Computable> Delivery<'_, T> {
                     under_way.exchange(tick, synapses.map(|synapse| (synapse, self.carrier.delays[synapse as usize])));
                 }
                 let (due, more) = under_way.round();
-                match effect {
-                    Effect::Kernel(kernel) => self.run(*kernel, Indices::List(&due)),
-                    Effect::Add { array, amount, held } => self.adding(*array, amount, *held, |adding, _| {
-                        due.iter().for_each(|&synapse| adding.synapse(synapse as usize, 1));
-                    }),
-                }
+                self.at_synapses(effect, &due);
                 (due.len() as u64, more)
             }
         }
@@ -108,6 +106,49 @@ impl<T: Computable> Delivery<'_, T> {
     fn row_of(&self, source: u32) -> Option<usize> {
         let row = (source as usize).checked_sub(self.connection.source_start)?;
         (row < self.connection.source_len).then_some(row)
+    }
+
+    /// The same as [`Delivery::deliver`] once synapses have been drawn anew.
+    fn deliver_rewired(
+        &mut self,
+        group: &GroupState<T>,
+        under_way: &mut UnderWay,
+        tick: u64,
+        round: usize,
+    ) -> (u64, bool) {
+        let (due, more) = match self.connection.delay {
+            Delay::Ticks(ticks) => {
+                let (spikes, more) = group.round(tick, ticks, round);
+                (spikes.iter().flat_map(|&source| self.listed(source)).copied().collect(), more)
+            }
+            Delay::PerSynapse { .. } => {
+                if round == 0 {
+                    let synapses = group.spikes(tick, 0).iter().flat_map(|&source| self.listed(source));
+                    let delays = &self.carrier.delays;
+                    under_way.exchange(tick, synapses.map(|&synapse| (synapse, delays[synapse as usize])));
+                }
+                under_way.round()
+            }
+        };
+        let connection = self.connection;
+        self.at_synapses(&connection.on_pre, &due);
+        (due.len() as u64, more)
+    }
+
+    /// What arrives at these synapses does what it does.
+    fn at_synapses(&mut self, effect: &Effect, synapses: &[u32]) {
+        match effect {
+            Effect::Kernel(kernel) => self.run(*kernel, Indices::List(synapses)),
+            Effect::Add { array, amount, held } => self.adding(*array, amount, *held, |adding, _| {
+                synapses.iter().for_each(|&synapse| adding.synapse(synapse as usize, 1));
+            }),
+        }
+    }
+
+    /// Synapses of an element of the sending group, by target.
+    fn listed(&self, source: u32) -> &[u32] {
+        let index = (source as usize).checked_sub(self.connection.source_start);
+        index.and_then(|index| self.carrier.wiring.out.get(index)).map_or(&[], Vec::as_slice)
     }
 
     fn run(&mut self, kernel: KernelId, indices: Indices) {

@@ -201,8 +201,10 @@ pub fn longest_delays(program: &Program) -> Vec<u32> {
 pub fn groups<T: Computable>(program: &Program) -> Vec<GroupState<T>> {
     let mut states: Vec<GroupState<T>> = Vec::new();
     for (index, (group, delay)) in program.groups.iter().zip(longest_delays(program)).enumerate() {
-        let probed =
-            program.probes.iter().any(|probe| matches!(probe.probed, Probed::Spikes(of) if of.index() == index));
+        let probed = program
+            .probes
+            .iter()
+            .any(|probe| matches!(probe.probed, Probed::Spikes(of) | Probed::Rate(of) if of.index() == index));
         // Where other connections do more than add, all their spikes are taken one by one.
         let counts = |op: &Op| {
             let Op::Deliver { connection } = op else {
@@ -235,7 +237,7 @@ fn is_written(program: &Program, array: ArrayId) -> bool {
         Op::Fill { array: to, .. } | Op::Decay { array: to, .. } => *to == array,
         Op::Copy { to, .. } | Op::Gather { to, .. } | Op::Scatter { to, .. } | Op::Reduce { to, .. } => *to == array,
         Op::Multiply { output, .. } | Op::Transposed { output, .. } => *output == array,
-        Op::Target { .. } | Op::Write { .. } | Op::Fold { .. } | Op::Present { .. } => false,
+        Op::Target { .. } | Op::Write { .. } | Op::Fold { .. } | Op::Present { .. } | Op::Rewire { .. } => false,
     })
 }
 
