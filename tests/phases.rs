@@ -76,7 +76,7 @@ experiment e {{
             .collect();
         assert_eq!(values(results, "y"), [counts.clone(), counts].concat());
     }
-    assert_eq!(raised(&text.replace("[0, ", "[0.5, ")), ["E0309"]);
+    assert_eq!(raised(&text.replace("[0, ", "[0.5, ")), ["E0309", "E0309"]);
     let two = text.replace(&format!(", [{}])", list(&|s| s.0)), ")");
     assert_eq!(raised(&two), ["E0207", "E0207"]);
 }
