@@ -24,7 +24,7 @@ fn agree(seed: u64) -> bool {
     let draws = program.draws();
     let outcome = |seed: u64, chips: usize| {
         let settings = run::Settings { seed, engine: EngineKind::Jit, threads: 1, chips: Some(chips) };
-        let outcome = run::simulate(Path::new("drawn.nmc"), &program, &settings, None, None).unwrap();
+        let outcome = run::simulate(Path::new("drawn.nmc"), &program, &settings, None, None, None).unwrap();
         let json = run::entry::entry(&settings, &program, &outcome, 0.0, &[]);
         (outcome, json)
     };

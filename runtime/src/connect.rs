@@ -151,7 +151,9 @@ fn asks_for_sources(program: &Program, id: ConnectionId) -> bool {
         array.len == Len::Synapses(id) && matches!(array.initial, Initial::Kernel(kernel) if asks(kernel))
     };
     let mut ops = program.stages().into_iter().flat_map(|(_, ops)| ops);
-    on_pre || program.arrays.iter().any(starts) || ops.any(|op| is_rewired(op, id) || kernel_over(op, id).is_some_and(asks))
+    on_pre
+        || program.arrays.iter().any(starts)
+        || ops.any(|op| is_rewired(op, id) || kernel_over(op, id).is_some_and(asks))
 }
 
 /// The kernel that an operation runs over a connection's synapses.

@@ -4,6 +4,7 @@ use nmc_program::{ConnectionId, Delay, Len, Phase, Precision, Probed, Program};
 
 use crate::RunError;
 use crate::connect::{self, expected};
+use crate::record;
 use crate::spikes::longest_delays;
 
 /// An empty list.
@@ -48,7 +49,23 @@ fn estimate(program: &Program, lanes: f64) -> (f64, String) {
         let synapses = connect::bytes(program, ConnectionId(index as u32));
         parts.push((synapses + delayed, format!("the synapses of `{}`", connection.name)));
     }
-    for probe in &program.probes {
+    parts.extend(recordings(program));
+    let samples = program.phases.iter().map(|phase| phase.samples as f64).fold(0.0, f64::max);
+    parts.push((samples * (program.probes.len() as f64 + 1.0) * 4.0 * LIST, String::from("what samples leave")));
+    let bytes = parts.iter().map(|part| part.0).sum();
+    let largest = parts.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).map_or_else(String::new, |part| part.1);
+    (bytes, largest)
+}
+
+/// Bytes of what [`crate::Simulation::recorded`] gives, all in all.
+pub fn of_recorded(program: &Program) -> u64 {
+    let all = program.probes.iter().zip(recordings(program)).filter(|(probe, _)| record::grows(probe));
+    all.map(|(_, (bytes, _))| bytes).sum::<f64>() as u64
+}
+
+/// Of each probe the bytes, and how it is called.
+fn recordings(program: &Program) -> impl Iterator<Item = (f64, String)> {
+    program.probes.iter().map(move |probe| {
         let elements = match probe.probed {
             Probed::Synapses(connection, _) => expected(&program.connections[connection.index()]),
             Probed::Spikes(_) | Probed::Array(_) | Probed::Output(_) => (probe.range.1 - probe.range.0) as f64,
@@ -65,11 +82,6 @@ fn estimate(program: &Program, lanes: f64) -> (f64, String) {
             Probed::Output(_) => phase.samples as f64,
         };
         let records: f64 = program.phases.iter().map(records).sum();
-        parts.push((records * elements * 8.0, format!("the recording of `{}`", probe.name)));
-    }
-    let samples = program.phases.iter().map(|phase| phase.samples as f64).fold(0.0, f64::max);
-    parts.push((samples * (program.probes.len() as f64 + 1.0) * 4.0 * LIST, String::from("what samples leave")));
-    let bytes = parts.iter().map(|part| part.0).sum();
-    let largest = parts.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).map_or_else(String::new, |part| part.1);
-    (bytes, largest)
+        (records * elements * 8.0, format!("the recording of `{}`", probe.name))
+    })
 }

@@ -213,55 +213,94 @@ pub fn outputs(records: &[SampleRecord]) -> Outputs {
 pub fn gather(
     program: &Program,
     phase: &Phase,
-    records: Vec<SampleRecord>,
+    mut records: Vec<SampleRecord>,
     before: (u64, usize),
     into: &mut [Recording],
 ) {
     if phase.kind == PhaseKind::Train {
         return;
     }
-    for (number, mut record) in records.into_iter().enumerate() {
+    drain(program, phase, &mut records, before, into);
+    for (number, record) in records.into_iter().enumerate() {
         let tick_start = before.0 + number as u64 * u64::from(phase.ticks);
         for (index, (probe, recording)) in program.probes.iter().zip(into.iter_mut()).enumerate() {
-            match &mut recording.values {
-                Recorded::Spikes { neuron, step, .. } => {
-                    let (elements, ticks) = &record.spikes[index];
-                    neuron.extend_from_slice(elements);
-                    step.extend(ticks.iter().map(|tick| tick + tick_start));
-                }
-                Recorded::Values { times, data, .. } => {
-                    if let Probed::Output(array) = probe.probed {
-                        times.push((before.1 + number) as f64);
-                        if let Some(values) = record.ends.get(&array) {
-                            data.extend_from_slice(&values[probe.range.0..probe.range.1]);
-                        }
-                    } else if let Probed::Rate(_) = probe.probed {
-                        let (ticks, values) = &record.values[index];
-                        for (tick, row) in ticks.iter().zip(values.as_chunks::<3>().0) {
-                            rate(probe, ((tick + tick_start) as f64, program.dt), *row, (times, data));
-                        }
-                    } else {
-                        let (ticks, values) = &mut record.values[index];
-                        times.extend(ticks.iter().map(|tick| (tick + tick_start) as f64 * program.dt));
-                        data.append(values);
+            let (ticks, values) = &record.values[index];
+            match (&mut recording.values, probe.probed) {
+                (Recorded::Values { times, data, .. }, Probed::Output(array)) => {
+                    times.push((before.1 + number) as f64);
+                    if let Some(values) = record.ends.get(&array) {
+                        data.extend_from_slice(&values[probe.range.0..probe.range.1]);
                     }
                 }
-                Recorded::Histogram { times, bins, counts, edges } => {
-                    let (ticks, values) = &record.values[index];
+                (Recorded::Values { times, data, .. }, Probed::Rate(_)) => {
+                    for (tick, row) in ticks.iter().zip(values.as_chunks::<3>().0) {
+                        rate(probe, ((tick + tick_start) as f64, program.dt), *row, (times, data));
+                    }
+                }
+                (Recorded::Histogram { times, bins, counts, edges }, _) => {
                     times.extend(ticks.iter().map(|tick| (tick + tick_start) as f64 * program.dt));
                     for row in values.chunks_exact(2 * *bins + 1) {
                         counts.extend_from_slice(&row[..*bins]);
                         edges.extend_from_slice(&row[*bins..]);
                     }
                 }
-                Recorded::Synapses { times, data, .. } => {
-                    let (ticks, values) = &mut record.values[index];
-                    times.extend(ticks.iter().map(|tick| (tick + tick_start) as f64 * program.dt));
-                    data.append(values);
-                }
+                // Drained.
+                (Recorded::Values { .. } | Recorded::Spikes { .. } | Recorded::Synapses { .. }, _) => {}
             }
         }
     }
+}
+
+/// Takes spikes, and values as they are, out of what the samples of a phase have recorded so far; what is made up of whole intervals or
+/// samples (rates, histograms, outputs) stays.
+pub fn drain(
+    program: &Program,
+    phase: &Phase,
+    records: &mut [SampleRecord],
+    before: (u64, usize),
+    into: &mut [Recording],
+) {
+    if phase.kind == PhaseKind::Train {
+        return;
+    }
+    for (number, record) in records.iter_mut().enumerate() {
+        let tick_start = before.0 + number as u64 * u64::from(phase.ticks);
+        for (index, (probe, recording)) in program.probes.iter().zip(into.iter_mut()).enumerate() {
+            match &mut recording.values {
+                Recorded::Spikes { neuron, step, .. } => {
+                    let (elements, ticks) = &mut record.spikes[index];
+                    neuron.append(elements);
+                    step.extend(ticks.drain(..).map(|tick| tick + tick_start));
+                }
+                Recorded::Values { times, data, .. } | Recorded::Synapses { times, data, .. } if grows(probe) => {
+                    let (ticks, values) = &mut record.values[index];
+                    times.extend(ticks.drain(..).map(|tick| (tick + tick_start) as f64 * program.dt));
+                    data.append(values);
+                }
+                Recorded::Values { .. } | Recorded::Synapses { .. } | Recorded::Histogram { .. } => {}
+            }
+        }
+    }
+}
+
+/// Whether what is recorded is there at once, tick by tick.
+pub fn grows(probe: &Probe) -> bool {
+    match probe.probed {
+        Probed::Spikes(_) => true,
+        Probed::Array(_) | Probed::Synapses(..) => probe.histogram.is_none(),
+        Probed::Rate(_) | Probed::Output(_) => false,
+    }
+}
+
+/// Takes away what [`drain`] put in.
+pub fn taken(program: &Program, from: &mut [Recording]) -> Vec<Recording> {
+    let mut taken = recordings(program);
+    for ((probe, from), into) in program.probes.iter().zip(from).zip(&mut taken) {
+        if grows(probe) {
+            std::mem::swap(&mut from.values, &mut into.values);
+        }
+    }
+    taken
 }
 
 /// Puts in the rate of an interval, or of what is left of it where it began in the sample before.

@@ -20,7 +20,7 @@ use crate::matrix::Fitted;
 use crate::memory;
 use crate::record::{self, SampleRecord};
 use crate::state::Kernels;
-use crate::{EngineKind, Results, RunError, RunOptions};
+use crate::{EngineKind, Recording, Results, RunError, RunOptions};
 
 /// What can be refused before a run begins: a damaged image, and one that takes too much memory.
 pub fn check(program: &Program, options: &RunOptions) -> Result<(), RunError> {
@@ -99,6 +99,11 @@ impl<'a> Simulation<'a> {
         done
     }
 
+    /// Takes out what was recorded so far; [`Simulation::results`] has what comes after, and what is made up of whole samples.
+    pub fn recorded(&mut self) -> Vec<Recording> {
+        self.0.recorded()
+    }
+
     /// The whole state, for [`Simulation::restore`].
     pub fn save(&self) -> Vec<u8> {
         self.0.save()
@@ -130,6 +135,7 @@ pub fn damaged(why: &str) -> RunError {
 trait Steps {
     fn advance(&mut self, pause: Pause) -> Result<bool, RunError>;
     fn took(&mut self, seconds: f64);
+    fn recorded(&mut self) -> Vec<Recording>;
     fn save(&self) -> Vec<u8>;
     fn restore(&mut self, state: &[u8]) -> Option<()>;
     fn maps(&self) -> Vec<Map>;
@@ -143,6 +149,15 @@ impl<T: Computable + Product + Serialize + DeserializeOwned> Steps for Engine<'_
 
     fn took(&mut self, seconds: f64) {
         self.state.results.run_seconds += seconds;
+    }
+
+    fn recorded(&mut self) -> Vec<Recording> {
+        let program = self.shared.program;
+        let State { phase, records, recorded, results, .. } = &mut self.state;
+        if let Some(phase) = program.phases.get(*phase) {
+            record::drain(program, phase, records, *recorded, &mut results.recordings);
+        }
+        record::taken(program, &mut results.recordings)
     }
 
     fn save(&self) -> Vec<u8> {

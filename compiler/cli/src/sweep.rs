@@ -103,9 +103,9 @@ fn one(
     let how = sweep.how.settings();
     let mut exit = Exit::Clean;
     for program in &loaded.image.programs {
-        host::check(&sweep.file, program, &how)?;
+        host::check(&sweep.file, program, &how, false)?;
         let name = format!("{}: {}", program.name, spoken(combination));
-        let outcome = simulate(&sweep.file, program, &sweep.how, None, &name)?;
+        let outcome = simulate(&sweep.file, program, &sweep.how, None, None, &name)?;
         for failure in &outcome.failures {
             eprintln!("{name}: {failure}");
             exit = Exit::Diagnostics;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -198,6 +198,24 @@ impl NewFolder {
         let temporary = if target.is_dir() { beside(&target.join("nmc")) } else { beside(&target) };
         fs::create_dir_all(&temporary).map_err(|error| cannot_write(&target, &error))?;
         Ok(NewFolder { target, temporary, files: Vec::new() })
+    }
+
+    /// Where a file is to be written, with the folders on its way.
+    pub fn place(&self, name: &str) -> io::Result<PathBuf> {
+        let file = self.temporary.join(name);
+        file.parent().map_or(Ok(()), fs::create_dir_all)?;
+        Ok(file)
+    }
+
+    /// A file that was written is one of the folder's.
+    pub fn keep(&mut self, name: &str) {
+        self.files.push(name.to_string());
+    }
+
+    /// Takes away a folder in it, if it is there.
+    pub fn discard(&self, name: &str) -> io::Result<()> {
+        let folder = self.temporary.join(name);
+        if folder.is_dir() { fs::remove_dir_all(folder) } else { Ok(()) }
     }
 
     /// Adds a file, with the folders on its way.

@@ -12,7 +12,8 @@ use nmc_host::diagnostics;
 use nmc_host::disk::NewFolder;
 use nmc_host::load::{Failure, Loaded, load};
 use nmc_host::run::checkpoint::{self, Checkpoints};
-use nmc_host::run::{self as host, Outcome, entry, save};
+use nmc_host::run::save::Recorder;
+use nmc_host::run::{self as host, Outcome, entry};
 use nmc_program::Program;
 use nmc_runtime::EngineKind;
 use serde_json::Value;
@@ -126,7 +127,8 @@ fn begin(run: &Run) -> Result<(Loaded, Option<NewFolder>), Failure> {
     let loaded = load(&run.file, &run.settings.settings())?;
     render::diagnostics(&run.file, &loaded.model, &loaded.diagnostics);
     for program in &loaded.image.programs {
-        host::check(&run.file, program, &run.how.settings())?;
+        let resumable = run.checkpoint.is_some() || run.resume.is_some();
+        host::check(&run.file, program, &run.how.settings(), run.out.is_some() && !resumable)?;
     }
     let folder = run.out.as_deref().map(NewFolder::begin).transpose()?;
     Ok((loaded, folder))
@@ -142,11 +144,9 @@ fn finish(
     let programs = &loaded.image.programs;
     let mut checkpoints = Checkpoints::begin(programs, &run.how.settings(), run.files())?;
     for program in programs {
-        let outcome = simulate(&run.file, program, &run.how, checkpoints.as_mut(), &program.name)?;
-        let mut outputs = Vec::new();
-        if let Some(folder) = &mut folder {
-            outputs = save::save(folder, program, outcome.first())?;
-        }
+        let mut recorder = folder.as_mut().map(|folder| Recorder::begin(folder, program));
+        let outcome = simulate(&run.file, program, &run.how, checkpoints.as_mut(), recorder.as_mut(), &program.name)?;
+        let outputs = recorder.map_or(Ok(Vec::new()), |recorder| recorder.finish(outcome.first()))?;
         for failure in &outcome.failures {
             eprintln!("{}: {failure}", program.name);
             exit = Exit::Diagnostics;
@@ -172,12 +172,13 @@ pub fn simulate(
     program: &Program,
     how: &How,
     checkpoints: Option<&mut Checkpoints>,
+    recorder: Option<&mut Recorder>,
     name: &str,
 ) -> Result<Outcome, Diagnostic> {
     let bar = progress::bar(name);
     let moved = |share: f64| progress::moved(bar.as_ref(), share);
     let progress = bar.is_some().then_some(&moved as &(dyn Fn(f64) + Sync));
-    let outcome = host::simulate(file, program, &how.settings(), checkpoints, progress);
+    let outcome = host::simulate(file, program, &how.settings(), checkpoints, recorder, progress);
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }

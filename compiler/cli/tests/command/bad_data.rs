@@ -130,7 +130,8 @@ fn a_chip_too_small_is_refused() {
 fn a_trial_run_that_fails_is_told() {
     let text = fs::read_to_string(crate::example("hybrid.nmc")).unwrap();
     let state = "state v: voltage = 0 mV\n";
-    let runs_away = "state a: voltage = 1 mV\n a' = a / 1 us\n state b: voltage = 1 mV\n b' = b / 1 us\n v' = (a - b) / 1 s\n";
+    let runs_away =
+        "state a: voltage = 1 mV\n a' = a / 1 us\n state b: voltage = 1 mV\n b' = b / 1 us\n v' = (a - b) / 1 s\n";
     assert!(text.contains(state));
     let text = text.replace(state, &format!("{state}{runs_away}"));
     let text = text.replace("\"data/", &format!("\"{}/", crate::example("data")));

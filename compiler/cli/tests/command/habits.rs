@@ -160,10 +160,9 @@ fn weights_and_traces_are_recorded_in_time() {
     let out = folder("plasticity").join("out");
     clean(&["run", &example("stdp.nmc"), "--out", &out.display().to_string()]);
     let read = |name: &str, array: &str| {
-        let file = fs::File::open(out.join("ten_seconds").join(name)).unwrap();
-        let mut archive = npyz::npz::NpzArchive::new(std::io::BufReader::new(file)).unwrap();
-        let array = archive.by_name(array).unwrap().unwrap();
-        (array.shape().to_vec(), array.into_vec::<f64>().unwrap())
+        let file = nmc_host::data::read(&out.join("ten_seconds").join(name)).unwrap();
+        let array = file.arrays.iter().find(|stored| stored.name == array).unwrap().tensor().unwrap();
+        (array.shape.clone(), (0..array.data.len()).map(|at| array.data.get(at)).collect::<Vec<f64>>())
     };
     // At the start, after each second, at the end.
     let (shape, weights) = read("syn.w.npz", "values");
@@ -176,6 +175,55 @@ fn weights_and_traces_are_recorded_in_time() {
     assert_eq!(shape, [1000, 1]);
     let largest = trace.iter().fold(0.0, |a: f64, b| a.max(*b));
     assert!(trace[0] == 0.0 && (1.0..20.0).contains(&largest), "{largest}");
+}
+
+/// Bit by bit while the run goes on, or all at its end, as where it can be resumed. Oracle (cross): the same bytes.
+#[test]
+fn recordings_are_the_same_however_they_come_to_disk() {
+    let place = folder("streamed");
+    let (grown, whole) = (place.join("grown"), place.join("whole"));
+    let run = |out: &Path, more: &[&str]| {
+        clean(&[&["run", &example("stdp.nmc"), "--out", &out.display().to_string()][..], more].concat());
+    };
+    run(&grown, &[]);
+    run(&whole, &["--checkpoint", &place.join("state").display().to_string()]);
+    let files = fs::read_dir(grown.join("ten_seconds")).unwrap().map(|file| file.unwrap().file_name());
+    let files: Vec<_> = files.collect();
+    assert!(files.len() > 2, "{files:?}");
+    for file in files {
+        let read = |folder: &Path| fs::read(folder.join("ten_seconds").join(&file)).unwrap();
+        assert!(read(&grown) == read(&whole), "{}", file.display());
+    }
+}
+
+/// A run that is killed leaves what it had recorded, in files that can be opened.
+#[test]
+fn what_was_recorded_outlives_a_killed_run() {
+    let place = folder("killed");
+    let program = place.join("long.nmc");
+    let text = "use std.neuron.poisson\nnetwork n() { population p: poisson[1000](rate: 50 Hz); probe p.spikes }\n\
+                experiment e { deploy n; run for 100000 s { step: 0.1 ms } }\n";
+    fs::write(&program, text).unwrap();
+    let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_nmc"))
+        .args(["run", &program.display().to_string(), "--out", &place.join("out").display().to_string()])
+        .spawn()
+        .unwrap();
+    let part = || {
+        let folders = fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path().join("e/p.spikes.part/step.npy"));
+        folders.into_iter().find(|file| file.exists())
+    };
+    let rows = || {
+        let file = nmc_host::data::read(&part()?).ok()?;
+        Some(file.arrays.first()?.shape.as_ref().ok()?[0])
+    };
+    while rows().is_none_or(|rows| rows == 0) {
+        assert!(run.try_wait().unwrap().is_none(), "it ended before it had recorded anything");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let steps = nmc_host::data::read(&part().unwrap()).unwrap().arrays[0].tensor().unwrap();
+    assert!(steps.data.len() > 0 && (1..steps.data.len()).all(|at| steps.data.get(at - 1) <= steps.data.get(at)));
 }
 
 #[test]

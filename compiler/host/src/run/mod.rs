@@ -2,20 +2,22 @@
 
 pub mod checkpoint;
 pub mod entry;
+pub mod parts;
 pub mod programming;
 pub mod save;
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::Program;
 use nmc_runtime::maps::Map;
-use nmc_runtime::{EngineKind, Results, RunError, RunOptions, Simulation, chips, metrics};
+use nmc_runtime::{EngineKind, Results, RunError, RunOptions, Simulation, chips, memory, metrics};
 use serde_json::{Value, json};
 
 use self::checkpoint::Checkpoints;
+use self::save::Recorder;
 use crate::disk;
 
 /// How programs are run.
@@ -81,29 +83,62 @@ pub fn all_cores() -> usize {
 }
 
 /// Everything that can fail before long work starts; `file` is named in messages.
-pub fn check(file: &Path, program: &Program, settings: &Settings) -> Result<(), Diagnostic> {
-    let checked = chips::check(program, &settings.options(None), settings.chips(program));
+/// `to_disk`: recordings need not stay in memory where a chip runs alone.
+pub fn check(file: &Path, program: &Program, settings: &Settings, to_disk: bool) -> Result<(), Diagnostic> {
+    let (chips, mut options) = (settings.chips(program), settings.options(None));
+    if to_disk && chips::needed(program, chips) == 1 {
+        options.memory += memory::of_recorded(program);
+    }
+    let checked = chips::check(program, &options, chips);
     checked.map_err(|error| diagnostic(file, program, &error))
 }
 
 /// Runs one experiment on as many chips as are asked for; `progress` is told the share done. With checkpoints, experiments
-/// are run in the order in which those began.
+/// are run in the order in which those began. The recordings of a chip alone go to the recorder as they are made, those of several, and of runs that
+/// can be resumed, stay in memory to the end.
 pub fn simulate(
     file: &Path,
     program: &Program,
     settings: &Settings,
     checkpoints: Option<&mut Checkpoints>,
+    recorder: Option<&mut Recorder>,
     progress: Option<&(dyn Fn(f64) + Sync)>,
 ) -> Result<Outcome, Diagnostic> {
     let begin = Instant::now();
-    let chips = match checkpoints {
-        Some(checkpoints) => checkpoints.results(file, program, settings, progress)?,
-        None => chips::run(program, &settings.options(progress), settings.chips(program))
+    let alone = chips::needed(program, settings.chips(program)) == 1;
+    let chips = match (checkpoints, recorder.filter(|_| alone)) {
+        (Some(checkpoints), _) => checkpoints.results(file, program, settings, progress)?,
+        (None, Some(recorder)) => vec![recorded(file, program, settings, recorder, progress)?],
+        (None, None) => chips::run(program, &settings.options(progress), settings.chips(program))
             .map_err(|error| diagnostic(file, program, &error))?,
     };
     let known: Vec<_> = chips.iter().map(|chip| chip.known(program)).collect();
     let failures = metrics::failures(program, &known);
     Ok(Outcome { chips, failures, seconds: begin.elapsed().as_secs_f64() })
+}
+
+/// Runs one chip whose recordings go to disk as they are made.
+fn recorded(
+    file: &Path,
+    program: &Program,
+    settings: &Settings,
+    recorder: &mut Recorder,
+    progress: Option<&(dyn Fn(f64) + Sync)>,
+) -> Result<Results, Diagnostic> {
+    /// How often they go.
+    const EVERY: Duration = Duration::from_millis(200);
+    let told = |error: RunError| diagnostic(file, program, &error);
+    let options = settings.options(progress);
+    let options = RunOptions { memory: options.memory + memory::of_recorded(program), ..options };
+    let options = chips::alone(program, &options, 0).map_err(told)?;
+    let mut simulation = Simulation::new(program, &options).map_err(told)?;
+    loop {
+        let begin = Instant::now();
+        if simulation.advance(&|| begin.elapsed() >= EVERY).map_err(told)? {
+            return Ok(simulation.results());
+        }
+        recorder.take(simulation.recorded())?;
+    }
 }
 
 /// Where current goes in the arrays of a program whose wires resist, after its run.

@@ -1,10 +1,13 @@
-//! Recordings as npz files, one each, and learned weights as safetensors, for `--out`.
+//! Recordings as npz files, one each, and learned weights as safetensors, for `--out`; while a run goes on, as npy files that grow.
 
-use std::collections::BTreeSet;
-use std::io::{Cursor, Error};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufWriter, Error, Write, copy};
+use std::path::Path;
 
 use nmc_grammar::diagnostic::Diagnostic;
-use nmc_program::{Program, Tensor};
+use nmc_program::{Precision, Program, Tensor};
 use nmc_runtime::{Recorded, Recording, Results};
 use npyz::npz::NpzWriter;
 use npyz::zip::write::FileOptions;
@@ -12,6 +15,7 @@ use npyz::zip::{CompressionMethod, DateTime};
 use npyz::{AutoSerialize, WriterBuilder};
 use safetensors::tensor::{Dtype, SafeTensorError, TensorView, serialize};
 
+use super::parts::{Growing, Stored};
 use crate::disk::{NewFolder, cannot_write};
 
 /// A file written.
@@ -28,36 +32,103 @@ pub struct Output {
     pub file: String,
 }
 
-/// Every recording of an experiment, in a folder of its name.
-pub fn save(folder: &mut NewFolder, program: &Program, results: &Results) -> Result<Vec<Output>, Diagnostic> {
-    let (mut outputs, mut taken) = (Vec::new(), BTreeSet::new());
-    for recording in &results.recordings {
-        let stem = format!("{}/{}", plain(&program.name), plain(&recording.name));
-        let mut file = format!("{stem}.npz");
-        let mut number = 1;
-        // Two probes may record parts of the same signal.
-        while !taken.insert(file.clone()) {
-            number += 1;
-            file = format!("{stem}_{number}.npz");
+/// Takes the recordings of an experiment into a folder as they are made.
+pub struct Recorder<'f> {
+    folder: &'f mut NewFolder,
+    program: &'f Program,
+    /// Of each probe.
+    kept: Vec<Kept>,
+}
+
+/// A recording under way.
+struct Kept {
+    /// Within the folder, without its end: `coba/exc.v`.
+    stem: String,
+    /// The arrays that grow, by name.
+    arrays: BTreeMap<&'static str, Growing>,
+}
+
+impl<'f> Recorder<'f> {
+    /// Nothing is recorded yet. A file that is whole is named as the recording; while it grows it is a folder, `exc.v.part`.
+    pub fn begin(folder: &'f mut NewFolder, program: &'f Program) -> Self {
+        let (mut kept, mut taken) = (Vec::new(), BTreeSet::new());
+        for probe in &program.probes {
+            let first = format!("{}/{}", plain(&program.name), plain(&probe.name));
+            let mut stem = first.clone();
+            let mut number = 1;
+            // Two probes may record parts of the same signal.
+            while !taken.insert(stem.clone()) {
+                number += 1;
+                stem = format!("{first}_{number}");
+            }
+            kept.push(Kept { stem, arrays: BTreeMap::new() });
         }
-        let (kind, bytes) = npz(recording).map_err(|error| cannot_write(file.as_ref(), &error))?;
-        folder.add(&file, &bytes)?;
-        let (name, unit) = (recording.name.clone(), recording.unit.clone());
-        outputs.push(Output { name, kind, unit, elements: recording.elements, file });
+        Recorder { folder, program, kept }
     }
-    if !results.learned.is_empty() {
-        let file = format!("{}/learned.safetensors", plain(&program.name));
-        let bytes = safetensors(&results.learned).map_err(|error| cannot_write(file.as_ref(), &error))?;
-        folder.add(&file, &bytes)?;
-        outputs.push(Output {
-            name: String::from("learned"),
-            kind: "weights",
-            unit: String::new(),
-            elements: None,
-            file,
-        });
+
+    /// Adds what was recorded since the last time, one recording for each probe; what is there can be read from then on.
+    pub fn take(&mut self, recordings: Vec<Recording>) -> Result<(), Diagnostic> {
+        let values = match self.program.precision {
+            Precision::F32 => Stored::F32,
+            Precision::F64 => Stored::F64,
+        };
+        for (kept, recording) in self.kept.iter_mut().zip(recordings) {
+            let folder = format!("{}.part", kept.stem);
+            let mut add = |name: &'static str, stored, width, numbers: &mut dyn ExactSizeIterator<Item = f64>| {
+                let growing = match kept.arrays.entry(name) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        let path = self.folder.place(&format!("{folder}/{name}.npy"))?;
+                        new.insert(Growing::create(&path, stored, width)?)
+                    }
+                };
+                growing.append(numbers)?;
+                growing.flush()
+            };
+            let done = match recording.values {
+                Recorded::Spikes { neuron, step, .. } if !neuron.is_empty() => {
+                    add("neuron", Stored::U32, None, &mut neuron.into_iter().map(f64::from))
+                        .and_then(|()| add("step", Stored::U64, None, &mut step.into_iter().map(|step| step as f64)))
+                }
+                Recorded::Values { times, data, .. } | Recorded::Synapses { times, data, .. } if !times.is_empty() => {
+                    let width = Some(data.len() / times.len());
+                    add("time", Stored::F64, None, &mut times.into_iter())
+                        .and_then(|()| add("values", values, width, &mut data.into_iter()))
+                }
+                Recorded::Spikes { .. }
+                | Recorded::Values { .. }
+                | Recorded::Synapses { .. }
+                | Recorded::Histogram { .. } => Ok(()),
+            };
+            done.map_err(|error| cannot_write(folder.as_ref(), &error))?;
+        }
+        Ok(())
     }
-    Ok(outputs)
+
+    /// Adds the rest, and makes a file of each recording.
+    pub fn finish(mut self, results: &Results) -> Result<Vec<Output>, Diagnostic> {
+        self.take(results.recordings.clone())?;
+        let mut outputs = Vec::new();
+        for (kept, recording) in self.kept.into_iter().zip(&results.recordings) {
+            let file = format!("{}.npz", kept.stem);
+            let place = self.folder.place(&file).map_err(|error| cannot_write(file.as_ref(), &error))?;
+            let written = npz(&place, recording, kept.arrays);
+            let gone = self.folder.discard(&format!("{}.part", kept.stem));
+            let kind =
+                written.and_then(|kind| gone.map(|()| kind)).map_err(|error| cannot_write(file.as_ref(), &error))?;
+            self.folder.keep(&file);
+            let (name, unit) = (recording.name.clone(), recording.unit.clone());
+            outputs.push(Output { name, kind, unit, elements: recording.elements, file });
+        }
+        if !results.learned.is_empty() {
+            let file = format!("{}/learned.safetensors", plain(&self.program.name));
+            let bytes = safetensors(&results.learned).map_err(|error| cannot_write(file.as_ref(), &error))?;
+            self.folder.add(&file, &bytes)?;
+            let (name, unit) = (String::from("learned"), String::new());
+            outputs.push(Output { name, kind: "weights", unit, elements: None, file });
+        }
+        Ok(outputs)
+    }
 }
 
 /// In single precision, as `load` takes them.
@@ -81,29 +152,36 @@ fn plain(name: &str) -> String {
 /// The arrays of a recording: spikes as `neuron` and `step` (and `dt`), values as `values` [time, element], `time` and `index` (of the
 /// elements in their population), synapses as `source`, `target`, `time` and `values` [time, synapse], histograms as `time`, `counts`
 /// [time, bin] and `edges` [time, bin + 1].
-fn npz(recording: &Recording) -> Result<(&'static str, Vec<u8>), Error> {
-    let mut archive = Archive(NpzWriter::new(Cursor::new(Vec::new())));
+fn npz(file: &Path, recording: &Recording, grown: BTreeMap<&'static str, Growing>) -> Result<&'static str, Error> {
+    let mut archive = Archive(NpzWriter::new(BufWriter::new(File::create(file)?)));
+    let whole = |name: &str| grown.contains_key(name);
     let kind = match &recording.values {
-        Recorded::Spikes { neuron, step, dt } => {
-            archive.add("neuron", &[neuron.len()], neuron)?;
-            archive.add("step", &[step.len()], step)?;
+        Recorded::Spikes { dt, .. } => {
+            if !whole("neuron") {
+                archive.add("neuron", &[0], &[0_u32; 0])?;
+                archive.add("step", &[0], &[0_u64; 0])?;
+            }
             archive.add("dt", &[], &[*dt])?;
             "spikes"
         }
-        Recorded::Values { times, elements, data } => {
-            archive.add("time", &[times.len()], times)?;
-            archive.add("values", &[times.len(), *elements], data)?;
+        Recorded::Values { elements, .. } => {
+            if !whole("time") {
+                archive.add("time", &[0], &[0.0; 0])?;
+                archive.add("values", &[0, *elements], &[0.0; 0])?;
+            }
             if let Some((first, end)) = recording.elements.filter(|(first, end)| end - first == *elements) {
                 let index: Vec<u64> = (first as u64..end as u64).collect();
                 archive.add("index", &[index.len()], &index)?;
             }
             "values"
         }
-        Recorded::Synapses { source, target, times, data } => {
+        Recorded::Synapses { source, target, .. } => {
             archive.add("source", &[source.len()], source)?;
             archive.add("target", &[target.len()], target)?;
-            archive.add("time", &[times.len()], times)?;
-            archive.add("values", &[times.len(), source.len()], data)?;
+            if !whole("time") {
+                archive.add("time", &[0], &[0.0; 0])?;
+                archive.add("values", &[0, source.len()], &[0.0; 0])?;
+            }
             "synapses"
         }
         Recorded::Histogram { times, bins, counts, edges } => {
@@ -113,21 +191,36 @@ fn npz(recording: &Recording) -> Result<(&'static str, Vec<u8>), Error> {
             "histogram"
         }
     };
-    Ok((kind, archive.0.zip_writer().finish()?.into_inner()))
+    for (name, growing) in grown {
+        archive.copy(name, &growing.finish()?)?;
+    }
+    archive.0.zip_writer().finish()?.flush()?;
+    Ok(kind)
 }
 
-struct Archive(NpzWriter<Cursor<Vec<u8>>>);
+struct Archive(NpzWriter<BufWriter<File>>);
+
+/// Without a time of writing: the same run gives the same bytes.
+fn as_it_is(bytes: u64) -> FileOptions<'static, ()> {
+    let options = FileOptions::default().compression_method(CompressionMethod::Stored);
+    options.large_file(bytes >= u64::from(u32::MAX) / 2).last_modified_time(DateTime::default())
+}
 
 impl Archive {
     fn add<T: AutoSerialize + Copy>(&mut self, name: &str, shape: &[usize], values: &[T]) -> Result<(), Error> {
         let shape: Vec<u64> = shape.iter().map(|&size| size as u64).collect();
-        // Without a time of writing: the same run gives the same bytes.
-        let large = size_of_val(values) as u64 >= u64::from(u32::MAX) / 2;
-        let options = FileOptions::default().compression_method(CompressionMethod::Stored).large_file(large);
-        let options = options.last_modified_time(DateTime::default());
+        let options = as_it_is(size_of_val(values) as u64);
         let mut array = self.0.array(name, options)?.default_dtype().shape(&shape).begin_nd()?;
         array.extend(values.iter().copied())?;
         array.finish()
+    }
+
+    /// Adds an npy file.
+    fn copy(&mut self, name: &str, file: &Path) -> Result<(), Error> {
+        let mut file = File::open(file)?;
+        let zip = self.0.zip_writer();
+        zip.start_file(format!("{name}.npy"), as_it_is(file.metadata()?.len()))?;
+        copy(&mut file, zip).map(|_| ())
     }
 }
 
@@ -137,16 +230,25 @@ mod tests {
 
     #[test]
     fn a_recording_is_read_back() {
-        let values = Recorded::Values { times: vec![0.0, 0.5], elements: 3, data: vec![1., 2., 3., 4., 5., 6.] };
+        let values = Recorded::Values { times: vec![0.5], elements: 3, data: vec![4., 5., 6.] };
         let (name, unit) = (String::from("a/b"), String::from("V"));
-        let (kind, bytes) = npz(&Recording { name, unit, elements: Some((4, 7)), values }).unwrap();
+        let place = std::env::temp_dir().join(format!("nmc-recording-{}", std::process::id()));
+        std::fs::create_dir_all(&place).unwrap();
+        let mut values_so_far = Growing::create(&place.join("values.npy"), Stored::F64, Some(3)).unwrap();
+        values_so_far.append([1., 2., 3., 4., 5., 6.].into_iter()).unwrap();
+        let mut times = Growing::create(&place.join("time.npy"), Stored::F64, None).unwrap();
+        times.append([0.0, 0.5].into_iter()).unwrap();
+        let grown = BTreeMap::from([("values", values_so_far), ("time", times)]);
+        let file = place.join("b.npz");
+        let kind = npz(&file, &Recording { name, unit, elements: Some((4, 7)), values }, grown).unwrap();
         assert_eq!((kind, plain("a/b").as_str()), ("values", "a_b"));
-        let mut archive = npyz::npz::NpzArchive::new(Cursor::new(bytes)).unwrap();
+        let mut archive = npyz::npz::NpzArchive::new(std::io::BufReader::new(File::open(&file).unwrap())).unwrap();
         assert_eq!(archive.zip_archive().by_name("values.npy").unwrap().last_modified().year(), 1980);
         let array = archive.by_name("values").unwrap().unwrap();
         assert_eq!(array.shape(), [2, 3]);
         assert_eq!(array.into_vec::<f64>().unwrap(), [1., 2., 3., 4., 5., 6.]);
         let index = archive.by_name("index").unwrap().unwrap();
         assert_eq!(index.into_vec::<u64>().unwrap(), [4, 5, 6]);
+        std::fs::remove_dir_all(&place).unwrap();
     }
 }
