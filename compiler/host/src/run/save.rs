@@ -201,7 +201,7 @@ fn npz(file: &Path, recording: &Recording, grown: BTreeMap<&'static str, Growing
 struct Archive(NpzWriter<BufWriter<File>>);
 
 /// Without a time of writing: the same run gives the same bytes.
-fn as_it_is(bytes: u64) -> FileOptions<'static, ()> {
+fn as_it_is(bytes: u64) -> FileOptions {
     let options = FileOptions::default().compression_method(CompressionMethod::Stored);
     options.large_file(bytes >= u64::from(u32::MAX) / 2).last_modified_time(DateTime::default())
 }
