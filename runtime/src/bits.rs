@@ -159,6 +159,28 @@ static SPREAD: [u64; 256] = {
     table
 };
 
+/// The sum of three bits each, and what is carried to the next plane.
+#[inline(always)]
+fn add(a: &Block, b: &Block, c: &Block) -> (Block, Block) {
+    let (mut sum, mut carried) = ([0; 8], [0; 8]);
+    for at in 0..8 {
+        let either = a[at] ^ b[at];
+        sum[at] = either ^ c[at];
+        carried[at] = (a[at] & b[at]) | (either & c[at]);
+    }
+    (sum, carried)
+}
+
+/// Adds what is carried to a plane; what is carried on is left.
+#[inline(always)]
+fn carry(plane: &mut Block, carried: &mut Block) {
+    for at in 0..8 {
+        let both = carried[at] & plane[at];
+        plane[at] ^= carried[at];
+        carried[at] = both;
+    }
+}
+
 /// Counting at the columns from block `first` on.
 struct Count<'a> {
     bits: &'a BitRows,
@@ -184,17 +206,29 @@ impl WithSimd for Count<'_> {
             let (rows, others) = rest.split_at(taken);
             let used = (u32::BITS - most.leading_zeros()) as usize;
             self.planes.fill([[0; 8]; 8]);
-            for &(row, count) in rows {
+            // Four at a time, where each counts once: their words come from memory side by side.
+            let fours = rows.iter().take_while(|(_, count)| *count == 1).count() / 4 * 4;
+            let (fours, single) = rows.split_at(fours);
+            for four in fours.as_chunks::<4>().0 {
+                let [a, b, c, d] = four.map(|(row, _)| &self.bits.blocks(row as usize)[self.first..]);
+                for (at, planes) in self.planes.iter_mut().enumerate() {
+                    let (sum, one) = add(&a[at], &b[at], &c[at]);
+                    let (sum, other) = add(&sum, &d[at], &planes[0]);
+                    planes[0] = sum;
+                    let (sum, mut carried) = add(&one, &other, &planes[1]);
+                    planes[1] = sum;
+                    for plane in &mut planes[2..used.max(2)] {
+                        carry(plane, &mut carried);
+                    }
+                }
+            }
+            for &(row, count) in single {
                 let blocks = &self.bits.blocks(row as usize)[self.first..];
                 for bit in (0..8).filter(|bit| count >> bit & 1 == 1) {
                     for (planes, block) in self.planes.iter_mut().zip(blocks) {
                         let mut carried = *block;
                         for plane in &mut planes[bit..used] {
-                            for (carried, plane) in carried.iter_mut().zip(plane) {
-                                let both = *carried & *plane;
-                                *plane ^= *carried;
-                                *carried = both;
-                            }
+                            carry(plane, &mut carried);
                         }
                     }
                 }
