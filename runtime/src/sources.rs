@@ -220,11 +220,11 @@ impl WithSimd for Count<'_> {
                     *number = signed(*word);
                 }
                 for &chance in self.chances {
-                    for (sum, &number) in sums.iter_mut().zip(&numbers) {
-                        *sum += i32::from(number > chance);
+                    for at in 0..LANES {
+                        sums[at] += i32::from(numbers[at] > chance);
                     }
                 }
-                counts.iter_mut().zip(&sums).for_each(|(count, &sum)| *count = sum as u8);
+                counts.copy_from_slice(&sums.map(|sum| sum as u8)[..counts.len()]);
             }
         }
     }
