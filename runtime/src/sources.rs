@@ -211,21 +211,27 @@ impl WithSimd for Count<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        for (block, counts) in self.counts.chunks_mut(4 * LANES).enumerate() {
-            let element = self.key.element / 4 + (block * LANES) as u32;
-            let words = block::words(Key { element, ..self.key });
-            for (words, counts) in words.iter().zip(counts.chunks_mut(LANES)) {
-                let (mut numbers, mut sums) = ([0; LANES], [0; LANES]);
-                for (number, word) in numbers.iter_mut().zip(words) {
-                    *number = signed(*word);
-                }
-                for &chance in self.chances {
+        /// Sums are made in whole numbers of the size of words, and counts of many of them afterwards: else each sum would be narrowed.
+        const BLOCK: usize = 8 * 4 * LANES;
+        let mut sums = [0_i32; BLOCK];
+        for (block, counts) in self.counts.chunks_mut(BLOCK).enumerate() {
+            for (group, sums) in sums.chunks_exact_mut(4 * LANES).enumerate().take(counts.len().div_ceil(4 * LANES)) {
+                let element = self.key.element / 4 + ((block * 8 + group) * LANES) as u32;
+                let words = block::words(Key { element, ..self.key });
+                for (words, sums) in words.iter().zip(sums.chunks_exact_mut(LANES)) {
+                    let (mut numbers, mut sum) = ([0; LANES], [0_i32; LANES]);
                     for at in 0..LANES {
-                        sums[at] += i32::from(numbers[at] > chance);
+                        numbers[at] = signed(words[at]);
                     }
+                    for &chance in self.chances {
+                        for at in 0..LANES {
+                            sum[at] += i32::from(numbers[at] > chance);
+                        }
+                    }
+                    sums.copy_from_slice(&sum);
                 }
-                counts.copy_from_slice(&sums.map(|sum| sum as u8)[..counts.len()]);
             }
+            counts.iter_mut().zip(&sums).for_each(|(count, &sum)| *count = sum as u8);
         }
     }
 }
