@@ -26,7 +26,7 @@ pub struct Processes<T> {
     due: Due,
     /// Where all have one rate and it is high, what tells how many spikes a tick holds ([`chances`]); not looked at yet: none.
     #[serde(skip)]
-    chances: Option<Vec<i32>>,
+    chances: Option<Vec<u32>>,
     /// Whether a rate was asked for that no list can hold.
     pub flooded: bool,
     /// Whether rates stay as they are until [`Processes::rates_may_change`].
@@ -202,7 +202,7 @@ fn unchanged<T: PartialEq>(known: &[T], rates: &[T]) -> bool {
 /// Counts as many spikes of each element from `key.element` on as a tick holds, by one number each, with the best vectors there are.
 struct Count<'a> {
     key: Key,
-    chances: &'a [i32],
+    chances: &'a [u32],
     counts: &'a mut [u8],
 }
 
@@ -210,41 +210,28 @@ impl WithSimd for Count<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        /// Sums are made in whole numbers of the size of words, and counts of many of them afterwards: else each sum would be narrowed.
-        const BLOCK: usize = 8 * 4 * LANES;
-        let mut sums = [0_i32; BLOCK];
-        for (block, counts) in self.counts.chunks_mut(BLOCK).enumerate() {
-            for (group, sums) in sums.chunks_exact_mut(4 * LANES).enumerate().take(counts.len().div_ceil(4 * LANES)) {
-                let element = self.key.element / 4 + ((block * 8 + group) * LANES) as u32;
-                let words = block::words(Key { element, ..self.key });
-                for (words, sums) in words.iter().zip(sums.chunks_exact_mut(LANES)) {
-                    let (mut numbers, mut sum) = ([0; LANES], [0_i32; LANES]);
-                    for at in 0..LANES {
-                        numbers[at] = signed(words[at]);
-                    }
-                    for &chance in self.chances {
-                        for at in 0..LANES {
-                            sum[at] += i32::from(numbers[at] > chance);
-                        }
-                    }
-                    sums.copy_from_slice(&sum);
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (zero, one) = (simd.splat_u32s(0), simd.splat_u32s(1));
+        for (block, counts) in self.counts.chunks_mut(4 * LANES).enumerate() {
+            let element = self.key.element / 4 + (block * LANES) as u32;
+            let mut words = block::words(Key { element, ..self.key });
+            let (vectors, _) = S::as_mut_simd_u32s(words.as_flattened_mut());
+            for vector in vectors {
+                let mut sum = zero;
+                for &chance in self.chances {
+                    let above = simd.greater_than_u32s(*vector, simd.splat_u32s(chance));
+                    sum = simd.add_u32s(sum, simd.select_u32s(above, one, zero));
                 }
+                *vector = sum;
             }
-            counts.iter_mut().zip(&sums).for_each(|(count, &sum)| *count = sum as u8);
+            counts.iter_mut().zip(words.as_flattened()).for_each(|(count, &sum)| *count = sum as u8);
         }
     }
 }
 
-/// A word as a number in the order of words, from the least: processors compare numbers with a sign.
-#[inline(always)]
-fn signed(word: u32) -> i32 {
-    (word ^ 0x8000_0000) as i32
-}
-
-/// The last words ([`signed`]) of 2^32 that mean at most 0, 1, 2, … spikes in a tick, where all rates are one and a tick holds many; else
+/// The last words that mean at most 0, 1, 2, … spikes in a tick, where all rates are one and a tick holds many; else
 /// nothing. Chances that round to 1 are left out.
-fn chances<T: Computable>(rates: &[T], dt: f64) -> Vec<i32> {
+fn chances<T: Computable>(rates: &[T], dt: f64) -> Vec<u32> {
     /// Spikes a tick from which counting them is less work than waiting for them, and up to which.
     const COUNTED: std::ops::Range<f64> = 0.3..50.0;
     let Some(mean) = rates.first().map(|rate| rate.wide() * dt) else { return Vec::new() };
@@ -258,7 +245,7 @@ fn chances<T: Computable>(rates: &[T], dt: f64) -> Vec<i32> {
         if words > f64::from(u32::MAX) {
             break;
         }
-        chances.push(signed((words as u32).saturating_sub(1)));
+        chances.push((words as u32).saturating_sub(1));
         chance *= mean / f64::from(count);
     }
     chances
