@@ -65,14 +65,14 @@ neuron cell(mu: real) {
 }
 synapse jump { on pre { post.v += w } }
 network net() {
-    population drive: poisson[9000](rate: 5 kHz)
-    population a: cell[9000](mu: 0.7)
+    population drive: poisson[40000](rate: 5 kHz)
+    population a: cell[40000](mu: 0.7)
     connect drive -> a { pattern: one_to_one, synapse: jump, weight: 0.03 }
-    connect a -> a { pattern: random(p: 5 %, itself: false), synapse: jump, weight: -0.002, delay: 0.2 ms }
+    connect a -> a { pattern: random(p: 4 %, itself: false), synapse: jump, weight: -0.0005, delay: 0.2 ms }
     connect a -> a { pattern: fixed_in_degree(20), synapse: jump, weight: 0.02, delay: 0.3 ms }
     probe a.spikes, a[0..5].v
 }
-experiment e { deploy net; run for 10 ms { step: 0.1 ms } }
+experiment e { deploy net; run for 4 ms { step: 0.1 ms } }
 ";
     let alone = &run_on("net.nmc", text, &NoFiles, EngineKind::Jit, 1)[0];
     assert!(spikes(alone, "a.spikes").0.len() > 1000);

@@ -211,7 +211,7 @@ fn args(clock: Clock) -> Args {
 }
 
 /// Elements that are worth another thread, of a kernel that draws nothing.
-const LEAST: usize = 4096;
+const LEAST: usize = 16_384;
 
 /// A call that threads do parts of.
 struct Parted(Args);
