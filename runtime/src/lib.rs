@@ -29,6 +29,7 @@ pub mod sources;
 pub mod spikes;
 pub mod start;
 pub mod state;
+pub mod telegraph;
 pub mod wires;
 pub mod write;
 
