@@ -243,3 +243,66 @@ fn the_loss_that_is_told_is_that_of_other_chips_and_samples() {
     let near = all.iter().all(|(off, lost)| off.abs() <= 0.5 + 0.05 * lost);
     assert!(within >= 17 && near, "{within} of 20 within 0.5 points: {all:.2?}");
 }
+
+/// The numbers of bits are chosen layer by layer. Oracle: every chip with converters of one width, and one that lists all widths beside each other.
+#[test]
+fn widths_are_the_cheapest_that_keep_the_limit() {
+    let mut dice = Dice::new(11);
+    let mut matrix = |rows: usize, cols: usize| -> Vec<Vec<f64>> {
+        (0..rows).map(|_| (0..cols).map(|_| (dice.number(-1.0, 1.0) * 1e3).round() / 1e3).collect()).collect()
+    };
+    let (first, second, samples) = (matrix(8, 8), matrix(4, 8), matrix(96, 8));
+    let product = |w: &[Vec<f64>], x: &[f64]| -> Vec<f64> {
+        w.iter().map(|row| row.iter().zip(x).map(|(w, x)| w * x).sum()).collect()
+    };
+    let label = |x: &Vec<f64>| {
+        let hidden: Vec<f64> = product(&first, x).into_iter().map(|h| h.max(0.0)).collect();
+        let y = product(&second, &hidden);
+        (0..4).max_by(|a, b| y[*a].total_cmp(&y[*b])).unwrap()
+    };
+    let labels: Vec<usize> = samples.iter().map(label).collect();
+    let net = format!(
+        "converter fine(bits: int): current -> bits(bits) {{ energy: 10 fJ * 2^bits; area: 10 um2 * 2^bits; time: 1 ns }}
+network net(x: real[8]) -> (y: real[4]) {{ x |> dense({first:?}) |> relu |> dense({second:?}) -> y }}
+experiment e {{
+    deploy net on made {{ accuracy_loss: 4 %; calibrate: x }}
+    data x = {samples:?}
+    test {{ x: x }} expect argmax(y) == {labels:?}
+}}"
+    );
+    let design = |sense: &str| {
+        let tile = format!("cells: cell[8, 16]; weights: differential; input: ideal; sense: {sense}; sharing: 16");
+        let image = compile("widths.nmc", &on(&tile, &net), &NoFiles, &Options::default()).image?;
+        Some(image.programs[0].costs.clone())
+    };
+    let each: Vec<String> = (2..=9).map(|bits| format!("fine(bits: {bits})")).collect();
+    let (chosen, listed) = (design("fine(bits: 2..9)").unwrap(), design(&each.join(" or ")).unwrap());
+    let value = chosen.layout.objective.value;
+    assert_eq!(value, listed.layout.objective.value);
+    let fixed: Vec<Option<f64>> = each.iter().map(|sense| Some(design(sense)?.layout.objective.value)).collect();
+    assert!(fixed[0].is_none() && fixed.iter().flatten().count() > 1, "{fixed:?}");
+    assert!(fixed.iter().flatten().all(|fixed| value <= *fixed), "{value} {fixed:?}");
+    // The first layer converts 8 sums, the second 4.
+    let bits = |conversions: f64| {
+        let found = chosen.conversions.inserted.iter().find(|(name, count)| name.starts_with("fine") && *count == conversions);
+        found.and_then(|(name, _)| name[5..name.len() - 1].parse::<i32>().ok())
+    };
+    let (Some(one), Some(two)) = (bits(8.0), bits(4.0)) else { panic!("{:?}", chosen.conversions.inserted) };
+    // Two of four tiles are used, each has one converter; those that are not used have the coarsest.
+    let area = |costs: &nmc_program::Costs| {
+        let adc = costs.layout.area_mm2.iter().find(|(kind, _)| *kind == nmc_program::ComponentKind::Adc);
+        adc.map_or(0.0, |(_, mm2)| 1e6 * mm2)
+    };
+    let wanted = 10.0 * (2_f64.powi(one) + 2_f64.powi(two) + 2.0 * 4.0);
+    assert!((area(&chosen) - wanted).abs() < 1e-6, "{} for {wanted}", area(&chosen));
+    // All of 4 to 512 steps, in all four.
+    assert!((area(&listed) - 4.0 * 10.0 * 1020.0).abs() < 1e-6, "{}", area(&listed));
+    let reasons: Vec<&str> = chosen.layout.wires.iter().map(|wire| wire.reason.as_str()).collect();
+    let told = format!("fine({one}) of fine(2) to fine(9): ");
+    assert!(reasons.iter().any(|reason| reason.contains(&told)), "{reasons:?}");
+    // What a range cannot be.
+    let wrong = |sense: &str| codes(&on(&format!("cells: cell[8, 16]; input: ideal; sense: {sense}"), &net));
+    assert_eq!(wrong("fine(bits: 6..4)"), ["E0503"]);
+    assert_eq!(wrong("fine(bits: 4.5..6)"), ["E0303"]);
+    assert_eq!(wrong("fine(bits: 1..60)"), ["E0503"]);
+}

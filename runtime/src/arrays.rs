@@ -122,7 +122,10 @@ fn fold<T: Computable>(
     for wired in &program.wired {
         let alone = |&(id, _): &(nmc_program::MatrixId, usize)| {
             let matrix = &program.matrices[id.index()];
-            let plain = matrix.cells.as_ref().is_some_and(|cells| cells.read_sigma.is_none() && !cells.pulses);
+            let plain = matrix
+                .cells
+                .as_ref()
+                .is_some_and(|cells| cells.read_sigma.is_none() && cells.telegraph.is_empty() && !cells.pulses);
             plain && reads(id) < matrix.rows as u64 && !program.drift_compensated && !program.wires_compensated
         };
         if let [(id, _)] = wired.pieces[..] {

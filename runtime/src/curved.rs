@@ -13,7 +13,7 @@ const STEPS: usize = 200;
 const HALVINGS: usize = 40;
 
 impl Curved {
-    /// Outputs for one input; returns joules. `clock` with the number of the read in its sample.
+    /// Outputs for one input; returns joules. `clock` with the number of the read in its sample, and its time.
     pub fn read<T: Computable>(
         &self,
         matrix: &Matrix,
@@ -21,11 +21,16 @@ impl Curved {
         buffers: &mut [Buffer<T>],
         x: &[T],
         y: &mut [T],
-        (clock, number): (Clock, u32),
+        (clock, number, time): (Clock, u32, f64),
     ) -> f64 {
         let width = self.scheme.cells(1, matrix.cols);
+        let mut held = self.held.to_vec();
+        for traps in &self.traps {
+            traps
+                .each_filled(clock.seed, &[time], |cell, _| held[cell] = (held[cell] - traps.amplitude[cell]).max(0.0));
+        }
         // What cells draw is drawn for every read.
-        let mut cells = Cells { curved: self, kernels, buffers, clock: clock.of_spike(number as usize), width };
+        let mut cells = Cells { curved: self, held, kernels, buffers, clock: clock.of_spike(number as usize), width };
         // Pulses are all of one height, and last as long as inputs are large.
         let one = |x: &T| if self.pulses { self.current.full * sign(x.wide()) } else { x.wide() * self.current.one };
         let volts: Vec<f64> = x.iter().map(one).collect();
@@ -77,6 +82,7 @@ fn sign(value: f64) -> f64 {
 /// The cells of a matrix, and how to ask what they conduct.
 struct Cells<'a, T: Computable> {
     curved: &'a Curved,
+    held: Vec<f64>,
     kernels: &'a dyn Kernels<T>,
     buffers: &'a mut [Buffer<T>],
     clock: Clock,
@@ -88,7 +94,7 @@ impl<T: Computable> Cells<'_, T> {
     /// Amperes and slopes at these volts across the cells.
     fn currents(&mut self, across: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let current = &self.curved.current;
-        for (array, values) in [(current.volts, across), (current.siemens, &self.curved.held)] {
+        for (array, values) in [(current.volts, across), (current.siemens, &self.held)] {
             let into = self.buffers[array.index()].lane_mut(0);
             into.iter_mut().zip(values).for_each(|(into, value)| *into = T::of(*value));
         }

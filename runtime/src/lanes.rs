@@ -13,7 +13,7 @@ use crate::jit::product::Product;
 use crate::math::Arithmetic;
 use crate::matrix::{self, Effective, Fitted};
 use crate::random::Key;
-use crate::read::{self, Ports};
+use crate::read::{self, Ports, Times};
 use crate::record::{Broken, Heard, SampleRecord};
 use crate::rewire;
 use crate::spikes::{self, GroupState, UnderWay};
@@ -288,9 +288,10 @@ impl<T: Computable + Product> Lanes<T> {
         for ops in ops.chunk_by(|a, b| event(a).is_some() && event(a) == event(b)) {
             if let [Op::Multiply { matrix, input, input_start, output, output_start, positions, read }] = ops {
                 let (input, output) = ((input.index(), *input_start), (output.index(), *output_start));
-                let ports = Ports { input, output, positions: *positions, read: *read };
-                let clock = self.clock(shared, moment, 0);
                 let (index, matrix) = (matrix.index(), &shared.program.matrices[matrix.index()]);
+                let times = times(shared.program, phase, moment, matrix, *read);
+                let ports = Ports { input, output, positions: *positions, read: *read, times };
+                let clock = self.clock(shared, moment, 0);
                 let (effective, kernels) = (&shared.matrices[index], shared.kernels.as_ref());
                 self.counts.read_energy[index] += read::multiply(
                     matrix,
@@ -306,7 +307,7 @@ impl<T: Computable + Product> Lanes<T> {
             if let [Op::Transposed { matrix, input, input_start, output, output_start, positions, read, joules }] = ops
             {
                 let (input, output) = ((input.index(), *input_start), (output.index(), *output_start));
-                let ports = Ports { input, output, positions: *positions, read: *read };
+                let ports = Ports { input, output, positions: *positions, read: *read, times: Times::default() };
                 let clock = self.clock(shared, moment, 0);
                 let (index, matrix) = (matrix.index(), &shared.program.matrices[matrix.index()]);
                 let taken = read::transposed(
@@ -518,6 +519,18 @@ impl<T: Computable + Product> Lanes<T> {
         }
         false
     }
+}
+
+/// When a matrix is read: samples and ticks follow one another as fast as the chip takes them.
+fn times(program: &Program, phase: &Phase, moment: Moment, matrix: &nmc_program::Matrix, read: usize) -> Times {
+    let costs = &program.costs;
+    let lane = match phase.ticks {
+        0 => costs.initiation_interval_s,
+        ticks => f64::from(ticks) * costs.tick_s,
+    };
+    let each = matrix.cells.as_ref().map_or(0.0, |cells| cells.read_time);
+    let first = phase.after + moment.sample as f64 * lane + moment.tick as f64 * costs.tick_s + read as f64 * each;
+    Times { first, lane, read: each }
 }
 
 /// A lane of one buffer to read and of another to write.

@@ -32,6 +32,7 @@ pub mod spikes;
 pub mod start;
 pub mod state;
 pub mod team;
+pub mod telegraph;
 pub mod wires;
 pub mod write;
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::arrays::Seen;
 use crate::interpreter::Computable;
 use crate::state::{Buffer, Real};
+use crate::telegraph::{Telegraph, Traps};
 use crate::wires::{Wires, Wiring};
 
 /// Weights found by a fit: [outputs, inputs].
@@ -24,6 +25,8 @@ pub struct Effective<T> {
     /// [rows, cols]
     pub weights: Vec<T>,
     pub noise: Noise<T>,
+    /// None: cells without traps.
+    pub telegraph: Option<Telegraph>,
     /// Joules of reading a row with an input of 1, by row; empty: not counted. Of pulses they grow with the input, else with its square.
     pub row_energy: Vec<f64>,
     /// The same where rows meet through resisting wires, of each pair of rows, [rows, rows]: grows with the product of both inputs,
@@ -63,6 +66,7 @@ pub struct Curved {
     pub seconds: f64,
     /// Standard deviation of a read, as a share of each cell's current; empty: noiseless.
     pub noise: Vec<f64>,
+    pub traps: Vec<Traps>,
     /// None: ideal wires.
     pub wiring: Option<Wiring>,
     pub tolerance: f64,
@@ -96,6 +100,9 @@ impl<T: Real> Effective<T> {
         let mut scales: Vec<f64> =
             product.iter().zip(&square).map(|(p, s)| if *s > 0.0 && *p > 0.0 { p / s } else { 1.0 }).collect();
         self.weights.iter_mut().enumerate().for_each(|(at, w)| *w = T::of(w.wide() * scales[at % cols]));
+        if let Some(telegraph) = &mut self.telegraph {
+            telegraph.scales.iter_mut().zip(&scales).for_each(|(of, scale)| *of *= scale);
+        }
         // What columns share is scaled with each of them: by their mean.
         scales.push(scales.iter().sum::<f64>() / cols.max(1) as f64);
         let Noise { width, square, cross, common } = &mut self.noise;
@@ -111,6 +118,9 @@ impl<T: Real> Effective<T> {
         if let Some(curved) = &mut self.curved {
             curved.current.full *= factor;
             curved.current.one *= factor;
+        }
+        if let Some(telegraph) = &mut self.telegraph {
+            telegraph.scales.iter_mut().for_each(|scale| *scale *= factor);
         }
         self.weights.iter_mut().for_each(|w| *w = T::of(w.wide() * factor));
         let Noise { square: of_row, cross, common, .. } = &mut self.noise;
@@ -272,11 +282,24 @@ pub fn fold<T: Computable>(
         }
         folded.weights.extend(outputs(cells.scheme, matrix.cols, &row).map(|siemens| T::of(siemens * scale)));
     }
+    if !cells.telegraph.is_empty() {
+        let (own, others) = seen.map_or_else(Default::default, |seen| (seen.own.clone(), seen.others.clone()));
+        let scales = vec![scale; matrix.cols];
+        folded.telegraph = Some(Telegraph { traps: traps(cells, buffers), scheme: cells.scheme, scales, own, others });
+    }
     if let Some(sigma) = sigma {
         folded.noise = noise(matrix, cells, sigma, seen, scale);
     }
     folded.pair_energy = seen.map_or_else(Vec::new, |seen| seen.rows.iter().map(|g| T::of(g * joules)).collect());
     folded
+}
+
+fn traps<T: Computable>(cells: &Cells, buffers: &[Buffer<T>]) -> Vec<Traps> {
+    let all = |array: nmc_program::ArrayId| -> Vec<f64> {
+        buffers[array.index()].lane(0).iter().map(|number| number.wide()).collect()
+    };
+    let each = cells.telegraph.iter();
+    each.map(|trap| Traps::new(trap.component, all(trap.amplitude), &all(trap.capture), &all(trap.emission))).collect()
 }
 
 /// Read noise of cells with these standard deviations.
@@ -342,7 +365,8 @@ pub fn curved<T: Computable>(
     let noise = cells.read_sigma.map(|sigma| buffers[sigma.index()].lane(0).iter().zip(held).map(share).collect());
     let (scheme, seconds, pulses) = (cells.scheme, cells.read_time, cells.pulses);
     let (held, noise) = (held.iter().map(|held| held.wide()).collect(), noise.unwrap_or_default());
-    let curved = Curved { current, held, scheme, scale, seconds, noise, wiring, tolerance, pulses };
+    let traps = traps(cells, buffers);
+    let curved = Curved { current, held, scheme, scale, seconds, noise, traps, wiring, tolerance, pulses };
     let weights = fold(program, matrix, fitted, buffers, None).weights;
     Some(Effective { weights, curved: Some(curved), ..Effective::default() })
 }

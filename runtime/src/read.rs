@@ -56,6 +56,14 @@ fn of_pairs<T: Real>(x: &[T], pair_energy: &[T], pulses: bool) -> f64 {
     energy
 }
 
+/// Seconds at which the first read of the first lane is done, from lane to lane, and from read to read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Times {
+    pub first: f64,
+    pub lane: f64,
+    pub read: f64,
+}
+
 /// Where a product reads and writes: array and first element, [rows, positions] and [columns, positions].
 #[derive(Debug, Clone, Copy)]
 pub struct Ports {
@@ -64,6 +72,7 @@ pub struct Ports {
     pub positions: usize,
     /// Number of the first read.
     pub read: usize,
+    pub times: Times,
 }
 
 /// One product for `lanes` lanes, the sample of lane `l` being `clock.sample + l`. Returns the joules of reading, summed
@@ -89,12 +98,14 @@ pub fn multiply<T: Computable + Product>(
     // From here on every position of every lane is a vector of inputs.
     let (lanes, used) = (lanes * positions, used * positions);
     let mut y = vec![T::default(); lanes * cols];
+    let Times { first, lane, read } = ports.times;
+    let time = |vector: usize| first + (vector / positions) as f64 * lane + (vector % positions) as f64 * read;
     let mut energy = 0.0;
     if let Some(curved) = &effective.curved {
         for (vector, (x, y)) in x.chunks_exact(rows).zip(y.chunks_exact_mut(cols)).take(used).enumerate() {
             let clock = Clock { sample: clock.sample + (vector / positions) as u64, ..clock };
             let number = ports.read * positions + vector % positions;
-            energy += curved.read(matrix, kernels, buffers, x, y, (clock, number as u32));
+            energy += curved.read(matrix, kernels, buffers, x, y, (clock, number as u32, time(vector)));
         }
     }
     match &effective.solved {
@@ -125,6 +136,10 @@ pub fn multiply<T: Computable + Product>(
             }
         }
         energy += squares.iter().zip(&effective.row_energy).map(|(sum, joules)| sum * joules).sum::<f64>();
+    }
+    if let Some(telegraph) = &effective.telegraph {
+        let times: Vec<f64> = (0..used).map(time).collect();
+        telegraph.take(clock.seed, &times, &x[..used * rows], &mut y);
     }
     if effective.noise.width > 0 {
         let mut unit = T::UNIT;

@@ -80,6 +80,10 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("levels", OrIdeal("real")),
                     may("noise programming", Noise("conductance")),
                     may("noise read", Drawn("conductance")),
+                    may(
+                        "noise telegraph",
+                        Calls(&[("trap", &[("amplitude", "conductance"), ("capture", "time"), ("emission", "time")])]),
+                    ),
                     may("drift", Quantity("conductance")),
                     may("current", Quantity("current")),
                     may("potentiation", Quantity("conductance")),

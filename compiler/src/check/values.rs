@@ -246,17 +246,19 @@ fn calls(checker: &mut Checker, scope: &Scope, field: &Field, known: Known) {
         };
         arguments(checker, scope, args, parameters);
         // Of all parameters these alone have no default.
-        let example = match parameters.first() {
-            Some(("carries", _)) => "neighbours(carries: voltage, energy: 50 fJ)",
-            Some(("share", _)) => "stuck_on(0.1 %)",
+        let (required, example) = match parameters.first() {
+            Some(("carries", _)) => (1, "neighbours(carries: voltage, energy: 50 fJ)"),
+            Some(("share", _)) => (1, "stuck_on(0.1 %)"),
+            Some(("amplitude", _)) => (3, "trap(amplitude: 20 % of g, capture: 1 ms, emission: 2 ms)"),
             _ => continue,
         };
-        let is_first =
-            |(at, arg): (usize, &Arg)| arg.name.as_ref().map_or(at == 0, |name| name.text == parameters[0].0);
-        if !args.iter().enumerate().any(is_first) {
-            let message = format!("`{}` must be given", parameters[0].0);
-            let missing = Diagnostic::new(Code::E0207, message, one.span, "missing here");
-            checker.diagnostics.push(missing.with_help(format!("such as `{example}`")));
+        for (place, (wanted, _)) in parameters[..required].iter().enumerate() {
+            let is = |(at, arg): (usize, &Arg)| arg.name.as_ref().map_or(at == place, |name| name.text == *wanted);
+            if !args.iter().enumerate().any(is) {
+                let missing =
+                    Diagnostic::new(Code::E0207, format!("`{wanted}` must be given"), one.span, "missing here");
+                checker.diagnostics.push(missing.with_help(format!("such as `{example}`")));
+            }
         }
     }
 }

@@ -13,13 +13,22 @@ use crate::forms::tiling::Tiling;
 
 type ByKind = BTreeMap<ComponentKind, f64>;
 
-/// Converters that a tile has built in, and how many of each: one a row, one for so many columns as share it.
-pub fn built_in(chip: &Chip, tile: &TileKind) -> Vec<(usize, f64)> {
-    let drives = tile.inputs.iter().filter_map(|drive| match drive {
+/// Converters that a tile has built in, and how many of each: one a row, one for so many columns as share it. Of one with a range of widths it
+/// has the one chosen, or the first where nothing is.
+pub fn built_in(chip: &Chip, tile: &TileKind, how: Option<OnTiles>) -> Vec<(usize, f64)> {
+    let has = |ranges: &[(usize, usize)], at: usize, chosen: Option<usize>| {
+        let range = ranges.iter().map(|&(first, last)| first..last).find(|range| range.contains(&at));
+        range.is_none_or(|range| at == chosen.filter(|chosen| range.contains(chosen)).unwrap_or(range.start))
+    };
+    let inputs = tile.inputs.iter().enumerate();
+    let inputs = inputs.filter(|(at, _)| has(&tile.input_ranges, *at, how.map(|how| how.drive)));
+    let senses = tile.senses.iter().enumerate();
+    let senses = senses.filter(|(at, _)| has(&tile.sense_ranges, *at, how.map(|how| how.sense)));
+    let drives = inputs.filter_map(|(_, drive)| match drive {
         Drive::Converter(id) | Drive::BitSerial { converter: id, .. } => Some((*id, tile.rows as f64)),
         Drive::Direct(_) => None,
     });
-    let senses = tile.senses.iter().filter_map(|sense| match sense {
+    let senses = senses.filter_map(|(_, sense)| match sense {
         Sense::Converter { converter, sharing } => {
             Some((*converter, tile.columns().div_ceil((*sharing).max(1)) as f64))
         }
@@ -41,13 +50,15 @@ pub fn on_wires(part: &Part) -> Vec<(usize, f64)> {
 }
 
 /// Of the whole chip, used or not, with the converters that the circuit puts on wires.
-pub fn of_chip(chip: &Chip, circuit: &Circuit) -> ByKind {
+pub fn of_chip(given: Given, tiling: &Tiling, decisions: &Decisions, circuit: &Circuit) -> ByKind {
+    let chip = given.chip;
     let mut sums = ByKind::new();
     let mut add = |kind, m2: f64| *sums.entry(kind).or_insert(0.0) += m2;
     for &core in &chip.cores {
         let core = &chip.core_kinds[core];
         for &(tile, count) in &core.tiles {
-            tile_area(chip, &chip.tile_kinds[tile], &built_in(chip, &chip.tile_kinds[tile]), count as f64, &mut add);
+            let tile = &chip.tile_kinds[tile];
+            tile_area(chip, tile, &built_in(chip, tile, None), count as f64, &mut add);
         }
         for &(unit, count) in &core.units {
             let unit = &chip.unit_kinds[unit];
@@ -56,9 +67,28 @@ pub fn of_chip(chip: &Chip, circuit: &Circuit) -> ByKind {
         add(ComponentKind::Digital, core.area);
         add(ComponentKind::Network, chip.mesh.router_area);
     }
+    for (id, number) in widened(given, tiling, decisions, circuit) {
+        add(converter_kind(&chip.converters[id]), chip.converters[id].area * number);
+    }
     rest(chip, circuit, &mut add);
     sums.retain(|_, m2| *m2 > 0.0);
     sums
+}
+
+/// What tiles in use have instead of the first of each range: converters that are there more, and less where negative.
+pub fn widened(given: Given, tiling: &Tiling, decisions: &Decisions, circuit: &Circuit) -> Vec<(usize, f64)> {
+    let of_part = |part: &Part| {
+        let Role::Array { block, .. } = part.role else { return Vec::new() };
+        let block = &tiling.blocks[block];
+        let tile = &given.chip.tile_kinds[block.tile_kind];
+        if block.backward.is_some() || tile.input_ranges.is_empty() && tile.sense_ranges.is_empty() {
+            return Vec::new();
+        }
+        let mut all = built_in(given.chip, tile, decisions.on_tiles(part.node));
+        all.extend(built_in(given.chip, tile, None).into_iter().map(|(id, number)| (id, -number)));
+        all
+    };
+    circuit.parts.iter().flat_map(of_part).collect()
 }
 
 /// What is there once, and what stands on wires.
@@ -137,7 +167,7 @@ pub fn of_part(
         Role::Array { block, .. } if tiling.blocks[block].backward.is_some() => {}
         Role::Array { block, converts, .. } => {
             let tile = &chip.tile_kinds[tiling.blocks[block].tile_kind];
-            let used: Vec<(usize, f64)> = (built_in(chip, tile).into_iter())
+            let used: Vec<(usize, f64)> = (built_in(chip, tile, how).into_iter())
                 .filter(|(id, _)| {
                     let drives = how.and_then(|how| tile.inputs.get(how.drive)).is_some_and(|drive| match drive {
                         Drive::Converter(of) | Drive::BitSerial { converter: of, .. } => of == id,

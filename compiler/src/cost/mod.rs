@@ -55,9 +55,11 @@ pub fn table(mapped: &Mapped) -> Table {
     }
     table.events.extend(part::synapses(given, &mapped.circuit, cores));
     table.events.retain(|event| event.energy > 0.0);
-    table.area = area::of_chip(chip, &mapped.circuit);
+    table.area = area::of_chip(given, &mapped.tiling, &mapped.decisions, &mapped.circuit);
     table.area_used = area::of_parts(given, &mapped.tiling, &mapped.decisions, &mapped.circuit, cores);
-    table.static_power = static_power(chip, &mapped.circuit);
+    let widened = area::widened(given, &mapped.tiling, &mapped.decisions, &mapped.circuit);
+    let more: f64 = widened.iter().map(|(id, number)| chip.converters[*id].static_power * number).sum();
+    table.static_power = static_power(chip, &mapped.circuit) + more;
     table
 }
 
@@ -81,7 +83,7 @@ pub fn static_power(chip: &Chip, circuit: &Circuit) -> f64 {
         watts += core.static_power + chip.mesh.router_power;
         watts += core.units.iter().map(|&(unit, count)| chip.unit_kinds[unit].static_power * count as f64).sum::<f64>();
         for &(tile, count) in &core.tiles {
-            let built = area::built_in(chip, &chip.tile_kinds[tile]);
+            let built = area::built_in(chip, &chip.tile_kinds[tile], None);
             let each: f64 = built.iter().map(|&(id, number)| chip.converters[id].static_power * number).sum();
             watts += each * count as f64;
         }

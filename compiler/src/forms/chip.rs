@@ -164,6 +164,9 @@ pub struct TileKind {
     /// Ways its columns can be read (each an implementation to choose from): a converter for digital outputs;
     /// [`Sense::Analog`] hands the value on as it is.
     pub senses: Vec<Sense>,
+    /// Runs of `inputs` and of `senses`, first and past-last, that came of one converter with a range of widths: a tile has one of each.
+    pub input_ranges: Vec<(usize, usize)>,
+    pub sense_ranges: Vec<(usize, usize)>,
     /// Volts on a row for an input of 1 (full range).
     pub read_voltage: f64,
     /// Seconds of one read (amplitude) or of a full-width pulse.
@@ -191,6 +194,11 @@ impl Device {
     /// Whether some of its cells may not hold what they are asked for, ever.
     pub fn fails(&self) -> bool {
         self.stuck_on > 0.0 || self.stuck_off > 0.0 || self.has_open_lines()
+    }
+
+    /// Whether every read asks each of its cells.
+    pub fn is_read_cell_by_cell(&self) -> bool {
+        self.current.is_some() || self.read_error.is_some() || !self.traps.is_empty()
     }
 
     /// Whether rows or columns of its arrays may be open.
@@ -317,6 +325,15 @@ pub struct Pulse {
     pub energy: f64,
 }
 
+/// What takes siemens from a cell's conductance while it is filled, and the mean seconds until it is filled and until it is emptied; random
+/// numbers are drawn once for each cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trap {
+    pub amplitude: Expr,
+    pub capture: Expr,
+    pub emission: Expr,
+}
+
 /// In expressions of a cell: the conductance just after programming, and that asked for.
 pub const PROGRAMMED: Symbol = Symbol::Input(2);
 pub const ASKED: Symbol = Symbol::Input(3);
@@ -362,6 +379,8 @@ pub struct Device {
     pub read_sigma: Option<Expr>,
     /// Siemens that a read sees more than are there, drawn for each cell and read, where that is not normal.
     pub read_error: Option<Expr>,
+    /// Traps in each cell.
+    pub traps: Vec<Trap>,
     /// Conductance `Symbol::Time` seconds after programming; random numbers in it are drawn once for each cell. None: no drift.
     pub drift: Option<Expr>,
     /// Amperes at a voltage ([`VOLTS`]); none: the conductance times it.

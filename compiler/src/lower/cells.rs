@@ -12,7 +12,7 @@ use super::expression;
 use super::kernel::{Builder, OWN};
 use crate::algebra::{constant, derivative, mentions, substitute};
 use crate::cost;
-use crate::forms::chip::{ASKED, Device, PROGRAMMED, TileKind, VOLTS, WeightScheme};
+use crate::forms::chip::{ASKED, Device, PROGRAMMED, TileKind, Trap, VOLTS, WeightScheme};
 use crate::forms::equations::{Expr, Function, Symbol};
 
 impl Lowering<'_> {
@@ -78,6 +78,7 @@ impl Lowering<'_> {
             conductance,
             aged,
             read_sigma,
+            telegraph: Vec::new(),
             read_voltage,
             read_time,
             pulses,
@@ -90,7 +91,8 @@ impl Lowering<'_> {
         self.program.programming.push(Op::Target { matrix });
         let mut asked = conductance;
         let later = [&device.drift, &device.read_sigma].into_iter().flatten();
-        if later.into_iter().any(|expr| mentions(expr, &|symbol| symbol == ASKED)) {
+        let of_traps = device.traps.iter().flat_map(|trap| [&trap.amplitude, &trap.capture, &trap.emission]);
+        if later.chain(of_traps).any(|expr| mentions(expr, &|symbol| symbol == ASKED)) {
             asked = shared(self, "asked");
             let mut b = Builder::default();
             let target = b.load(conductance, OWN);
@@ -133,6 +135,9 @@ impl Lowering<'_> {
             let sigma = carried(&mut b, sigma, open);
             b.store(array, OWN, sigma);
             self.age(format!("{name}: read noise"), b, len);
+        }
+        for trap in &device.traps {
+            self.trap(matrix, trap, Held { now: aged, programmed: conductance, asked }, open);
         }
         self.program.programming.push(Op::Fold { matrix });
         self.wire(matrix, tile, block, first);
@@ -243,6 +248,35 @@ impl Lowering<'_> {
         self.note(format!(
             "{name}: every read is simulated cell by cell; conversions are chosen, and errors and energy estimated, as if the current were the conductance times the voltage, and without noise that is not normal"
         ));
+    }
+
+    /// A trap in each cell of a matrix, which takes no more than there is.
+    fn trap(&mut self, matrix: MatrixId, trap: &Trap, cell: Held, open: Option<ArrayId>) {
+        let found = &self.program.matrices[matrix.index()];
+        let Some(cells) = &found.cells else { return };
+        let (name, len) = (found.name.clone(), cells.scheme.cells(found.rows, found.cols));
+        let mut b = Builder::default();
+        let mut all = [ArrayId(0); 3];
+        for (array, (what, expr)) in all.iter_mut().zip([
+            ("amplitude", &trap.amplitude),
+            ("capture", &trap.capture),
+            ("emission", &trap.emission),
+        ]) {
+            *array = self.array(format!("{name}.{what}"), Len::Fixed(len), false, Initial::Fill(0.0));
+            let mut value = over_cell(&mut b, cell, expr);
+            if what == "amplitude" {
+                let held = b.load(cell.now, OWN);
+                value = b.binary(Binary::Minimum, value, held);
+                value = carried(&mut b, value, open);
+            }
+            b.store(*array, OWN, value);
+        }
+        self.age(format!("{name}: traps"), b, len);
+        let [amplitude, capture, emission] = all;
+        let component = self.component();
+        if let Some(cells) = &mut self.program.matrices[matrix.index()].cells {
+            cells.telegraph.push(nmc_program::Trap { amplitude, capture, emission, component });
+        }
     }
 
     /// A kernel that runs whenever arrays are read at another time.

@@ -73,9 +73,10 @@ impl Lowering<'_> {
                 .unwrap_or_default();
         }
         let device = &self.chip.devices[tile.device];
-        if (device.current.is_some() || device.read_error.is_some()) && self.learned.contains(&node) {
+        if device.is_read_cell_by_cell() && self.learned.contains(&node) {
             let why = "every read of its cells is simulated one by one, which training is not yet";
-            let help = "take `current` out of the device, and let its read noise be `normal(0, …)`";
+            let help =
+                "take `current` and `noise telegraph` out of the device, and let its read noise be `normal(0, …)`";
             return self.cannot_learn(node, why, help).unwrap_or_default();
         }
         let driven = match &digits {

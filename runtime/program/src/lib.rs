@@ -26,7 +26,7 @@ pub use cost::{ComponentKind, Conversions, Cost, Costs, Count, LayoutReport};
 pub use kernel::{Access, Binary, Compare, Draw, Inst, Kernel, Slot, Unary, Value};
 pub use learning::{Followed, Layer, Learner, Learning, Loss, Pulsed, Update};
 pub use lines::Lines;
-pub use matrix::{Cells, Current, FitSpec, Matrix, Scheme, SenseRange, WeightSource, Wired};
+pub use matrix::{Cells, Current, FitSpec, Matrix, Scheme, SenseRange, Trap, WeightSource, Wired};
 pub use op::{Op, Reduction};
 pub use phase::{
     Aggregate, Histogram, InputFeed, Metric, MetricKind, Over, Phase, PhaseKind, Probe, Probed, Requirement, To,
@@ -226,7 +226,7 @@ impl Program {
             || patterns.into_iter().any(|p| matches!(p, Pattern::Random { .. } | Pattern::FixedInDegree { .. }))
             || self.learning().any(|learning| learning.shuffled.is_some())
             || self.groups.iter().any(|group| matches!(group.source, Source::Poisson { .. }))
-            || cells.any(|cells| cells.read_sigma.is_some())
+            || cells.any(|cells| cells.read_sigma.is_some() || !cells.telegraph.is_empty())
     }
 
     /// What phases learn, in their order.

@@ -45,6 +45,8 @@ pub struct Cells {
     pub aged: ArrayId,
     /// Standard deviation of one read of each cell, written by a kernel; none: noiseless reads.
     pub read_sigma: Option<ArrayId>,
+    /// Traps in cells, each of which takes from its cell's conductance while it is filled.
+    pub telegraph: Vec<Trap>,
     /// Volts for an input of 1 and seconds cells conduct in a read: its energy is (v x)^2 G t over all cells. With `pulses`, an input is
     /// the width of a pulse: volts of every pulse and seconds for an input of 1, so v^2 G t x.
     pub read_voltage: f64,
@@ -58,6 +60,18 @@ pub struct Cells {
     pub written: Option<Written>,
     /// Number of the array it lies in: its cells are written one after the other.
     pub block: usize,
+}
+
+/// One trap in each cell, which is filled and emptied by chance: arrays in the order of cells, written by [`crate::Program::ageing`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Trap {
+    /// Siemens that a filled one takes.
+    pub amplitude: ArrayId,
+    /// Mean seconds until an empty one is filled, and until a filled one is emptied.
+    pub capture: ArrayId,
+    pub emission: ArrayId,
+    /// Key of its random numbers.
+    pub component: u32,
 }
 
 /// Current through cells: a kernel over every cell of the matrix, from `volts` and `siemens` (its conductance when the array is read) to
@@ -106,6 +120,14 @@ pub struct Wired {
     /// The matrices on its cells, each with its first row. Those that share rows lie side by side ([`Scheme::column`]); one that has read
     /// energy for the rest comes first.
     pub pieces: Vec<(MatrixId, usize)>,
+}
+
+impl Cells {
+    /// What programming and ageing write, cell by cell.
+    pub fn arrays(&self) -> impl Iterator<Item = ArrayId> {
+        let traps = self.telegraph.iter().flat_map(|trap| [trap.amplitude, trap.capture, trap.emission]);
+        [self.conductance, self.aged].into_iter().chain(self.read_sigma).chain(traps)
+    }
 }
 
 impl Scheme {

@@ -37,7 +37,7 @@ fn place(element: u32, parts: usize) -> (u32, usize) {
 impl Key {
     /// 128 random bits, the element being a number of four words.
     #[inline(always)]
-    fn words(self) -> [u32; 4] {
+    pub fn words(self) -> [u32; 4] {
         let (key, counter) = self.start();
         philox(key, counter)
     }

@@ -1,12 +1,12 @@
 //! Memory cells that hold weights: their range, levels, noise, drift, faults and programming.
 
-use nmc_grammar::ast::{AssignOp, Block, Expr as Ast, ExprKind, StmtKind};
+use nmc_grammar::ast::{Arg, AssignOp, Block, Expr as Ast, ExprKind, StmtKind};
 use nmc_grammar::codes::Code;
 
 use super::super::term::{Scope, Term, is_random};
 use super::{AREA, ENERGY, Elaborator, Fields, fields_of, is_ideal};
 use crate::algebra::mentions;
-use crate::forms::chip::{ASKED, Device, PROGRAMMED, Programming, Pulse, VOLTS, Way};
+use crate::forms::chip::{ASKED, Device, PROGRAMMED, Programming, Pulse, Trap, VOLTS, Way};
 use crate::forms::equations::{Expr, Symbol};
 use crate::quantity::Dimension;
 use crate::typing::walk::all;
@@ -38,6 +38,7 @@ impl Elaborator<'_> {
             programming_sigma: self.sigma(&fields, "noise programming")?,
             read_sigma,
             read_error,
+            traps: self.traps(&fields)?,
             drift: self.drift(&fields)?,
             current: self.current(&fields)?,
             pulse,
@@ -89,6 +90,35 @@ impl Elaborator<'_> {
         let ExprKind::Call(_, args) = &ast.kind else { return None };
         let spread = &args.get(1)?.value;
         self.cell_expression(spread).map(Some)
+    }
+
+    fn traps(&mut self, fields: &Fields) -> Option<Vec<Trap>> {
+        let Some(ast) = fields.get("noise telegraph") else { return Some(Vec::new()) };
+        let one = |this: &mut Self, item: &Ast| {
+            let ExprKind::Call(_, args) = &item.kind else { return None };
+            let names = this.names.clone();
+            let mut number = |place: usize, name: &str, dimension: Dimension| {
+                let is = |(at, arg): (usize, &Arg)| arg.name.as_ref().map_or(at == place, |given| given.text == name);
+                let (_, arg) = args.iter().enumerate().find(|(at, arg)| is((*at, arg)))?;
+                let term = this.closer.close_as(&names, this.file, &arg.value, dimension)?;
+                if dimension == Dimension::TIME && term.value() == Some(0.0) {
+                    this.error(
+                        Code::E0503,
+                        "a trap is filled and emptied in some time",
+                        arg.value.span,
+                        "more than 0 is needed",
+                    );
+                    return None;
+                }
+                Some(term.expr)
+            };
+            Some(Trap {
+                amplitude: number(0, "amplitude", Dimension::CONDUCTANCE)?,
+                capture: number(1, "capture", Dimension::TIME)?,
+                emission: number(2, "emission", Dimension::TIME)?,
+            })
+        };
+        all(ast).iter().map(|item| one(self, item)).collect()
     }
 
     fn drift(&mut self, fields: &Fields) -> Option<Option<Expr>> {

@@ -1,6 +1,6 @@
 //! Tiles: an array of cells, how its rows are driven and its columns read.
 
-use nmc_grammar::ast::{BinaryOp, Block, BlockKind, Expr as Ast, ExprKind};
+use nmc_grammar::ast::{Arg, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 
@@ -9,6 +9,8 @@ use crate::forms::chip::{Converter, Domain, Drive, Sense, TileKind, WeightScheme
 use crate::quantity::Dimension;
 
 const RESISTANCE: Dimension = Dimension::of([1, 2, -3, -2, 0]);
+/// Widths of one converter that are compared.
+const MOST_WAYS: usize = 32;
 /// The longest row or column of an array.
 const LONGEST: usize = 1 << 20;
 
@@ -36,7 +38,7 @@ impl Elaborator<'_> {
         let weights = weight_scheme(&fields);
         let sharing = fields.get("sharing").map_or(Some(1), |ast| self.count(ast, 1.0))?;
         let input = *fields.get("input")?;
-        let inputs = alternatives(input).into_iter().map(|ast| self.drive(ast)).collect::<Option<Vec<_>>>()?;
+        let (inputs, input_ranges) = self.ways(input, |this, ast| this.drive(ast))?;
         let sense = *fields.get("sense")?;
         let normalises = self.number(&fields, "normalises", Dimension::NONE, 0.0)? != 0.0;
         let slices = fields.get("slices").map_or(Some(1), |ast| self.count(ast, 1.0))?;
@@ -56,10 +58,7 @@ impl Elaborator<'_> {
             Some(ast) => Some(self.holding(ast)?),
             None => None,
         };
-        let senses = alternatives(sense)
-            .into_iter()
-            .map(|ast| self.sense(ast, sharing, normalises))
-            .collect::<Option<Vec<_>>>()?;
+        let (senses, sense_ranges) = self.ways(sense, |this, ast| this.sense(ast, sharing, normalises))?;
         let wire_ohms = match fields.get("wire") {
             Some(ast) if !is_ideal(ast) => self.quantity(ast, RESISTANCE)?,
             _ => 0.0,
@@ -88,6 +87,8 @@ impl Elaborator<'_> {
             slices,
             inputs,
             senses,
+            input_ranges,
+            sense_ranges,
             row_energy: self.number(&fields, "row_energy", ENERGY, 0.0)?,
             hold,
             normalises,
@@ -100,6 +101,53 @@ impl Elaborator<'_> {
             area: self.number(&fields, "area", AREA, 0.0)?,
             transposable: self.number(&fields, "transposable", Dimension::NONE, 0.0)? != 0.0,
         })
+    }
+
+    /// The alternatives, and the runs of them that are of one converter with a range of whole numbers: `sar(bits: 4..8)`.
+    fn ways<T>(
+        &mut self,
+        ast: &Ast,
+        way: impl Fn(&mut Self, &Ast) -> Option<T>,
+    ) -> Option<(Vec<T>, Vec<(usize, usize)>)> {
+        let (mut all, mut ranges) = (Vec::new(), Vec::new());
+        for one in alternatives(ast) {
+            let first = all.len();
+            for each in self.each_of(one)? {
+                all.push(way(self, &each)?);
+            }
+            if all.len() > first + 1 {
+                ranges.push((first, all.len()));
+            }
+        }
+        Some((all, ranges))
+    }
+
+    /// A call with each number of the ranges among its arguments.
+    fn each_of(&mut self, ast: &Ast) -> Option<Vec<Ast>> {
+        let ExprKind::Call(callee, args) = &ast.kind else { return Some(vec![ast.clone()]) };
+        let ranges = |(at, arg): (usize, &Arg)| match &arg.value.kind {
+            ExprKind::Range(low, high) => Some((at, arg.value.span, low.clone(), high.clone())),
+            _ => None,
+        };
+        let Some((at, span, low, high)) = args.iter().enumerate().find_map(ranges) else {
+            return Some(vec![ast.clone()]);
+        };
+        let names = self.names.clone();
+        self.closer.range(&names, self.file, (&low, &high), Dimension::NONE)?;
+        let (low, high) = (self.count(&low, 0.0)?, self.count(&high, 0.0)?);
+        if high - low >= MOST_WAYS {
+            let message = format!("{} ways to build a tile", high - low + 1);
+            self.error(Code::E0503, message, span, format!("at most {MOST_WAYS} can be compared"));
+            return None;
+        }
+        let mut all = Vec::new();
+        for number in low..=high {
+            let mut args = args.clone();
+            let text = number.to_string();
+            args[at].value = Ast { kind: ExprKind::Number { value: number as f64, unit: None, text }, span };
+            all.extend(self.each_of(&Ast { kind: ExprKind::Call(callee.clone(), args), span: ast.span })?);
+        }
+        Some(all)
     }
 
     fn drive(&mut self, ast: &Ast) -> Option<Drive> {

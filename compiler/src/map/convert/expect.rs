@@ -11,7 +11,7 @@ use crate::analyse::evaluate::evaluate_at;
 use crate::analyse::frames::floats;
 use crate::analyse::quantiser::{Quantiser, nearest, variance};
 use crate::cost::{self, Event, Often};
-use crate::forms::chip::{Converter, Device, Way, WeightScheme};
+use crate::forms::chip::{Converter, Device, Trap, Way, WeightScheme};
 use crate::forms::circuit::{Part, Role};
 use crate::forms::decisions::{Bias, OnTiles, Range, Summing};
 use crate::forms::equations::Expr;
@@ -388,7 +388,13 @@ fn cell_error(aged: &Aged, share: f64) -> f64 {
     let within = if let Way::Verified(tolerance) = device.programming.way { tolerance.powi(2) / 3.0 } else { 0.0 };
     let programmed = clipped_square(sigma(&device.programming_sigma, g).hypot(within.sqrt()), g);
     let faults = device.stuck_on * (device.g_max - g).powi(2) + device.stuck_off * (g - device.g_min).powi(2);
-    (1.0 - stuck) * programmed + faults + sigma(&device.read_sigma, g).powi(2) + aged.drifted(g)
+    let trap = |trap: &Trap| {
+        let [amplitude, capture, emission] = [&trap.amplitude, &trap.capture, &trap.emission]
+            .map(|expr| evaluate_at(expr, &[g, 0.0, g, g], &[], moment));
+        amplitude.min(g).powi(2) * emission / (capture + emission)
+    };
+    let trapped: f64 = device.traps.iter().map(trap).sum();
+    (1.0 - stuck) * programmed + faults + sigma(&device.read_sigma, g).powi(2) + trapped + aged.drifted(g)
 }
 
 /// Of a weight in digits, each with its place value, as if one cell held it: the mean over the values of a digit.

@@ -3,7 +3,7 @@
 use super::choices::Choices;
 use super::problem::Demand;
 use super::search::{Design, Site, search};
-use super::{describe, remedy};
+use super::{bits, describe, remedy};
 use crate::forms::decisions::Outcome;
 use crate::forms::mapped::Given;
 use crate::forms::plan::Plan;
@@ -24,18 +24,24 @@ pub fn outcome(choices: &Choices, best: &Design) -> Outcome {
     }
 }
 
-/// Fills in the conversions, and why each wire is as it is, beside those of converting everything where that is known.
-pub fn conversions(choices: &Choices, best: &mut Design, everywhere: Option<&Design>) {
+/// Fills in the conversions, and why each wire is as it is, beside those of converting everything where that is known. `error`: the most there
+/// may be.
+pub fn conversions(choices: &Choices, error: Option<f64>, best: &mut Design, everywhere: Option<&Design>) {
     let count =
         |design: &Design| describe::count(choices.given.chip, choices.tiling, &design.decisions, &design.circuit);
     let inserted = count(best);
     let baseline = everywhere.map_or_else(|| inserted.clone(), count);
+    let wires = best.decisions.wires.iter();
+    let ends = wires.map(|wire| [(wire.from, false), (wire.to, true)]);
+    let widths = ends.map(|ends| ends.map(|(layer, rows)| bits::why(choices, best, error, layer, rows)));
+    let widths: Vec<_> = widths.collect();
     let decisions = &mut best.decisions;
     decisions.conversions = describe::conversions(&inserted, &baseline);
-    for index in 0..decisions.wires.len() {
+    for (index, widths) in widths.into_iter().enumerate() {
         let other = everywhere.and_then(|other| other.decisions.wires.get(index));
         let reason = describe::reason(choices, decisions, &decisions.wires[index], other);
-        decisions.wires[index].reason = reason;
+        let all = std::iter::once(reason).chain(widths.into_iter().flatten());
+        decisions.wires[index].reason = all.collect::<Vec<_>>().join("; ");
     }
 }
 
@@ -53,7 +59,7 @@ pub fn explain(
     let objective = Outcome { convert_everywhere: all, greedy: greedy.unwrap_or(all), ..outcome(choices, best) };
     best.decisions.objective = objective;
     best.decisions.pin_costs = pin_costs(choices, error, best);
-    conversions(choices, best, everywhere.as_ref());
+    conversions(choices, error, best, everywhere.as_ref());
     remedy::remedies(choices, base, error, &mut best.decisions);
 }
 

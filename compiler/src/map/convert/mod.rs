@@ -2,6 +2,7 @@
 //! where it lies. Analog wires bind what they join to one core, so that choosing wires and choosing cores is one decision.
 
 mod alternatives;
+mod bits;
 pub mod calibrate;
 mod choices;
 pub mod describe;
@@ -129,7 +130,7 @@ pub fn convert(
         best.decisions.objective.accuracy_loss = tolerance.map(|tolerance| tolerance.loss_of(error));
     } else {
         best.decisions.objective = explain::outcome(&choices, &best);
-        explain::conversions(&choices, &mut best, None);
+        explain::conversions(&choices, error, &mut best, None);
     }
     let Design { decisions, circuit, placement, .. } = best;
     Some(Converted { decisions, circuit, placement })

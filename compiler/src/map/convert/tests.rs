@@ -52,6 +52,7 @@ fn program(dice: &mut Dice) -> String {
         "sar(bits: 4) or current",
         "sar(bits: 8)",
         "sar(bits: 6) or ideal or current",
+        "sar(bits: 3..6) or current",
     ]);
     let input = dice.one(&["dac(bits: 8) or voltage", "dac(bits: 4) or voltage", "dac(bits: 8)"]);
     let lines = dice.one(&["", "lines: voltage, current; ", "lines: voltage, current; "]);

@@ -62,13 +62,14 @@ pub fn obstacle(chip: &Chip, tile: &TileKind) -> Option<(String, &'static str)> 
     } else if tile.weights == WeightScheme::Offset {
         let help = "use `weights: differential` or `reference`";
         Some((format!("`{name}` holds weights in digits, one of which is no row's sum"), help))
-    } else if tile.wire_ohms > 0.0 || device.current.is_some() || device.read_error.is_some() {
+    } else if tile.wire_ohms > 0.0 || device.is_read_cell_by_cell() {
         let what = if tile.wire_ohms > 0.0 {
             "wires that resist"
         } else {
             "cells with a `current` or read noise of their own"
         };
-        let help = "use `wire: ideal`, cells without `current`, and read noise that is `normal(0, …)`";
+        let help =
+            "use `wire: ideal`, cells without `current` and `noise telegraph`, and read noise that is `normal(0, …)`";
         Some((format!("`{name}` has {what}, which are simulated forward only"), help))
     } else if !tile.inputs.iter().any(drives) || !tile.senses.iter().any(senses) {
         let help = "give the tile a converter as `input` and one as `sense`, such as `input: dac; sense: sar`";

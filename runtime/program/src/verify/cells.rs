@@ -12,8 +12,7 @@ impl Checker<'_> {
     pub fn cells(&mut self) {
         let program = self.program;
         let cells = program.matrices.iter().filter_map(|matrix| matrix.cells.as_ref());
-        let held: BTreeSet<ArrayId> =
-            cells.flat_map(|cells| [cells.conductance, cells.aged].into_iter().chain(cells.read_sigma)).collect();
+        let held: BTreeSet<ArrayId> = cells.flat_map(|cells| cells.arrays()).collect();
         if let Some(array) = program.touched().into_iter().find(|array| held.contains(array)) {
             self.say(format!("array {}: held by cells, and used outside programming", array.0));
         }
@@ -96,8 +95,14 @@ impl Checker<'_> {
         let user = &format!("programming of {}", matrix.name);
         let sound = |number: f64| number.is_finite() && number >= 0.0;
         self.require(sound(cells.write_pulses) && sound(cells.write_time), || format!("{user}: no such pulses"));
-        let Some(written) = &cells.written else { return };
         let count = cells.scheme.cells(matrix.rows, matrix.cols);
+        for trap in &cells.telegraph {
+            for array in [trap.amplitude, trap.capture, trap.emission] {
+                self.slice(array, 0, count, user);
+                self.of_all(array, user);
+            }
+        }
+        let Some(written) = &cells.written else { return };
         self.pulse(&written.pulse, count, user);
         if let Some(luck) = written.luck {
             self.slice(luck, 0, count, user);
