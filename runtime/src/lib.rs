@@ -28,6 +28,7 @@ pub mod sources;
 pub mod spikes;
 pub mod start;
 pub mod state;
+pub mod transfer;
 pub mod wires;
 pub mod write;
 

@@ -82,6 +82,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("depression", Quantity("conductance")),
                     may("noise pulse", Noise("conductance")),
                     may("pulse_energy", Quantity("energy")),
+                    may("leak", Quantity("time")),
                     may("faults", Calls(&[("stuck_on", &[("share", "real")]), ("stuck_off", &[("share", "real")])])),
                     may(
                         "programming",
@@ -133,6 +134,8 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
             const {
                 &[
                     must("cells", Blocks(&[BlockKind::Device], &[])),
+                    may("fast", Blocks(&[BlockKind::Device], &[])),
+                    may("gain", Quantity("real")),
                     may("weights", Word(&["differential", "reference", "offset", "unsigned"])),
                     may("slices", Quantity("real")),
                     may("hold", Blocks(&[BlockKind::Converter], &[])),

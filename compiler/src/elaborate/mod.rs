@@ -31,6 +31,7 @@ mod steps;
 mod structure;
 mod synapse_data;
 mod training;
+mod transfer;
 mod uses;
 pub mod verify;
 

@@ -144,6 +144,10 @@ pub struct TileKind {
     pub name: String,
     /// Index into `Chip::devices`.
     pub device: usize,
+    /// Cells of the fast array that lies beside it, index into `Chip::devices`, and how many times more a cell of the array itself counts;
+    /// 0: the fast array is not read with it.
+    pub fast: Option<usize>,
+    pub gain: f64,
     /// Physical rows and columns.
     pub rows: usize,
     pub cols: usize,
@@ -343,6 +347,8 @@ pub struct Device {
     /// Share of cells stuck at g_max and at g_min.
     pub stuck_on: f64,
     pub stuck_off: f64,
+    /// Seconds in which it loses all but 1/e of what sets it apart from a weight of 0; 0: nothing is lost.
+    pub leak: f64,
     pub programming: Programming,
     /// Area of a cell in m2.
     pub area: f64,

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cost::{ComponentKind, Conversions, Cost, Costs, Count, LayoutReport};
 pub use kernel::{Access, Binary, Compare, Draw, Inst, Kernel, Slot, Unary, Value};
-pub use learning::{Followed, Layer, Learner, Learning, Loss, Pulsed, Update};
+pub use learning::{Fast, Followed, Layer, Learner, Learning, Loss, Pulsed, Update};
 pub use matrix::{Cells, Current, FitSpec, Matrix, Scheme, SenseRange, WeightSource, Wired};
 pub use op::{Op, Reduction};
 pub use phase::{Aggregate, InputFeed, Metric, MetricKind, Over, Phase, PhaseKind, Probe, Probed, Requirement, To};
@@ -72,7 +72,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 11;
+    pub const FORMAT: u32 = 12;
 }
 
 /// Width of numbers.

@@ -43,6 +43,7 @@ impl Elaborator<'_> {
             pulse,
             stuck_on,
             stuck_off,
+            leak: self.number(&fields, "leak", Dimension::TIME, 0.0)?,
             programming,
             area: self.number(&fields, "cell_area", AREA, 0.0)?,
         };
