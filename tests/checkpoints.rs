@@ -99,7 +99,7 @@ device cell {
 }
 tile array {
     cells: cell[32, 64]; weights: differential; input: ideal; sense: ideal; read_voltage: 0.2 V; read_time: 40 ns; wire: ideal
-    transposable: true
+    transposable: true; fast: cell
 }
 core cim { tiles: array[2]; units: digital_alu; buffer: 64 kB }
 chip board { cores: grid(2, 2) of cim; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit) }
@@ -108,6 +108,8 @@ experiment on_chip {
     deploy net on board { calibrate: [[1, 1], [0.5, -1]] }
     train { x: [[1, 0], [0, 1], [1, 1], [0, 0]] } expect argmax(y) == [1, 1, 0, 0] by backprop(rate: 0.3, batch: 3, epochs: 40)
     train { x: [[1, 0], [0, 1], [1, 1], [0, 0]] } expect argmax(y) == [1, 1, 0, 0] by mixed_precision(rate: 0.3, epochs: 5)
+    train { x: [[1, 0], [0, 1], [1, 1], [0, 0]] } expect argmax(y) == [1, 1, 0, 0]
+        by two_arrays(rate: 0.3, batch: 3, epochs: 40, every: 2, buffer: true, choppers: 20 %)
     test { x: [[1, 0], [0, 1], [1, 1], [0, 0]] } expect argmax(y) == [1, 1, 0, 0]
 }
 experiment exact {

@@ -19,8 +19,9 @@ pub struct Counts {
     /// By matrix: joules dissipated by reads, and pulses in training.
     pub read_energy: Vec<f64>,
     pub pulses: Vec<u64>,
-    /// Pulses in programming.
+    /// Pulses in programming, and reads of single rows.
     pub written: Vec<u64>,
+    pub row_reads: Vec<u64>,
 }
 
 impl Counts {
@@ -33,6 +34,7 @@ impl Counts {
             read_energy: vec![0.0; program.matrices.len()],
             pulses: vec![0; program.matrices.len()],
             written: vec![0; program.matrices.len()],
+            row_reads: vec![0; program.matrices.len()],
             ..Counts::default()
         }
     }
@@ -40,8 +42,9 @@ impl Counts {
     /// Whether counts read from a file are those of this program, as `fresh` are.
     pub fn is_like(&self, fresh: &Counts) -> bool {
         let lens = |counts: &Counts| {
-            let Counts { spikes, synaptic_events, rewired, read_energy, pulses, written, .. } = counts;
-            (spikes.len(), synaptic_events.len(), rewired.len(), read_energy.len(), pulses.len(), written.len())
+            let Counts { spikes, synaptic_events, rewired, read_energy, pulses, written, row_reads, .. } = counts;
+            let of_matrices = [read_energy.len(), pulses.len(), written.len(), row_reads.len()];
+            (spikes.len(), synaptic_events.len(), rewired.len(), of_matrices)
         };
         lens(self) == lens(fresh)
     }
@@ -56,6 +59,7 @@ impl Counts {
         self.read_energy.iter_mut().zip(&other.read_energy).for_each(|(sum, more)| *sum += more);
         self.pulses.iter_mut().zip(&other.pulses).for_each(|(sum, more)| *sum += more);
         self.written.iter_mut().zip(&other.written).for_each(|(sum, more)| *sum += more);
+        self.row_reads.iter_mut().zip(&other.row_reads).for_each(|(sum, more)| *sum += more);
     }
 
     /// How often it happened.
@@ -69,6 +73,7 @@ impl Counts {
             Count::ReadEnergy(matrix) => self.read_energy[matrix.index()],
             Count::Pulses(matrix) => self.pulses[matrix.index()] as f64,
             Count::Written(matrix) => self.written[matrix.index()] as f64,
+            Count::RowReads(matrix) => self.row_reads[matrix.index()] as f64,
         }
     }
 }

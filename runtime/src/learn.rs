@@ -3,6 +3,7 @@
 use nmc_program::{Draw, Learning, Loss, Phase, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use crate::energy::Counts;
 use crate::engine::{Engine, Pause};
 use crate::interpreter::Computable;
 use crate::jit::product::Product;
@@ -46,6 +47,11 @@ impl<T: Computable + Product> Engine<'_, T> {
     /// Goes on with a phase that learns; whether it is over.
     pub fn learn(&mut self, phase: &Phase, learning: &Learning, pause: Pause) -> Result<bool, RunError> {
         let batch = learning.batch.min(phase.samples);
+        if self.state.learned == Progress::default() {
+            // Programming was no part of it.
+            let before = std::mem::replace(&mut self.state.main.counts, Counts::new(self.shared.program));
+            self.state.counts.add(&before);
+        }
         let mut lanes = Lanes::new(&self.shared, &self.state.main.buffers, batch);
         lanes.counts = std::mem::take(&mut self.state.main.counts);
         let mut over = true;
@@ -122,7 +128,8 @@ impl<T: Computable + Product> Engine<'_, T> {
             self.shared.matrices[matrix].weights = weights;
         }
         let rate = learning.rate * learning.decay.powi(self.state.learned.epochs.len() as i32);
-        pulses::update(&mut self.shared, learning, lanes, rate / lanes.used as f64, number);
+        let before = self.state.learned.presented(phase) as u64;
+        pulses::update(&mut self.shared, learning, lanes, rate / lanes.used as f64, (before, number));
         follow(learning, lanes);
         self.state.learned.done += lanes.used;
         self.report(lanes.used);
@@ -156,7 +163,9 @@ impl<T: Computable + Product> Engine<'_, T> {
     /// Weights and biases that are numbers, as they are.
     fn keep_learned(&mut self, learning: &Learning) {
         let program = self.shared.program;
-        for layer in learning.layers.iter().filter(|layer| layer.matrices.iter().all(|l| l.pulsed.is_none())) {
+        for layer in
+            learning.layers.iter().filter(|layer| layer.matrices.iter().all(|l| l.pulsed.is_none() && l.fast.is_none()))
+        {
             let mut weights = vec![0.0; layer.outputs * layer.inputs];
             for learner in &layer.matrices {
                 let cols = program.matrices[learner.matrix.index()].cols;
@@ -224,7 +233,8 @@ impl<T: Computable + Product> Engine<'_, T> {
     fn take_weights(&mut self, learning: &Learning, lanes: &mut Lanes<T>) {
         let program = self.shared.program;
         for learner in learning.layers.iter().flat_map(|layer| &layer.matrices) {
-            if let nmc_program::WeightSource::Held(array) = program.matrices[learner.matrix.index()].weights {
+            let matrix = &program.matrices[learner.matrix.index()];
+            if let (nmc_program::WeightSource::Held(array), None) = (&matrix.weights, &matrix.cells) {
                 lanes.buffers[array.index()].data.clone_from(&self.shared.matrices[learner.matrix.index()].weights);
             }
         }
@@ -241,7 +251,7 @@ impl<T: Computable + Product> Engine<'_, T> {
         let progress = std::mem::take(&mut self.state.learned);
         let samples = progress.presented(phase);
         self.state.presented += samples as u64;
-        let counts = std::mem::replace(&mut self.state.main.counts, crate::energy::Counts::new(self.shared.program));
+        let counts = std::mem::replace(&mut self.state.main.counts, Counts::new(self.shared.program));
         let labels = !matches!(learning.loss, Loss::Squared { .. });
         if let Some(&(loss, right)) = progress.epochs.last() {
             let metrics = &mut self.state.results.metrics;
@@ -254,7 +264,7 @@ impl<T: Computable + Product> Engine<'_, T> {
             samples,
             loss: progress.epochs.iter().map(|(loss, _)| *loss).collect(),
             accuracy: progress.epochs.iter().filter(|_| labels).map(|(_, right)| *right).collect(),
-            pulses: counts.pulses.iter().sum(),
+            pulses: counts.pulses.iter().chain(&counts.written).sum(),
             energy_j: crate::energy::of_training(self.shared.program, learning, &counts),
         }
     }

@@ -33,6 +33,7 @@ pub mod start;
 pub mod state;
 pub mod team;
 pub mod telegraph;
+pub mod transfer;
 pub mod wires;
 pub mod write;
 

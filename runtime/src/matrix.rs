@@ -192,19 +192,26 @@ pub fn target<T: Computable>(program: &Program, matrix: &Matrix, fitted: &[Fitte
         Some(_) | None => share,
     };
     let width = cells.scheme.cells(1, matrix.cols);
+    let own = match matrix.weights {
+        WeightSource::Held(array) => Some(buffers[array.index()].lane(0).to_vec()),
+        WeightSource::Tensor { .. } | WeightSource::Fitted { .. } => None,
+    };
     let out = buffers[cells.conductance.index()].lane_mut(0);
-    let held = |share: f64| T::of(cells.g_min + span * share);
+    let held = |share: f64| T::of(cells.g_min + span * share.clamp(0.0, 1.0));
     for row in 0..matrix.rows {
         let out = &mut out[row * width..(row + 1) * width];
         for col in 0..matrix.cols {
-            let w = weight(program, matrix, fitted, row, col);
+            let w = match &own {
+                Some(own) => own[row * matrix.cols + col].wide(),
+                None => weight(program, matrix, fitted, row, col),
+            };
             let share = if w_max > 0.0 { (w / w_max).clamp(-1.0, 1.0) } else { 0.0 };
             match cells.scheme {
                 Scheme::Differential => {
-                    out[2 * col] = held(rounded(share.max(0.0)));
-                    out[2 * col + 1] = held(rounded((-share).max(0.0)));
+                    out[2 * col] = held(rounded(cells.rest + share.max(0.0)));
+                    out[2 * col + 1] = held(rounded(cells.rest + (-share).max(0.0)));
                 }
-                Scheme::Reference => out[col] = held(rounded(0.5 + 0.5 * share)),
+                Scheme::Reference => out[col] = held(rounded(cells.rest + 0.5 * share)),
                 Scheme::Single => out[col] = held(rounded(share.max(0.0))),
                 Scheme::Digit { digit, digits } => {
                     let levels = digit_levels(cells);
@@ -216,7 +223,7 @@ pub fn target<T: Computable>(program: &Program, matrix: &Matrix, fitted: &[Fitte
         }
         match cells.scheme {
             Scheme::Differential | Scheme::Single => {}
-            Scheme::Reference => out[matrix.cols] = held(0.5),
+            Scheme::Reference => out[matrix.cols] = held(cells.rest),
             Scheme::Digit { .. } => out[matrix.cols] = held(0.0),
         }
     }
@@ -264,6 +271,7 @@ pub fn fold<T: Computable>(
     let mut folded = Effective { pulses: cells.pulses, ..Effective::default() };
     folded.weights.reserve(matrix.rows * matrix.cols);
     let sigma = cells.read_sigma.map(|sigma| buffers[sigma.index()].lane(0));
+    let signs = cells.signs.map(|signs| buffers[signs.index()].lane(0));
     let mut row = vec![0.0; width];
     folded.column_siemens = vec![0.0; matrix.cols];
     let of_output = cells.scheme.cells(1, matrix.cols) / matrix.cols.max(1);
@@ -280,6 +288,7 @@ pub fn fold<T: Computable>(
         if let Some(seen) = seen {
             row.copy_from_slice(&seen.siemens[at.clone()]);
         }
+        let scale = signs.map_or(scale, |signs| scale * signs[index].wide());
         folded.weights.extend(outputs(cells.scheme, matrix.cols, &row).map(|siemens| T::of(siemens * scale)));
     }
     if !cells.telegraph.is_empty() {

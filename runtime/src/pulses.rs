@@ -1,67 +1,60 @@
 //! Updates of weights: exact, or by pulses that move the cells they meet.
 
-use nmc_program::{Cells, Draw, Layer, Learner, Learning, Matrix, Pulsed, Scheme, Update};
+use nmc_program::{Cells, Draw, Layer, Learner, Learning, Matrix, MatrixId, Program, Pulsed, Scheme, Update};
 
 use crate::arrays;
 use crate::interpreter::Computable;
 use crate::jit::product::Product;
 use crate::lanes::{Lanes, Shared};
 use crate::math::Arithmetic;
-use crate::matrix;
+use crate::matrix::{self, Fitted};
 use crate::random::Key;
 use crate::state::{Buffer, Clock};
+use crate::transfer::transfer;
 
-/// Changes the weights of every layer by `rate` times the gradient summed over the batch, whose first sample has this number.
+/// Changes the weights of every layer by `rate` times the gradient summed over the batch, whose first sample has this number, and comes after
+/// so many of its phase.
 pub fn update<T: Computable + Product>(
     shared: &mut Shared<T>,
     learning: &Learning,
     lanes: &mut Lanes<T>,
     rate: f64,
-    number: u64,
+    (before, number): (u64, u64),
 ) {
     let mut rounds = 0;
     let mut fold = false;
     for layer in &learning.layers {
         bias(layer, lanes, rate);
         for learner in &layer.matrices {
-            let Some(pulsed) = &learner.pulsed else {
-                exact(shared, layer, learner, lanes, rate);
-                continue;
+            let (updated, pulsed) = match (&learner.fast, &learner.pulsed) {
+                (Some(fast), _) => (fast.matrix, &fast.pulsed),
+                (None, Some(pulsed)) => (learner.matrix, pulsed),
+                (None, None) => {
+                    exact(shared, layer, learner, lanes, rate);
+                    continue;
+                }
             };
-            let program = shared.program;
-            let matrix = &program.matrices[learner.matrix.index()];
-            let Some(cells) = &matrix.cells else { continue };
-            // What cells give just after a pulse is what they hold, unless they drift.
-            let direct = cells.aged == cells.conductance;
-            fold |= !direct;
-            let scale = matrix::scale(program, matrix, cells, &shared.fitted);
-            let (index, empty) = (learner.matrix.index(), Vec::new());
-            let mut hits = Hits {
-                index,
-                matrix,
-                cells,
-                pulsed,
-                scale,
-                direct,
-                cell: empty.clone(),
-                weight: empty,
-                up: Vec::new(),
-            };
+            let Some(mut hits) = Hits::on(shared.program, &shared.fitted, updated, pulsed) else { continue };
+            fold |= !hits.direct;
             let mut clock = Clock { seed: shared.seed, tick: 0, sample: number, time: 0.0 };
             match layer.update {
                 Update::Stochastic { length } => {
                     for lane in 0..lanes.used {
                         clock.sample = number + lane as u64;
                         for position in 0..layer.positions {
-                            let (x, d) = vectors(layer, learner, matrix, lanes, (lane, position));
+                            let (x, d) = vectors(layer, learner, hits.matrix, lanes, (lane, position));
                             hits.trains(shared, lanes, (&x, &d), rate, length, clock, &mut rounds);
                         }
                     }
                 }
                 Update::Nearest { .. } | Update::Kept { .. } | Update::Sign => {
-                    let counts = counts(layer, learner, matrix, pulsed, lanes, rate);
-                    hits.counted(shared, lanes, &counts, clock, &mut rounds);
+                    let counts = counts(layer, learner, hits.matrix, pulsed, lanes, rate);
+                    let open = counts.into_iter().enumerate().filter(|(_, count)| *count != 0).collect();
+                    hits.counted(shared, lanes, open, clock, &mut rounds);
                 }
+            }
+            if let Some(fast) = &learner.fast {
+                fold |= transfer(shared, lanes, learner, fast, (before, number), &mut rounds);
             }
         }
     }
@@ -105,7 +98,12 @@ fn vectors<T: Computable + Product>(
             positions => all.iter().skip(position).step_by(positions).take(len).copied().collect(),
         }
     };
-    (take(layer.input, learner.input_start, matrix.rows), take(layer.gradient, learner.output_start, matrix.cols))
+    let mut x = take(layer.input, learner.input_start, matrix.rows);
+    if let Some(signs) = matrix.cells.as_ref().and_then(|cells| cells.signs) {
+        let signs = lanes.buffers[signs.index()].lane(0);
+        x.iter_mut().zip(signs).for_each(|(x, sign)| *x = T::of(x.wide() * sign.wide()));
+    }
+    (x, take(layer.gradient, learner.output_start, matrix.cols))
 }
 
 /// Adds so many times the gradient of a block, of every sample of the batch: [rows, cols].
@@ -170,14 +168,7 @@ fn counts<T: Computable + Product>(
         (Update::Sign, _) => wanted.map(|wanted| sign(wanted) as i32).collect(),
         (Update::Kept { most }, Some(kept)) => {
             let kept = lanes.buffers[kept.index()].lane_mut(0);
-            let most = f64::from(most);
-            let of = |(wanted, kept): (f64, &mut T)| {
-                let all = wanted + kept.wide() / pulsed.step;
-                let count = all.trunc().clamp(-most, most);
-                *kept = T::of((all - count) * pulsed.step);
-                count as i32
-            };
-            wanted.zip(kept).map(of).collect()
+            wanted.zip(kept).map(|(wanted, kept)| whole(wanted, kept, pulsed.step, most)).collect()
         }
         (Update::Nearest { most } | Update::Stochastic { length: most } | Update::Kept { most }, _) => {
             wanted.map(|wanted| wanted.round().clamp(-f64::from(most), f64::from(most)) as i32).collect()
@@ -185,8 +176,16 @@ fn counts<T: Computable + Product>(
     }
 }
 
+/// Whole pulses of so many that are wanted and what is kept, which then is what is left.
+pub fn whole<T: Computable>(wanted: f64, kept: &mut T, step: f64, most: u32) -> i32 {
+    let (all, most) = (wanted + kept.wide() / step, f64::from(most));
+    let count = all.trunc().clamp(-most, most);
+    *kept = T::of((all - count) * step);
+    count as i32
+}
+
 /// Cells of a matrix that get a pulse at the same time.
-struct Hits<'a, T> {
+pub struct Hits<'a, T> {
     index: usize,
     matrix: &'a Matrix,
     cells: &'a Cells,
@@ -194,18 +193,30 @@ struct Hits<'a, T> {
     /// Of an effective weight a siemens.
     scale: f64,
     /// Whether weights follow conductances at once.
-    direct: bool,
+    pub direct: bool,
     /// Number of each cell, and of its weight; 1 where it goes up, -1 where it goes down.
     cell: Vec<u32>,
     weight: Vec<u32>,
     up: Vec<T>,
 }
 
-impl<T: Computable + Product> Hits<'_, T> {
+impl<'a, T: Computable + Product> Hits<'a, T> {
+    /// None yet; without cells there are none.
+    pub fn on(program: &'a Program, fitted: &[Fitted], id: MatrixId, pulsed: &'a Pulsed) -> Option<Self> {
+        let index = id.index();
+        let matrix = &program.matrices[index];
+        let cells = matrix.cells.as_ref()?;
+        let scale = matrix::scale(program, matrix, cells, fitted);
+        // What cells give just after a pulse is what they hold, unless they drift.
+        let direct = cells.aged == cells.conductance;
+        let (cell, weight, up) = (Vec::new(), Vec::new(), Vec::new());
+        Some(Hits { index, matrix, cells, pulsed, scale, direct, cell, weight, up })
+    }
+
     /// Pulse trains on rows and columns for one outer product: where both are on in a slot, the cell gets a pulse. Probabilities share the
     /// wanted number of pulses evenly, and trains are as short as the largest update allows.
     #[allow(clippy::too_many_arguments)]
-    fn trains(
+    pub fn trains(
         &mut self,
         shared: &mut Shared<T>,
         lanes: &mut Lanes<T>,
@@ -259,16 +270,15 @@ impl<T: Computable + Product> Hits<'_, T> {
         }
     }
 
-    /// So many pulses for each weight, one after the other.
-    fn counted(
+    /// So many pulses, not 0, for each weight listed, one after the other.
+    pub fn counted(
         &mut self,
         shared: &mut Shared<T>,
         lanes: &mut Lanes<T>,
-        counts: &[i32],
+        mut open: Vec<(usize, i32)>,
         clock: Clock,
         rounds: &mut u32,
     ) {
-        let mut open: Vec<(usize, i32)> = counts.iter().copied().enumerate().filter(|(_, count)| *count != 0).collect();
         for given in 1.. {
             for &(weight, count) in &open {
                 if self.cell.len() + 2 > self.pulsed.pulse.len {
@@ -326,6 +336,7 @@ impl<T: Computable + Product> Hits<'_, T> {
         }
         shared.kernels.dense(pulsed.pulse.kernel, buffers, 0, count, clock, None, None);
         let changed = std::mem::take(&mut buffers[pulsed.pulse.conductance.index()].data);
+        let signs = self.cells.signs.map(|signs| buffers[signs.index()].data.clone());
         let held = &mut buffers[self.cells.conductance.index()].data;
         for (&cell, &changed) in self.cell.iter().zip(&changed) {
             held[cell as usize] = changed;
@@ -341,7 +352,8 @@ impl<T: Computable + Product> Hits<'_, T> {
                 }
             };
             for (&cell, &weight) in self.cell.iter().zip(&self.weight) {
-                weights[weight as usize] = T::of(siemens(cell, weight) * self.scale);
+                let sign = signs.as_ref().map_or(1.0, |signs| signs[weight as usize / self.matrix.cols].wide());
+                weights[weight as usize] = T::of(siemens(cell, weight) * self.scale * sign);
             }
         }
         buffers[pulsed.pulse.conductance.index()].data = changed;

@@ -90,6 +90,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("depression", Quantity("conductance")),
                     may("noise pulse", Noise("conductance")),
                     may("pulse_energy", Quantity("energy")),
+                    may("leak", Quantity("time")),
                     may(
                         "faults",
                         Calls(&[
@@ -149,6 +150,8 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
             const {
                 &[
                     must("cells", Blocks(&[BlockKind::Device], &[])),
+                    may("fast", Blocks(&[BlockKind::Device], &[])),
+                    may("gain", Quantity("real")),
                     may("weights", Word(&["differential", "reference", "offset", "unsigned"])),
                     may("slices", Quantity("real")),
                     may("spare_columns", Quantity("real")),

@@ -32,7 +32,7 @@ pub fn check(checker: &mut Checker, block: &Block) {
         let Some(property) = properties(block.kind).iter().find(|property| property.key == key) else { continue };
         let errors = checker.errors();
         value(checker, &scope, field, property.holds);
-        if block.kind == BlockKind::Tile && key == "cells" && checker.errors() == errors {
+        if block.kind == BlockKind::Tile && matches!(&*key, "cells" | "fast") && checker.errors() == errors {
             holds_weights(checker, &field.value);
         }
     }

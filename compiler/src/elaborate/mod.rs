@@ -32,6 +32,7 @@ mod structure;
 mod synapse_data;
 mod target;
 mod training;
+mod transfer;
 mod uses;
 pub mod verify;
 

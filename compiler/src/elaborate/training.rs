@@ -7,17 +7,17 @@ use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 use nmc_program::{Loss, Tensor, TensorData, Update};
 
-use super::Elaborator;
 use super::array::Array;
+use super::{Elaborator, transfer};
 use crate::forms::network::{Logical, NodeId, Operator, Weights};
-use crate::forms::plan::{Feedback, Learning, Phase, PhaseKind};
+use crate::forms::plan::{Feedback, Learning, Phase, PhaseKind, Transfer};
 use crate::graph::operands;
 use crate::quantity::Dimension;
 use crate::scramble;
 use crate::typing::walk::{all, path};
 
 /// Rules of learning.
-const RULES: &[&str] = &["backprop", "mixed_precision", "manhattan", "direct_feedback_alignment"];
+const RULES: &[&str] = &["backprop", "two_arrays", "mixed_precision", "manhattan", "direct_feedback_alignment"];
 /// What each takes.
 const ARGUMENTS: &[&str] =
     &["rate", "batch", "epochs", "decay", "loss", "shuffle", "stop", "layers", "pulses", "weight_noise"];
@@ -172,6 +172,10 @@ impl Elaborator<'_> {
         };
         learning.update = match name.as_str() {
             "backprop" => Update::Stochastic { length: PULSES },
+            "two_arrays" => {
+                learning.transfer = Some(Transfer::default());
+                Update::Stochastic { length: PULSES }
+            }
             "mixed_precision" => Update::Kept { most: PULSES },
             "manhattan" => Update::Sign,
             "direct_feedback_alignment" => {
@@ -194,7 +198,10 @@ impl Elaborator<'_> {
         for arg in args {
             let key = arg.name.as_ref().map_or("", |name| name.text.as_str());
             named |= key == "layers";
-            self.argument(&name, key, &arg.value, &mut learning)?;
+            match learning.transfer.as_mut().filter(|_| transfer::ARGUMENTS.contains(&key)) {
+                Some(transfer) => self.transfer_argument(key, &arg.value, transfer)?,
+                None => self.argument(&name, key, &arg.value, &mut learning)?,
+            }
         }
         if learning.rate == 0.0 {
             let missing = Diagnostic::new(Code::E0415, "training needs a rate", rule.span, "how fast it learns");
@@ -298,9 +305,11 @@ impl Elaborator<'_> {
             _ => {
                 let message = format!("`{rule}` has no argument `{key}`");
                 let mut unknown = Diagnostic::new(Code::E0206, message, value.span, "unknown argument");
-                unknown.help = Some(match closest(key, ARGUMENTS.iter().copied()) {
+                let more = if learning.transfer.is_some() { transfer::ARGUMENTS } else { &[] };
+                let known = [ARGUMENTS, more].concat();
+                unknown.help = Some(match closest(key, known.iter().copied()) {
                     Some(near) if near != key => format!("did you mean `{near}`?"),
-                    _ => format!("its arguments: {}", ARGUMENTS.join(", ")),
+                    _ => format!("its arguments: {}", known.join(", ")),
                 });
                 self.closer.diagnostics.push(unknown);
                 return None;
@@ -353,9 +362,22 @@ impl Elaborator<'_> {
         };
         let (update, layers) = (Update::Sign, Vec::new());
         let (rate, decay, batch, epochs, shuffle, stop) = (0.0, 1.0, 1, 1, true, None);
-        let (feedback, noise) = (Feedback::Transposed, 0.0);
-        phase.learning =
-            Some(Learning { output, loss, rate, decay, batch, epochs, shuffle, stop, update, feedback, noise, layers });
+        let (feedback, noise, transfer) = (Feedback::Transposed, 0.0, None);
+        phase.learning = Some(Learning {
+            output,
+            loss,
+            rate,
+            decay,
+            batch,
+            epochs,
+            shuffle,
+            stop,
+            update,
+            feedback,
+            noise,
+            transfer,
+            layers,
+        });
         Some(())
     }
 }

@@ -152,6 +152,10 @@ pub struct TileKind {
     pub name: String,
     /// Index into `Chip::devices`.
     pub device: usize,
+    /// Cells of the fast array that lies beside it, index into `Chip::devices`, and how many times more a cell of the array itself counts;
+    /// 0: the fast array is not read with it.
+    pub fast: Option<usize>,
+    pub gain: f64,
     /// Physical rows and columns, and how many of the columns are set aside to replace others.
     pub rows: usize,
     pub cols: usize,
@@ -393,6 +397,8 @@ pub struct Device {
     /// Share of an array's rows and of its columns that are open: their cells carry nothing.
     pub dead_row: f64,
     pub dead_column: f64,
+    /// Seconds in which it loses all but 1/e of what sets it apart from a weight of 0; 0: nothing is lost.
+    pub leak: f64,
     pub programming: Programming,
     /// Area of a cell in m2.
     pub area: f64,

@@ -105,7 +105,30 @@ pub struct Learning {
     pub feedback: Feedback,
     /// Standard deviation of what is added to weights that are numbers while a batch is presented, as a share of the layer's largest.
     pub noise: f64,
+    /// By way of a fast array.
+    pub transfer: Option<Transfer>,
     pub layers: Vec<NodeId>,
+}
+
+/// How what a fast array holds gets to the weights: see [`nmc_program::Fast`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transfer {
+    pub every: usize,
+    /// Rows read each time; none: all.
+    pub rows: Option<usize>,
+    pub rate: f64,
+    pub buffer: bool,
+    pub chop: f64,
+    pub reset: bool,
+    /// Whether cells are programmed anew instead of pulsed.
+    pub programs: bool,
+}
+
+/// Where nothing is said: a row after every sample, by trains of pulses.
+impl Default for Transfer {
+    fn default() -> Self {
+        Transfer { every: 1, rows: Some(1), rate: 1.0, buffer: false, chop: 0.0, reset: false, programs: false }
+    }
 }
 
 /// How the error gets back to a layer.
@@ -122,6 +145,14 @@ impl Plan {
     pub fn trains(&self, layer: NodeId) -> bool {
         let learning = self.phases.iter().filter_map(|phase| phase.learning.as_ref());
         learning.into_iter().any(|learning| learning.layers.contains(&layer))
+    }
+
+    /// How the updates of a layer get to its weights, of those phases that train it by way of a fast array.
+    pub fn transfers(&self, layer: NodeId) -> impl Iterator<Item = &Transfer> {
+        let learning = self.phases.iter().filter_map(|phase| phase.learning.as_ref());
+        learning
+            .filter(move |learning| learning.layers.contains(&layer))
+            .filter_map(|learning| learning.transfer.as_ref())
     }
 }
 

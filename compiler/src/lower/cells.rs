@@ -46,7 +46,7 @@ impl Lowering<'_> {
     }
 
     /// `shares`: the matrix is fed shares of full range instead of values.
-    fn program_cells(
+    pub(super) fn program_cells(
         &mut self,
         matrix: MatrixId,
         layer: &Layer,
@@ -74,6 +74,8 @@ impl Lowering<'_> {
             g_max: device.g_max,
             levels: device.levels,
             scheme,
+            rest: layer.rest.unwrap_or(if scheme == Scheme::Reference { 0.5 } else { 0.0 }),
+            signs: None,
             w_max: layer.most,
             conductance,
             aged,

@@ -24,6 +24,8 @@ pub(super) struct Layer<'a> {
     pub most: Option<f64>,
     /// How often a sample its arrays are read, one after the other.
     pub positions: usize,
+    /// Share of the range at which cells hold a weight of 0, if it is not that of their scheme.
+    pub rest: Option<f64>,
 }
 
 /// A sum of products on its way to the layer's output, with the range it is sensed in.
@@ -61,7 +63,7 @@ impl Lowering<'_> {
             }
             Weights::Ridge { .. } => None,
         };
-        let layer = Layer { node, weights, how, tile, most, positions };
+        let layer = Layer { node, weights, how, tile, most, positions, rest: None };
         let mut columns: Vec<(usize, usize)> = blocks.iter().map(|(_, block)| block.outputs).collect();
         columns.sort_unstable();
         columns.dedup();
@@ -124,7 +126,7 @@ impl Lowering<'_> {
             Weights::Given(_) | Weights::Ridge { .. } => self.block_weights(node, weights, 0, 0),
         };
         let matrix = self.matrix(name, rows, cols, source);
-        self.placed.entry(node).or_default().push(Placed { matrix, inputs: (0, rows), outputs: (0, cols) });
+        self.placed.entry(node).or_default().push(Placed { matrix, fast: None, inputs: (0, rows), outputs: (0, cols) });
         ops.push(multiply(matrix, from, (to.array, to.start), positions));
         if let Some(bias) = bias {
             ops.push(self.add_bias(node, bias, to));
@@ -201,14 +203,17 @@ impl Lowering<'_> {
             let (start, end) = block.inputs;
             let name = format!("{}[{}..{}, {start}..{end}]", self.name(node), outputs.0, outputs.1);
             let forward = block.backward.and_then(|forward| self.reads.get(&(forward, false))?.first().copied());
+            let mut beside = None;
             let matrix = match forward {
                 Some(matrix) => matrix,
                 None => {
                     let source = self.block_weights(node, layer.weights, outputs.0, start);
+                    let source = self.written_in_training(layer, source, (end - start, columns));
                     let matrix = self.matrix(name.clone(), end - start, columns, source);
                     self.cells(matrix, layer, (index, 0));
                     self.reads.entry((index, false)).or_default().push(matrix);
-                    let placed = Placed { matrix, inputs: block.inputs, outputs };
+                    beside = self.beside(matrix, layer, index);
+                    let placed = Placed { matrix, fast: beside, inputs: block.inputs, outputs };
                     self.placed.entry(node).or_default().push(placed);
                     matrix
                 }
@@ -220,6 +225,12 @@ impl Lowering<'_> {
                 None => multiply(matrix, driven, (partial, 0), positions),
             });
             let mut value = b.load(partial, OWN);
+            if let Some(fast) = beside.filter(|_| layer.tile.gain > 0.0) {
+                let partial = self.zeros(self.program.matrices[fast.index()].name.clone(), len);
+                ops.push(multiply(fast, driven, (partial, 0), positions));
+                let fast = b.load(partial, OWN);
+                value = b.add(value, fast);
+            }
             if let Some(range) = self.rows_follow(layer) {
                 let range = b.load(range, Access::Broadcast { offset: 0 });
                 value = b.multiply(value, range);
@@ -427,7 +438,7 @@ pub fn bias_name(layer: &str) -> String {
 }
 
 /// A product with the transpose, each of whose inputs takes so many joules a siemens and square (or, of pulses, size).
-fn transposed(
+pub(super) fn transposed(
     matrix: MatrixId,
     from: Signal,
     (output, output_start): (ArrayId, usize),

@@ -22,23 +22,25 @@ use crate::graph::{operands, order};
 use crate::scramble;
 
 /// Full range of what arrays give read backward, in largest weights, before anything was seen.
-const SMALL: f64 = 1e-3;
+pub(super) const SMALL: f64 = 1e-3;
 
 /// A block of a layer's weights.
 #[derive(Debug, Clone)]
 pub(super) struct Placed {
     pub matrix: MatrixId,
+    /// Of a fast array beside it.
+    pub fast: Option<MatrixId>,
     pub inputs: (usize, usize),
     pub outputs: (usize, usize),
 }
 
 /// The adjoint's operations in the making.
-struct Backward {
+pub(super) struct Backward {
     adjoint: Adjoint,
     signals: BTreeMap<NodeId, Signal>,
     ops: Vec<Op>,
-    ranges: Vec<Followed>,
-    costs: Vec<Cost>,
+    pub ranges: Vec<Followed>,
+    pub costs: Vec<Cost>,
     /// The loss's gradient by the output.
     loss: Signal,
     feedback: plan::Feedback,
@@ -291,6 +293,9 @@ impl<'a> Lowering<'a> {
                 read: 0,
                 joules,
             });
+            if let Some(fast) = block.fast.filter(|_| tile.is_some_and(|(tile, _)| tile.gain > 0.0)) {
+                self.adds_fast((fast, array), (driven.array, input_start), (positions, joules), &mut backward.ops);
+            }
             rows.entry(block.inputs).or_default().push(array);
             if let Some(sense) = sense {
                 backward.costs.push(converted(sense, &name, len as f64));
@@ -358,12 +363,13 @@ impl<'a> Lowering<'a> {
         let (name, input) = (self.name(node), *self.rows_of.get(&node)?);
         let gradient = *backward.signals.get(backward.adjoint.gradients.get(&node)?)?;
         let mut matrices = Vec::new();
-        for Placed { matrix, inputs, outputs } in self.placed.get(&node).cloned().unwrap_or_default() {
-            let pulsed = match self.tile(node) {
-                Some((tile, _)) => Some(self.pulsed(node, matrix, tile)?),
+        for Placed { matrix, fast, inputs, outputs } in self.placed.get(&node).cloned().unwrap_or_default() {
+            let programs = plan.transfer.as_ref().is_some_and(|transfer| transfer.programs);
+            let pulsed = match self.tile(node).filter(|_| !programs) {
+                Some((tile, _)) => Some(self.pulsed(node, matrix, tile, tile.device)?),
                 None => None,
             };
-            if pulsed.is_some() && plan.noise > 0.0 {
+            if self.tile(node).is_some() && plan.noise > 0.0 {
                 let why = "`weight_noise` is for weights that are numbers";
                 return self.cannot_learn(node, why, "leave it out: cells have noise of their own");
             }
@@ -373,9 +379,14 @@ impl<'a> Lowering<'a> {
                 backward.costs.push(Cost { kind, name, count: Count::Pulses(matrix), energy_j });
             }
             let len = Len::Fixed((inputs.1 - inputs.0) * (outputs.1 - outputs.0));
-            let keeps = pulsed.is_some() && matches!(plan.update, Update::Kept { .. });
+            let buffered = plan.transfer.as_ref().is_some_and(|transfer| transfer.buffer);
+            let keeps = pulsed.is_some() && (buffered || matches!(plan.update, Update::Kept { .. }));
             let kept = keeps.then(|| self.array(format!("{name}: kept"), len, false, Initial::Fill(0.0)));
-            matrices.push(Learner { matrix, input_start: inputs.0, output_start: outputs.0, kept, pulsed });
+            let fast = match (&plan.transfer, self.tile(node)) {
+                (Some(transfer), Some(tile)) => Some(self.transfer(node, transfer, (matrix, fast), tile, backward)?),
+                (Some(_), None) | (None, _) => None,
+            };
+            matrices.push(Learner { matrix, input_start: inputs.0, output_start: outputs.0, kept, pulsed, fast });
         }
         let (inputs, outputs) = (input.len / positions, gradient.len / positions);
         let shape = match self.network.windows.get(&node) {

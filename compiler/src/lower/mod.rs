@@ -33,6 +33,7 @@ mod synapses;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod transfer;
 mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,7 +112,7 @@ pub(crate) struct Lowering<'a> {
     /// Seconds the cells of each block conduct in a read, and seconds each node's output is held.
     pub driven: BTreeMap<usize, f64>,
     pub held: BTreeMap<NodeId, f64>,
-    /// The matrices on the cells of each block; with `true`, of its rows that hold the bias.
+    /// The matrices on the cells of each block, without fast arrays; with `true`, of its rows that hold the bias.
     pub reads: BTreeMap<(usize, bool), Vec<MatrixId>>,
     /// The wires of each block, and its lines, as indices into the program's.
     pub wires: BTreeMap<usize, usize>,

@@ -29,16 +29,17 @@ pub(super) struct Scratch {
 
 impl Lowering<'_> {
     /// What pulses do to the cells of a matrix.
-    pub(super) fn pulsed(&mut self, layer: NodeId, matrix: MatrixId, tile: &TileKind) -> Option<Pulsed> {
+    pub(super) fn pulsed(&mut self, layer: NodeId, matrix: MatrixId, tile: &TileKind, index: usize) -> Option<Pulsed> {
         let chip = self.chip;
-        let device = &chip.devices[tile.device];
+        let device = &chip.devices[index];
         let Some(pulse) = &device.pulse else {
             let why = format!("pulses do nothing to its cells (`{}`)", device.name);
             return self.cannot_learn(layer, &why, "say what one adds: `potentiation: 0.1 uS`, `depression: 0.1 uS`");
         };
         let found = &self.program.matrices[matrix.index()];
         let (rows, cols) = (found.rows, found.cols);
-        let (scheme, w_max) = found.cells.as_ref().map(|cells| (cells.scheme, cells.w_max.unwrap_or(1.0)))?;
+        let (scheme, w_max, rest) =
+            found.cells.as_ref().map(|cells| (cells.scheme, cells.w_max.unwrap_or(1.0), cells.rest))?;
         if tile.wire_ohms > 0.0 {
             return self.cannot_learn(
                 layer,
@@ -46,17 +47,15 @@ impl Lowering<'_> {
                 "use `wire: ideal` for training",
             );
         }
-        let at = |g: f64| {
-            let own: Vec<f64> = pulse.own.iter().map(|own| evaluate(own, &[g], &[])).collect();
-            let up = evaluate(&pulse.up, &[g], &own);
-            (up, pulse.down.as_ref().map_or(0.0, |down| evaluate(down, &[g], &own)))
+        let range = device.g_max - device.g_min;
+        let per_siemens = w_max / range;
+        let both = |share: f64| {
+            let (up, down) = pulse.at(device.g_min + share * range);
+            up + down
         };
-        let per_siemens = w_max / (device.g_max - device.g_min);
-        let middle = at((device.g_min + device.g_max) / 2.0);
         let step = match scheme {
-            Scheme::Differential => (at(device.g_min).0 + at(device.g_min).1) * per_siemens,
-            Scheme::Reference => (middle.0 + middle.1) * per_siemens,
-            Scheme::Single => (middle.0 + middle.1) / 2.0 * per_siemens,
+            Scheme::Differential | Scheme::Reference => both(rest) * per_siemens,
+            Scheme::Single => both(0.5) / 2.0 * per_siemens,
             Scheme::Digit { .. } => {
                 return self.cannot_learn(
                     layer,
@@ -71,7 +70,7 @@ impl Lowering<'_> {
         }
         let component = self.component();
         let both_ways = pulse.down.is_some();
-        let pulse = self.pulse(matrix, tile.device, scheme.cells(rows, cols))?;
+        let pulse = self.pulse(matrix, index, scheme.cells(rows, cols))?;
         Some(Pulsed { pulse, both_ways, step, component })
     }
 
@@ -174,7 +173,8 @@ impl Lowering<'_> {
         if let Some(known) = self.pulses.get(&index) {
             return known.clone();
         }
-        let widest = self.chip.tile_kinds.iter().filter(|tile| tile.device == index).map(|tile| 2 * tile.cols).max();
+        let on = |tile: &&TileKind| tile.device == index || tile.fast == Some(index);
+        let widest = self.chip.tile_kinds.iter().filter(on).map(|tile| 2 * tile.cols).max();
         let len = AT_A_TIME.max(widest.unwrap_or(0));
         let array = |this: &mut Self, what: &str| {
             this.array(format!("{}.{what}", device.name), Len::Fixed(len), false, Initial::Fill(0.0))
@@ -232,14 +232,22 @@ impl Lowering<'_> {
     }
 }
 
+impl Pulse {
+    /// Siemens that a pulse up adds to a cell without deviations that holds so many, and that one down takes.
+    pub(super) fn at(&self, g: f64) -> (f64, f64) {
+        let own: Vec<f64> = self.own.iter().map(|own| evaluate(own, &[g], &[])).collect();
+        let up = evaluate(&self.up, &[g], &own);
+        (up, self.down.as_ref().map_or(0.0, |down| evaluate(down, &[g], &own)))
+    }
+}
+
 /// What a cell without deviations holds after 0, 1, 2, … pulses up, at most so many.
 fn curve(device: &Device, most: u32) -> Vec<f64> {
     let mut held = vec![device.g_min];
     let Some(pulse) = &device.pulse else { return held };
     let mut g = device.g_min;
     for _ in 0..most {
-        let own: Vec<f64> = pulse.own.iter().map(|own| evaluate(own, &[g], &[])).collect();
-        let next = (g + evaluate(&pulse.up, &[g], &own)).clamp(g, device.g_max);
+        let next = (g + pulse.at(g).0).clamp(g, device.g_max);
         // At the end of its range, or stuck by its own equations.
         if next <= g {
             break;

@@ -71,6 +71,8 @@ pub enum Count {
     Pulses(MatrixId),
     /// Each pulse that programmed a cell of a matrix.
     Written(MatrixId),
+    /// Each read of a single row of a matrix in training.
+    RowReads(MatrixId),
     /// Joules dissipated in the cells of a matrix during its reads: sum over rows of v^2 * row conductance * time.
     ReadEnergy(MatrixId),
 }

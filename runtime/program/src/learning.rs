@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ArrayId, Cost, MatrixId, Op, Pulse, TensorId};
+use crate::{ArrayId, Cost, KernelId, MatrixId, Op, Pulse, TensorId};
 
 /// How a training phase learns. An epoch presents every sample once; a batch is presented side by side, then its gradient is taken back
 /// through the network and every layer changes its weights.
@@ -83,10 +83,44 @@ pub struct Learner {
     /// First input and output.
     pub input_start: usize,
     pub output_start: usize,
-    /// [rows, cols]: what is left of the updates that were to be, in weights ([`Update::Kept`]).
+    /// [rows, cols]: what is left of the updates that were to be, in weights ([`Update::Kept`], or of a buffer behind a fast array).
     pub kept: Option<ArrayId>,
-    /// What pulses do; none: the weights are numbers.
+    /// What pulses do; none: the weights are numbers, or cells that are programmed anew ([`Fast::programmed`]).
     pub pulsed: Option<Pulsed>,
+    /// The array that takes the updates instead; what it holds gets here by transfers.
+    pub fast: Option<Fast>,
+}
+
+/// A fast array beside that of a block's weights, of as many cells. Samples update it; it is read row by row, and what it holds is moved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fast {
+    pub matrix: MatrixId,
+    pub pulsed: Pulsed,
+    /// Samples from one transfer to the next, and rows that are read in each, in turn.
+    pub every: usize,
+    pub rows: usize,
+    /// Weights move by so much times what is read.
+    pub rate: f64,
+    /// Pulses of a weight in a transfer, at most: by trains, or, with [`Learner::kept`], whole units of what was added up there.
+    pub most: u32,
+    /// Probability that a row's sign ([`crate::Cells::signs`]) turns after it was read.
+    pub chop: f64,
+    /// Key of its draws.
+    pub component: u32,
+    /// Whether rows that were read are programmed to weights of 0.
+    pub reset: bool,
+    /// [rows, cols]: cells of the weights are not pulsed but programmed anew, to what stands here.
+    pub programmed: Option<ArrayId>,
+    /// What a row gives, [cols], from which the kernel makes what is known of it; and the largest size in a batch.
+    pub seen: ArrayId,
+    pub kernel: KernelId,
+    pub read: ArrayId,
+    pub largest: ArrayId,
+    /// Joules a siemens of reading a row.
+    pub joules: f64,
+    /// Share of a cell's distance from a weight of 0 that is left after a sample; cells that are stuck, by their luck, keep it.
+    pub left: f64,
+    pub stuck: Option<(ArrayId, f64)>,
 }
 
 /// How pulses move weights.

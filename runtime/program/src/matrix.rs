@@ -25,7 +25,7 @@ pub enum WeightSource {
     Tensor { tensor: TensorId, output_start: usize, input_start: usize },
     /// The same block of the weights found last by the fits of this number ([`FitSpec::fit`]); zero before.
     Fitted { fit: usize, output_start: usize, input_start: usize },
-    /// An array [rows, cols], shared by all lanes: weights that learn without cells.
+    /// An array [rows, cols], shared by all lanes: weights that learn without cells, or that cells are programmed to while they learn.
     Held(ArrayId),
 }
 
@@ -37,6 +37,11 @@ pub struct Cells {
     /// Levels of one cell; none: continuous.
     pub levels: Option<u32>,
     pub scheme: Scheme,
+    /// Share of the range at which cells hold a weight of 0: of [`Scheme::Differential`] 0, of [`Scheme::Reference`] 1/2, unless they are to be
+    /// moved both ways from where pulses up and down move them as far.
+    pub rest: f64,
+    /// Sign that each row is driven with, [rows], shared by all lanes; none: none turns.
+    pub signs: Option<ArrayId>,
     /// |w| that takes the whole range; none: the largest |w| of the whole layer's tensor (or fit).
     pub w_max: Option<f64>,
     /// Conductances asked for, written by `Op::Target`; then changed in place by kernels (programming noise, faults).

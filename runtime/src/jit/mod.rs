@@ -109,8 +109,10 @@ fn forms(program: &Program) -> (Vec<bool>, Vec<bool>) {
             dense[current.kernel.index()] = true;
         }
     }
-    for pulsed in learned.filter_map(|learner| learner.pulsed.as_ref()) {
-        dense[pulsed.pulse.kernel.index()] = true;
+    for learner in learned {
+        let fast = learner.fast.as_ref();
+        let pulsed = learner.pulsed.iter().chain(fast.map(|fast| &fast.pulsed)).map(|pulsed| pulsed.pulse.kernel);
+        pulsed.chain(fast.map(|fast| fast.kernel)).for_each(|kernel| dense[kernel.index()] = true);
     }
     for written in program.matrices.iter().filter_map(|matrix| matrix.cells.as_ref()?.written.as_ref()) {
         dense[written.pulse.kernel.index()] = true;

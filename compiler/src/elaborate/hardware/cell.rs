@@ -46,6 +46,7 @@ impl Elaborator<'_> {
             stuck_off,
             dead_row,
             dead_column,
+            leak: self.number(&fields, "leak", Dimension::TIME, 0.0)?,
             programming,
             area: self.number(&fields, "cell_area", AREA, 0.0)?,
         };

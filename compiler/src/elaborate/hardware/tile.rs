@@ -34,7 +34,13 @@ impl Elaborator<'_> {
             return None;
         }
         let device = self.within(&used, |this, block| this.cell_fields(block))?;
+        if device.leak > 0.0 {
+            let message = "cells that leak do not hold weights";
+            self.error(Code::E0503, message, cells.span, "they can be those of a fast array: `fast: …`");
+            return None;
+        }
         let device = place(&mut self.chip.devices, device);
+        let (fast, gain) = self.fast(&fields)?;
         let weights = weight_scheme(&fields);
         let sharing = fields.get("sharing").map_or(Some(1), |ast| self.count(ast, 1.0))?;
         let input = *fields.get("input")?;
@@ -80,6 +86,8 @@ impl Elaborator<'_> {
         Some(TileKind {
             name: block.name.text.clone(),
             device,
+            fast,
+            gain,
             rows,
             cols,
             spare_columns,
@@ -148,6 +156,32 @@ impl Elaborator<'_> {
             all.extend(self.each_of(&Ast { kind: ExprKind::Call(callee.clone(), args), span: ast.span })?);
         }
         Some(all)
+    }
+
+    /// The cells of a fast array, and its gain.
+    fn fast(&mut self, fields: &Fields) -> Option<(Option<usize>, f64)> {
+        let gain = self.number(fields, "gain", Dimension::NONE, 0.0)?;
+        let Some(&ast) = fields.get("fast") else {
+            if let Some(ast) = fields.get("gain") {
+                let label = "how many times more a cell counts than one of the fast array: say `fast: …`, too";
+                self.error(Code::E0503, "`gain` is that of a fast array", ast.span, label);
+                return None;
+            }
+            return Some((None, 0.0));
+        };
+        if fields.contains_key("gain") && gain == 0.0 {
+            let label = "leave it out where the fast array is not read with the weights";
+            self.error(Code::E0503, "a gain is above 0", fields["gain"].span, label);
+            return None;
+        }
+        let used = self.used(ast, BlockKind::Device)?;
+        if !used.counts.is_empty() {
+            let label = "only the name of a device";
+            self.error(Code::E0503, "a fast array has as many cells as the tile", ast.span, label);
+            return None;
+        }
+        let device = self.within(&used, |this, block| this.cell_fields(block))?;
+        Some((Some(place(&mut self.chip.devices, device)), gain))
     }
 
     fn drive(&mut self, ast: &Ast) -> Option<Drive> {

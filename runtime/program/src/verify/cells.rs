@@ -95,6 +95,13 @@ impl Checker<'_> {
         let user = &format!("programming of {}", matrix.name);
         let sound = |number: f64| number.is_finite() && number >= 0.0;
         self.require(sound(cells.write_pulses) && sound(cells.write_time), || format!("{user}: no such pulses"));
+        self.require((0.0..=1.0).contains(&cells.rest), || {
+            format!("{user}: cells rest at {} of their range", cells.rest)
+        });
+        if let Some(signs) = cells.signs {
+            self.slice(signs, 0, matrix.rows, user);
+            self.of_all(signs, user);
+        }
         let count = cells.scheme.cells(matrix.rows, matrix.cols);
         for trap in &cells.telegraph {
             for array in [trap.amplitude, trap.capture, trap.emission] {

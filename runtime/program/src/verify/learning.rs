@@ -57,10 +57,11 @@ impl Checker<'_> {
         for (count, joules) in costs {
             let sound = match *count {
                 Count::PerSample(number) => number.is_finite(),
-                Count::Pulses(matrix) => matrix.index() < self.program.matrices.len(),
+                Count::Pulses(matrix) | Count::Written(matrix) | Count::RowReads(matrix) => {
+                    matrix.index() < self.program.matrices.len()
+                }
                 Count::PerTick(_)
                 | Count::Once(_)
-                | Count::Written(_)
                 | Count::Spikes(..)
                 | Count::SynapticEvents(..)
                 | Count::ReadEnergy(_) => false,
@@ -101,16 +102,52 @@ impl Checker<'_> {
                 self.of_all(kept, user);
             }
             let kept = matches!(layer.update, Update::Kept { .. }) && learner.pulsed.is_some();
-            self.require(kept == learner.kept.is_some(), || format!("{user}: nothing keeps what is left"));
+            let buffered = learner.fast.is_some() && !kept;
+            self.require(buffered || kept == learner.kept.is_some(), || format!("{user}: nothing keeps what is left"));
+            if let Some(fast) = &learner.fast {
+                self.fast(fast, matrix, user);
+            }
             match (&learner.pulsed, &matrix.cells) {
                 (None, None) => {
                     let held = matches!(matrix.weights, WeightSource::Held(_));
                     self.require(held, || format!("{user}: {} cannot change", matrix.name));
                 }
                 (Some(pulsed), Some(cells)) => self.pulsed(pulsed, matrix, cells, user),
+                (None, Some(_)) if learner.fast.as_ref().is_some_and(|fast| fast.programmed.is_some()) => {}
                 (None, Some(_)) | (Some(_), None) => self.say(format!("{user}: pulses and cells of {}", matrix.name)),
             }
         }
+    }
+
+    fn fast(&mut self, fast: &Fast, slow: &Matrix, user: &str) {
+        let user = &format!("{user}: fast array");
+        let numbers = fast.rate.is_finite() && fast.joules.is_finite();
+        let shares = (0.0..=1.0).contains(&fast.chop) && (0.0..=1.0).contains(&fast.left);
+        let rows = 1..=slow.rows.max(1);
+        self.require(numbers && shares && fast.every > 0 && rows.contains(&fast.rows), || {
+            format!("{user}: no way to transfer")
+        });
+        let found = self.program.matrices.get(fast.matrix.index());
+        let Some((matrix, cells)) = found.and_then(|matrix| Some((matrix, matrix.cells.as_ref()?))) else {
+            return self.say(format!("{user}: without cells"));
+        };
+        let (rows, cols) = (slow.rows, slow.cols);
+        let same = (matrix.rows, matrix.cols) == (rows, cols) && slow.cells.is_some();
+        self.require(same, || format!("{user}: not as large as that of the weights"));
+        self.pulsed(&fast.pulsed, matrix, cells, user);
+        for (array, len) in [(fast.seen, cols), (fast.read, cols), (fast.largest, 1)] {
+            self.slice(array, 0, len, user);
+        }
+        self.dense(fast.kernel, cols, user);
+        let all = cells.scheme.cells(rows, cols);
+        let shared = [(fast.programmed, rows.saturating_mul(cols)), (fast.stuck.map(|stuck| stuck.0), all)];
+        for (array, len) in shared.into_iter().filter_map(|(array, len)| Some((array?, len))) {
+            self.slice(array, 0, len, user);
+            self.of_all(array, user);
+        }
+        self.require(fast.chop == 0.0 || cells.signs.is_some(), || format!("{user}: no signs that could turn"));
+        let held = fast.programmed.is_none_or(|array| slow.weights == WeightSource::Held(array));
+        self.require(held, || format!("{user}: what is asked for is not what cells are programmed to"));
     }
 
     fn pulsed(&mut self, pulsed: &Pulsed, matrix: &Matrix, cells: &Cells, user: &str) {

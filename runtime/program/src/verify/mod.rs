@@ -189,7 +189,7 @@ impl Checker<'_> {
         if let WeightSource::Held(array) = matrix.weights {
             let own = self.program.arrays.get(array.index()).is_some_and(|array| array.per_lane);
             let whole = self.fixed(array, &user) == matrix.rows.checked_mul(matrix.cols);
-            self.require(whole && !own && matrix.cells.is_none(), || format!("{user}: held by no array of its own"));
+            self.require(whole && !own, || format!("{user}: held by no array of its own"));
         }
         if let Some(cells) = &matrix.cells {
             for array in [cells.conductance, cells.aged].into_iter().chain(cells.read_sigma) {
@@ -290,7 +290,7 @@ impl Checker<'_> {
             Count::PerSample(n) | Count::PerTick(n) | Count::Once(n) => (true, n.is_finite()),
             Count::Spikes(group, n) => (group.index() < program.groups.len(), n.is_finite()),
             Count::SynapticEvents(connection, n) => (connection.index() < program.connections.len(), n.is_finite()),
-            Count::ReadEnergy(matrix) | Count::Pulses(matrix) | Count::Written(matrix) => {
+            Count::ReadEnergy(matrix) | Count::Pulses(matrix) | Count::Written(matrix) | Count::RowReads(matrix) => {
                 (matrix.index() < program.matrices.len(), true)
             }
         };

@@ -1,0 +1,260 @@
+//! Training by a fast array beside that of the weights: transfers against plain loops written here (oracle: analytic), and what they are for.
+
+use nmc_compiler::files::NoFiles;
+use nmc_compiler::{Options, compile};
+use nmc_program::ComponentKind;
+use nmc_runtime::{EngineKind, Results};
+use nmc_tests::{ENGINES, codes, run, values};
+
+/// Samples of two inputs, with their targets.
+const SAMPLES: [([f64; 2], f64); 3] = [([1.0, 0.5], 0.7), ([-0.4, 1.0], -0.9), ([0.3, -0.8], 0.2)];
+/// Steps of 0.01 of weights within 1.
+const STEPS: &str = "potentiation: 0.05 uS; depression: 0.05 uS; pulse_energy: 2 pJ";
+
+/// A chip of one sort of cell and a fast array beside it, its converters ideal unless some are given.
+fn chip(device: &str, tile: &str, converters: (&str, &str)) -> String {
+    let (input, sense) = converters;
+    format!(
+        "device cell {{ conductance: 10 uS .. 20 uS; {device} }}
+        device quick {{ conductance: 10 uS .. 20 uS; {STEPS}; leak: 5 us }}
+        converter dac(bits: int = 8): bits(bits) -> voltage {{ energy: 3 pJ; area: 40 um2; time: 1 ns }}
+        converter sar(bits: int = 12): current -> bits(bits) {{ energy: 7 pJ; area: 1200 um2; time: 1 ns }}
+        unit logic: bits(16) -> bits(16) {{ implements: any; energy: 0.1 pJ; area: 500 um2; time: 1 ns }}
+        tile array {{
+            cells: cell[64, 129]; weights: reference; input: {input}; sense: {sense}; read_voltage: 0.2 V; read_time: 10 ns
+            row_energy: 11 pJ; transposable: true; wire: ideal; {tile}
+        }}
+        core cim {{ tiles: array[4]; units: logic; buffer: 64 kB }}
+        chip board {{ cores: grid(2, 2) of cim; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit) }}"
+    )
+}
+
+const IDEAL: (&str, &str) = ("ideal", "ideal");
+
+/// A layer of two inputs trained so, and what is then shown of its two weights.
+fn layer(chip: &str, by: &str) -> String {
+    let shown = SAMPLES.map(|(x, _)| format!("{x:?}")).join(", ");
+    let targets = SAMPLES.map(|(_, target)| format!("[{target}]")).join(", ");
+    format!(
+        "{chip}
+        network n(x: real[2]) -> (y: real[1]) {{ x |> dense([[0.2, -0.3]], within: 1) -> y }}
+        experiment e {{
+            deploy n on board {{ calibrate: [[1, 1]] }}
+            train {{ x: [{shown}] }} expect y == [{targets}] by two_arrays(shuffle: false, pulses: nearest(100), {by})
+            test {{ x: [[1, 0], [0, 1]] }} measure m = mean(y)
+        }}"
+    )
+}
+
+/// How updates and transfers go.
+#[derive(Debug, Clone, Copy)]
+struct Rule {
+    rate: f64,
+    epochs: usize,
+    every: usize,
+    rows: usize,
+    moved: f64,
+    /// Weights move by whole pulses, and what is left waits; else they take what was read.
+    buffer: bool,
+    /// Signs turn after every read.
+    turns: bool,
+    reset: bool,
+    /// What the fast array adds to the weights; 0: it is not read with them.
+    gain: f64,
+}
+
+const PLAIN: Rule = Rule {
+    rate: 0.13,
+    epochs: 20,
+    every: 1,
+    rows: 1,
+    moved: 0.37,
+    buffer: true,
+    turns: false,
+    reset: false,
+    gain: 0.0,
+};
+
+/// The weights as they are read after training.
+fn learned(rule: Rule) -> [f64; 2] {
+    let (mut slow, mut fast, mut kept, mut signs) = ([0.2, -0.3], [0.0_f64; 2], [0.0_f64; 2], [1.0_f64; 2]);
+    let scale = if rule.gain > 0.0 { 1.0 / rule.gain } else { 1.0 };
+    let (step, fast_step, read) = (0.01, 0.01 * scale, f64::from(u8::from(rule.gain > 0.0)));
+    let mut turn = 0;
+    for sample in 0..rule.epochs * SAMPLES.len() {
+        let (x, target) = SAMPLES[sample % SAMPLES.len()];
+        let error: f64 = (0..2).map(|i| (slow[i] + read * signs[i] * fast[i]) * x[i]).sum::<f64>() - target;
+        for i in 0..2 {
+            let pulses = (-rule.rate * x[i] * signs[i] * error / fast_step).round();
+            fast[i] = (fast[i] + pulses * fast_step).clamp(-scale, scale);
+        }
+        if (sample + 1) % rule.every == 0 {
+            for row in 0..rule.rows {
+                let i = (turn * rule.rows + row) % 2;
+                let moved = rule.moved * signs[i] * fast[i];
+                if rule.buffer {
+                    let pulses = ((kept[i] + moved) / step).trunc();
+                    kept[i] += moved - pulses * step;
+                    slow[i] += pulses * step;
+                } else {
+                    slow[i] += moved;
+                }
+                slow[i] = slow[i].clamp(-1.0, 1.0);
+                fast[i] = if rule.reset { 0.0 } else { fast[i] };
+                signs[i] = if rule.turns { -signs[i] } else { signs[i] };
+            }
+            turn += 1;
+        }
+    }
+    [0, 1].map(|i| slow[i] + read * signs[i] * fast[i])
+}
+
+#[test]
+fn transfers_move_what_plain_loops_move() {
+    let rules = [
+        PLAIN,
+        Rule { every: 4, rows: 2, ..PLAIN },
+        Rule { turns: true, ..PLAIN },
+        Rule { reset: true, moved: 0.9, ..PLAIN },
+        Rule { gain: 3.0, moved: 0.1, ..PLAIN },
+        Rule { gain: 2.0, moved: 0.1, turns: true, every: 2, ..PLAIN },
+        Rule { buffer: false, rows: 2, ..PLAIN },
+        Rule { buffer: false, gain: 3.0, rows: 2, reset: true, turns: true, every: 5, moved: 1.0, ..PLAIN },
+    ];
+    for rule in rules {
+        let Rule { rate, epochs, every, rows, moved, buffer, turns, reset, gain } = rule;
+        let (how, rows) =
+            (if buffer { "buffer: true" } else { "transfer: programming" }, if rows == 2 { "all" } else { "1" });
+        let by = format!(
+            "rate: {rate}, epochs: {epochs}, every: {every}, rows: {rows}, transfer_rate: {moved}, {how}, choppers: {}, reset: {reset}",
+            u8::from(turns)
+        );
+        let gain = if gain > 0.0 { format!("fast: cell; gain: {gain}") } else { String::from("fast: cell") };
+        for engine in ENGINES {
+            let results = &run("transfers", &layer(&chip(STEPS, &gain, IDEAL), &by), &NoFiles, engine)[0];
+            let (got, expected) = (values(results, "y"), learned(rule));
+            let near = got.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6);
+            assert!(near && expected[0] != 0.2, "{rule:?}: {got:?} {expected:?}");
+        }
+    }
+}
+
+/// Without a buffer transfers are trains of pulses: what is moved is right on average.
+#[test]
+fn transfers_by_trains_move_what_is_read_on_average() {
+    let zeros = vec!["[0]"; 120].join(", ");
+    let ones = vec!["1"; 120].join(", ");
+    let text = format!(
+        "{}
+        network n(x: real[1]) -> (y: real[120]) {{ x |> dense([{zeros}], within: 1) -> y }}
+        experiment e {{
+            deploy n on board {{ calibrate: [[1]] }}
+            train {{ x: [[1]] }} expect y == [[{ones}]] by two_arrays(rate: 0.2, every: 8, epochs: 8, transfer_rate: 0.037, pulses: nearest(100))
+            test {{ x: [[1]] }} measure m = mean(y)
+        }}",
+        chip(STEPS, "fast: cell", IDEAL)
+    );
+    let results = &run("trains", &text, &NoFiles, EngineKind::Jit)[0];
+    let mean = values(results, "y").iter().sum::<f64>() / 120.0;
+    // The fast array is at its bound of 1 after five samples; 3.7 pulses in four slots of which the row is on in nearly all.
+    assert!((mean - 0.037).abs() < 0.012, "{mean}");
+}
+
+fn joules(results: &Results, kind: ComponentKind) -> f64 {
+    results.training[0].energy_j.iter().find(|(known, _)| *known == kind).map_or(0.0, |(_, joules)| *joules)
+}
+
+/// What a read of a row takes: a driver, a word line, a conversion of each column, v^2 g t of its cells; and what its pulses take.
+#[test]
+fn reads_and_pulses_of_the_fast_array_are_paid_for() {
+    let trained = |by: &str| {
+        let text = layer(&chip(STEPS, "fast: cell", ("dac", "sar")), by);
+        run("paid", &text, &NoFiles, EngineKind::Jit).remove(0)
+    };
+    // Nothing moves: both arrays keep their conductances.
+    let still = "rate: 1e-9, epochs: 10, buffer: true";
+    let (one, two) = (trained(&format!("{still}, rows: 1")), trained(&format!("{still}, rows: 2")));
+    let (never, reads) = (trained(&format!("{still}, every: 1000")), 30.0);
+    for (rows, results) in [(1.0, &one), (2.0, &two)] {
+        let cells = 0.2_f64.powi(2) * 10e-9 * 2.0 * 15e-6;
+        let kinds = [
+            (ComponentKind::Dac, 3e-12),
+            (ComponentKind::Adc, 7e-12),
+            (ComponentKind::Driver, 11e-12),
+            (ComponentKind::Cells, cells),
+        ];
+        for (kind, each) in kinds {
+            let more = joules(results, kind) - joules(&never, kind);
+            assert!((more / (rows * reads * each) - 1.0).abs() < 1e-6, "{kind:?}: {more} {each}");
+        }
+        assert_eq!(results.training[0].pulses, 0);
+    }
+    let moving = trained("rate: 0.13, epochs: 3, buffer: true");
+    let pulses = moving.training[0].pulses as f64;
+    assert!(pulses > 10.0 && (joules(&moving, ComponentKind::Programming) / (2e-12 * pulses) - 1.0).abs() < 1e-9);
+}
+
+/// The cells of the fast array take area; the weights do not change by it.
+#[test]
+fn the_fast_array_takes_area() {
+    let cells = |tile: &str| {
+        let device = format!("{STEPS}; cell_area: 2 um2");
+        let by = if tile.is_empty() { "backprop" } else { "two_arrays" };
+        let text = layer(&chip(&device, tile, IDEAL), "rate: 0.1").replace("two_arrays", by);
+        let program = compile("area", &text, &NoFiles, &Options::default()).image.unwrap().programs.remove(0);
+        let area = &program.costs.layout.area_mm2;
+        area.iter().find(|(kind, _)| *kind == ComponentKind::Cells).unwrap().1
+    };
+    assert!((cells("fast: cell") / cells("") - 2.0).abs() < 1e-9);
+}
+
+/// A cell that leaks loses the same share in every sample, which lasts three times as long as its forward read.
+#[test]
+fn fast_cells_leak_from_sample_to_sample() {
+    let text = format!(
+        "{}
+        network n(x: real[1]) -> (y: real[1]) {{ x |> dense([[0]], within: 1) -> y }}
+        experiment e {{
+            deploy n on board {{ calibrate: [[1]] }}
+            train {{ x: [[1], [0], [0], [0], [0], [0]] }} expect y == [[1], [0], [0], [0], [0], [0]]
+                by two_arrays(rate: 0.2, every: 1000, shuffle: false, pulses: nearest(100))
+            test {{ x: [[1]] }} measure m = mean(y)
+        }}",
+        chip(STEPS, "fast: quick; gain: 1", IDEAL)
+    );
+    let program = compile("leak", &text, &NoFiles, &Options::default()).image.unwrap().programs.remove(0);
+    let interval = program.costs.initiation_interval_s;
+    let left = 0.2 * (-6.0 * 3.0 * interval / 5e-6).exp();
+    for engine in ENGINES {
+        let y = values(&run("leak", &text, &NoFiles, engine)[0], "y")[0];
+        assert!((y - left).abs() < 1e-9 && left < 0.195, "{y} {left}");
+    }
+}
+
+#[test]
+fn what_two_arrays_cannot_do_is_told() {
+    let with = |tile: &str, by: &str| codes(&layer(&chip(STEPS, tile, IDEAL), by));
+    assert!(with("fast: cell", "rate: 0.1").is_empty(), "{:?}", with("fast: cell", "rate: 0.1"));
+    for (tile, by, code) in [
+        ("", "rate: 0.1", "E0619"),
+        ("gain: 3", "rate: 0.1", "E0503"),
+        ("fast: cell; gain: 0", "rate: 0.1", "E0503"),
+        ("fast: cell[2, 2]", "rate: 0.1", "E0503"),
+        ("fast: cel", "rate: 0.1", "E0201"),
+        ("fast: cell", "rate: 0.1, every: 0", "E0306"),
+        ("fast: cell", "rate: 0.1, rows: 1.5", "E0306"),
+        ("fast: cell", "rate: 0.1, choppers: 110 %", "E0306"),
+        ("fast: cell", "rate: 0.1, transfer_rate: 0", "E0306"),
+        ("fast: cell", "rate: 0.1, buffer: 3", "E0306"),
+        ("fast: cell", "rate: 0.1, transfer: magic", "E0306"),
+        ("fast: cell", "rate: 0.1, transfer: programming, buffer: true", "E0306"),
+        ("fast: cell", "rate: 0.1, chopper: 1", "E0206"),
+        ("fast: cell", "every: 2", "E0415"),
+    ] {
+        assert!(with(tile, by).contains(&code), "{tile} {by}: {:?}", with(tile, by));
+    }
+    let leaky = layer(&chip(STEPS, "fast: cell", IDEAL), "rate: 0.1").replace("cells: cell[", "cells: quick[");
+    assert!(codes(&leaky).contains(&"E0503"), "{:?}", codes(&leaky));
+    let transfers = layer(&chip(STEPS, "fast: cell", IDEAL), "rate: 0.1, every: 3").replace("two_arrays", "backprop");
+    assert!(codes(&transfers).contains(&"E0206"));
+}
