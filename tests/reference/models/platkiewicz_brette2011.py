@@ -2,7 +2,7 @@
 from peer import *
 
 rates, thresholds = [], []
-for k in range(4):
+for k in range(3):
     seed(k)
     start_scope()
     cells = NeuronGroup(200, """
@@ -13,8 +13,8 @@ for k in range(4):
     n : 1""", threshold="v > theta", reset="v = -70*mV; total += theta; n += 1", refractory=5*ms, method="euler")
     cells.v, cells.theta, cells.n = -70*mV, -55*mV, 1e-9
     spikes = SpikeMonitor(cells)
-    run(1*second)
-    rates.append(spikes.num_spikes/200)
+    run(0.5*second)
+    rates.append(spikes.num_spikes/100)
     thresholds.append(np.mean(cells.total/cells.n/mV))
-spread("second", "rate_hz.cells", rates, "rate", 0.3)
-spread("second", "threshold", thresholds, "mean threshold at spikes", 0.02)
+spread("half_a_second", "rate_hz.cells", rates, "rate", 0.3)
+spread("half_a_second", "threshold", thresholds, "mean threshold at spikes", 0.02)

@@ -4,7 +4,7 @@ from peer import *
 we = 0.5*mV/(5/3)**-2.5
 wi = -1.2*we
 found = []
-for k in range(4):
+for k in range(3):
     seed(k)
     start_scope()
     cells = NeuronGroup(40, """
@@ -18,7 +18,7 @@ for k in range(4):
         PoissonInput(cells[20:], "ge", N=1, rate=40*Hz, weight=15*we),
         PoissonInput(cells, "gi", N=1000, rate=1*Hz, weight=wi)]
     spikes = SpikeMonitor(cells)
-    Network(cells, inputs, spikes).run(1*second)
-    found.append([np.sum(spikes.i < 20)/20, np.sum(spikes.i >= 20)/20])
+    Network(cells, inputs, spikes).run(0.5*second)
+    found.append([np.sum(spikes.i < 20)/10, np.sum(spikes.i >= 20)/10])
 for metric, values in zip(["rate_hz.alone", "rate_hz.together"], np.transpose(found)):
-    spread("second", metric, values, metric, 1)
+    spread("half_a_second", metric, values, metric, 1)

@@ -1,7 +1,7 @@
 """The neuron of Brian2's example Wang_Buszaki_1996, 20 of them that inhibit each other, by Euler's method."""
 from peer import *
 
-defaultclock.dt = 0.01*ms
+defaultclock.dt = 0.02*ms
 for name, g in ("together", 0.1), ("alone", 0):
     start_scope()
     cells = NeuronGroup(20, """
@@ -20,7 +20,7 @@ for name, g in ("together", 0.1), ("alone", 0):
     inhibit = Synapses(cells, cells, "gaba_post = g*mS/20*s_pre : siemens (summed)")
     inhibit.connect("i != j")
     spikes = SpikeMonitor(cells)
-    run(0.3*second)
+    run(0.25*second)
     same(name, "times", times(spikes, 20))
     same(name, "spikes.cells", spikes.num_spikes)
     same(name, "v_spread", np.std(cells.v/mV), "standard deviation of voltages at the end", 1e-5)
