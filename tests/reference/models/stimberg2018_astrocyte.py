@@ -19,7 +19,7 @@ cell.h = 0.9
 release = Synapses(source, cell, on_pre="transmitter += 500")
 release.connect()
 for name in "early", "late":
-    run(15*second)
+    run(6*second)
     same(name, "receptors", cell.receptors[0], "at the end", 1e-8)
     same(name, "ip3", cell.ip3[0], "at the end", 1e-8)
     same(name, "calcium", cell.c[0], "at the end", 1e-8)
