@@ -112,7 +112,7 @@ fn squid_axon_spikes_when_it_should() {
 fn off(results: &Results, name: &str, per: usize, wanted: &[f64]) -> f64 {
     let (found, elements) = match recorded(results, name) {
         Recorded::Values { data, elements, .. } => (data, *elements),
-        Recorded::Spikes { .. } | Recorded::Synapses { .. } => panic!(),
+        Recorded::Spikes { .. } | Recorded::Synapses { .. } | Recorded::Histogram { .. } => panic!(),
     };
     let rows = found.chunks_exact(elements).skip(per - 1).step_by(per).flatten().copied();
     assert_eq!(rows.clone().count(), wanted.len());
