@@ -65,6 +65,11 @@ impl Wiring {
         Synapses { indices, sources: &self.sources, targets: &self.targets, largest: self.largest }
     }
 
+    /// Puts lists of synapses, one for each source up to the `last`, in the place of rows.
+    pub fn redrawn(&mut self, out: Vec<Vec<u32>>, last: usize) {
+        (self.out, self.shape, self.largest.0) = (out, Shape::Listed, last as u32);
+    }
+
     /// The source of each synapse, for a range of sources that begins with `first`.
     pub fn every_source(&self, first: usize) -> impl Iterator<Item = u32> {
         let rows = self.starts.windows(2).enumerate();

@@ -2,7 +2,7 @@
 
 use nmc_program::{Connection, Pattern};
 
-use crate::connect::{Shape, Wiring};
+use crate::connect::Wiring;
 use crate::random::Key;
 
 /// Gives the synapses listed, in ascending order, another source each, and tells those that got one. `key`: whose elements are synapses.
@@ -65,5 +65,5 @@ pub fn list(connection: &Connection, wiring: &mut Wiring) {
         out[source as usize - connection.source_start].push(synapse as u32);
     }
     out.iter_mut().for_each(|row| row.sort_by_key(|&synapse| wiring.targets[synapse as usize]));
-    (wiring.out, wiring.shape) = (out, Shape::Listed);
+    wiring.redrawn(out, connection.source_start + connection.source_len - 1);
 }
