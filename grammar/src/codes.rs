@@ -112,6 +112,7 @@ codes! {
     E0458 "not-a-spike-time"
     E0459 "sum-misplaced"
     W0460 "delay-without-spikes"
+    E0461 "not-in-cells"
     // E05 devices and chips
     E0501 "unknown-field"
     E0502 "missing-field"

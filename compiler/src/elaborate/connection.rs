@@ -106,11 +106,16 @@ impl Elaborator<'_> {
             }
             None => Expr::Number(0.0),
         };
-        let (dynamics, plastic) =
+        let (mut dynamics, plastic) =
             self.synapse(field("synapse"), field("plasticity"), source, target, (weight.dimension, weighed), span)?;
         self.events(&dynamics, source, delays.is_none() && delay == Expr::Number(0.0), span)?;
         self.intervals(&dynamics, field("plasticity").map_or(span, |rule| rule.span))?;
         let port = self.port(&dynamics, target, span)?;
+        let mut weight = weight;
+        let cells = match field("cells") {
+            Some(ast) => Some(self.in_cells(ast, &mut weight.expr, given, &mut dynamics)?),
+            None => None,
+        };
         Some(Connection {
             name,
             source,
@@ -126,6 +131,7 @@ impl Elaborator<'_> {
             dynamics,
             port,
             plastic,
+            cells,
             span,
         })
     }

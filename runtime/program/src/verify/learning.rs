@@ -61,6 +61,7 @@ impl Checker<'_> {
                 Count::PerTick(_)
                 | Count::Once(_)
                 | Count::Written(_)
+                | Count::Sum(_)
                 | Count::Spikes(..)
                 | Count::SynapticEvents(..)
                 | Count::ReadEnergy(_) => false,
