@@ -113,6 +113,7 @@ codes! {
     E0459 "sum-misplaced"
     W0460 "delay-without-spikes"
     W0461 "step-too-long"
+    E0463 "not-in-cells"
     // E05 devices and chips
     E0501 "unknown-field"
     E0502 "missing-field"

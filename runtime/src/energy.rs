@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nmc_program::{ComponentKind, Cost, Count, Learning, Program};
+use nmc_program::{ArrayId, ComponentKind, Cost, Count, Learning, Program};
 use serde::{Deserialize, Serialize};
 
 /// How often things happened in a run.
@@ -74,6 +74,8 @@ impl Counts {
             Count::Pulses(matrix) => self.pulses[matrix.index()] as f64,
             Count::Written(matrix) => self.written[matrix.index()] as f64,
             Count::RowReads(matrix) => self.row_reads[matrix.index()] as f64,
+            // Known at the end alone.
+            Count::Sum(_) => 0.0,
         }
     }
 }
@@ -91,14 +93,23 @@ pub fn total(list: &[(ComponentKind, f64)]) -> f64 {
     list.iter().filter(|(kind, _)| *kind != ComponentKind::Programming).fold(0.0, |all, (_, value)| all + value)
 }
 
-/// Joules by kind, in the order of kinds; kinds that cost nothing are left out.
-pub fn energy(program: &Program, counts: &Counts) -> Vec<(ComponentKind, f64)> {
-    sums(program, program.costs.costs.iter(), counts)
+/// Joules by kind, in the order of kinds; kinds that cost nothing are left out. `sum`: of an array.
+pub fn energy(program: &Program, counts: &Counts, sum: impl Fn(ArrayId) -> f64) -> Vec<(ComponentKind, f64)> {
+    let counted = |cost: &Cost| {
+        let Count::Sum(array) = cost.count else { return cost.clone() };
+        Cost { count: Count::Once(sum(array)), ..cost.clone() }
+    };
+    let known: Vec<Cost> = program.costs.costs.iter().map(counted).collect();
+    sums(program, known.iter(), counts)
 }
 
 /// The same of a training phase: its presentations, and what training takes besides.
 pub fn of_training(program: &Program, learning: &Learning, counts: &Counts) -> Vec<(ComponentKind, f64)> {
-    let presented = program.costs.costs.iter().filter(|cost| !matches!(cost.count, Count::Once(_) | Count::Written(_)));
+    let presented = program
+        .costs
+        .costs
+        .iter()
+        .filter(|cost| !matches!(cost.count, Count::Once(_) | Count::Written(_) | Count::Sum(_)));
     sums(program, presented.chain(&learning.costs), counts)
 }
 

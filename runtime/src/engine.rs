@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use nmc_program::{ArrayId, Effect, Op, Phase, PhaseKind, Program, WeightSource};
+use nmc_program::{ArrayId, Count, Effect, Op, Phase, PhaseKind, Program, WeightSource};
 use rayon::prelude::*;
 
 use crate::arrays;
@@ -363,7 +363,13 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
                 }
             }
         }
-        results.energy_j = energy::energy(program, &counts);
+        let sum = |array: ArrayId| main.buffers[array.index()].lane(0).iter().map(|number| number.wide()).sum::<f64>();
+        for cost in &program.costs.costs {
+            if let Count::Sum(array) = cost.count {
+                results.metrics.push((format!("pulses.{}", cost.name), sum(array)));
+            }
+        }
+        results.energy_j = energy::energy(program, &counts, sum);
         results.failures = metrics::failures(program, &[results.known(program)]);
         results
     }

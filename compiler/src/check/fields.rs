@@ -240,7 +240,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
 }
 
 /// The properties of a connection.
-pub const CONNECTION: &[&str] = &["pattern", "synapse", "weight", "delay", "plasticity"];
+pub const CONNECTION: &[&str] = &["pattern", "synapse", "weight", "delay", "plasticity", "cells"];
 
 /// The options of `deploy`.
 pub const OPTIONS: &[Property] = &[

@@ -8,7 +8,7 @@ use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 
-use super::{Checker, unknown, walk};
+use super::{Checker, unknown, values, walk};
 use crate::quantity::Dimension;
 use crate::typing::functions::loop_later;
 use crate::typing::term::Scope;
@@ -166,6 +166,13 @@ fn connection(checker: &mut Checker, scope: &Scope, fields: &[Field]) {
             "pattern" => pattern(checker, &field.value),
             "synapse" => checker.reference(scope, &field.value, &[BlockKind::Synapse]),
             "plasticity" => checker.reference(scope, &field.value, &[BlockKind::Plasticity]),
+            "cells" => {
+                let errors = checker.errors();
+                checker.reference(scope, &field.value, &[BlockKind::Device]);
+                if checker.errors() == errors {
+                    values::holds_weights(checker, &field.value);
+                }
+            }
             "delay" => {
                 let mut pairs = scope.clone();
                 for index in ["i", "j"] {

@@ -112,7 +112,7 @@ impl Elaborator<'_> {
             }
             None => Expr::Number(0.0),
         };
-        let (dynamics, plastic) =
+        let (mut dynamics, plastic) =
             self.synapse(field("synapse"), field("plasticity"), source, to, (weight.dimension, weighed), span)?;
         self.events(&dynamics, source, delays.is_none() && delay == Expr::Number(0.0), span)?;
         self.intervals(&dynamics, field("plasticity").map_or(span, |rule| rule.span))?;
@@ -120,6 +120,11 @@ impl Elaborator<'_> {
         if dynamics.rewires().next().is_some() {
             self.redrawn(&pattern, given, field("plasticity").map_or(span, |rule| rule.span))?;
         }
+        let mut weight = weight;
+        let cells = match field("cells") {
+            Some(ast) => Some(self.in_cells(ast, &mut weight.expr, given, &mut dynamics)?),
+            None => None,
+        };
         Some(Connection {
             called: name.clone(),
             name,
@@ -136,6 +141,7 @@ impl Elaborator<'_> {
             dynamics,
             port,
             plastic,
+            cells,
             span,
         })
     }

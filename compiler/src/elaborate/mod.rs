@@ -16,6 +16,7 @@ mod experiment;
 mod failed;
 mod flow;
 mod hardware;
+mod in_cells;
 mod interface;
 mod layer;
 mod literal;

@@ -184,8 +184,22 @@ pub struct Connection {
     pub port: Option<usize>,
     /// Whether a plasticity rule is part of it.
     pub plastic: bool,
+    /// The cells that hold its weights; none: numbers.
+    pub cells: Option<InCells>,
     /// Where it was written.
     pub span: Span,
+}
+
+/// States of a connection that belong to the cells of its weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct InCells {
+    /// First and past-last of those that its weights start from.
+    pub before: (usize, usize),
+    /// The first of all, behind those of synapse and rule; that which counts pulses.
+    pub first: usize,
+    pub pulses: usize,
+    /// Joules of one.
+    pub pulse_energy: f64,
 }
 
 /// A signal recorded during a run.

@@ -44,6 +44,31 @@ pub(crate) struct Lowered {
     pub last: Option<ArrayId>,
 }
 
+/// Arrays of a connection's synapses that others start from.
+#[derive(Debug, Default)]
+pub(crate) struct Started {
+    pub weights: Option<ArrayId>,
+    pub states: Vec<Option<ArrayId>>,
+}
+
+impl Started {
+    fn place(&self, symbol: Symbol) -> Option<ArrayId> {
+        match symbol {
+            Symbol::Weight => self.weights,
+            Symbol::State(state) => self.states.get(state).copied().flatten(),
+            Symbol::Input(_)
+            | Symbol::Pre(_)
+            | Symbol::Post(_)
+            | Symbol::SourceIndex
+            | Symbol::TargetIndex
+            | Symbol::Index
+            | Symbol::Time
+            | Symbol::TimeStep
+            | Symbol::Noise => None,
+        }
+    }
+}
+
 impl Lowering<'_> {
     /// Decides where synapse states live, and puts summed ones into their targets' systems.
     pub fn declare_connections(&mut self) {
@@ -200,8 +225,17 @@ impl Lowering<'_> {
             rounded: None,
         });
         self.connections[index].id = id;
+        if let Some(cells) = connection.cells {
+            for state in cells.before.0..cells.before.1 {
+                let declared = &self.connections[index].dynamics.states[state];
+                let (name, initial) = (format!("{}.{}", connection.name, declared.name), declared.initial.clone());
+                let array = self.synapse_values(name, id, &initial, &Started::default());
+                self.connections[index].states[state] = Some(array);
+            }
+        }
         if self.connections[index].weights.is_some() {
-            self.connections[index].weights = Some(self.weights(id, connection));
+            let started = Started { weights: None, states: self.connections[index].states.clone() };
+            self.connections[index].weights = Some(self.weights(id, connection, &started));
         }
         let delay = self.delay(id, connection);
         let bits = self.keep_to_synapses(connection, &delay);
@@ -263,7 +297,7 @@ impl Lowering<'_> {
         places
     }
 
-    fn weights(&mut self, id: ConnectionId, connection: &network::Connection) -> ArrayId {
+    fn weights(&mut self, id: ConnectionId, connection: &network::Connection, started: &Started) -> ArrayId {
         let name = format!("{}.w", connection.name);
         if let network::Pattern::Matrix(tensor) = connection.pattern {
             return self.array(name, Len::Synapses(id), false, Initial::Tensor { tensor, start: 0 });
@@ -271,19 +305,19 @@ impl Lowering<'_> {
         if let Some(tensor) = connection.weights {
             return self.array(name, Len::Synapses(id), false, Initial::Tensor { tensor, start: 0 });
         }
-        self.synapse_values(name, id, &connection.weight, None)
+        self.synapse_values(name, id, &connection.weight, started)
     }
 
-    /// An array of synapses that starts from an expression over source and target index (and weight).
-    pub fn synapse_values(&mut self, name: String, id: ConnectionId, expr: &Expr, weights: Option<ArrayId>) -> ArrayId {
+    /// An array of synapses that starts from an expression over source and target index, and over what is there before it.
+    pub fn synapse_values(&mut self, name: String, id: ConnectionId, expr: &Expr, before: &Started) -> ArrayId {
         if let Some(value) = algebra::constant(expr) {
             return self.array(name, Len::Synapses(id), false, Initial::Fill(value));
         }
         let array = self.array(name.clone(), Len::Synapses(id), false, Initial::Fill(0.0));
         let (mut b, dt) = (Builder::default(), self.program.dt);
-        let mut names = |b: &mut Builder, symbol: Symbol| match weights {
-            Some(weights) if symbol == Symbol::Weight => Some(b.load(weights, Access::Synapse)),
-            Some(_) | None => pair(b, symbol, dt),
+        let mut names = |b: &mut Builder, symbol: Symbol| match before.place(symbol) {
+            Some(array) => Some(b.load(array, Access::Synapse)),
+            None => pair(b, symbol, dt),
         };
         let value = expression::number(&mut b, &mut names, expr);
         b.store(array, Access::Synapse, value);
@@ -311,7 +345,7 @@ impl Lowering<'_> {
                     crate::forms::equations::Function::Maximum,
                     vec![connection.delay.clone(), Expr::Number(0.0)],
                 );
-                let seconds = self.synapse_values(format!("{}.delay", connection.name), id, &expr, None);
+                let seconds = self.synapse_values(format!("{}.delay", connection.name), id, &expr, &Started::default());
                 Delay::PerSynapse { seconds, max_ticks: self.ticks(longest).max(0.0) as u32 }
             }
             None => {
@@ -340,11 +374,18 @@ impl Lowering<'_> {
                 Role::Target { .. } => connection.target,
                 Role::Synapse | Role::Stepped => {
                     lazy |= *role == Role::Synapse && declared.derivative.is_some();
-                    let array = self.synapse_values(name, id, &declared.initial, lowered.weights);
+                    if lowered.states[state].is_some() {
+                        continue;
+                    }
+                    let before = Started { weights: lowered.weights, states: Vec::new() };
+                    let array = self.synapse_values(name, id, &declared.initial, &before);
                     let mut changes = lowered.dynamics.rules();
+                    let of_cells = connection.cells.is_some_and(|cells| state >= cells.first);
                     // Every sample has its own, as it has of states of neurons; what nothing changes is drawn once.
-                    self.program.arrays[array.index()].per_lane =
-                        declared.derivative.is_some() || changes.any(|change| change.target == Symbol::State(state));
+                    // Cells go on as weights do.
+                    self.program.arrays[array.index()].per_lane = !of_cells
+                        && (declared.derivative.is_some()
+                            || changes.any(|change| change.target == Symbol::State(state)));
                     self.connections[index].states[state] = Some(array);
                     continue;
                 }

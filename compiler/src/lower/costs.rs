@@ -1,6 +1,6 @@
 //! Costs: the table of events in the ids of the program.
 
-use nmc_program::{Cost, Count, Op};
+use nmc_program::{ComponentKind, Cost, Count, Op};
 
 use super::Lowering;
 use crate::cost::{Event, Often};
@@ -18,6 +18,17 @@ impl Lowering<'_> {
                 let cost = Cost { kind: event.kind, name: event.name.clone(), count, energy_j: event.energy };
                 self.program.costs.costs.push(cost);
             }
+        }
+    }
+
+    /// Pulses on cells that hold weights of synapses.
+    pub fn count_pulses(&mut self) {
+        for (connection, lowered) in self.network.connections.iter().zip(&self.connections) {
+            let Some(cells) = connection.cells else { continue };
+            let Some(array) = lowered.states.get(cells.pulses).copied().flatten() else { continue };
+            let (kind, count) = (ComponentKind::Programming, Count::Sum(array));
+            let cost = Cost { kind, name: connection.name.clone(), count, energy_j: cells.pulse_energy };
+            self.program.costs.costs.push(cost);
         }
     }
 

@@ -4,7 +4,7 @@ use nmc_program::{Access, Amount, ArrayId, Binary, Compare, Effect, Inst, Kernel
 
 use super::Lowering;
 use super::algebra::{self, mentions};
-use super::connection::Lowered;
+use super::connection::{Lowered, Started};
 use super::expression;
 use super::integrate::after;
 use super::kernel::Builder;
@@ -60,7 +60,8 @@ impl Lowering<'_> {
             return None;
         }
         let name = format!("{}.amount", connection.name);
-        Some(Amount::Array(self.synapse_values(name, lowered.id, amount, lowered.weights)))
+        let before = Started { weights: lowered.weights, states: Vec::new() };
+        Some(Amount::Array(self.synapse_values(name, lowered.id, amount, &before)))
     }
 
     /// Where the value of a name is kept.
@@ -129,7 +130,10 @@ impl Lowering<'_> {
                 value = b.clamp(value, low, high);
             }
             let held = self.held(connection, change.target).map(|held| (held, place.1));
-            let frozen = lowered.plastic.filter(|_| change.target == Symbol::Weight);
+            let of_cells = |state| connection.cells.is_some_and(|cells| state >= cells.first);
+            let of_weight =
+                change.target == Symbol::Weight || matches!(change.target, Symbol::State(state) if of_cells(state));
+            let frozen = lowered.plastic.filter(|_| of_weight);
             if let Some((array, access)) = held.or(frozen.map(|plastic| (plastic, Access::Broadcast { offset: 0 }))) {
                 let (left, zero) = (b.load(array, access), b.number(0.0));
                 let before = now.iter().find(|(other, _)| *other == place).map(|(_, value)| *value);

@@ -204,6 +204,7 @@ pub fn lower(
     lowering.probes();
     lowering.phases();
     lowering.count_costs();
+    lowering.count_pulses();
     lowering.order();
     lowering.number_reads();
     let failed = lowering.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count() > errors;

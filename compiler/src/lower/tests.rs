@@ -98,6 +98,7 @@ fn connect(network: &mut Network, source: NodeId, target: NodeId, dynamics: Dyna
         delays: None,
         port: (!dynamics.outputs.is_empty()).then_some(0),
         plastic: false,
+        cells: None,
         span: span(),
         dynamics,
     };

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnectionId, GroupId, MatrixId};
+use crate::{ArrayId, ConnectionId, GroupId, MatrixId};
 
 /// Everything about cost.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -73,6 +73,8 @@ pub enum Count {
     Written(MatrixId),
     /// Each read of a single row of a matrix in training.
     RowReads(MatrixId),
+    /// The sum of an array at the end: pulses on the cells of synapses.
+    Sum(ArrayId),
     /// Joules dissipated in the cells of a matrix during its reads: sum over rows of v^2 * row conductance * time.
     ReadEnergy(MatrixId),
 }

@@ -135,6 +135,7 @@ fn hardware(program: &Program, outcome: &Outcome, add: &mut impl FnMut(&str, Str
             | Count::Pulses(_)
             | Count::Written(_)
             | Count::RowReads(_)
+            | Count::Sum(_)
             | Count::ReadEnergy(_) => 0.0,
         });
         // Not `sum`: an empty sum of floats is -0.

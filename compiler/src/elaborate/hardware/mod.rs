@@ -12,7 +12,7 @@ use nmc_grammar::span::Span;
 
 use super::Elaborator;
 use super::term::Scope;
-use crate::forms::chip::{Chip, CoreKind, Domain, Host, Link, Mesh};
+use crate::forms::chip::{Chip, CoreKind, Device, Domain, Host, Link, Mesh};
 use crate::forms::model::DefId;
 use crate::quantity::Dimension;
 use crate::typing::walk::all;
@@ -109,6 +109,12 @@ impl<'a> Elaborator<'a> {
         let ExprKind::Name(name) = &object.kind else { return None };
         let (id, block) = self.block(self.file, name, object.span, &[kind])?;
         Some(Used { id, block, counts, args, span: ast.span })
+    }
+
+    /// The device that an expression names, whose cells hold weights.
+    pub(super) fn device(&mut self, ast: &Ast) -> Option<Device> {
+        let used = self.used(ast, BlockKind::Device)?;
+        self.within(&used, |this, block| this.cell_fields(block))
     }
 
     /// Does something among a block's own names.

@@ -9,6 +9,8 @@ use crate::forms::chip::{Converter, Domain, Drive, Sense, TileKind, WeightScheme
 use crate::quantity::Dimension;
 
 const RESISTANCE: Dimension = Dimension::of([1, 2, -3, -2, 0]);
+/// Runs of alternatives, first and past-last.
+type Ranges = Vec<(usize, usize)>;
 /// Widths of one converter that are compared.
 const MOST_WAYS: usize = 32;
 /// The longest row or column of an array.
@@ -112,11 +114,7 @@ impl Elaborator<'_> {
     }
 
     /// The alternatives, and the runs of them that are of one converter with a range of whole numbers: `sar(bits: 4..8)`.
-    fn ways<T>(
-        &mut self,
-        ast: &Ast,
-        way: impl Fn(&mut Self, &Ast) -> Option<T>,
-    ) -> Option<(Vec<T>, Vec<(usize, usize)>)> {
+    fn ways<T>(&mut self, ast: &Ast, way: impl Fn(&mut Self, &Ast) -> Option<T>) -> Option<(Vec<T>, Ranges)> {
         let (mut all, mut ranges) = (Vec::new(), Vec::new());
         for one in alternatives(ast) {
             let first = all.len();

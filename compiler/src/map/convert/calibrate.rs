@@ -55,11 +55,12 @@ pub struct Calibration {
     pub(super) rounded: RefCell<Rounded>,
 }
 
-/// Whether columns hold the sum over all row blocks, and whether the bias is in it.
+/// Whether columns hold the sum over all row blocks, whether the bias is in it, and by which of the tile's senses they are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Columns {
     lines: bool,
     biased: bool,
+    sense: usize,
 }
 
 /// Full range of sums, and some of them.
@@ -76,7 +77,7 @@ impl Calibration {
         static NONE: Sums = Sums { range: 1.0, values: Vec::new() };
         let lines = matches!(how.sum, Summing::Line(_));
         let biased = matches!(how.bias, Bias::Rows(_)) && (lines || tiling.blocks[block].spare_rows > 0);
-        self.columns.get(&(block, Columns { lines, biased })).unwrap_or(&NONE)
+        self.columns.get(&(block, Columns { lines, biased, sense: how.sense })).unwrap_or(&NONE)
     }
 }
 
@@ -106,9 +107,9 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
                     // The bias is added after the products are sensed.
                     Some(bias) => {
                         let products = values.iter().enumerate().map(|(i, value)| value - bias[i % bias.len()]);
-                        clipping(&products.collect::<Vec<f32>>(), lowest_bits(given, tiling, node))
+                        clipping(&products.collect::<Vec<f32>>(), finest(given, tiling, node))
                     }
-                    None => clipping(values, lowest_bits(given, tiling, node)),
+                    None => clipping(values, finest(given, tiling, node)),
                 },
                 Operator::Input
                 | Operator::Output
@@ -129,9 +130,11 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
         let whole = found.range(block.layer).full;
         for lines in [false, true] {
             for biased in [false, true] {
-                let sums = found.columns.entry((index, Columns { lines, biased })).or_default();
-                if !(sums.range > 0.0 && sums.range.is_finite()) {
-                    sums.range = whole;
+                for sense in 0..given.chip.tile_kinds[block.tile_kind].senses.len() {
+                    let sums = found.columns.entry((index, Columns { lines, biased, sense })).or_default();
+                    if !(sums.range > 0.0 && sums.range.is_finite()) {
+                        sums.range = whole;
+                    }
                 }
             }
         }
@@ -186,7 +189,7 @@ fn sums(
     found.weight_maxima.insert(layer, most.unwrap_or_else(|| largest(&weights)));
     let mut total = vec![0.0; input.len() / width.max(1) * len];
     let blocks: Vec<usize> = tiling.of(layer).map(|(index, _)| index).collect();
-    let bits = lowest_bits(given, tiling, layer);
+    let widths: Vec<u32> = widths(given, tiling, layer);
     let samples = input.len() / width.max(1);
     let mut add = |inputs: (usize, usize), outputs: (usize, usize)| {
         let partial = products(input, &weights, width, inputs, outputs);
@@ -196,12 +199,18 @@ fn sums(
         partial
     };
     let keep = |index: usize, lines: bool, mut sums: Vec<f32>, found: &mut Calibration| {
-        let kept = |sums: &[f32]| Sums { range: clipping(sums, bits), values: some(sums) };
-        found.columns.insert((index, Columns { lines, biased: false }), kept(&sums));
+        // What is clipped depends on how wide the steps are.
+        let mut kept = |sums: &[f32], biased: bool| {
+            for (sense, &bits) in widths.iter().enumerate() {
+                let of = Sums { range: clipping(sums, bits), values: some(sums) };
+                found.columns.insert((index, Columns { lines, biased, sense }), of);
+            }
+        };
+        kept(&sums, false);
         if let Some(bias) = bias {
             let (start, end) = tiling.blocks[index].outputs;
             sums.iter_mut().enumerate().for_each(|(i, sum)| *sum += bias.get(start + i % (end - start)) as f32);
-            found.columns.insert((index, Columns { lines, biased: true }), kept(&sums));
+            kept(&sums, true);
         }
     };
     if blocks.is_empty() {
@@ -218,9 +227,12 @@ fn sums(
         let outputs = tiling.blocks[index].outputs;
         match first_of.get(&outputs) {
             Some(&first) => {
-                for biased in [false, true] {
-                    let known = found.columns.get(&(first, Columns { lines: true, biased })).cloned();
-                    found.columns.extend(known.map(|known| ((index, Columns { lines: true, biased }), known)));
+                for (biased, sense) in
+                    [false, true].into_iter().flat_map(|biased| (0..widths.len()).map(move |sense| (biased, sense)))
+                {
+                    let columns = Columns { lines: true, biased, sense };
+                    let known = found.columns.get(&(first, columns)).cloned();
+                    found.columns.extend(known.map(|known| ((index, columns), known)));
                 }
             }
             None => {
@@ -234,15 +246,21 @@ fn sums(
     total
 }
 
-/// The lowest resolution a layer's tile can be sensed with; 16 when it is not converted.
-fn lowest_bits(given: Given, tiling: &Tiling, layer: NodeId) -> u32 {
+/// The resolution of each way to sense a layer's tile; of what is not converted to so many bits, the finest of the others.
+fn widths(given: Given, tiling: &Tiling, layer: NodeId) -> Vec<u32> {
     let block = tiling.of(layer).next();
     let senses = block.map_or(&[][..], |(_, block)| &given.chip.tile_kinds[block.tile_kind].senses);
-    let bits = senses.iter().filter_map(|sense| match sense {
+    let bits = |sense: &Sense| match sense {
         Sense::Converter { converter, .. } => given.chip.converters[*converter].bits,
         Sense::Analog(_) => None,
-    });
-    bits.min().unwrap_or(16)
+    };
+    let finest = senses.iter().filter_map(bits).max().unwrap_or(16);
+    senses.iter().map(|sense| bits(sense).unwrap_or(finest)).collect()
+}
+
+/// The finest of them; 16 when it is not converted.
+fn finest(given: Given, tiling: &Tiling, layer: NodeId) -> u32 {
+    widths(given, tiling, layer).into_iter().max().unwrap_or(16)
 }
 
 fn largest(values: &[f32]) -> f64 {

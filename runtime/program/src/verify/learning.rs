@@ -62,6 +62,7 @@ impl Checker<'_> {
                 }
                 Count::PerTick(_)
                 | Count::Once(_)
+                | Count::Sum(_)
                 | Count::Spikes(..)
                 | Count::SynapticEvents(..)
                 | Count::ReadEnergy(_) => false,

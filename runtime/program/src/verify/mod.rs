@@ -290,6 +290,7 @@ impl Checker<'_> {
             Count::PerSample(n) | Count::PerTick(n) | Count::Once(n) => (true, n.is_finite()),
             Count::Spikes(group, n) => (group.index() < program.groups.len(), n.is_finite()),
             Count::SynapticEvents(connection, n) => (connection.index() < program.connections.len(), n.is_finite()),
+            Count::Sum(array) => (array.index() < program.arrays.len(), true),
             Count::ReadEnergy(matrix) | Count::Pulses(matrix) | Count::Written(matrix) | Count::RowReads(matrix) => {
                 (matrix.index() < program.matrices.len(), true)
             }
