@@ -94,8 +94,8 @@ fn learning(probes: &str, phases: &str) -> Results {
 #[test]
 fn weights_are_counted_in_bins() {
     let results = learning("probe c.w histogram 4 every 1 ms", "run for 3 ms { s: spikes([0], [15]) }");
-    let Recorded::Histogram { times, bins: 4, counts, edges } = recorded(&results, "c.w") else { panic!() };
-    near(times, &[0.0, 1e-3, 2e-3, 3e-3]);
+    let Recorded::Histogram { times: at, bins: 4, counts, edges } = recorded(&results, "c.w") else { panic!() };
+    near(at, &[0.0, 1e-3, 2e-3, 3e-3]);
     near(counts, &[3.0, 2.0, 0.0, 0.0, 3.0, 2.0, 0.0, 0.0, 0.0, 3.0, 2.0, 0.0, 0.0, 3.0, 2.0, 0.0]);
     near(edges, &[0.0, 0.25, 0.5, 0.75, 1.0].repeat(4));
     // Without bounds the bins lie between the least and the largest value, each time.
