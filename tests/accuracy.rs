@@ -123,7 +123,7 @@ impl Files for Trials {
     fn trials(&self, program: &Program, seeds: &[u64]) -> Option<Result<Vec<Trial>, String>> {
         let values = |recording: Recording| match recording.values {
             Recorded::Values { data, .. } => Some((recording.name, data)),
-            Recorded::Spikes { .. } | Recorded::Synapses { .. } => None,
+            Recorded::Spikes { .. } | Recorded::Synapses { .. } | Recorded::Histogram { .. } => None,
         };
         Some(Ok(seeds
             .iter()

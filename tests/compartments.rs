@@ -160,9 +160,7 @@ fn pinsky_rinzel_course(soma: f64, dendrite: f64, couple: f64, steps: usize, dt:
         let b = slope(moved(a, dt / 2.0));
         let c = slope(moved(b, dt / 2.0));
         let d = slope(moved(c, dt));
-        for i in 0..8 {
-            y[i] += dt / 6.0 * (a[i] + 2.0 * b[i] + 2.0 * c[i] + d[i]);
-        }
+        y = std::array::from_fn(|i| y[i] + dt / 6.0 * (a[i] + 2.0 * b[i] + 2.0 * c[i] + d[i]));
         course.push([y[0], y[1]]);
     }
     course

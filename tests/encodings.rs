@@ -84,3 +84,174 @@ experiment e {
         }
     }
 }
+
+/// Elements and steps of the spikes of one sample of numbers behind an encoder, on both engines, in double precision.
+fn emitted(encoder: &str, numbers: &str, time: &str) -> Vec<(u32, u64)> {
+    let name = encoder.split('(').next().unwrap();
+    let wide = numbers.matches(',').count() + 1;
+    let text = format!(
+        "
+use std.code.{name}
+network net(x: real[{wide}]) -> (y: real[{wide}]) {{ s = x |> {encoder}; probe s.spikes; s -> y }}
+experiment e {{ deploy net {{ step: 0.5 ms }}; test {{ x: [[{numbers}]] }} for {time} measure m = mean(y) }}"
+    );
+    let [first, second] = ENGINES.map(|engine| run("code.nmc", &text, &NoFiles, engine).swap_remove(0));
+    assert_eq!(first.recordings, second.recordings);
+    let Recorded::Spikes { neuron, step, .. } = recorded(&first, "s.spikes") else { panic!() };
+    let mut all: Vec<(u32, u64)> = neuron.iter().copied().zip(step.iter().copied()).collect();
+    all.sort_unstable();
+    all
+}
+
+/// A spike in each of three periods of 20 steps. Oracle: by hand.
+#[test]
+fn phases_are_of_a_period() {
+    let wanted = [(0, 0), (0, 20), (0, 40), (1, 10), (1, 30), (1, 50), (2, 15), (2, 35), (2, 55)];
+    assert_eq!(emitted("phase(period: 10 ms)", "1, 0.5, 0.25, 0", "30 ms"), wanted);
+}
+
+/// Oracle: binary digits; what is sent is found again.
+#[test]
+fn digits_are_sent_step_by_step() {
+    // 0.6875 = 0.1011, 0.3125 = 0.0101.
+    let wanted = [(0, 0), (0, 2), (0, 3), (1, 1), (1, 3), (2, 0), (2, 1), (2, 2), (2, 3)];
+    assert_eq!(emitted("weighted_phase(bits: 4)", "0.6875, 0.3125, 1, 0", "2 ms"), wanted);
+    let twice: Vec<(u32, u64)> = wanted.iter().flat_map(|&(n, step)| [(n, step), (n, step + 4)]).collect();
+    let mut found = emitted("weighted_phase(bits: 4)", "0.6875, 0.3125, 1, 0", "4 ms");
+    found.sort_unstable();
+    let mut twice = twice;
+    twice.sort_unstable();
+    assert_eq!(found, twice);
+    let text = "
+use std.code.{phase_sum, weighted_phase}
+network net(x: real[4]) -> (y: real[4]) { x |> weighted_phase |> phase_sum -> y }
+experiment e {
+    deploy net { step: 1 ms }
+    test { x: [[0.3, 0.999, 0, 0.5], [0.7, 0.1, 1, 0.25]] } for 8 ms measure m = mean(y)
+}";
+    for engine in ENGINES {
+        let given = [0.3, 0.999, 0.0, 0.5, 0.7, 0.1, 1.0 - 1.0 / 256.0, 0.25_f64];
+        let sent = given.map(|x| (x * 256.0).floor() / 256.0);
+        assert_eq!(values(&run("digits.nmc", text, &NoFiles, engine)[0], "y"), sent);
+    }
+}
+
+/// Oracle: ceil(5 x) spikes, 10 ms - 8 ms x apart.
+#[test]
+fn bursts_are_longer_and_denser_for_more() {
+    let wanted = [(0, 0), (0, 4), (0, 8), (0, 12), (0, 16), (1, 0), (1, 12), (1, 24), (2, 0)];
+    assert_eq!(emitted("burst", "1, 0.5, 0.2, 0", "30 ms"), wanted);
+}
+
+/// A number that goes up and down in steps: events for each tenth, and the number again from their counts. Oracle: by hand.
+#[test]
+fn changes_are_told_up_and_down() {
+    let text = "
+use std.code.{count, fall, rise}
+network net(x: real) -> (y: real) {
+    up = x |> rise(theta: 0.1)
+    down = x |> fall(theta: 0.1)
+    probe up.spikes, down.spikes
+    0.1 * count(up) - 0.1 * count(down) -> y
+}
+experiment e {
+    deploy net { step: 1 ms }
+    test { x: [[[0.05], [0.25], [0.32], [0.11], [0.22], [-0.15]]] every 5 ms } for 30 ms measure m = mean(y)
+}";
+    for engine in ENGINES {
+        let results = &run("events.nmc", text, &NoFiles, engine)[0];
+        let steps = |name: &str| {
+            let Recorded::Spikes { step, .. } = recorded(results, name) else { panic!() };
+            step.clone()
+        };
+        // Levels 0.1 and 0.2, 0.3, down to 0.2, which 0.22 is not 0.1 above, down to -0.1.
+        assert_eq!(steps("up.spikes"), [5, 6, 10]);
+        assert_eq!(steps("down.spikes"), [15, 25, 26, 27]);
+        assert!((values(results, "y")[0] + 0.1).abs() < 1e-12);
+    }
+}
+
+/// What `latency` was given, to the step; a second spike does not count. Oracle: by hand.
+#[test]
+fn the_first_spike_tells_the_number() {
+    let text = "
+use std.code.{first_spike, latency, phase}
+network net(x: real[4]) -> (y: real[4], z: real[4]) {
+    x |> latency(window: 20 ms) |> first_spike(window: 20 ms) -> y
+    x |> phase(period: 10 ms) |> first_spike(window: 10 ms) -> z
+}
+experiment e {
+    deploy net { step: 0.1 ms }
+    test { x: [[0.9, 0.5, 0.26, 0], [0.1, 1, 0.33, 0.7]] } for 20 ms measure m = mean(y)
+}";
+    for engine in ENGINES {
+        let results = &run("first.nmc", text, &NoFiles, engine)[0];
+        for name in ["y", "z"] {
+            for (found, x) in values(results, name).iter().zip([0.9, 0.5, 0.26, 0.0, 0.1, 1.0, 0.33, 0.7]) {
+                // To the step.
+                assert!((found - x).abs() < 0.0051, "{name}: {found} for {x}");
+            }
+        }
+    }
+}
+
+/// Weights of four inputs times 0.5 to the power of the rank of each. Oracle: by hand.
+#[test]
+fn ranks_weigh_what_arrives() {
+    let text = "
+use std.code.{latency, rank_order, ranked}
+network net(x: real[4]) -> (y: real[2]) {
+    early = x |> latency(window: 20 ms)
+    population seen: rank_order[2]()
+    connect early -> seen {
+        pattern: all_to_all, synapse: ranked(modulation: 0.5), weight: if j == 0 then 1 + i else 4 - i
+    }
+    seen.v -> y
+}
+experiment e {
+    deploy net { step: 0.1 ms }
+    test { x: [[0.9, 0.5, 0.7, 0.1], [0.2, 0.3, 0.4, 0.6]] } for 20 ms measure m = mean(y)
+}";
+    for engine in ENGINES {
+        // Order 0 2 1 3, then 3 2 1 0.
+        let wanted = [
+            1.0 + 3.0 / 2.0 + 2.0 / 4.0 + 4.0 / 8.0,
+            4.0 + 2.0 / 2.0 + 3.0 / 4.0 + 1.0 / 8.0,
+            4.0 + 3.0 / 2.0 + 2.0 / 4.0 + 1.0 / 8.0,
+            1.0 + 2.0 / 2.0 + 3.0 / 4.0 + 4.0 / 8.0,
+        ];
+        assert_eq!(values(&run("ranks.nmc", text, &NoFiles, engine)[0], "y"), wanted);
+    }
+}
+
+/// A number among 41 tuning curves comes back from their spikes. Oracle: the curves' rates, summed; the estimate within five sigma.
+#[test]
+fn a_population_tells_a_number() {
+    let text = "
+use std.code.{population_vector, tuned, vote}
+network net(x: real) -> (y: real) {
+    population cells: tuned[41](centre: -0.5 + i * 0.05, width: 0.1, peak: 100 Hz)
+    population readout: population_vector[1]()
+    x -> cells.x
+    connect cells -> readout { synapse: vote(), weight: -0.5 + i * 0.05 }
+    probe cells.rate every 2 s
+    readout.y -> y
+}
+experiment e {
+    deploy net { step: 1 ms }
+    test { x: [0.3, 0.74] } for 2 s measure m = mean(y)
+}";
+    for engine in ENGINES {
+        let results = &run("tuned.nmc", text, &NoFiles, engine)[0];
+        for (sample, x) in [0.3, 0.74].into_iter().enumerate() {
+            let rates = (0..41).map(|i| 100.0 * (-((x + 0.5 - f64::from(i) * 0.05) / 0.1_f64).powi(2) / 2.0).exp());
+            let all: f64 = rates.sum();
+            let spikes = 2.0 * all;
+            let found = values(results, "cells.rate")[sample] * 41.0 * 2.0;
+            assert!((found - spikes).abs() < 5.0 * spikes.sqrt(), "{found} spikes for {spikes}");
+            // The mean of so many votes, each a tuning curve's width off.
+            let estimate = values(results, "y")[sample];
+            assert!((estimate - x).abs() < 5.0 * 0.1 / spikes.sqrt(), "{estimate} for {x}");
+        }
+    }
+}

@@ -34,7 +34,9 @@ pub fn recorded<'a>(results: &'a Results, name: &str) -> &'a Recorded {
 pub fn values<'a>(results: &'a Results, name: &str) -> &'a [f64] {
     match recorded(results, name) {
         Recorded::Values { data, .. } => data,
-        Recorded::Spikes { .. } | Recorded::Synapses { .. } => panic!("{name} holds no values"),
+        Recorded::Spikes { .. } | Recorded::Synapses { .. } | Recorded::Histogram { .. } => {
+            panic!("{name} holds no values")
+        }
     }
 }
 

@@ -153,8 +153,8 @@ pub enum StmtKind {
     Population { name: Ident, indices: Vec<Expr>, model: Ident, shape: Vec<Expr>, args: Vec<Arg> },
     /// `connect a, b -> (c, d[0..5]) { pattern: …, weight: … }`; with a name: `connect syn: a -> b { … }`.
     Connect { name: Option<Ident>, from: Vec<Expr>, to: Vec<Expr>, fields: Vec<Field> },
-    /// `probe exc.spikes, exc[0..4].v every 1 ms`
-    Probe { signals: Vec<Expr>, every: Option<Expr> },
+    /// `probe exc.spikes, exc[0..4].v every 1 ms`; `probe plastic.w histogram 50 every 1 s`, `probe exc.v every 1 ms from start`
+    Probe { signals: Vec<Expr>, histogram: Option<Expr>, every: Option<Expr>, start: bool },
     /// `SIGNAL -> TARGET`: drives an output port or a population's input.
     Flow { value: Expr, target: Expr },
     // ---- in equations ------------------------------------------------------------------
@@ -174,6 +174,8 @@ pub enum StmtKind {
     On { event: Ident, body: Vec<Stmt> },
     /// `every 1 s { w *= target / sum(w) }`
     Every { interval: Expr, body: Vec<Stmt> },
+    /// `rewire when w < 0.01 nS`, in `every 1 s { … }`
+    Rewire { condition: Expr },
     /// `hold v for 5 ms`
     Hold { name: Ident, duration: Expr },
     /// `w in 0 .. w_max`

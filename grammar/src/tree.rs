@@ -117,6 +117,36 @@ impl Build<'_> {
         StmtKind::Next { name, value }
     }
 
+    /// `rewire when w < 0.01 nS`; `rewire` is a name everywhere else.
+    pub fn rewire(&self, word: Ident, condition: Expr) -> StmtKind {
+        if word.text != "rewire" {
+            let message = format!("`{} when …` is no statement", word.text);
+            let wrong = Diagnostic::new(Code::E0101, message, word.span, "a name before `when`");
+            let help = "a neuron spikes by `spike when v > … { … }`, an encoder by `emit when …`, a synapse is drawn anew by `rewire when …`";
+            self.errors.borrow_mut().push(wrong.with_help(help));
+        }
+        StmtKind::Rewire { condition }
+    }
+
+    /// `probe a.w histogram 50 every 1 s`, `probe a.v every 1 ms from start`; these words are names everywhere else.
+    pub fn probe(&self, signals: Vec<Expr>, words: Vec<(Ident, Expr)>, every: Option<Expr>) -> StmtKind {
+        let (mut histogram, mut start) = (None, false);
+        for (word, value) in words {
+            let begins = matches!(&value.kind, ExprKind::Name(name) if name == "start");
+            match word.text.as_str() {
+                "from" if begins && !start => start = true,
+                "histogram" if histogram.is_none() => histogram = Some(value),
+                _ => {
+                    let message = format!("`{}` says nothing of a record", word.text);
+                    let wrong = Diagnostic::new(Code::E0101, message, word.span, "not a word of `probe`, or twice");
+                    let help = "`every 1 ms` is how often, `histogram 50` the number of bins, `from start` records the start of steps";
+                    self.errors.borrow_mut().push(wrong.with_help(help));
+                }
+            }
+        }
+        StmtKind::Probe { signals, histogram, every, start }
+    }
+
     /// A number with its unit. Its text is normalised: one space before the unit and around `per`.
     pub fn number(&self, start: usize, end: usize) -> Expr {
         let (digits, unit) = split_number(&self.text[start..end]);

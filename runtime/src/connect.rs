@@ -18,6 +18,8 @@ pub struct Wiring {
     pub targets: Vec<u32>,
     /// For each target (within the target range) its synapses, ascending; empty unless the connection has them `by_target`.
     pub into: Vec<Vec<u32>>,
+    /// Once synapses have been drawn anew: those of each source, by target. `starts` tells of none then.
+    pub out: Vec<Vec<u32>>,
     pub shape: Shape,
     /// Whether two synapses may join the same pair.
     pub repeats: bool,
@@ -50,6 +52,11 @@ impl Wiring {
     /// Some of its synapses.
     pub fn synapses<'a>(&'a self, indices: Indices<'a>) -> Synapses<'a> {
         Synapses { indices, sources: &self.sources, targets: &self.targets, largest: self.largest }
+    }
+
+    /// Puts lists of synapses, one for each source up to the `last`, in the place of rows.
+    pub fn redrawn(&mut self, out: Vec<Vec<u32>>, last: usize) {
+        (self.out, self.shape, self.largest.0) = (out, Shape::Listed, last as u32);
     }
 
     /// The source of each synapse, for a range of sources that begins with `first`.
@@ -100,6 +107,9 @@ fn asks_for_sources(program: &Program, id: ConnectionId) -> bool {
         array.len == Len::Synapses(id) && matches!(array.initial, Initial::Kernel(kernel) if asks(kernel))
     };
     let runs = |op: &Op| {
+        if matches!(op, Op::Rewire { connection, .. } if *connection == id) {
+            return true;
+        }
         let (Op::OnPost { connection, kernel } | Op::Synapses { connection, kernel, .. }) = op else { return false };
         *connection == id && asks(*kernel)
     };

@@ -56,6 +56,11 @@ impl<T: Computable> Delivery<'_, T> {
             }
             (&Delay::Ticks(ticks), effect) => {
                 let (spikes, more) = group.round(tick, ticks, round);
+                if !self.carrier.wiring.out.is_empty() {
+                    let listed: Vec<u32> = spikes.iter().flat_map(|&source| self.listed(source)).copied().collect();
+                    self.apply(effect, Indices::List(&listed));
+                    return (listed.len() as u64, more);
+                }
                 let mut ranges = std::mem::take(&mut self.scratch.ranges);
                 ranges.clear();
                 ranges.extend(spikes.iter().filter_map(|&source| self.synapses_of(source)));
@@ -65,7 +70,11 @@ impl<T: Computable> Delivery<'_, T> {
                 (events, more)
             }
             (Delay::PerSynapse { .. }, effect) => {
-                if round == 0 {
+                if round == 0 && !self.carrier.wiring.out.is_empty() {
+                    let synapses = group.spikes(tick, 0).iter().flat_map(|&source| self.listed(source));
+                    let delays = &self.carrier.delays;
+                    under_way.exchange(tick, synapses.map(|&synapse| (synapse, delays[synapse as usize])));
+                } else if round == 0 {
                     let ranges = group.spikes(tick, 0).iter().filter_map(|&source| self.synapses_of(source));
                     let synapses = ranges.flat_map(|(start, end)| start..end);
                     under_way.exchange(tick, synapses.map(|synapse| (synapse, self.carrier.delays[synapse as usize])));
@@ -92,6 +101,12 @@ impl<T: Computable> Delivery<'_, T> {
         let index = (source as usize).checked_sub(self.connection.source_start)?;
         let starts = &self.carrier.wiring.starts;
         (index < self.connection.source_len).then(|| (starts[index], starts[index + 1]))
+    }
+
+    /// The same once synapses have been drawn anew.
+    fn listed(&self, source: u32) -> &[u32] {
+        let index = (source as usize).checked_sub(self.connection.source_start);
+        index.and_then(|index| self.carrier.wiring.out.get(index)).map_or(&[], Vec::as_slice)
     }
 
     fn run(&mut self, kernel: KernelId, indices: Indices) {

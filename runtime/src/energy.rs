@@ -14,6 +14,8 @@ pub struct Counts {
     pub spikes: Vec<u64>,
     /// By connection: deliveries over single synapses.
     pub synaptic_events: Vec<u64>,
+    /// By connection: synapses that were drawn anew.
+    pub rewired: Vec<u64>,
     /// By matrix: joules dissipated by reads, and pulses in training.
     pub read_energy: Vec<f64>,
     pub pulses: Vec<u64>,
@@ -27,6 +29,7 @@ impl Counts {
         Counts {
             spikes: vec![0; program.groups.len()],
             synaptic_events: vec![0; program.connections.len()],
+            rewired: vec![0; program.connections.len()],
             read_energy: vec![0.0; program.matrices.len()],
             pulses: vec![0; program.matrices.len()],
             written: vec![0; program.matrices.len()],
@@ -37,8 +40,8 @@ impl Counts {
     /// Whether counts read from a file are those of this program, as `fresh` are.
     pub fn is_like(&self, fresh: &Counts) -> bool {
         let lens = |counts: &Counts| {
-            let Counts { spikes, synaptic_events, read_energy, pulses, written, .. } = counts;
-            (spikes.len(), synaptic_events.len(), read_energy.len(), pulses.len(), written.len())
+            let Counts { spikes, synaptic_events, rewired, read_energy, pulses, written, .. } = counts;
+            (spikes.len(), synaptic_events.len(), rewired.len(), read_energy.len(), pulses.len(), written.len())
         };
         lens(self) == lens(fresh)
     }
@@ -49,6 +52,7 @@ impl Counts {
         self.ticks += other.ticks;
         self.spikes.iter_mut().zip(&other.spikes).for_each(|(sum, more)| *sum += more);
         self.synaptic_events.iter_mut().zip(&other.synaptic_events).for_each(|(sum, more)| *sum += more);
+        self.rewired.iter_mut().zip(&other.rewired).for_each(|(sum, more)| *sum += more);
         self.read_energy.iter_mut().zip(&other.read_energy).for_each(|(sum, more)| *sum += more);
         self.pulses.iter_mut().zip(&other.pulses).for_each(|(sum, more)| *sum += more);
         self.written.iter_mut().zip(&other.written).for_each(|(sum, more)| *sum += more);

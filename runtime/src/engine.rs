@@ -328,13 +328,27 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
     pub fn results(self) -> Results {
         let State { mut results, counts, main, recorded, .. } = self.state;
         let program = self.shared.program;
-        record::synapses(program, &self.shared.carriers, &main.buffers, recorded.0, &mut results.recordings);
+        record::synapses(
+            program,
+            |index| main.carrier(&self.shared, index),
+            &main.buffers,
+            recorded.0,
+            &mut results.recordings,
+        );
         let seconds = counts.ticks as f64 * program.dt;
         for (group, &spikes) in program.groups.iter().zip(&counts.spikes) {
             results.metrics.push((format!("spikes.{}", group.name), spikes as f64));
             if seconds > 0.0 {
                 let rate = spikes as f64 / group.len.max(1) as f64 / seconds;
                 results.metrics.push((format!("rate_hz.{}", group.name), rate));
+            }
+        }
+        for op in &program.tick {
+            if let Op::Rewire { connection, name, .. } = op {
+                let metric = format!("rewired.{name}");
+                if results.metrics.iter().all(|(known, _)| *known != metric) {
+                    results.metrics.push((metric, counts.rewired[connection.index()] as f64));
+                }
             }
         }
         results.energy_j = energy::energy(program, &counts);
@@ -401,6 +415,7 @@ fn learns(program: &Program) -> bool {
     ops.any(|op| match op {
         Op::Kernel { kernel, .. } | Op::Substeps { kernel, .. } | Op::OnSpikes { kernel, .. } => changes(*kernel),
         Op::OnPost { kernel, .. } | Op::Synapses { kernel, .. } => changes(*kernel),
+        Op::Rewire { .. } => true,
         Op::Deliver { connection } => match &program.connections[connection.index()].on_pre {
             Effect::Kernel(kernel) => changes(*kernel),
             Effect::Add { array, .. } => !program.arrays[array.index()].per_lane,

@@ -1,8 +1,9 @@
 //! A batch of samples under way side by side: their arrays, spikes and counts, and the operations on them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use nmc_program::{ArrayId, Delay, Effect, InputFeed, Len, Op, Phase, Program, Source, TensorData, To};
+use nmc_program::{ArrayId, Delay, Effect, InputFeed, KernelId, Len, Op, Phase, Program, Source, TensorData, To};
 use serde::{Deserialize, Serialize};
 
 use crate::deliver::{self, Carrier, Delivery, Scratch};
@@ -11,8 +12,10 @@ use crate::interpreter::Computable;
 use crate::jit::product::Product;
 use crate::math::Arithmetic;
 use crate::matrix::{self, Effective, Fitted};
+use crate::random::Key;
 use crate::read::{self, Ports};
-use crate::record::{Broken, SampleRecord};
+use crate::record::{Broken, Heard, SampleRecord};
+use crate::rewire;
 use crate::spikes::{self, GroupState, UnderWay};
 use crate::start::{of_pairs, synapses_of};
 use crate::state::{Buffer, Clock, Indices, Kernels, spike_bytes};
@@ -40,12 +43,17 @@ pub struct Lanes<T> {
     /// By lane, then connection.
     pub under_way: Vec<Vec<UnderWay>>,
     pub counts: Counts,
+    /// Sources of the synapses of connections that were drawn anew, which all lanes share.
+    pub rewired: BTreeMap<usize, Vec<u32>>,
     /// Ticks since the state began.
     pub tick: u64,
     #[serde(skip)]
     bitmap: Vec<u8>,
     #[serde(skip)]
     scratch: Scratch,
+    /// What was made of `rewired`.
+    #[serde(skip)]
+    carriers: BTreeMap<usize, Carrier>,
 }
 
 /// Where the samples of a batch stand in the run; the samples of a batch follow one another.
@@ -96,9 +104,11 @@ impl<T: Computable + Product> Lanes<T> {
             groups: vec![groups; lanes],
             under_way: vec![under_way; lanes],
             counts: Counts::new(program),
+            rewired: BTreeMap::new(),
             tick: 0,
             bitmap: Vec::new(),
             scratch: Scratch::default(),
+            carriers: BTreeMap::new(),
         }
     }
 
@@ -166,10 +176,14 @@ impl<T: Computable + Product> Lanes<T> {
                 self.show(program, feed, lane, place.row + lane, within);
             }
         }
+        let heard = Heard { tick: within, all: place.heard + within, start: true };
+        for (lane, record) in records.iter_mut().enumerate().take(self.used) {
+            record.tick(program, &self.buffers, lane, heard, |_| &[]);
+        }
         self.run(shared, phase, &program.tick, moment);
         for (lane, record) in records.iter_mut().enumerate().take(self.used) {
             let spikes = |group: usize| self.groups[lane][group].spikes(self.tick, 0);
-            record.tick(program, &self.buffers, lane, within, place.heard + within, spikes);
+            record.tick(program, &self.buffers, lane, Heard { start: false, ..heard }, spikes);
         }
         self.tick += 1;
     }
@@ -209,7 +223,8 @@ impl<T: Computable + Product> Lanes<T> {
         let own = |buffer: &Buffer<T>| if buffer.per_lane { buffer.clone() } else { Buffer::default() };
         let (groups, under_way) = (self.groups.clone(), self.under_way.clone());
         let (counts, bitmap, scratch) = (Counts::default(), Vec::new(), Scratch::default());
-        Lanes { buffers: self.buffers.iter().map(own).collect(), groups, under_way, counts, bitmap, scratch, ..*self }
+        let (buffers, rewired, carriers) = (self.buffers.iter().map(own).collect(), BTreeMap::new(), BTreeMap::new());
+        Lanes { buffers, groups, under_way, counts, rewired, bitmap, scratch, carriers, ..*self }
     }
 
     /// Takes back a state that was put aside with [`Lanes::own`], and keeps what is shared and counted.
@@ -220,6 +235,39 @@ impl<T: Computable + Product> Lanes<T> {
             }
         }
         (self.groups, self.under_way, self.tick) = (aside.groups, aside.under_way, aside.tick);
+    }
+
+    /// The synapses of a connection, as they are now.
+    pub fn carrier<'s>(&'s self, shared: &'s Shared<T>, index: usize) -> &'s Carrier {
+        self.carriers.get(&index).unwrap_or(&shared.carriers[index])
+    }
+
+    /// Takes up what was drawn anew before, after it was read from a file.
+    pub fn take_up(&mut self, shared: &Shared<T>) {
+        for (&index, sources) in &self.rewired {
+            let mut carrier = shared.carriers[index].clone();
+            carrier.wiring.sources.clone_from(sources);
+            rewire::list(&shared.program.connections[index], &mut carrier.wiring);
+            self.carriers.insert(index, carrier);
+        }
+    }
+
+    /// Gives the synapses of a connection that are `gone` another source, and what they start with.
+    fn redraw(&mut self, shared: &Shared<T>, index: usize, of: (ArrayId, KernelId), component: u32, clock: Clock) {
+        let (gone, fresh) = of;
+        let marks = self.buffers[gone.index()].lane(0).iter().enumerate();
+        let marked: Vec<u32> = marks.filter(|(_, mark)| mark.wide() != 0.0).map(|(at, _)| at as u32).collect();
+        if marked.is_empty() {
+            return;
+        }
+        let carrier = self.carriers.entry(index).or_insert_with(|| shared.carriers[index].clone());
+        let (tick, sample) = (clock.tick as u32, clock.sample as u32);
+        let key = Key { seed: clock.seed, component, element: 0, number: 0, tick, sample };
+        let drawn = rewire::rewire(&shared.program.connections[index], &mut carrier.wiring, &marked, key);
+        self.counts.rewired[index] += drawn.len() as u64;
+        self.rewired.insert(index, carrier.wiring.sources.clone());
+        let synapses = carrier.wiring.synapses(Indices::List(&drawn));
+        shared.kernels.synapses(fresh, &mut self.buffers, 0, synapses, clock);
     }
 
     /// Runs operations in order.
@@ -365,7 +413,8 @@ impl<T: Computable + Product> Lanes<T> {
                 let Some(source) = program.connections[index].source else { return false };
                 let group = &self.groups[lane][source.index()];
                 let under_way = &mut self.under_way[lane][index];
-                let (connection, carrier) = (&program.connections[index], &shared.carriers[index]);
+                let carrier = self.carriers.get(&index).unwrap_or(&shared.carriers[index]);
+                let connection = &program.connections[index];
                 let (buffers, scratch) = (&mut self.buffers[..], &mut self.scratch);
                 let mut delivery = Delivery { connection, carrier, kernels, buffers, scratch, lane, clock };
                 let (events, more) = delivery.deliver(group, under_way, self.tick, (round, only_adds));
@@ -377,8 +426,8 @@ impl<T: Computable + Product> Lanes<T> {
                 let connection = &program.connections[index];
                 if let Some(target) = connection.target {
                     let (list, more) = self.groups[lane][target.index()].round(self.tick, 0, round);
-                    let (carrier, buffers, scratch) =
-                        (&shared.carriers[index], &mut self.buffers[..], &mut self.scratch);
+                    let carrier = self.carriers.get(&index).unwrap_or(&shared.carriers[index]);
+                    let (buffers, scratch) = (&mut self.buffers[..], &mut self.scratch);
                     Delivery { connection, carrier, kernels, buffers, scratch, lane, clock }.on_post(*kernel, &list);
                     return more;
                 }
@@ -388,10 +437,16 @@ impl<T: Computable + Product> Lanes<T> {
                     for array in zeroed {
                         self.buffers[array.index()].lane_mut(lane).fill(T::default());
                     }
-                    let wiring = &shared.carriers[connection.index()].wiring;
+                    let index = connection.index();
+                    let wiring = &self.carriers.get(&index).unwrap_or(&shared.carriers[index]).wiring;
                     let all = [(0, wiring.len() as u32)];
                     let synapses = wiring.synapses(Indices::Ranges(&all));
                     kernels.synapses(*kernel, &mut self.buffers, lane, synapses, clock);
+                }
+            }
+            Op::Rewire { connection, gone, fresh, every, component, .. } => {
+                if (self.tick + 1).is_multiple_of(u64::from(*every)) {
+                    self.redraw(shared, connection.index(), (*gone, *fresh), *component, clock);
                 }
             }
             Op::Fill { array, value } => self.buffers[array.index()].lane_mut(lane).fill(T::of(*value)),
@@ -466,6 +521,7 @@ fn event(op: &Op) -> Option<bool> {
         Op::OnPost { .. } | Op::OnSpikes { .. } => Some(true),
         Op::Kernel { .. }
         | Op::Substeps { .. }
+        | Op::Rewire { .. }
         | Op::Synapses { .. }
         | Op::Emit { .. }
         | Op::Fill { .. }

@@ -23,6 +23,7 @@ pub mod pulses;
 pub mod random;
 pub mod read;
 pub mod record;
+pub mod rewire;
 pub mod simulation;
 pub mod sources;
 pub mod spikes;
@@ -123,6 +124,8 @@ pub struct Recording {
     pub name: String,
     /// Unit of the values: `V`.
     pub unit: String,
+    /// First and past-last element of the population, where it is of one.
+    pub elements: Option<(usize, usize)>,
     /// What was recorded.
     pub values: Recorded,
 }
@@ -136,6 +139,8 @@ pub enum Recorded {
     Values { times: Vec<f64>, elements: usize, data: Vec<f64> },
     /// [time, synapse], row-major; `times` in seconds, the last that of the end of the run.
     Synapses { source: Vec<u32>, target: Vec<u32>, times: Vec<f64>, data: Vec<f64> },
+    /// [time, bin] and the edges of the bins, [time, bin + 1]; `times` in seconds, of synapses the last that of the end of the run.
+    Histogram { times: Vec<f64>, bins: usize, counts: Vec<f64>, edges: Vec<f64> },
 }
 
 /// Why a run could not be done or finished.

@@ -52,12 +52,14 @@ fn estimate(program: &Program, lanes: f64) -> (f64, String) {
         let elements = match probe.probed {
             Probed::Synapses(connection, _) => expected(&program.connections[connection.index()]),
             Probed::Spikes(_) | Probed::Array(_) | Probed::Output(_) => (probe.range.1 - probe.range.0) as f64,
+            Probed::Rate(_) => 3.0,
         };
+        let elements = probe.histogram.map_or(elements, |histogram| 2.0 * f64::from(histogram.bins) + 1.0);
         let records = |phase: &Phase| match probe.probed {
             // Spikes come as they come.
             Probed::Spikes(_) => 0.0,
             Probed::Synapses(..) if probe.every == 0 => 1.0,
-            Probed::Array(_) | Probed::Synapses(..) => {
+            Probed::Array(_) | Probed::Rate(_) | Probed::Synapses(..) => {
                 phase.samples as f64 * f64::from(phase.ticks) / f64::from(probe.every.max(1))
             }
             Probed::Output(_) => phase.samples as f64,

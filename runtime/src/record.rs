@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nmc_program::{ArrayId, Phase, PhaseKind, Probed, Program, Source};
+use nmc_program::{ArrayId, Histogram, Phase, PhaseKind, Probe, Probed, Program, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::deliver::Carrier;
@@ -21,12 +21,24 @@ pub enum Broken {
     Flooded(String),
 }
 
+/// Which tick is recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct Heard {
+    /// In its sample.
+    pub tick: u64,
+    /// Ticks that were recorded before it without a break.
+    pub all: u64,
+    /// Its start, or its end.
+    pub start: bool,
+}
+
 /// What one sample left behind.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SampleRecord {
     /// By probe: elements and ticks of spikes.
     spikes: Vec<(Vec<u32>, Vec<u64>)>,
-    /// By probe: ticks, and values [tick, element].
+    /// By probe: ticks, and values [tick, element]; of histograms, counts and edges; of rates, spikes, ticks, and ticks of the
+    /// interval that passed in samples before.
     values: Vec<(Vec<u64>, Vec<f64>)>,
     /// Wanted arrays at the end of the sample.
     ends: BTreeMap<ArrayId, Vec<f64>>,
@@ -45,38 +57,48 @@ impl SampleRecord {
         SampleRecord { spikes, values, listens, ..SampleRecord::default() }
     }
 
-    /// At the end of a tick, the `tick`th of its sample; `heard` ticks were recorded before it without a break.
+    /// At the start or at the end of a tick.
     pub fn tick<'g, T: Real>(
         &mut self,
         program: &Program,
         buffers: &[Buffer<T>],
         lane: usize,
-        tick: u64,
-        heard: u64,
+        heard: Heard,
         spikes: impl Fn(usize) -> &'g [u32],
     ) {
         if !self.listens {
             return;
         }
-        for (index, probe) in program.probes.iter().enumerate() {
+        let tick = heard.tick;
+        for (index, probe) in program.probes.iter().enumerate().filter(|(_, probe)| probe.start == heard.start) {
             let (first, end) = probe.range;
+            let of_range = |group: usize| spikes(group).iter().filter(|&&e| (first..end).contains(&(e as usize)));
+            let due = heard.all.is_multiple_of(u64::from(probe.every.max(1)));
+            let (ticks, values) = &mut self.values[index];
             match probe.probed {
                 Probed::Spikes(group) => {
                     let (elements, ticks) = &mut self.spikes[index];
-                    for &element in spikes(group.index()).iter().filter(|&&e| (first..end).contains(&(e as usize))) {
+                    for &element in of_range(group.index()) {
                         elements.push(element);
                         ticks.push(tick);
                     }
                 }
-                Probed::Array(array) if heard.is_multiple_of(u64::from(probe.every.max(1))) => {
-                    let (ticks, values) = &mut self.values[index];
-                    ticks.push(tick);
-                    values.extend(buffers[array.index()].lane(lane)[first..end].iter().map(|v| v.wide()));
+                Probed::Rate(group) => {
+                    if due || ticks.is_empty() {
+                        ticks.push(tick);
+                        values.extend([0.0, 0.0, (heard.all % u64::from(probe.every)) as f64]);
+                    }
+                    let last = values.len() - 3;
+                    values[last] += of_range(group.index()).count() as f64;
+                    values[last + 1] += 1.0;
                 }
-                Probed::Synapses(_, array) if probe.every > 0 && heard.is_multiple_of(u64::from(probe.every)) => {
-                    let (ticks, values) = &mut self.values[index];
+                Probed::Array(array) if due => {
                     ticks.push(tick);
-                    values.extend(buffers[array.index()].lane(lane).iter().map(|v| v.wide()));
+                    keep(probe, &buffers[array.index()].lane(lane)[first..end], values);
+                }
+                Probed::Synapses(_, array) if probe.every > 0 && due => {
+                    ticks.push(tick);
+                    keep(probe, buffers[array.index()].lane(lane), values);
                 }
                 Probed::Array(_) | Probed::Output(_) | Probed::Synapses(..) => {}
             }
@@ -100,6 +122,28 @@ impl SampleRecord {
     }
 }
 
+/// Values as they are, or how they are spread: counts, then edges.
+fn keep<T: Real>(probe: &Probe, row: &[T], into: &mut Vec<f64>) {
+    let Some(Histogram { bins, bounds }) = probe.histogram else {
+        return into.extend(row.iter().map(|v| v.wide()));
+    };
+    let numbers = || row.iter().map(|v| v.wide()).filter(|v| v.is_finite());
+    let (low, high) = bounds.unwrap_or_else(|| {
+        let low = numbers().reduce(f64::min).unwrap_or(0.0);
+        let high = numbers().reduce(f64::max).unwrap_or(0.0);
+        // All alike: in the middle.
+        let beside = if low == 0.0 { 0.5 } else { low.abs() / 2.0 };
+        if low < high { (low, high) } else { (low - beside, low + beside) }
+    });
+    let mut counts = vec![0.0; bins as usize];
+    for value in numbers() {
+        let bin = ((value - low) / (high - low) * f64::from(bins)) as usize;
+        counts[bin.min(bins as usize - 1)] += 1.0;
+    }
+    into.append(&mut counts);
+    into.extend((0..=bins).map(|edge| low + (high - low) * f64::from(edge) / f64::from(bins)));
+}
+
 /// What is wrong with the numbers of an array; `never`: infinity has a meaning in it.
 pub fn fault<T: Real>(name: &str, values: &[T], never: bool) -> Option<Broken> {
     // In runs without a branch in them: this looks at every number of every sample.
@@ -119,10 +163,15 @@ pub fn are_of(program: &Program, phase: &Phase, lens: impl Fn(ArrayId) -> usize,
     let whole = |record: &SampleRecord| {
         let ends = record.ends.iter().all(|(&array, values)| wanted.contains(&array) && values.len() == lens(array));
         let spikes = record.spikes.iter().all(|(elements, ticks)| elements.len() == ticks.len());
-        let values = program.probes.iter().zip(&record.values).all(|(probe, (ticks, values))| match probe.probed {
-            Probed::Spikes(_) | Probed::Output(_) => ticks.is_empty() && values.is_empty(),
-            Probed::Array(_) => values.len() == ticks.len() * (probe.range.1 - probe.range.0),
-            Probed::Synapses(_, array) => values.len() == ticks.len() * lens(array),
+        let values = program.probes.iter().zip(&record.values).all(|(probe, (ticks, values))| {
+            let each = match (probe.probed, probe.histogram) {
+                (Probed::Spikes(_) | Probed::Output(_), _) => return ticks.is_empty() && values.is_empty(),
+                (Probed::Rate(_), _) => 3,
+                (Probed::Array(_) | Probed::Synapses(..), Some(histogram)) => 2 * histogram.bins as usize + 1,
+                (Probed::Array(_), None) => probe.range.1 - probe.range.0,
+                (Probed::Synapses(_, array), None) => lens(array),
+            };
+            values.len() == ticks.len() * each
         });
         let probes = program.probes.len();
         ends && spikes && values && record.spikes.len() == probes && record.values.len() == probes
@@ -138,7 +187,13 @@ pub fn are_like(read: &[Recording], fresh: &[Recording]) -> bool {
             elements == wanted && Some(data.len()) == times.len().checked_mul(*elements)
         }
         (Recorded::Synapses { .. }, Recorded::Synapses { .. }) => true,
-        (Recorded::Spikes { .. } | Recorded::Values { .. } | Recorded::Synapses { .. }, _) => false,
+        (Recorded::Histogram { times, bins, counts, edges }, Recorded::Histogram { bins: wanted, .. }) => {
+            bins == wanted && counts.len() == times.len() * bins && edges.len() == times.len() * (bins + 1)
+        }
+        (
+            Recorded::Spikes { .. } | Recorded::Values { .. } | Recorded::Synapses { .. } | Recorded::Histogram { .. },
+            _,
+        ) => false,
     };
     read.len() == fresh.len() && read.iter().zip(fresh).all(alike)
 }
@@ -180,10 +235,23 @@ pub fn gather(
                         if let Some(values) = record.ends.get(&array) {
                             data.extend_from_slice(&values[probe.range.0..probe.range.1]);
                         }
+                    } else if let Probed::Rate(_) = probe.probed {
+                        let (ticks, values) = &record.values[index];
+                        for (tick, row) in ticks.iter().zip(values.as_chunks::<3>().0) {
+                            rate(probe, ((tick + tick_start) as f64, program.dt), *row, (times, data));
+                        }
                     } else {
                         let (ticks, values) = &mut record.values[index];
                         times.extend(ticks.iter().map(|tick| (tick + tick_start) as f64 * program.dt));
                         data.append(values);
+                    }
+                }
+                Recorded::Histogram { times, bins, counts, edges } => {
+                    let (ticks, values) = &record.values[index];
+                    times.extend(ticks.iter().map(|tick| (tick + tick_start) as f64 * program.dt));
+                    for row in values.chunks_exact(2 * *bins + 1) {
+                        counts.extend_from_slice(&row[..*bins]);
+                        edges.extend_from_slice(&row[*bins..]);
                     }
                 }
                 Recorded::Synapses { times, data, .. } => {
@@ -196,13 +264,43 @@ pub fn gather(
     }
 }
 
+/// Puts in the rate of an interval, or of what is left of it where it began in the sample before.
+fn rate(
+    probe: &Probe,
+    (tick, dt): (f64, f64),
+    [spikes, ticks, before]: [f64; 3],
+    (times, data): (&mut Vec<f64>, &mut Vec<f64>),
+) {
+    let elements = (probe.range.1 - probe.range.0) as f64;
+    let rate = spikes / (elements * ticks * dt);
+    match data.last_mut().filter(|_| before > 0.0) {
+        Some(last) => *last = (*last * before + rate * ticks) / (before + ticks),
+        None => {
+            times.push(tick * dt);
+            data.push(rate);
+        }
+    }
+}
+
 /// Empty recordings, one for each probe.
 pub fn recordings(program: &Program) -> Vec<Recording> {
     let probes = program.probes.iter();
     probes
         .map(|probe| {
             let elements = probe.range.1 - probe.range.0;
+            let own = match probe.probed {
+                Probed::Synapses(..) => None,
+                Probed::Spikes(_) | Probed::Rate(_) | Probed::Array(_) | Probed::Output(_) => Some(probe.range),
+            };
+            let bins = probe.histogram.map(|histogram| histogram.bins as usize);
             let values = match probe.probed {
+                Probed::Array(_) | Probed::Synapses(..) if bins.is_some() => Recorded::Histogram {
+                    times: Vec::new(),
+                    bins: bins.unwrap_or_default(),
+                    counts: Vec::new(),
+                    edges: Vec::new(),
+                },
+                Probed::Rate(_) => Recorded::Values { times: Vec::new(), elements: 1, data: Vec::new() },
                 Probed::Spikes(_) => Recorded::Spikes { neuron: Vec::new(), step: Vec::new(), dt: program.dt },
                 Probed::Array(_) | Probed::Output(_) => {
                     Recorded::Values { times: Vec::new(), elements, data: Vec::new() }
@@ -211,29 +309,40 @@ pub fn recordings(program: &Program) -> Vec<Recording> {
                     Recorded::Synapses { source: Vec::new(), target: Vec::new(), times: Vec::new(), data: Vec::new() }
                 }
             };
-            Recording { name: probe.name.clone(), unit: probe.unit.clone(), values }
+            Recording { name: probe.name.clone(), unit: probe.unit.clone(), elements: own, values }
         })
         .collect()
 }
 
 /// Fills in who is joined to whom, and the values at the end of the run, `ticks` after its start.
-pub fn synapses<T: Real>(
+pub fn synapses<'c, T: Real>(
     program: &Program,
-    carriers: &[Carrier],
+    carrier: impl Fn(usize) -> &'c Carrier,
     buffers: &[Buffer<T>],
     ticks: u64,
     into: &mut [Recording],
 ) {
     for (probe, recording) in program.probes.iter().zip(into) {
-        if let (Probed::Synapses(connection, array), Recorded::Synapses { source, target, times, data }) =
-            (probe.probed, &mut recording.values)
-        {
-            let (wiring, first) =
-                (&carriers[connection.index()].wiring, program.connections[connection.index()].source_start);
-            *source = wiring.every_source(first).collect();
-            target.clone_from(&wiring.targets);
-            times.push(ticks as f64 * program.dt);
-            data.extend(buffers[array.index()].lane(0).iter().map(|v| v.wide()));
+        let Probed::Synapses(connection, array) = probe.probed else { continue };
+        let (at, last) = (ticks as f64 * program.dt, buffers[array.index()].lane(0));
+        match &mut recording.values {
+            Recorded::Synapses { source, target, times, data } => {
+                let wiring = &carrier(connection.index()).wiring;
+                let first = program.connections[connection.index()].source_start;
+                *source =
+                    if wiring.out.is_empty() { wiring.every_source(first).collect() } else { wiring.sources.clone() };
+                target.clone_from(&wiring.targets);
+                times.push(at);
+                keep(probe, last, data);
+            }
+            Recorded::Histogram { times, bins, counts, edges } => {
+                let mut row = Vec::new();
+                keep(probe, last, &mut row);
+                times.push(at);
+                counts.extend_from_slice(&row[..*bins]);
+                edges.extend_from_slice(&row[*bins..]);
+            }
+            Recorded::Spikes { .. } | Recorded::Values { .. } => {}
         }
     }
 }

@@ -158,6 +158,7 @@ impl<T: Computable + Product + Serialize + DeserializeOwned> Steps for Engine<'_
         }
         let seconds = (self.state.results.jit_seconds, self.state.results.load_seconds);
         (self.shared.fitted, self.state) = (fitted, state);
+        self.state.main.take_up(&self.shared);
         (self.state.results.jit_seconds, self.state.results.load_seconds) = seconds;
         let batches: usize = self.state.batches.values().map(|(records, _)| records.len()).sum();
         let phase = self.shared.program.phases.get(self.state.phase);
@@ -282,7 +283,14 @@ impl<T: Computable> Lanes<T> {
             let under_way: Vec<usize> = lanes.under_way.iter().map(Vec::len).collect();
             (lanes.buffers.len(), groups, under_way, lanes.lanes, lanes.used)
         };
-        let counts = own || self.counts.is_like(&fresh.counts);
+        let sources = self.rewired.iter().all(|(&index, sources)| {
+            let Some(connection) = shared.program.connections.get(index) else { return false };
+            let range = connection.source_start..connection.source_start + connection.source_len;
+            let wiring = &shared.carriers[index].wiring;
+            // Of no other connection are the sources listed.
+            wiring.sources.len() == sources.len() && sources.iter().all(|source| range.contains(&(*source as usize)))
+        });
+        let counts = sources && (own || self.counts.is_like(&fresh.counts));
         lens(self) == lens(fresh) && buffers && groups.all(|alike| alike) && under_way.all(|alike| alike) && counts
     }
 }

@@ -199,8 +199,10 @@ pub fn longest_delays(program: &Program) -> Vec<u32> {
 pub fn groups<T: Computable>(program: &Program) -> Vec<GroupState<T>> {
     let mut states: Vec<GroupState<T>> = Vec::new();
     for (index, (group, delay)) in program.groups.iter().zip(longest_delays(program)).enumerate() {
-        let probed =
-            program.probes.iter().any(|probe| matches!(probe.probed, Probed::Spikes(of) if of.index() == index));
+        let probed = program
+            .probes
+            .iter()
+            .any(|probe| matches!(probe.probed, Probed::Spikes(of) | Probed::Rate(of) if of.index() == index));
         // Where other connections do more than add, all their spikes are taken one by one.
         let counts = |op: &Op| {
             let Op::Deliver { connection } = op else {

@@ -33,7 +33,7 @@ pub fn compare(case: &Case) -> Tally {
     let Some(results) = case.run() else { return Tally { broken: 1, ..Tally::default() } };
     let blown = |recording: &Recording| match &recording.values {
         Recorded::Values { data, .. } => data.iter().any(|value| value.abs() > 1e6),
-        Recorded::Spikes { .. } | Recorded::Synapses { .. } => false,
+        Recorded::Spikes { .. } | Recorded::Synapses { .. } | Recorded::Histogram { .. } => false,
     };
     if results.recordings.iter().any(blown) {
         return Tally { broken: 1, ..Tally::default() };

@@ -17,7 +17,7 @@ impl Simulation<'_> {
             }
         }
         for probe in &self.case.mapped.network.probes {
-            let every = probe.every.map(|(seconds, _)| ((seconds / self.dt).round() as u64).max(1));
+            let every = probe.mode.every.map(|(seconds, _)| ((seconds / self.dt).round() as u64).max(1));
             let due = every.map_or(!matches!(probe.what, Probed::Weights(_)), |every| heard.is_multiple_of(every));
             let time = recorded as f64 * self.dt;
             match &probe.what {
@@ -46,7 +46,9 @@ impl Simulation<'_> {
                     self.keep(&probe.name, time, weights);
                 }
                 Probed::Value(_) | Probed::State(..) | Probed::Weights(_) => {}
-                Probed::Output => panic!("outputs are probed at the end"),
+                Probed::Output | Probed::Rate => {
+                    panic!("outputs are probed at the end, and rates by no generated program")
+                }
             }
         }
     }

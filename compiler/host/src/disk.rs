@@ -84,7 +84,7 @@ impl Files for Folder {
         let recorded = |results: Results| {
             let values = results.recordings.into_iter().filter_map(|recording| match recording.values {
                 Recorded::Values { data, .. } => Some((recording.name, data)),
-                Recorded::Spikes { .. } | Recorded::Synapses { .. } => None,
+                Recorded::Spikes { .. } | Recorded::Synapses { .. } | Recorded::Histogram { .. } => None,
             });
             values.collect::<Trial>()
         };

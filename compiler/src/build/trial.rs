@@ -12,7 +12,7 @@ use crate::files::{Files, Trial};
 use crate::forms::chip::Chip;
 use crate::forms::mapped::{Given, Mapped};
 use crate::forms::measured::Measured;
-use crate::forms::network::{Logical, Network, NodeId, Operator, PopulationKind, Probe, Probed, Weights};
+use crate::forms::network::{Logical, Mode, Network, NodeId, Operator, PopulationKind, Probe, Probed, Weights};
 use crate::forms::plan::{InputData, Phase, PhaseKind, Plan};
 use crate::lower;
 use crate::map::convert;
@@ -139,7 +139,7 @@ fn shown(given: Given) -> Option<(Network, Plan)> {
     network.probes.clear();
     for node in network.outputs.clone() {
         let (name, range) = (format!("trial: {}", network.graph[node].name), (0, network.graph[node].len()));
-        network.probes.push(Probe { name, node, what: Probed::Output, range, every: None });
+        network.probes.push(Probe { name, node, what: Probed::Output, range, mode: Mode::default() });
     }
     let Plan { step, drift_compensated, wires_compensated, .. } = *given.plan;
     let mut phases = phases(given)?;
@@ -160,7 +160,7 @@ fn program(given: Given, files: &dyn Files) -> Option<(Program, Names)> {
             let data = &network.graph[node];
             let name = format!("trial: {}", data.name);
             let range = (0, data.len());
-            network.probes.push(Probe { name: name.clone(), node, what: Probed::Output, range, every: None });
+            network.probes.push(Probe { name: name.clone(), node, what: Probed::Output, range, mode: Mode::default() });
             probed.insert(name, (node, false));
         }
     }
@@ -175,7 +175,7 @@ fn program(given: Given, files: &dyn Files) -> Option<(Program, Names)> {
         let name = format!("trial: bias of {}", network.graph[node].name);
         probed.insert(name.clone(), (node, true));
         let (probed, range) = (nmc_program::Probed::Output(array), (0, network.graph[node].len()));
-        program.probes.push(nmc_program::Probe { name, probed, range, every: 1, unit: String::new() });
+        program.probes.push(nmc_program::Probe::of(name, probed, range));
     }
     Some((program, probed))
 }

@@ -23,7 +23,16 @@ fn level(checker: &mut Checker, stmt: &Stmt, may: &[&str], place: &str) {
     let (may, place): (&[&str], &str) = match &stmt.kind {
         StmtKind::Deploy { .. } => (&["field", "pin"], "`deploy`"),
         StmtKind::SpikeWhen { .. } => (&["=", "change", "hold"], "a reset"),
-        StmtKind::On { .. } | StmtKind::Trace { .. } | StmtKind::Every { .. } => (&["=", "change"], "a rule"),
+        StmtKind::On { .. } | StmtKind::Trace { .. } => (&["=", "change"], "a rule"),
+        StmtKind::Every { body, .. } => {
+            // What is drawn anew is done with.
+            let early = body.iter().rev().skip(1).find(|stmt| matches!(stmt.kind, StmtKind::Rewire { .. }));
+            if let Some(early) = early {
+                let message = "`rewire when …` is the last thing that `every` does";
+                checker.report(Code::E0401, message, early.span, "something follows");
+            }
+            (&["=", "change", "rewire"], "`every`")
+        }
         _ => (may, place),
     };
     walk::bodies(stmt).into_iter().flatten().for_each(|stmt| level(checker, stmt, may, place));
@@ -84,6 +93,7 @@ fn word(stmt: &Stmt) -> &'static str {
         StmtKind::On { .. } => "on",
         StmtKind::Every { .. } => "every",
         StmtKind::Hold { .. } => "hold",
+        StmtKind::Rewire { .. } => "rewire",
         StmtKind::Bounds { .. } => "in",
         StmtKind::Emit { .. } => "emit",
         StmtKind::EmitOnce { .. } => "emit once",
@@ -152,6 +162,7 @@ fn spoken(word: &str) -> (&'static str, &'static str) {
             "what is done at intervals stands in a synapse or a plasticity rule; how often a probe records is `probe a.v every 1 ms`",
         ),
         "hold" => ("`hold`", "a state is held in the braces after `spike when …`"),
+        "rewire" => ("`rewire when …`", "synapses are drawn anew in `every … { … }` of a synapse or a plasticity rule"),
         "in" => ("bounds (`x in a .. b`)", "bounds stand in a block of equations"),
         "emit" => ("`emit`", "neurons and encoders emit spikes"),
         "emit once" => ("`emit once`", "neurons and encoders emit spikes"),

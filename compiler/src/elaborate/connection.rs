@@ -25,11 +25,15 @@ impl Elaborator<'_> {
         let sources: Option<Vec<_>> = from.iter().map(|source| self.source(source)).collect();
         let targets: Option<Vec<_>> = to.iter().map(|target| self.led_to(target)).collect();
         let (Some(sources), Some(targets)) = (sources, targets) else { return };
+        let several = sources.len() * targets.len() > 1;
         for &source in &sources {
             for &target in &targets {
-                let Some(connection) = self.connection(source, target, fields, span) else { return };
+                let Some(mut connection) = self.connection(source, target, fields, span) else { return };
                 if let Some(name) = name {
-                    self.connections.entry(name.text.clone()).or_default().push(self.network.connections.len());
+                    let known = self.connections.entry(name.text.clone()).or_default();
+                    connection.called =
+                        if several { format!("{}[{}]", name.text, known.len()) } else { name.text.clone() };
+                    known.push(self.network.connections.len());
                 }
                 let edge = Edge::Synapses(self.network.connections.len());
                 self.network.graph.add_edge(source.0, target.node, edge);
@@ -113,7 +117,11 @@ impl Elaborator<'_> {
         self.events(&dynamics, source, delays.is_none() && delay == Expr::Number(0.0), span)?;
         self.intervals(&dynamics, field("plasticity").map_or(span, |rule| rule.span))?;
         let port = self.port(&dynamics, to, span)?;
+        if dynamics.rewires().next().is_some() {
+            self.redrawn(&pattern, given, field("plasticity").map_or(span, |rule| rule.span))?;
+        }
         Some(Connection {
+            called: name.clone(),
             name,
             source,
             source_range,
@@ -347,6 +355,18 @@ impl Elaborator<'_> {
             plain.push(Arg { name: Some(param.name.clone()), value: Ast { kind: ExprKind::Name(name), span } });
         }
         Some(plain)
+    }
+
+    /// Synapses that are drawn anew have sources to choose from, and a weight to start with.
+    fn redrawn(&mut self, pattern: &Pattern, given: bool, span: Span) -> Option<()> {
+        let message = match pattern {
+            Pattern::AllToAll { .. } => "`all_to_all` leaves no source that a synapse could be drawn from anew",
+            Pattern::OneToOne | Pattern::Random { .. } | Pattern::FixedInDegree { .. } => return Some(()),
+            Pattern::Matrix(_) | Pattern::List { .. } if given => "weights from data are of pairs, not of new ones",
+            Pattern::Matrix(_) | Pattern::List { .. } => return Some(()),
+        };
+        self.error(Code::E0305, message, span, "synapses are drawn anew here");
+        None
     }
 
     /// Rules that run at intervals have the same for all synapses, told in steps.

@@ -273,6 +273,8 @@ impl Elaborator<'_> {
                 known.push(format!("rate_hz.{}", node.name));
             }
         }
+        let redrawn = self.network.connections.iter().filter(|one| one.dynamics.rewires().next().is_some());
+        known.extend(redrawn.map(|one| format!("rewired.{}", one.called)));
         known.push(String::from("energy_j.total"));
         known
     }

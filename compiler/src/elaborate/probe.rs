@@ -7,23 +7,34 @@ use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 
 use super::Elaborator;
-use crate::forms::network::{Logical, Operator, PopulationKind, Probe, Probed};
+use crate::forms::equations::{Emission, Symbol};
+use crate::forms::network::{Logical, Mode, NodeId, Operator, PopulationKind, Probe, Probed};
 use crate::quantity::Dimension;
 
+/// The most bins of a histogram.
+const MOST_BINS: usize = 10_000;
+
 impl Elaborator<'_> {
-    pub fn probe(&mut self, signals: &[Ast], every: Option<&Ast>) {
+    pub fn probe(&mut self, signals: &[Ast], histogram: Option<&Ast>, every: Option<&Ast>, start: bool) {
         let names = self.names.clone();
-        let every = match every {
-            Some(ast) => match self.closer.value(&names, self.file, ast, Dimension::TIME) {
+        let mut mode = Mode { start, ..Mode::default() };
+        if let Some(ast) = every {
+            mode.every = match self.closer.value(&names, self.file, ast, Dimension::TIME) {
                 Some(seconds) if seconds > 0.0 => Some((seconds, ast.span)),
                 Some(_) => return self.error(Code::E0306, "an interval must be above 0", ast.span, "not above 0"),
                 None => return,
-            },
-            None => None,
-        };
+            };
+        }
+        if let Some(ast) = histogram {
+            mode.histogram = match self.count(ast, 1.0) {
+                Some(bins) if bins <= MOST_BINS => Some(bins as u32),
+                Some(_) => return self.error(Code::E0306, "these are too many bins", ast.span, "at most 10000"),
+                None => return,
+            };
+        }
         for signal in signals {
             let ExprKind::Member(object, member) = &signal.kind else {
-                self.probe_output(signal, every);
+                self.probe_output(signal, mode);
                 continue;
             };
             if let ExprKind::Name(name) = &object.kind
@@ -32,35 +43,66 @@ impl Elaborator<'_> {
                 for (number, &index) in all.iter().enumerate() {
                     // `c[0].w`, where one name joins several populations.
                     let called = if all.len() > 1 { format!("{name}[{number}]") } else { name.clone() };
-                    self.probe_synapses(&called, index, member, every);
+                    self.probe_synapses(&called, index, member, mode);
                 }
                 continue;
             }
             let Some((node, range)) = self.population_range(object) else { continue };
             let Operator::Population { dynamics, .. } = &self.network.graph[node].operator else { continue };
-            let what = if member.text == "spikes" && dynamics.emission.is_some() {
+            let spikes = dynamics.emission.is_some();
+            let what = if member.text == "spikes" && spikes {
                 Probed::Spikes
+            } else if member.text == "rate" && spikes && !self.moves(node, "rate") {
+                Probed::Rate
             } else {
                 let Some(term) = self.value_of(node, member) else { continue };
                 Probed::Value(term.expr)
             };
+            if matches!(what, Probed::Spikes | Probed::Rate) && !self.is_of_values(mode, signal.span) {
+                continue;
+            }
             let name = format!("{}.{}", self.network.graph[node].name, member.text);
-            self.network.probes.push(Probe { name, node, what, range, every });
+            self.network.probes.push(Probe { name, node, what, range, mode });
         }
     }
 
+    /// Whether nothing is asked for that only values in time have.
+    fn is_of_values(&mut self, mode: Mode, span: Span) -> bool {
+        let (word, label) = match mode {
+            Mode { histogram: Some(_), .. } => ("a histogram", "not values of neurons or synapses in time"),
+            Mode { start: true, .. } => ("`from start`", "this has no value at the start"),
+            Mode { .. } => return true,
+        };
+        self.error(Code::E0305, format!("{word} is of states and weights"), span, label);
+        false
+    }
+
+    /// Whether a population has a state of this name that something moves: no parameter that differs from element to element.
+    fn moves(&self, node: NodeId, name: &str) -> bool {
+        let Operator::Population { dynamics, .. } = &self.network.graph[node].operator else { return false };
+        let resets = match &dynamics.emission {
+            Some(Emission::When { resets, .. }) => &resets[..],
+            Some(Emission::Poisson { .. } | Emission::Once { .. } | Emission::Given) | None => &[],
+        };
+        let state = dynamics.states.iter().position(|state| state.name == name);
+        state.is_some_and(|index| {
+            dynamics.states[index].derivative.is_some()
+                || resets.iter().any(|change| change.target == Symbol::State(index))
+        })
+    }
+
     /// `probe syn.w`, `probe syn.x`: weights, a trace of a plasticity rule or a state of a synapse.
-    fn probe_synapses(&mut self, called: &str, index: usize, member: &Ident, every: Option<(f64, Span)>) {
+    fn probe_synapses(&mut self, called: &str, index: usize, member: &Ident, mode: Mode) {
         let connection = &self.network.connections[index];
         if member.text == "w" {
             let (name, node) = (format!("{called}.w"), connection.target);
-            let probe = Probe { name, node, what: Probed::Weights(index), range: (0, 0), every };
+            let probe = Probe { name, node, what: Probed::Weights(index), range: (0, 0), mode };
             return self.network.probes.push(probe);
         }
         let known = || connection.dynamics.states.iter().map(|state| state.name.as_str());
         if let Some(state) = known().position(|name| name == member.text) {
             let (name, node) = (format!("{called}.{}", member.text), connection.target);
-            let probe = Probe { name, node, what: Probed::State(index, state), range: (0, 0), every };
+            let probe = Probe { name, node, what: Probed::State(index, state), range: (0, 0), mode };
             return self.network.probes.push(probe);
         }
         let message = format!("`{called}` has no `{}`", member.text);
@@ -72,7 +114,7 @@ impl Elaborator<'_> {
     }
 
     /// `probe fc1`: an operator's output, once a sample.
-    fn probe_output(&mut self, signal: &Ast, every: Option<(f64, Span)>) {
+    fn probe_output(&mut self, signal: &Ast, mode: Mode) {
         let Some(node) = self.signal(signal, None) else { return };
         let data = &self.network.graph[node];
         let (name, range) = (data.name.clone(), (0, data.len()));
@@ -85,6 +127,9 @@ impl Elaborator<'_> {
             }
             _ => Probed::Output,
         };
-        self.network.probes.push(Probe { name, node, what, range, every });
+        if !self.is_of_values(mode, signal.span) {
+            return;
+        }
+        self.network.probes.push(Probe { name, node, what, range, mode });
     }
 }

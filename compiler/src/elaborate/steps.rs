@@ -40,7 +40,7 @@ impl Elaborator<'_> {
     pub fn tell_steps(&mut self) {
         let Some(step) = self.plan.step else { return };
         let every = |probe: &crate::forms::network::Probe| {
-            let (seconds, span) = probe.every?;
+            let (seconds, span) = probe.mode.every?;
             Some(Timed { what: format!("the interval of `{}`", probe.name), seconds, counted: Counted::Some, span })
         };
         let mut times = std::mem::take(&mut self.times);

@@ -250,7 +250,9 @@ impl Elaborator<'_> {
                 self.population(name, indices, model, shape, args, stmt.span);
             }
             StmtKind::Connect { name, from, to, fields } => self.connect(name.as_ref(), from, to, fields, stmt.span),
-            StmtKind::Probe { signals, every } => self.probe(signals, every.as_ref()),
+            StmtKind::Probe { signals, histogram, every, start } => {
+                self.probe(signals, histogram.as_ref(), every.as_ref(), *start);
+            }
             StmtKind::For { variable, range, body } => self.repeat(variable, range, body),
             StmtKind::If { condition, .. } if self.kind(condition) == Kind::Signal => {
                 let message = "structure is chosen while compiling, and this is known in a run only";

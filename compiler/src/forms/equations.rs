@@ -178,6 +178,8 @@ pub struct Regular {
     /// Seconds; the first time so long after the start.
     pub interval: Expr,
     pub changes: Vec<Change>,
+    /// Then synapses for which this holds get another source, at random.
+    pub rewire: Option<Expr>,
 }
 
 /// How spikes arise.
@@ -248,6 +250,13 @@ impl Dynamics {
 
     /// Whether rules of a connection change its weights.
     pub fn changes_weight(&self) -> bool {
-        self.weight_derivative.is_some() || self.rules().any(|change| change.target == Symbol::Weight)
+        self.weight_derivative.is_some()
+            || self.rules().any(|change| change.target == Symbol::Weight)
+            || self.rewires().next().is_some()
+    }
+
+    /// When synapses of a connection are drawn anew.
+    pub fn rewires(&self) -> impl Iterator<Item = &Expr> {
+        self.regular.iter().filter_map(|regular| regular.rewire.as_ref())
     }
 }

@@ -156,6 +156,8 @@ pub enum Pattern {
 pub struct Connection {
     /// `exc->inh`
     pub name: String,
+    /// `plastic`, `plastic[0]` where one name joins several populations; the same as `name` where the user gave none.
+    pub called: String,
     /// The sending node (spikes).
     pub source: NodeId,
     /// First and past-last index in the source.
@@ -197,8 +199,19 @@ pub struct Probe {
     pub what: Probed,
     /// First and past-last element.
     pub range: (usize, usize),
+    /// When, and as what.
+    pub mode: Mode,
+}
+
+/// How something is recorded.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mode {
     /// Interval in seconds, and where it is asked for; none: every tick.
     pub every: Option<(f64, Span)>,
+    /// At the start of steps, instead of their end.
+    pub start: bool,
+    /// How many values lie in each of so many bins, instead of the values.
+    pub histogram: Option<u32>,
 }
 
 /// What a probe records.
@@ -206,6 +219,8 @@ pub struct Probe {
 pub enum Probed {
     /// Spike times.
     Spikes,
+    /// Spikes of all elements in an interval, a second and an element.
+    Rate,
     /// The value of an expression over the population's states and inputs.
     Value(Expr),
     /// The output of an operator that is not a population, once a presentation.

@@ -416,6 +416,7 @@ fn replace_weight(dynamics: &mut Dynamics, weight: f64) {
     };
     dynamics.states.iter_mut().filter_map(|state| state.derivative.as_mut()).for_each(put);
     dynamics.outputs.iter_mut().for_each(|(_, output)| put(output));
+    dynamics.regular.iter_mut().filter_map(|regular| regular.rewire.as_mut()).for_each(put);
     let regular = dynamics.regular.iter_mut().flat_map(|regular| &mut regular.changes);
     let changes = dynamics.on_pre.iter_mut().chain(&mut dynamics.on_post).chain(regular);
     changes.for_each(|change| put(&mut change.value));

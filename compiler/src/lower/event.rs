@@ -29,7 +29,9 @@ pub(crate) enum Side {
 impl Lowering<'_> {
     /// What an arriving spike does.
     pub fn arrival(&mut self, lowered: &Lowered, connection: &network::Connection, changes: &[Change]) -> Effect {
+        // Rows of sources end where synapses are drawn anew.
         if let [change] = changes
+            && lowered.dynamics.rewires().next().is_none()
             && let Some((array, Access::Target)) = self.place(lowered, connection, change.target, Side::Synapse)
             && let Some(amount) = added(change)
             && let Some(amount) = self.amount(lowered, connection, &amount)

@@ -23,6 +23,7 @@ mod polynomial;
 mod population;
 mod propagator;
 mod pulses;
+mod rewire;
 mod rules;
 mod stability;
 mod step;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{
-    Access, ArrayId, FitSpec, InputFeed, Len, Metric, MetricKind, Op, Phase, PhaseKind, Probe, Probed, To,
+    Access, ArrayId, FitSpec, Histogram, InputFeed, Len, Metric, MetricKind, Op, Phase, PhaseKind, Probe, Probed, To,
 };
 
 use super::Lowering;
@@ -142,7 +142,7 @@ impl Lowering<'_> {
         let network = self.network;
         let mut recorded = BTreeMap::new();
         for probe in &network.probes {
-            let every = probe.every.map(|(seconds, _)| self.ticks(seconds).max(1.0) as u32);
+            let every = probe.mode.every.map(|(seconds, _)| self.ticks(seconds).max(1.0) as u32);
             match self.probed(probe, &mut recorded) {
                 Some((probed, unit)) => {
                     let name = probe.name.clone();
@@ -151,7 +151,10 @@ impl Lowering<'_> {
                         (Probed::Array(array), (0, 0)) => ((0, self.array_len(array)), every.unwrap_or(1)),
                         (_, range) => (range, every.unwrap_or(1)),
                     };
-                    self.program.probes.push(Probe { name, probed, range, every, unit });
+                    let bounds = || self.bounds_of(probe);
+                    let histogram = probe.mode.histogram.map(|bins| Histogram { bins, bounds: bounds() });
+                    let start = probe.mode.start;
+                    self.program.probes.push(Probe { name, probed, range, every, unit, start, histogram });
                 }
                 None if !self.diagnostics.iter().any(Diagnostic::is_error) => {
                     self.problems.push(format!("probe `{}` finds nothing to record", probe.name));
@@ -161,12 +164,12 @@ impl Lowering<'_> {
         }
         for &output in &network.outputs {
             let data = &network.graph[output];
-            let (name, range, every, unit) = (data.name.clone(), (0, data.len()), 1, String::new());
+            let (name, range) = (data.name.clone(), (0, data.len()));
             if let Some(signal) = self.signals.get(&output) {
-                self.program.probes.push(Probe { name, probed: Probed::Output(signal.array), range, every, unit });
+                self.program.probes.push(Probe::of(name, Probed::Output(signal.array), range));
             } else if let (Logical::Spikes, Some((group, start))) = (data.logical, self.spike_source(output, 0)) {
                 let range = (start, start + data.len());
-                self.program.probes.push(Probe { name, probed: Probed::Spikes(group), range, every, unit });
+                self.program.probes.push(Probe::of(name, Probed::Spikes(group), range));
             }
         }
     }
@@ -174,6 +177,7 @@ impl Lowering<'_> {
     fn probed(&mut self, probe: &network::Probe, recorded: &mut BTreeMap<String, ArrayId>) -> Option<(Probed, String)> {
         match &probe.what {
             network::Probed::Spikes => Some((Probed::Spikes(*self.groups.get(&probe.node)?), String::new())),
+            network::Probed::Rate => Some((Probed::Rate(*self.groups.get(&probe.node)?), String::from("Hz"))),
             network::Probed::Output => {
                 let signal = *self.signals.get(&probe.node)?;
                 let mut array = signal.array;
@@ -189,7 +193,9 @@ impl Lowering<'_> {
                 let unit = unit(self.network.connections[*connection].dimension).to_string();
                 Some((Probed::Synapses(lowered.id, lowered.weights?), unit))
             }
-            network::Probed::State(connection, state) => self.probed_state(&probe.name, *connection, *state),
+            network::Probed::State(connection, state) => {
+                self.probed_state(&probe.name, *connection, *state, probe.mode.start)
+            }
             network::Probed::Value(Expr::Symbol(Symbol::State(state))) => {
                 let population = self.populations.get(&probe.node)?;
                 let unit = population.dynamics.states.get(*state).map_or("", |state| unit(state.dimension));
@@ -197,7 +203,7 @@ impl Lowering<'_> {
             }
             network::Probed::Value(expr) => {
                 let population = self.populations.get(&probe.node)?.clone();
-                let key = format!("{}: {expr:?}", population.name);
+                let key = format!("{}: {expr:?} {}", population.name, probe.mode.start);
                 if let Some(&array) = recorded.get(&key) {
                     return Some((Probed::Array(array), String::new()));
                 }
@@ -206,15 +212,41 @@ impl Lowering<'_> {
                 let value = self.over_population(&mut b, &population, expr);
                 b.store(array, Access::Element { offset: 0 }, value);
                 let kernel = self.kernel(format!("{}: probe", probe.name), b);
-                self.tick.record.push(Op::Kernel { kernel, len: population.len, spikes: None });
+                self.computed(probe.mode.start, Op::Kernel { kernel, len: population.len, spikes: None });
                 recorded.insert(key, array);
                 Some((Probed::Array(array), String::new()))
             }
         }
     }
 
+    /// Makes what is recorded at the end of every tick, and where it is recorded at the start of ticks, before the first.
+    fn computed(&mut self, start: bool, op: Op) {
+        if start {
+            self.program.begin.push(op.clone());
+        }
+        self.tick.record.push(op);
+    }
+
+    /// What a probed state or weight is kept in, where that is known.
+    fn bounds_of(&self, probe: &network::Probe) -> Option<(f64, f64)> {
+        let connection = |index: usize| &self.network.connections[index].dynamics;
+        let bounds = match &probe.what {
+            network::Probed::Weights(index) => connection(*index).weight_bounds.as_ref(),
+            network::Probed::State(index, state) => connection(*index).states.get(*state)?.bounds.as_ref(),
+            network::Probed::Value(Expr::Symbol(Symbol::State(state))) => {
+                self.populations.get(&probe.node)?.dynamics.states.get(*state)?.bounds.as_ref()
+            }
+            network::Probed::Value(_) | network::Probed::Spikes | network::Probed::Rate | network::Probed::Output => {
+                None
+            }
+        };
+        let (low, high) = bounds?;
+        let bounds = (crate::algebra::constant(low)?, crate::algebra::constant(high)?);
+        (bounds.0 < bounds.1).then_some(bounds)
+    }
+
     /// A state or trace of a connection, where it is kept.
-    fn probed_state(&mut self, name: &str, connection: usize, state: usize) -> Option<(Probed, String)> {
+    fn probed_state(&mut self, name: &str, connection: usize, state: usize, start: bool) -> Option<(Probed, String)> {
         let lowered = self.connections.get(connection)?;
         let declared = lowered.dynamics.states.get(state)?;
         let unit = unit(declared.dimension).to_string();
@@ -229,7 +261,7 @@ impl Lowering<'_> {
                 let value = decayed(&mut b, value, factors);
                 b.store(array, own, value);
                 let kernel = self.kernel(format!("{name}: probe"), b);
-                self.tick.record.push(Op::Kernel { kernel, len, spikes: None });
+                self.computed(start, Op::Kernel { kernel, len, spikes: None });
                 Some((Probed::Array(array), unit))
             }
             Role::Summed => {

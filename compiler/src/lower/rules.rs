@@ -39,6 +39,9 @@ impl Lowering<'_> {
                 let op = |(kernel, zeroed)| Op::Synapses { connection: connected, kernel, zeroed, every };
                 self.tick.intervals.extend(all.map(op));
             }
+            if let Some(condition) = &regular.rewire {
+                self.rewire(lowered, connection, condition, every);
+            }
         }
     }
 
@@ -90,7 +93,7 @@ impl Lowering<'_> {
     }
 
     /// The expression with a name in the place of each sum, which a kernel over synapses makes.
-    fn added_up(
+    pub fn added_up(
         &mut self,
         lowered: &mut Lowered,
         connection: &network::Connection,

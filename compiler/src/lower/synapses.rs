@@ -126,6 +126,7 @@ fn summable(dynamics: &Dynamics, index: usize, summed: &[usize]) -> Result<(), &
         }
     }
     let rules = dynamics.on_post.iter().chain(at_intervals(dynamics)).map(|change| &change.value);
+    let rules = rules.chain(dynamics.rewires());
     let others = (0..dynamics.states.len()).filter(|other| !summed.contains(other));
     let equations = others.filter_map(|other| dynamics.states[other].derivative.as_ref());
     let mut readers = rules.chain(equations).chain(&dynamics.weight_derivative);

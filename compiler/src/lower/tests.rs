@@ -84,6 +84,7 @@ fn population(network: &mut Network, name: &str, len: usize, dynamics: Dynamics)
 fn connect(network: &mut Network, source: NodeId, target: NodeId, dynamics: Dynamics, weight: Expr) {
     let len = |node: NodeId| network.graph[node].len();
     let connection = Connection {
+        called: String::new(),
         name: format!("{}->{}", network.graph[source].name, network.graph[target].name),
         source,
         source_range: (0, len(source)),

@@ -172,7 +172,8 @@ impl Closing<'_, '_> {
             StmtKind::On { event, body } => self.on(event, body),
             StmtKind::Every { interval, body } => {
                 let (interval, changes) = (self.time(interval, "an interval", false), self.sums(body));
-                self.dynamics.regular.extend(interval.map(|interval| Regular { interval, changes }));
+                let rewire = body.iter().find_map(|stmt| self.rewire(stmt));
+                self.dynamics.regular.extend(interval.map(|interval| Regular { interval, changes, rewire }));
             }
             StmtKind::Bounds { name, low, high } => self.bounds(name, low, high),
             StmtKind::Emit { value } => {
@@ -279,6 +280,14 @@ impl Closing<'_, '_> {
         let changes = self.changes(body);
         self.scope.sums = false;
         changes
+    }
+
+    fn rewire(&mut self, stmt: &Stmt) -> Option<Expr> {
+        let StmtKind::Rewire { condition } = &stmt.kind else { return None };
+        self.scope.sums = true;
+        let condition = self.close(condition);
+        self.scope.sums = false;
+        condition.map(|term| term.expr)
     }
 
     fn changes(&mut self, body: &[Stmt]) -> Vec<Change> {

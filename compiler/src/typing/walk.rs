@@ -32,6 +32,7 @@ pub fn bodies(stmt: &Stmt) -> Vec<&[Stmt]> {
         | StmtKind::Trace { on: None, .. }
         | StmtKind::Derivative { .. }
         | StmtKind::Hold { .. }
+        | StmtKind::Rewire { .. }
         | StmtKind::Bounds { .. }
         | StmtKind::Emit { .. }
         | StmtKind::EmitOnce { .. }
@@ -56,7 +57,7 @@ pub fn expressions(stmt: &Stmt) -> Vec<&Expr> {
         StmtKind::Connect { from, to, fields, .. } => {
             from.iter().chain(to).chain(fields.iter().flat_map(of_field)).collect()
         }
-        StmtKind::Probe { signals, every } => signals.iter().chain(every).collect(),
+        StmtKind::Probe { signals, histogram, every, .. } => signals.iter().chain(histogram).chain(every).collect(),
         StmtKind::Flow { value, target } | StmtKind::Pin { target, value } | StmtKind::Assign { target, value, .. } => {
             vec![value, target]
         }
@@ -67,6 +68,7 @@ pub fn expressions(stmt: &Stmt) -> Vec<&Expr> {
         | StmtKind::Next { value, .. }
         | StmtKind::Derivative { value, .. }
         | StmtKind::SpikeWhen { condition: value, .. }
+        | StmtKind::Rewire { condition: value }
         | StmtKind::Hold { duration: value, .. }
         | StmtKind::Every { interval: value, .. }
         | StmtKind::Emit { value }

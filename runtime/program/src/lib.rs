@@ -26,7 +26,9 @@ pub use kernel::{Access, Binary, Compare, Draw, Inst, Kernel, Slot, Unary, Value
 pub use learning::{Followed, Layer, Learner, Learning, Loss, Pulsed, Update};
 pub use matrix::{Cells, Current, FitSpec, Matrix, Scheme, SenseRange, WeightSource, Wired};
 pub use op::{Op, Reduction};
-pub use phase::{Aggregate, InputFeed, Metric, MetricKind, Over, Phase, PhaseKind, Probe, Probed, Requirement, To};
+pub use phase::{
+    Aggregate, Histogram, InputFeed, Metric, MetricKind, Over, Phase, PhaseKind, Probe, Probed, Requirement, To,
+};
 pub use spikes::{Amount, Connection, Delay, Effect, Group, Pattern, Source};
 pub use writing::{Pulse, Written, WrittenBy};
 

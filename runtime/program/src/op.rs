@@ -54,6 +54,10 @@ pub enum Op {
     /// Fills arrays with 0, then runs a kernel over all synapses of a connection, in their order; at the end of every so many
     /// ticks since the state began.
     Synapses { connection: ConnectionId, kernel: KernelId, zeroed: Vec<ArrayId>, every: u32 },
+    /// Gives synapses whose `gone` is not 0 another source of the connection's range, at random: one that does not reach the target yet, and
+    /// not the target itself where the connection leaves that out; none where there is none. Then runs `fresh` over them. Every so many ticks,
+    /// as `Synapses`; `name` is that of the connection in metrics.
+    Rewire { connection: ConnectionId, gone: ArrayId, fresh: KernelId, every: u32, component: u32, name: String },
     /// Numbers that decay by exp(-`rate`) a tick, kept as what they were where a stretch of `period` ticks began: each is what stands in `array`
     /// times factors[0], and what is added to one is added times factors[1]. Sets both for this tick, the first of which has decayed once;
     /// where a stretch begins carries the numbers over.

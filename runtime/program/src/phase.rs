@@ -131,6 +131,25 @@ pub struct Probe {
     pub every: u32,
     /// Unit for labels: `V`.
     pub unit: String,
+    /// Values at the start of ticks, not at their end.
+    pub start: bool,
+    /// How values are spread, not the values.
+    pub histogram: Option<Histogram>,
+}
+
+impl Probe {
+    /// One without a unit, of every tick.
+    pub fn of(name: String, probed: Probed, range: (usize, usize)) -> Self {
+        Probe { name, probed, range, every: 1, unit: String::new(), start: false, histogram: None }
+    }
+}
+
+/// Bins of equal width.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Histogram {
+    pub bins: u32,
+    /// From the lower end of the first to the upper end of the last; none: from the least value to the largest, each time.
+    pub bounds: Option<(f64, f64)>,
 }
 
 /// What is recorded.
@@ -138,6 +157,8 @@ pub struct Probe {
 pub enum Probed {
     /// Element and step of each spike.
     Spikes(GroupId),
+    /// Spikes of the range in an interval of so many ticks, a second and an element; the last interval may be cut off.
+    Rate(GroupId),
     /// [time, element]
     Array(ArrayId),
     /// [sample, element], at the end of each sample

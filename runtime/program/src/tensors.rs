@@ -94,6 +94,7 @@ fn indices(op: &mut Op) -> Option<&mut TensorId> {
         | Op::Deliver { .. }
         | Op::OnPost { .. }
         | Op::Synapses { .. }
+        | Op::Rewire { .. }
         | Op::Fill { .. }
         | Op::Decay { .. }
         | Op::Multiply { .. }

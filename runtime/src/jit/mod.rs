@@ -102,6 +102,7 @@ fn forms(program: &Program) -> (Vec<bool>, Vec<bool>) {
         if let Op::OnSpikes { kernel, .. }
         | Op::OnPost { kernel, .. }
         | Op::Synapses { kernel, .. }
+        | Op::Rewire { fresh: kernel, .. }
         | Op::Substeps { kernel, .. } = op
         {
             indexed[kernel.index()] = true;

@@ -70,6 +70,7 @@ pub fn of(run: &Path, experiments: &[Value]) -> Result<Vec<Panel>, Diagnostic> {
             match text("kind") {
                 "spikes" => panels.extend(spiking::raster(&title, &arrays)),
                 "values" => panels.extend(traces(&title, text("unit"), &arrays)),
+                "histogram" => panels.extend(spiking::spread(&title, text("unit"), &arrays)),
                 "synapses" => panels.extend(spiking::weights(&title, text("unit"), &arrays)),
                 _ => {}
             }

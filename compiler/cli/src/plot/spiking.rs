@@ -125,10 +125,50 @@ fn course(title: &str, (times, values): (&[f64], &[f64]), (least, most): (f64, f
             shares[bin.min(BINS - 1)][column] += 100.0 / each as f64;
         }
     }
+    map(&format!("{title}: % of synapses"), times, shares, (least, most), unit)
+}
+
+/// How values that were counted in bins were spread at the end and at first, and between where the bins stay the same.
+pub fn spread(title: &str, unit: &str, arrays: &BTreeMap<String, Vec<f64>>) -> Vec<Panel> {
+    let (Some(times), Some(counts), Some(edges)) = (arrays.get("time"), arrays.get("counts"), arrays.get("edges"))
+    else {
+        return Vec::new();
+    };
+    let bins = counts.len() / times.len().max(1);
+    if bins == 0 {
+        return Vec::new();
+    }
+    let (scale, x) = readable(edges, unit);
+    let edges: Vec<f64> = edges.iter().map(|edge| edge * scale).collect();
+    let (of, ends) = (|row: usize| &counts[row * bins..][..bins], |row: usize| &edges[row * (bins + 1)..][..=bins]);
+    let outline = |row: usize, index: usize, label: &str| -> Plot {
+        let steps =
+            of(row).iter().zip(ends(row).windows(2)).flat_map(|(&count, edge)| [(edge[0], count), (edge[1], count)]);
+        LinePlot::new().with_data(steps.collect::<Vec<_>>()).with_color(colour(index)).with_legend(label).into()
+    };
+    let mut plots = vec![outline(times.len() - 1, 0, "at the end")];
+    if times.len() > 1 {
+        plots.push(outline(0, 1, "at first"));
+    }
+    let fixed = (1..times.len()).all(|row| ends(row) == ends(0));
+    let course = (times.len() >= FEWEST && fixed).then(|| {
+        let columns = times.len().min(COLUMNS);
+        let mut shares = vec![vec![0.0; columns]; bins];
+        for (column, row) in (0..columns).map(|column| (column, column * (times.len() - 1) / (columns - 1))) {
+            let all = of(row).iter().sum::<f64>().max(1.0);
+            of(row).iter().zip(&mut shares).for_each(|(count, share)| share[column] = 100.0 * count / all);
+        }
+        map(&format!("{title}: %"), times, shares, (edges[0], edges[bins]), &x)
+    });
+    std::iter::once(panel(plots, title, &x, "how many")).chain(course).collect()
+}
+
+/// Percentages by bin and time.
+fn map(title: &str, times: &[f64], shares: Vec<Vec<f64>>, (least, most): (f64, f64), unit: &str) -> Panel {
     let (first, last) = (times[0] * 1e3, times[times.len() - 1] * 1e3);
     let map = Heatmap::new().with_data(shares).with_color_map(ColorMap::Viridis).with_cell_size(1.0);
     let map = map.with_x_range(first, last).with_y_range(least, most);
-    let made = panel(vec![map.into()], &format!("{title}: % of synapses"), "time (ms)", unit);
+    let made = panel(vec![map.into()], title, "time (ms)", unit);
     let layout = made.layout.with_x_axis_min(first).with_x_axis_max(last);
     Panel { layout: layout.with_y_axis_min(least).with_y_axis_max(most), plots: made.plots }
 }

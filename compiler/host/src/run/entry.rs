@@ -57,6 +57,7 @@ pub fn entry(
         "outputs": outputs.iter().map(|output| output.file.as_str()).collect::<Vec<_>>(),
         "recordings": outputs.iter().map(|output| json!({
             "name": output.name, "kind": output.kind, "unit": output.unit, "file": output.file,
+            "elements": output.elements.map(|(first, end)| [first, end]),
         })).collect::<Vec<_>>(),
     })
 }

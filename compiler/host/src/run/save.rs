@@ -18,10 +18,12 @@ use crate::disk::{NewFolder, cannot_write};
 pub struct Output {
     /// `exc.v`
     pub name: String,
-    /// `spikes`, `values` or `synapses`: which arrays it has.
+    /// `spikes`, `values`, `synapses`, `histogram` or `weights`: which arrays it has.
     pub kind: &'static str,
     /// Of the values: `V`.
     pub unit: String,
+    /// First and past-last element of the population, where it is of one.
+    pub elements: Option<(usize, usize)>,
     /// Within the folder: `coba/exc.v.npz`.
     pub file: String,
 }
@@ -40,13 +42,20 @@ pub fn save(folder: &mut NewFolder, program: &Program, results: &Results) -> Res
         }
         let (kind, bytes) = npz(recording).map_err(|error| cannot_write(file.as_ref(), &error))?;
         folder.add(&file, &bytes)?;
-        outputs.push(Output { name: recording.name.clone(), kind, unit: recording.unit.clone(), file });
+        let (name, unit) = (recording.name.clone(), recording.unit.clone());
+        outputs.push(Output { name, kind, unit, elements: recording.elements, file });
     }
     if !results.learned.is_empty() {
         let file = format!("{}/learned.safetensors", plain(&program.name));
         let bytes = safetensors(&results.learned).map_err(|error| cannot_write(file.as_ref(), &error))?;
         folder.add(&file, &bytes)?;
-        outputs.push(Output { name: String::from("learned"), kind: "weights", unit: String::new(), file });
+        outputs.push(Output {
+            name: String::from("learned"),
+            kind: "weights",
+            unit: String::new(),
+            elements: None,
+            file,
+        });
     }
     Ok(outputs)
 }
@@ -69,8 +78,9 @@ fn plain(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || "._-[]".contains(c) { c } else { '_' }).collect()
 }
 
-/// The arrays of a recording: spikes as `neuron` and `step` (and `dt`), values as `values` [time, element] and `time`,
-/// synapses as `source`, `target`, `time` and `values` [time, synapse].
+/// The arrays of a recording: spikes as `neuron` and `step` (and `dt`), values as `values` [time, element], `time` and `index` (of the
+/// elements in their population), synapses as `source`, `target`, `time` and `values` [time, synapse], histograms as `time`, `counts`
+/// [time, bin] and `edges` [time, bin + 1].
 fn npz(recording: &Recording) -> Result<(&'static str, Vec<u8>), Error> {
     let mut archive = Archive(NpzWriter::new(Cursor::new(Vec::new())));
     let kind = match &recording.values {
@@ -83,6 +93,10 @@ fn npz(recording: &Recording) -> Result<(&'static str, Vec<u8>), Error> {
         Recorded::Values { times, elements, data } => {
             archive.add("time", &[times.len()], times)?;
             archive.add("values", &[times.len(), *elements], data)?;
+            if let Some((first, end)) = recording.elements.filter(|(first, end)| end - first == *elements) {
+                let index: Vec<u64> = (first as u64..end as u64).collect();
+                archive.add("index", &[index.len()], &index)?;
+            }
             "values"
         }
         Recorded::Synapses { source, target, times, data } => {
@@ -91,6 +105,12 @@ fn npz(recording: &Recording) -> Result<(&'static str, Vec<u8>), Error> {
             archive.add("time", &[times.len()], times)?;
             archive.add("values", &[times.len(), source.len()], data)?;
             "synapses"
+        }
+        Recorded::Histogram { times, bins, counts, edges } => {
+            archive.add("time", &[times.len()], times)?;
+            archive.add("counts", &[times.len(), *bins], counts)?;
+            archive.add("edges", &[times.len(), bins + 1], edges)?;
+            "histogram"
         }
     };
     Ok((kind, archive.0.zip_writer().finish()?.into_inner()))
@@ -118,12 +138,15 @@ mod tests {
     #[test]
     fn a_recording_is_read_back() {
         let values = Recorded::Values { times: vec![0.0, 0.5], elements: 3, data: vec![1., 2., 3., 4., 5., 6.] };
-        let (kind, bytes) = npz(&Recording { name: String::from("a/b"), unit: String::from("V"), values }).unwrap();
+        let (name, unit) = (String::from("a/b"), String::from("V"));
+        let (kind, bytes) = npz(&Recording { name, unit, elements: Some((4, 7)), values }).unwrap();
         assert_eq!((kind, plain("a/b").as_str()), ("values", "a_b"));
         let mut archive = npyz::npz::NpzArchive::new(Cursor::new(bytes)).unwrap();
         assert_eq!(archive.zip_archive().by_name("values.npy").unwrap().last_modified().year(), 1980);
         let array = archive.by_name("values").unwrap().unwrap();
         assert_eq!(array.shape(), [2, 3]);
         assert_eq!(array.into_vec::<f64>().unwrap(), [1., 2., 3., 4., 5., 6.]);
+        let index = archive.by_name("index").unwrap().unwrap();
+        assert_eq!(index.into_vec::<u64>().unwrap(), [4, 5, 6]);
     }
 }

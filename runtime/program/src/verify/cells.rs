@@ -112,6 +112,10 @@ impl Program {
                     arrays.extend(of_kernel(kernel));
                     arrays.extend(zeroed);
                 }
+                Op::Rewire { gone, fresh, .. } => {
+                    arrays.push(gone);
+                    arrays.extend(of_kernel(fresh));
+                }
                 Op::Fill { array, .. } | Op::Present { array, .. } => arrays.push(array),
                 Op::Multiply { input, output, .. } | Op::Transposed { input, output, .. } => {
                     arrays.extend([input, output]);
@@ -151,7 +155,7 @@ impl Program {
         for probe in &program.probes {
             match probe.probed {
                 Probed::Array(array) | Probed::Output(array) | Probed::Synapses(_, array) => arrays.push(array),
-                Probed::Spikes(_) => {}
+                Probed::Spikes(_) | Probed::Rate(_) => {}
             }
         }
         for learning in program.learning() {

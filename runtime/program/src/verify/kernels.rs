@@ -141,6 +141,13 @@ impl Checker<'_> {
                 }
                 self.over_synapses(kernel, connection, stage);
             }
+            Op::Rewire { connection, gone, fresh, every, .. } => {
+                self.synapse_array(gone, connection, stage);
+                self.over_synapses(fresh, connection, stage);
+                let found = program.connections.get(connection.index());
+                let sound = found.is_some_and(|found| !matches!(found.on_pre, Effect::Add { .. }));
+                self.require(sound && every > 0, || format!("{stage}: connection {} cannot be rewired", connection.0));
+            }
             Op::Fill { array, .. } => {
                 self.fixed(array, stage);
             }

@@ -137,8 +137,16 @@ impl Checker<'_> {
         self.require(start <= end && (probe.every > 0 || at_the_end), || {
             format!("{user}: range {start}..{end}, every {}", probe.every)
         });
+        let in_time = matches!(probe.probed, Probed::Array(_) | Probed::Synapses(..));
+        let bins = probe.histogram.is_none_or(|histogram| {
+            let ends = histogram.bounds.is_none_or(|(low, high)| low < high && (high - low).is_finite());
+            (1..=10_000).contains(&histogram.bins) && ends
+        });
+        self.require(bins && (in_time || probe.histogram.is_none() && !probe.start), || {
+            format!("{user}: {:?}, from start {}", probe.histogram, probe.start)
+        });
         match probe.probed {
-            Probed::Spikes(group) => {
+            Probed::Spikes(group) | Probed::Rate(group) => {
                 let len = self.program.groups.get(group.index()).map_or(0, |group| group.len);
                 self.require(end <= len, || format!("{user}: up to {end} of {len}"));
             }
