@@ -38,7 +38,7 @@ fn weights(results: &Results) -> Vec<f64> {
     let data = match recorded(results, "c.w") {
         Recorded::Synapses { data, .. } => data.clone(),
         Recorded::Values { data, elements, .. } => data[data.len() - elements..].to_vec(),
-        Recorded::Spikes { .. } => panic!(),
+        Recorded::Spikes { .. } | Recorded::Histogram { .. } => panic!(),
     };
     assert_eq!(data.len(), 1000);
     data.into_iter().map(|w| 1e3 * w).collect()
