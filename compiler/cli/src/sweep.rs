@@ -103,7 +103,7 @@ fn one(
     let how = sweep.how.settings();
     let mut exit = Exit::Clean;
     for program in &loaded.image.programs {
-        host::check(&sweep.file, program, &how, false)?;
+        host::check(&sweep.file, program, &how, None)?;
         let name = format!("{}: {}", program.name, spoken(combination));
         let outcome = simulate(&sweep.file, program, &sweep.how, None, None, &name)?;
         for failure in &outcome.failures {

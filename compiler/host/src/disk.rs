@@ -111,6 +111,21 @@ pub fn memory() -> u64 {
     kilobytes.map_or(16 << 30, |kilobytes| kilobytes << 10)
 }
 
+/// Bytes that are free where a folder stands or is to stand, if that can be told.
+#[cfg(unix)]
+pub fn room(folder: &Path) -> Option<u64> {
+    let folder = std::path::absolute(folder).ok()?;
+    let standing = folder.ancestors().find(|above| above.is_dir())?;
+    let told = rustix::fs::statvfs(standing).ok()?;
+    Some(told.f_bavail * told.f_frsize)
+}
+
+/// The same.
+#[cfg(not(unix))]
+pub fn room(_folder: &Path) -> Option<u64> {
+    None
+}
+
 /// The text of a program; bytes that are no text become the sign for that.
 pub fn read(file: &Path) -> Result<String, Diagnostic> {
     let bytes = whole(file, LARGEST_PROGRAM, "any program")?;

@@ -128,7 +128,7 @@ fn begin(run: &Run) -> Result<(Loaded, Option<NewFolder>), Failure> {
     render::diagnostics(&run.file, &loaded.model, &loaded.diagnostics);
     for program in &loaded.image.programs {
         let resumable = run.checkpoint.is_some() || run.resume.is_some();
-        host::check(&run.file, program, &run.how.settings(), run.out.is_some() && !resumable)?;
+        host::check(&run.file, program, &run.how.settings(), run.out.as_deref().filter(|_| !resumable))?;
     }
     let folder = run.out.as_deref().map(NewFolder::begin).transpose()?;
     Ok((loaded, folder))

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
-use nmc_program::Program;
+use nmc_program::{Precision, Program};
 use nmc_runtime::maps::Map;
 use nmc_runtime::{EngineKind, Results, RunError, RunOptions, Simulation, chips, memory, metrics};
 use serde_json::{Value, json};
@@ -83,11 +83,22 @@ pub fn all_cores() -> usize {
 }
 
 /// Everything that can fail before long work starts; `file` is named in messages.
-/// `to_disk`: recordings need not stay in memory where a chip runs alone.
-pub fn check(file: &Path, program: &Program, settings: &Settings, to_disk: bool) -> Result<(), Diagnostic> {
+/// `out`: where recordings go as they are made; where a chip runs alone they need no memory then, but room on the disk.
+pub fn check(file: &Path, program: &Program, settings: &Settings, out: Option<&Path>) -> Result<(), Diagnostic> {
     let (chips, mut options) = (settings.chips(program), settings.options(None));
-    if to_disk && chips::needed(program, chips) == 1 {
-        options.memory += memory::of_recorded(program);
+    if let Some(out) = out.filter(|_| chips::needed(program, chips) == 1) {
+        let recorded = memory::of_recorded(program);
+        options.memory = options.memory.saturating_add(recorded);
+        // Known as numbers of eight bytes each.
+        let bytes = if program.precision == Precision::F32 { recorded / 2 } else { recorded };
+        // What grows is copied once it is whole.
+        let needed = bytes.saturating_mul(2);
+        if let Some(room) = disk::room(out).filter(|room| *room < needed) {
+            let (needed, room) = (needed as f64 / 1e9, room as f64 / 1e9);
+            let message = format!("its recordings would take {needed:.0} GB of the disk, {room:.0} GB are free");
+            let help = String::from("record fewer elements or less often (`every 1 ms`), or choose another folder");
+            return Err(diagnostic(file, program, &RunError { code: "E0707", message, help: Some(help) }));
+        }
     }
     let checked = chips::check(program, &options, chips);
     checked.map_err(|error| diagnostic(file, program, &error))
