@@ -401,7 +401,8 @@ impl Case<'_> {
         if found == Some(Token::Times) && self.before() == Some(Token::Times) {
             return Some("a power is written `^`".to_string());
         }
-        if found.is_some_and(Token::is_word) && self.expects("SEPARATOR") && self.starts_statement() {
+        let named = found.is_some_and(|token| token.is_word() || token == Token::Name);
+        if named && self.expects("SEPARATOR") && self.starts_statement() {
             return Some(BETWEEN.to_string());
         }
         if starts_value && ended_value && self.expects("+") {
