@@ -148,7 +148,8 @@ fn what_cannot_be_recorded_so_is_told() {
         LEARNING.replace("PROBES", probe).replace("START", "0.5")
             + "\nexperiment e { deploy net; run for 1 ms { step: 0.1 ms, s: spikes([0], [1]) } }"
     };
-    assert_eq!(codes(&text("probe a.v histogram 5 every 1 ms from start")), [""; 0]);
+    let errors = |text: &str| codes(text).into_iter().filter(|code| code.starts_with('E')).collect::<Vec<_>>();
+    assert_eq!(errors(&text("probe a.v histogram 5 every 1 ms from start")), [""; 0]);
     for (probe, code) in [
         ("probe a.spikes histogram 5", "E0305"),
         ("probe a.rate every 1 ms from start", "E0305"),
@@ -160,6 +161,6 @@ fn what_cannot_be_recorded_so_is_told() {
         ("probe a.v histogram 5 histogram 6", "E0101"),
         ("probe s.rat", "E0201"),
     ] {
-        assert_eq!(codes(&text(probe)), [code], "{probe}");
+        assert_eq!(errors(&text(probe)), [code], "{probe}");
     }
 }

@@ -223,7 +223,7 @@ fn what_was_recorded_outlives_a_killed_run() {
     run.kill().unwrap();
     run.wait().unwrap();
     let steps = nmc_host::data::read(&part().unwrap()).unwrap().arrays[0].tensor().unwrap();
-    assert!(steps.data.len() > 0 && (1..steps.data.len()).all(|at| steps.data.get(at - 1) <= steps.data.get(at)));
+    assert!(!steps.data.is_empty() && (1..steps.data.len()).all(|at| steps.data.get(at - 1) <= steps.data.get(at)));
 }
 
 #[test]
