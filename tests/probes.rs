@@ -153,7 +153,7 @@ fn what_cannot_be_recorded_so_is_told() {
     for (probe, code) in [
         ("probe a.spikes histogram 5", "E0305"),
         ("probe a.rate every 1 ms from start", "E0305"),
-        ("probe a.v histogram 0", "E0306"),
+        ("probe a.v histogram 0", "E0303"),
         ("probe a.v histogram 100000", "E0306"),
         ("probe a.v histogram 1 ms", "E0302"),
         ("probe a.v bins 5", "E0101"),
