@@ -2,7 +2,7 @@
 
 use nmc_compiler::files::NoFiles;
 use nmc_runtime::{Recorded, Results};
-use nmc_tests::{ENGINES, codes, recorded, run, values};
+use nmc_tests::{ENGINES, codes, recorded, run, told, values};
 
 /// One experiment of 0.1 ms steps on both engines, which say the same.
 #[track_caller]
@@ -163,4 +163,6 @@ fn what_cannot_be_recorded_so_is_told() {
     ] {
         assert_eq!(errors(&text(probe)), [code], "{probe}");
     }
+    let help = told(&text("probe a.v histogram")).into_iter().find_map(|told| told.help);
+    assert_eq!(help.as_deref(), Some("say how many bins: `histogram 50`"));
 }

@@ -392,6 +392,9 @@ impl Case<'_> {
         {
             return Some("the name of a file stands in quotes: `load(\"data/digits.npz\")`".to_string());
         }
+        if self.at > 0 && self.written(self.at - 1) == "histogram" && !self.expects("SEPARATOR") {
+            return Some("say how many bins: `histogram 50`".to_string());
+        }
         if found == Some(Token::Equals) && self.before() == Some(Token::Colon) {
             return Some("a value is given with `=`".to_string());
         }

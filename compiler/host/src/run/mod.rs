@@ -148,7 +148,7 @@ fn recorded(
         if simulation.advance(&|| begin.elapsed() >= EVERY).map_err(told)? {
             return Ok(simulation.results());
         }
-        recorder.take(simulation.recorded())?;
+        recorder.take(&simulation.recorded())?;
     }
 }
 

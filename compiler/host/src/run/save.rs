@@ -67,7 +67,7 @@ impl<'f> Recorder<'f> {
     }
 
     /// Adds what was recorded since the last time, one recording for each probe; what is there can be read from then on.
-    pub fn take(&mut self, recordings: Vec<Recording>) -> Result<(), Diagnostic> {
+    pub fn take(&mut self, recordings: &[Recording]) -> Result<(), Diagnostic> {
         let values = match self.program.precision {
             Precision::F32 => Stored::F32,
             Precision::F64 => Stored::F64,
@@ -85,15 +85,15 @@ impl<'f> Recorder<'f> {
                 growing.append(numbers)?;
                 growing.flush()
             };
-            let done = match recording.values {
+            let done = match &recording.values {
                 Recorded::Spikes { neuron, step, .. } if !neuron.is_empty() => {
-                    add("neuron", Stored::U32, None, &mut neuron.into_iter().map(f64::from))
-                        .and_then(|()| add("step", Stored::U64, None, &mut step.into_iter().map(|step| step as f64)))
+                    add("neuron", Stored::U32, None, &mut neuron.iter().map(|&neuron| f64::from(neuron)))
+                        .and_then(|()| add("step", Stored::U64, None, &mut step.iter().map(|&step| step as f64)))
                 }
                 Recorded::Values { times, data, .. } | Recorded::Synapses { times, data, .. } if !times.is_empty() => {
                     let width = Some(data.len() / times.len());
-                    add("time", Stored::F64, None, &mut times.into_iter())
-                        .and_then(|()| add("values", values, width, &mut data.into_iter()))
+                    add("time", Stored::F64, None, &mut times.iter().copied())
+                        .and_then(|()| add("values", values, width, &mut data.iter().copied()))
                 }
                 Recorded::Spikes { .. }
                 | Recorded::Values { .. }
@@ -107,7 +107,7 @@ impl<'f> Recorder<'f> {
 
     /// Adds the rest, and makes a file of each recording.
     pub fn finish(mut self, results: &Results) -> Result<Vec<Output>, Diagnostic> {
-        self.take(results.recordings.clone())?;
+        self.take(&results.recordings)?;
         let mut outputs = Vec::new();
         for (kept, recording) in self.kept.into_iter().zip(&results.recordings) {
             let file = format!("{}.npz", kept.stem);

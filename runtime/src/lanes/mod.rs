@@ -1,24 +1,25 @@
 //! A batch of samples under way side by side: their arrays, spikes and counts, and the operations on them.
 
+mod operation;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use nmc_program::{ArrayId, Delay, Effect, InputFeed, KernelId, Len, Op, Phase, Program, Source, TensorData, To};
+use nmc_program::{ArrayId, Delay, Effect, InputFeed, KernelId, Len, Op, Phase, Program, To};
 use serde::{Deserialize, Serialize};
 
-use crate::deliver::{self, Carrier, Delivery, Scratch};
+use crate::deliver::{self, Carrier, Scratch};
 use crate::energy::Counts;
 use crate::interpreter::Computable;
 use crate::jit::product::Product;
-use crate::math::Arithmetic;
-use crate::matrix::{self, Effective, Fitted};
+use crate::matrix::{Effective, Fitted};
 use crate::random::Key;
 use crate::read::{self, Ports, Times};
 use crate::record::{Broken, Heard, SampleRecord};
 use crate::rewire;
 use crate::spikes::{self, GroupState, UnderWay};
 use crate::start::{of_pairs, round_weights, synapses_of};
-use crate::state::{Buffer, Clock, Indices, Kernels, spike_bytes};
+use crate::state::{Buffer, Clock, Indices, Kernels};
 
 /// What all batches share: the program, its kernels, connections and programmed matrices.
 pub struct Shared<'a, T> {
@@ -360,165 +361,6 @@ impl<T: Computable + Product> Lanes<T> {
         let time = self.tick as f64 * shared.program.dt;
         Clock { seed: shared.seed, tick: moment.tick, sample: moment.sample + lane as u64, time }
     }
-
-    /// One operation in one lane, for the spike number `round` of each element; whether there are more. Where all that
-    /// follows from a spike is an addition (`only_adds`), an element's spikes are counted in one round.
-    fn one(
-        &mut self,
-        shared: &Shared<T>,
-        phase: &Phase,
-        op: &Op,
-        lane: usize,
-        moment: Moment,
-        (round, only_adds): (usize, bool),
-    ) -> bool {
-        let clock = self.clock(shared, moment, lane).of_spike(round);
-        let program = shared.program;
-        let kernels = shared.kernels.as_ref();
-        match op {
-            Op::Kernel { kernel, len, spikes } => {
-                let Some(group) = spikes else {
-                    kernels.dense(*kernel, &mut self.buffers, lane, *len, clock, None, None);
-                    return false;
-                };
-                self.bitmap.resize(spike_bytes::<T>(*len), 0);
-                kernels.dense(*kernel, &mut self.buffers, lane, *len, clock, Some(&mut self.bitmap), None);
-                let count = self.groups[lane][group.index()].collect(self.tick, &self.bitmap);
-                self.counts.spikes[group.index()] += count;
-            }
-            Op::Substeps { kernel, len, left, most } => {
-                kernels.dense(*kernel, &mut self.buffers, lane, *len, clock, None, None);
-                for _ in 1..*most {
-                    let left = self.buffers[left.index()].lane(lane)[..*len].iter().enumerate();
-                    let unfinished: Vec<u32> =
-                        left.filter(|(_, left)| left.wide() != 0.0).map(|(i, _)| i as u32).collect();
-                    if unfinished.is_empty() {
-                        break;
-                    }
-                    kernels.list(*kernel, &mut self.buffers, lane, &unfinished, clock);
-                }
-            }
-            Op::OnSpikes { kernel, group } => {
-                let (list, more) = self.groups[lane][group.index()].round(self.tick, 0, round);
-                if !list.is_empty() {
-                    kernels.list(*kernel, &mut self.buffers, lane, &list, clock);
-                }
-                return more;
-            }
-            Op::Emit { group } => {
-                let index = group.index();
-                let described = &program.groups[index];
-                let state = &mut self.groups[lane][index];
-                self.counts.spikes[index] += match described.source {
-                    Source::Poisson { rate } => {
-                        let rates = self.buffers[rate.index()].lane(lane);
-                        state.emit(described, rates, program.dt, clock, moment.tick, self.tick)
-                    }
-                    Source::Once { at } => {
-                        let times = self.buffers[at.index()].lane(lane);
-                        state.emit(described, times, program.dt, clock, moment.within, self.tick)
-                    }
-                    Source::Given => {
-                        state.take(self.tick, given(program, phase, index, (moment.row + lane, moment.within)))
-                    }
-                    Source::Kernel => 0,
-                };
-            }
-            Op::Deliver { connection } => {
-                let index = connection.index();
-                let Some(source) = program.connections[index].source else { return false };
-                let group = &self.groups[lane][source.index()];
-                let under_way = &mut self.under_way[lane][index];
-                let carrier = self.carriers.get(&index).unwrap_or(&shared.carriers[index]);
-                let connection = &program.connections[index];
-                let (buffers, scratch) = (&mut self.buffers[..], &mut self.scratch);
-                let mut delivery = Delivery { connection, carrier, kernels, buffers, scratch, lane, clock };
-                let (events, more) = delivery.deliver(group, under_way, self.tick, (round, only_adds));
-                self.counts.synaptic_events[index] += events;
-                return more;
-            }
-            Op::OnPost { connection, kernel } => {
-                let index = connection.index();
-                let connection = &program.connections[index];
-                if let Some(target) = connection.target {
-                    let (list, more) = self.groups[lane][target.index()].round(self.tick, 0, round);
-                    let carrier = self.carriers.get(&index).unwrap_or(&shared.carriers[index]);
-                    let (buffers, scratch) = (&mut self.buffers[..], &mut self.scratch);
-                    Delivery { connection, carrier, kernels, buffers, scratch, lane, clock }.on_post(*kernel, &list);
-                    return more;
-                }
-            }
-            Op::Synapses { connection, kernel, zeroed, every } => {
-                if (self.tick + 1).is_multiple_of(u64::from(*every)) {
-                    for array in zeroed {
-                        self.buffers[array.index()].lane_mut(lane).fill(T::default());
-                    }
-                    let index = connection.index();
-                    let wiring = &self.carriers.get(&index).unwrap_or(&shared.carriers[index]).wiring;
-                    let all = [(0, wiring.len() as u32)];
-                    let synapses = wiring.synapses(Indices::Ranges(&all));
-                    kernels.synapses(*kernel, &mut self.buffers, lane, synapses, clock);
-                }
-            }
-            Op::Rewire { connection, gone, fresh, every, component, .. } => {
-                if (self.tick + 1).is_multiple_of(u64::from(*every)) {
-                    self.redraw(shared, connection.index(), (*gone, *fresh), *component, clock);
-                }
-            }
-            Op::Fill { array, value } => self.buffers[array.index()].lane_mut(lane).fill(T::of(*value)),
-            Op::Copy { from, from_start, to, to_start, len } => {
-                let values = self.buffers[from.index()].lane(lane)[*from_start..from_start + len].to_vec();
-                self.buffers[to.index()].lane_mut(lane)[*to_start..to_start + len].copy_from_slice(&values);
-            }
-            Op::Gather { from, from_start, to, to_start, indices } => {
-                if let TensorData::I64(indices) = &program.tensors[indices.index()].data {
-                    let (from, to) = two(&mut self.buffers, (from.index(), to.index()), lane);
-                    for (into, &index) in to[*to_start..].iter_mut().zip(indices) {
-                        *into = usize::try_from(index).map_or(T::of(0.0), |index| from[from_start + index]);
-                    }
-                }
-            }
-            Op::Scatter { from, from_start, to, to_start, len, indices } => {
-                if let TensorData::I64(indices) = &program.tensors[indices.index()].data {
-                    let (from, to) = two(&mut self.buffers, (from.index(), to.index()), lane);
-                    let to = &mut to[*to_start..to_start + len];
-                    to.fill(T::default());
-                    for (from, &index) in from[*from_start..].iter().zip(indices) {
-                        if let Ok(index) = usize::try_from(index) {
-                            to[index] = T::of(to[index].wide() + from.wide());
-                        }
-                    }
-                }
-            }
-            Op::Reduce { reduction, from, from_start, to, to_start, len, each } => {
-                let (from, to) = two(&mut self.buffers, (from.index(), to.index()), lane);
-                let stretches = from[*from_start..].chunks(*each);
-                for (into, stretch) in to[*to_start..*to_start + len].iter_mut().zip(stretches) {
-                    *into = T::of(reduction.of(stretch.iter().map(|x| x.wide())));
-                }
-            }
-            &Op::Decay { array, factors, rate, period } => {
-                let within = self.tick % u64::from(period);
-                if within == 0 && self.tick > 0 {
-                    let carried = T::of((-rate * f64::from(period)).exp());
-                    let mut unit = T::UNIT;
-                    for value in self.buffers[array.index()].lane_mut(lane) {
-                        let kept = unit.multiply(*value, carried);
-                        // Numbers too small to be normal take long.
-                        *value = if kept.wide().abs() < 1e-30 { T::default() } else { kept };
-                    }
-                }
-                let elapsed = rate * (within + 1) as f64;
-                let factors = self.buffers[factors.index()].lane_mut(lane);
-                (factors[0], factors[1]) = (T::of((-elapsed).exp()), T::of(elapsed.exp()));
-            }
-            Op::Target { matrix } => {
-                matrix::target(program, &program.matrices[matrix.index()], &shared.fitted, &mut self.buffers);
-            }
-            Op::Multiply { .. } | Op::Transposed { .. } | Op::Write { .. } | Op::Fold { .. } | Op::Present { .. } => {} // done for whole batches, or by the engine itself
-        }
-        false
-    }
 }
 
 /// When a matrix is read: samples and ticks follow one another as fast as the chip takes them.
@@ -531,15 +373,6 @@ fn times(program: &Program, phase: &Phase, moment: Moment, matrix: &nmc_program:
     let each = matrix.cells.as_ref().map_or(0.0, |cells| cells.read_time);
     let first = phase.after + moment.sample as f64 * lane + moment.tick as f64 * costs.tick_s + read as f64 * each;
     Times { first, lane, read: each }
-}
-
-/// A lane of one buffer to read and of another to write.
-fn two<T>(buffers: &mut [Buffer<T>], (from, to): (usize, usize), lane: usize) -> (&[T], &mut [T]) {
-    let (low, high) = buffers.split_at_mut(from.max(to));
-    match from < to {
-        true => (low[from].lane(lane), high[0].lane_mut(lane)),
-        false => (high[0].lane(lane), low[to].lane_mut(lane)),
-    }
 }
 
 /// Which events an operation is part of: arrivals, or what a spike does at the neuron itself and on the synapses to it.
@@ -565,28 +398,6 @@ fn event(op: &Op) -> Option<bool> {
         | Op::Present { .. }
         | Op::Decay { .. } => None,
     }
-}
-
-/// The given spikes of a tick of a sample.
-fn given(program: &Program, phase: &Phase, group: usize, (row, within): (usize, u64)) -> Vec<u32> {
-    let mut list = Vec::new();
-    for feed in &phase.inputs {
-        if let InputFeed::Spikes { group: of, elements, steps, starts } = feed
-            && of.index() == group
-        {
-            let (elements, steps) = (&program.tensors[elements.index()].data, &program.tensors[steps.index()].data);
-            // Sorted by step: find where this tick begins.
-            let starts = &program.tensors[starts.index()].data;
-            let (mut low, end) = (starts.get(row) as usize, starts.get(row + 1) as usize);
-            let mut high = end;
-            while low < high {
-                let middle = usize::midpoint(low, high);
-                if steps.get(middle) < within as f64 { low = middle + 1 } else { high = middle }
-            }
-            list.extend((low..end).take_while(|&i| steps.get(i) == within as f64).map(|i| elements.get(i) as u32));
-        }
-    }
-    list
 }
 
 /// Arrays whose values are wanted at the end of each sample of a phase.
