@@ -308,12 +308,7 @@ impl<T: Computable, const WIDTH: usize> WithSimd for Rows<'_, T, WIDTH> {
                     }
                 }
                 let into = &mut self.into.lane_mut(lane)[first..last];
-                match self.held.map(|held| &held.lane(lane)[first..last]) {
-                    None => into.iter_mut().zip(&sums).for_each(|(into, &sum)| add(into, sum)),
-                    Some(held) => into.iter_mut().zip(&sums).zip(held).for_each(|((into, &sum), &held)| {
-                        add(into, if held <= T::default() { sum } else { T::default() });
-                    }),
-                }
+                add_all(into, self.held.map(|held| &held.lane(lane)[first..last]), sums.iter().copied());
             }
         }
     }
