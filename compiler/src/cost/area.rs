@@ -45,7 +45,7 @@ pub fn built_in(chip: &Chip, tile: &TileKind, how: Option<OnTiles>) -> Vec<(usiz
 
 /// Converters on wires of a part, and how many of each.
 pub fn on_wires(part: &Part) -> Vec<(usize, f64)> {
-    let takes = part.takes.iter().flat_map(|(_, values, chain)| chain.iter().map(|&id| (id, *values as f64)));
+    let takes = part.takes.iter().flat_map(|taken| taken.chain.iter().map(|&id| (id, taken.values as f64)));
     takes.chain(part.gives.iter().map(|&id| (id, part.len() as f64))).collect()
 }
 

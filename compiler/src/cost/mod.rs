@@ -9,7 +9,7 @@ pub mod time;
 use nmc_program::ComponentKind;
 
 use crate::forms::chip::{Chip, Converter, Domain, UnitKind};
-use crate::forms::circuit::{Circuit, Part};
+use crate::forms::circuit::{Circuit, Part, Taken};
 use crate::forms::costs::Table;
 use crate::forms::mapped::Mapped;
 
@@ -63,13 +63,13 @@ pub fn table(mapped: &Mapped) -> Table {
     table
 }
 
-/// Conversions a sample of a part, by converter; those of ideal ones are no conversions.
-pub fn conversions(part: &Part, array: &[(usize, f64)]) -> Vec<(usize, f64)> {
-    let mut all = array.to_vec();
-    for (_, values, chain) in &part.takes {
-        all.extend(chain.iter().map(|&converter| (converter, *values as f64 * part.firings)));
+/// Conversions a sample of a part: the converter, how many, in how many turns; those of ideal ones are no conversions.
+pub fn conversions(part: &Part, array: &[(usize, f64)]) -> Vec<(usize, f64, f64)> {
+    let mut all: Vec<_> = array.iter().map(|&(converter, count)| (converter, count, part.firings)).collect();
+    for Taken { values, firings, chain, .. } in &part.takes {
+        all.extend(chain.iter().map(|&converter| (converter, *values as f64 * firings, *firings)));
     }
-    all.extend(part.gives.iter().map(|&converter| (converter, part.len() as f64 * part.firings)));
+    all.extend(part.gives.iter().map(|&converter| (converter, part.len() as f64 * part.firings, part.firings)));
     all
 }
 

@@ -24,10 +24,10 @@ pub fn of(given: Given, tiling: &Tiling, how: Option<OnTiles>, part: &Part, kind
         events.push(Event { kind, name: format!("{name}: {what}"), core: None, often, energy });
     };
     let inside = how.map_or_else(Vec::new, |how| array_conversions(chip, tiling, part, how));
-    for (id, count) in super::conversions(part, &inside) {
+    for (id, count, turns) in super::conversions(part, &inside) {
         let converter = &chip.converters[id];
         if !converter.is_ideal() {
-            add(converter_kind(converter), &title(converter), Often::new(count, part.firings), converter.energy);
+            add(converter_kind(converter), &title(converter), Often::new(count, turns), converter.energy);
         }
     }
     match part.role {

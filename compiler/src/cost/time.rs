@@ -106,7 +106,7 @@ pub fn overlap(chip: &Chip, tiling: &Tiling, how: Option<OnTiles>, part: &Part) 
 /// Seconds a part works from the arrival of its last input to its last output, once.
 pub fn part(chip: &Chip, tiling: &Tiling, how: Option<OnTiles>, part: &Part, core_kind: Option<usize>) -> f64 {
     let chain = |ids: &[usize]| ids.iter().map(|&id| chip.converters[id].time).sum::<f64>();
-    let taken = part.takes.iter().map(|(_, _, ids)| chain(ids)).fold(0.0, f64::max);
+    let taken = part.takes.iter().map(|taken| chain(&taken.chain)).fold(0.0, f64::max);
     let turns = |unit: usize, elements: usize| {
         let instances = instances(chip, unit, part, core_kind).max(1);
         chip.unit_kinds[unit].time * elements.div_ceil(instances) as f64
@@ -245,8 +245,10 @@ pub fn driven(
             let same = |other: &Part| other.node == array.node && other.elements == array.elements && holds(other);
             let held = island.iter().zip(spans).filter(|(other, _)| same(part(other))).map(|(_, span)| span.1);
             let until = held.fold(f64::INFINITY, f64::min).min(end);
-            let taken =
-                array.takes.iter().map(|(_, _, ids)| ids.iter().map(|&id| given.chip.converters[id].time).sum::<f64>());
+            let taken = array
+                .takes
+                .iter()
+                .map(|taken| taken.chain.iter().map(|&id| given.chip.converters[id].time).sum::<f64>());
             (until - span.0 - taken.fold(0.0, f64::max) - read.drive).max(read.read)
         };
         all.push((block, seconds));

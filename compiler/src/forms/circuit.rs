@@ -25,8 +25,8 @@ pub struct Part {
     pub elements: (usize, usize),
     /// How often a sample it works.
     pub firings: f64,
-    /// Converters at its inputs: (operand, values, indices into `Chip::converters` from bits on).
-    pub takes: Vec<(usize, usize, Vec<usize>)>,
+    /// Converters at its inputs.
+    pub takes: Vec<Taken>,
     /// Converters at its output, each once for each of its elements; a tree from what it gives by itself, parents first.
     pub gives: Vec<usize>,
 }
@@ -41,6 +41,17 @@ impl Part {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// What a part converts of an operand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    pub operand: usize,
+    pub values: usize,
+    /// How often a sample they arrive.
+    pub firings: f64,
+    /// Indices into `Chip::converters`, from bits on.
+    pub chain: Vec<usize>,
 }
 
 /// What a part is.

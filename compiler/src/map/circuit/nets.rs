@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::widths::{need, sum_bits, width};
 use super::{Builder, Chunk, Needed, WORD};
 use crate::forms::chip::{Domain, Sense};
-use crate::forms::circuit::{End, Net, Part, PartId, Role};
+use crate::forms::circuit::{End, Net, Part, PartId, Role, Taken};
 use crate::forms::decisions::{OnTiles, Wire};
 use crate::forms::network::{Connection, Logical, NodeId, Operator};
 use crate::forms::tiling::Block;
@@ -108,7 +108,9 @@ impl Builder<'_> {
                     }
                 }
                 if let (End::Part(id), false) = (to, wire.takes.is_empty()) {
-                    self.circuit.parts[id.0].takes.push((wire.operand, values, wire.takes.clone()));
+                    let (operand, chain) = (wire.operand, wire.takes.clone());
+                    let firings = self.tiling.firings[wire.from.index()];
+                    self.circuit.parts[id.0].takes.push(Taken { operand, values, firings, chain });
                 }
             }
         }

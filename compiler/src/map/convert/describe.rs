@@ -159,7 +159,7 @@ pub fn count(chip: &Chip, tiling: &Tiling, decisions: &Decisions, circuit: &Circ
     let mut counts = BTreeMap::new();
     for part in &circuit.parts {
         let inside = decisions.on_tiles(part.node).map(|how| cost::array_conversions(chip, tiling, part, how));
-        for (id, number) in cost::conversions(part, &inside.unwrap_or_default()) {
+        for (id, number, _) in cost::conversions(part, &inside.unwrap_or_default()) {
             if !chip.converters[id].is_ideal() {
                 *counts.entry(title(&chip.converters[id])).or_insert(0.0) += number;
             }

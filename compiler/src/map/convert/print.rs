@@ -33,7 +33,7 @@ pub fn print(mapped: &Mapped) -> String {
     for (index, part) in circuit.parts.iter().enumerate() {
         let names = |ids: &[usize]| ids.iter().map(|&id| title(&chip.converters[id])).collect::<Vec<_>>().join(", ");
         let takes: Vec<String> =
-            part.takes.iter().map(|(operand, _, ids)| format!("{operand}: {}", names(ids))).collect();
+            part.takes.iter().map(|taken| format!("{}: {}", taken.operand, names(&taken.chain))).collect();
         let ((start, end), gives) = (part.elements, names(&part.gives));
         let _ = write!(text, "part {index}: {}[{start}..{end}] {:?}", graph[part.node].name, part.role);
         if !takes.is_empty() {

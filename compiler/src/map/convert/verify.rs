@@ -125,7 +125,7 @@ fn check_circuit(given: Given, tiling: &Tiling, decisions: &Decisions, circuit: 
     for (index, part) in circuit.parts.iter().enumerate() {
         let how: Option<OnTiles> = decisions.on_tiles(part.node);
         let inside = how.map(|how| cost::array_conversions(chip, tiling, part, how)).unwrap_or_default();
-        for (id, number) in cost::conversions(part, &inside) {
+        for (id, number, _) in cost::conversions(part, &inside) {
             counted += if chip.converters[id].is_ideal() { 0.0 } else { number };
         }
         let values = arriving[index];
