@@ -1,6 +1,6 @@
 //! Takes spikes through a connection: what they add to targets, and the kernels they run over synapses.
 
-use nmc_program::{Amount, ArrayId, Connection, Delay, Effect, KernelId};
+use nmc_program::{Amount, ArrayId, Connection, Delay, Effect, KernelId, Pattern};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::connect::{Shape, Wiring};
 use crate::interpreter::Computable;
 use crate::math::Arithmetic;
 use crate::spikes::{GroupState, Spiked, UnderWay};
-use crate::state::{Buffer, Clock, Indices, Kernels};
+use crate::state::{Buffer, Clock, Even, Indices, Kernels, Steps};
 use crate::team;
 
 /// A connection ready to carry spikes.
@@ -69,6 +69,19 @@ impl<T: Computable> Delivery<'_, T> {
             }
             (&Delay::Ticks(ticks), Effect::Kernel(kernel)) => {
                 let (spikes, more) = group.round(tick, ticks, round);
+                if self.is_full() {
+                    let (first, len) = (self.connection.target_start, self.connection.target_len);
+                    let mut events = 0;
+                    for &source in &*spikes {
+                        let Some(row) = self.row_of(source) else { continue };
+                        let synapses = Steps { first: row * len, step: 1 };
+                        let sources = Steps { first: source as usize, step: 0 };
+                        let targets = Steps { first, step: 1 };
+                        self.run(*kernel, Indices::Even(Even { synapses, sources, targets, count: len }));
+                        events += len as u64;
+                    }
+                    return (events, more);
+                }
                 let mut ranges = std::mem::take(&mut self.scratch.ranges);
                 ranges.clear();
                 let rows = spikes.iter().filter_map(|&source| self.row_of(source));
@@ -96,10 +109,27 @@ impl<T: Computable> Delivery<'_, T> {
     pub fn on_post(&mut self, kernel: KernelId, spikes: &[u32]) {
         for &neuron in spikes {
             let index = (neuron as usize).checked_sub(self.connection.target_start);
-            if let Some(list) = index.and_then(|index| self.carrier.wiring.into.get(index)) {
+            if let (Some(column), true) = (index, self.is_full()) {
+                if column < self.connection.target_len {
+                    self.run(
+                        kernel,
+                        Indices::Even(Even {
+                            synapses: Steps { first: column, step: self.connection.target_len },
+                            sources: Steps { first: self.connection.source_start, step: 1 },
+                            targets: Steps { first: neuron as usize, step: 0 },
+                            count: self.connection.source_len,
+                        }),
+                    );
+                }
+            } else if let Some(list) = index.and_then(|index| self.carrier.wiring.into.get(index)) {
                 self.run(kernel, Indices::List(list));
             }
         }
+    }
+
+    /// Whether rows and columns of synapses are those of a full matrix.
+    fn is_full(&self) -> bool {
+        matches!(self.connection.pattern, Pattern::AllToAll { .. }) && self.carrier.wiring.shape == Shape::Full
     }
 
     /// The place of an element of the sending group in the range of sources.

@@ -13,7 +13,7 @@ use crate::fit::fit_readouts;
 use crate::interpreter::{Computable, Interpreter};
 use crate::jit::Jit;
 use crate::jit::product::Product;
-use crate::lanes::{Lanes, Moment, Place, Shared};
+use crate::lanes::{self, Lanes, Moment, Place, Shared};
 use crate::lines;
 use crate::matrix::{Effective, Fitted};
 use crate::metrics;
@@ -65,7 +65,8 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         let shared_out = pool.as_ref().filter(|_| program.groups.iter().any(|group| group.len >= ALONE));
         let (mut initial, carriers) = team::together(shared_out, || prepare(program, kernels.as_ref(), options.seed))?;
         let repaired = program.lines.iter().map(|of| lines::repair(program, of, &mut initial)).collect();
-        let shared = Shared { program, kernels, carriers, matrices: Vec::new(), fitted, seed: options.seed };
+        let (matrices, tick) = (Vec::new(), lanes::together(program, &program.tick));
+        let shared = Shared { program, kernels, carriers, matrices, fitted, seed: options.seed, tick };
         let state = State::new(program, Lanes::new(&shared, &initial, 1));
         let mut engine =
             Engine { shared, options, pool, initial, state, done_samples: AtomicUsize::new(0), after: 0.0 };

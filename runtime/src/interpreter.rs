@@ -267,16 +267,19 @@ impl<T: Computable> Kernels<T> for Interpreter {
     fn synapses(&self, kernel: KernelId, buffers: &mut [Buffer<T>], lane: usize, synapses: Synapses, clock: Clock) {
         let kernel = &self.kernels[kernel.index()];
         let mut results = Vec::with_capacity(kernel.body.len());
-        let mut one = |index: usize| {
-            let (source, target) = synapses.pair(index);
+        let mut joined = |index: usize, (source, target): (usize, usize)| {
             let at = Position { element: index, source, target, synapse: index };
             element(kernel, buffers, lane, at, clock, &mut results);
         };
+        let mut one = |index: usize| joined(index, synapses.pair(index));
         match synapses.indices {
             Indices::Ranges(ranges) => {
                 ranges.iter().for_each(|&(start, end)| (start as usize..end as usize).for_each(&mut one));
             }
             Indices::List(list) => list.iter().for_each(|&index| one(index as usize)),
+            Indices::Even(even) => (0..even.count).for_each(|place| {
+                joined(even.synapses.at(place), (even.sources.at(place), even.targets.at(place)));
+            }),
         }
     }
 }

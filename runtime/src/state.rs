@@ -112,6 +112,32 @@ pub enum Indices<'a> {
     Ranges(&'a [(u32, u32)]),
     /// Listed: those of one target neuron.
     List(&'a [u32]),
+    /// Of one source neuron, or of one target neuron, where every source is joined to all targets.
+    Even(Even),
+}
+
+/// Synapses at even distances; their sources and targets are as well.
+#[derive(Debug, Clone, Copy)]
+pub struct Even {
+    pub synapses: Steps,
+    pub sources: Steps,
+    pub targets: Steps,
+    /// How many.
+    pub count: usize,
+}
+
+/// Indices from the `first` on, `step` apart; the same for all where `step` is 0.
+#[derive(Debug, Clone, Copy)]
+pub struct Steps {
+    pub first: usize,
+    pub step: usize,
+}
+
+impl Steps {
+    /// The index at a place.
+    pub fn at(self, place: usize) -> usize {
+        self.first + place * self.step
+    }
 }
 
 /// Runs kernels: the interpreter and the JIT. Both give the same bits.

@@ -41,6 +41,7 @@ macro_rules! ids {
         pub struct $name(pub u32);
         impl $name {
             /// As an index.
+            #[inline]
             pub fn index(self) -> usize {
                 self.0 as usize
             }

@@ -32,8 +32,16 @@ pub struct Calls {
 #[derive(Clone, Copy)]
 pub struct At {
     pub element: Value,
-    pub source: Option<Value>,
-    pub target: Option<Value>,
+    pub source: Option<Neuron>,
+    pub target: Option<Neuron>,
+}
+
+/// A neuron that a synapse joins.
+#[derive(Clone, Copy)]
+pub struct Neuron {
+    pub index: Value,
+    /// Whether it is the same for all elements of a vector.
+    pub same: bool,
 }
 
 /// The result of an instruction.
@@ -218,8 +226,13 @@ impl<const WIDE: bool> Body<'_, '_, '_, WIDE> {
         result
     }
 
-    fn known_number(&mut self, index: Option<Value>) -> Result<Value, String> {
-        let index = index.ok_or("it asks for a source or target outside of synapses")?;
+    fn known_number(&mut self, neuron: Option<Neuron>) -> Result<Value, String> {
+        let Neuron { index, same } = neuron.ok_or("it asks for a source or target outside of synapses")?;
+        if same {
+            let scalar = self.on.scalar();
+            let number = self.on.builder.ins().fcvt_from_uint(scalar, index);
+            return Ok(self.on.spread(number));
+        }
         Ok(self.index_number(index))
     }
 
@@ -232,17 +245,18 @@ impl<const WIDE: bool> Body<'_, '_, '_, WIDE> {
         let access = self.kernel.slots[slot as usize].access;
         let base = self.frame.slots[slot as usize];
         let missing = "it asks for a source or target outside of synapses";
-        let (index, offset) = match access {
-            Access::Element { offset } => (self.at.element, offset),
+        let element = Neuron { index: self.at.element, same: false };
+        let (Neuron { index, same }, offset) = match access {
+            Access::Element { offset } => (element, offset),
             Access::Broadcast { offset } => return Ok((base, self.bytes(offset)?, true)),
             Access::Source => (self.at.source.ok_or(missing)?, 0),
             Access::Target => (self.at.target.ok_or(missing)?, 0),
-            Access::Synapse => (self.at.element, 0),
+            Access::Synapse => (element, 0),
         };
         let size = self.size();
         let scaled = self.on.builder.ins().imul_imm_s(index, size);
         let address = self.on.builder.ins().iadd(base, scaled);
-        Ok((address, self.bytes(offset)?, false))
+        Ok((address, self.bytes(offset)?, same))
     }
 
     fn bytes(&self, offset: usize) -> Result<i32, String> {

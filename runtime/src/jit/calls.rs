@@ -19,6 +19,11 @@ pub struct Args {
     pub list: *const u32,
     pub sources: *const u32,
     pub targets: *const u32,
+    /// Where synapses lie at even distances: so many of them in whole vectors, then the first and the step of each.
+    pub vectors: u64,
+    pub synapse: [u64; 2],
+    pub source: [u64; 2],
+    pub target: [u64; 2],
     pub spikes: *mut u8,
     pub time: f64,
     pub seed: u64,

@@ -6,7 +6,7 @@ use cranelift_frontend::FunctionBuilder;
 use nmc_program::{Access, Inst, Kernel, Unary};
 use std::mem::offset_of;
 
-use super::body::{At, Calls, Frame, emit};
+use super::body::{At, Calls, Frame, Neuron, emit};
 use super::calls::Args;
 use super::emit::Emit;
 
@@ -160,8 +160,8 @@ pub fn indexed<const WIDE: bool>(
         let found = entry(builder, list, position);
         builder.ins().jump(join, &[BlockArg::Value(found)]);
         builder.switch_to_block(join);
-        let source = sources.map(|sources| entry(builder, sources, element));
-        let target = targets.map(|targets| entry(builder, targets, element));
+        let mut neuron = |table: Value| Neuron { index: entry(builder, table, element), same: false };
+        let (source, target) = (sources.map(&mut neuron), targets.map(&mut neuron));
         emit(
             &mut Emit::<WIDE> { builder, vector: false, fma, start_over: None },
             kernel,
@@ -172,4 +172,74 @@ pub fn indexed<const WIDE: bool>(
     })?;
     builder.ins().return_(&[]);
     Ok(())
+}
+
+/// Which neuron all synapses at even distances share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shared {
+    Source,
+    Target,
+}
+
+/// Synapses of one neuron at even distances: whole vectors where they are neighbours, the rest one by one.
+pub fn even<const WIDE: bool>(
+    builder: &mut FunctionBuilder,
+    kernel: &Kernel,
+    calls: Calls,
+    fma: bool,
+    shared: Shared,
+) -> Result<(), String> {
+    let frame = frame::<WIDE>(builder, kernel, calls, false);
+    let mut steps = |offset: usize| (field(builder, frame.args, offset), field(builder, frame.args, offset + 8));
+    let [synapses, sources, targets] =
+        [offset_of!(Args, synapse), offset_of!(Args, source), offset_of!(Args, target)].map(&mut steps);
+    let start = field(builder, frame.args, offset_of!(Args, start));
+    let end = field(builder, frame.args, offset_of!(Args, end));
+    let at = |builder: &mut FunctionBuilder, place: Value| {
+        let index = |builder: &mut FunctionBuilder, (first, step): (Value, Value)| {
+            let along = builder.ins().imul(place, step);
+            builder.ins().iadd(first, along)
+        };
+        let element = index(builder, synapses);
+        let (source, target) = match shared {
+            Shared::Source => (sources.0, index(builder, targets)),
+            Shared::Target => (index(builder, sources), targets.0),
+        };
+        let source = Some(Neuron { index: source, same: shared == Shared::Source });
+        let target = Some(Neuron { index: target, same: shared == Shared::Target });
+        At { element, source, target }
+    };
+    let mut rest = start;
+    if in_vectors(kernel, shared) {
+        let vectors = field(builder, frame.args, offset_of!(Args, vectors));
+        rest = repeat(builder, start, vectors, if WIDE { 2 } else { 4 }, |builder, place| {
+            let at = at(builder, place);
+            emit(&mut Emit::<WIDE> { builder, vector: true, fma, start_over: None }, kernel, &frame, at)?;
+            Ok(())
+        })?;
+    }
+    repeat(builder, rest, end, 1, |builder, place| {
+        let at = at(builder, place);
+        emit(&mut Emit::<WIDE> { builder, vector: false, fma, start_over: None }, kernel, &frame, at)?;
+        Ok(())
+    })?;
+    builder.ins().return_(&[]);
+    Ok(())
+}
+
+/// Whether no synapse of a neuron reads or writes what another of its synapses writes.
+fn in_vectors(kernel: &Kernel, shared: Shared) -> bool {
+    let own = |access: Access| match access {
+        Access::Synapse => true,
+        Access::Source => shared == Shared::Target,
+        Access::Target => shared == Shared::Source,
+        Access::Element { .. } | Access::Broadcast { .. } => false,
+    };
+    let mut stored = kernel.body.iter().filter_map(|inst| {
+        let Inst::Store { slot, .. } = inst else { return None };
+        Some(&kernel.slots[*slot as usize])
+    });
+    stored.all(|slot| {
+        own(slot.access) && kernel.slots.iter().all(|other| other.array != slot.array || other.access == slot.access)
+    })
 }

@@ -4,6 +4,7 @@
 mod body;
 mod calls;
 mod emit;
+mod forms;
 mod function;
 pub mod product;
 
@@ -15,17 +16,19 @@ use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module};
-use nmc_program::{Access, Draw, Effect, Initial, Inst, Kernel, KernelId, Len, Op, Program, Slot, WrittenBy};
+use nmc_program::{Access, Draw, Inst, Kernel, KernelId, Program, Slot};
 use smallvec::SmallVec;
 
 use crate::fuse::fuse;
 use crate::interpreter::Computable;
 use crate::math::has_fma;
 use crate::random::Key;
-use crate::state::{Buffer, Clock, Indices, Kernels, Real, Synapses, spike_bytes};
+use crate::state::{Buffer, Clock, Even, Indices, Kernels, Real, Steps, Synapses, spike_bytes};
 use crate::team;
 use body::Calls;
 use calls::Args;
+use forms::{Form, forms};
+use function::Shared;
 
 type Code = extern "C" fn(*const Args);
 /// Where the arrays of a kernel begin.
@@ -38,6 +41,7 @@ pub struct Jit {
     kernels: Vec<Kernel>,
     dense: Vec<Option<Code>>,
     indexed: Vec<Option<Code>>,
+    even: Vec<Option<Code>>,
     facts: Vec<Facts>,
 }
 
@@ -87,121 +91,89 @@ impl Drop for Jit {
     }
 }
 
-/// How the kernels of a program are run.
-fn forms(program: &Program) -> (Vec<bool>, Vec<bool>) {
-    let mut dense = vec![false; program.kernels.len()];
-    let mut indexed = dense.clone();
-    for array in &program.arrays {
-        if let Initial::Kernel(kernel) = array.initial {
-            let over_synapses = matches!(array.len, Len::Synapses(_));
-            let form = if over_synapses { &mut indexed } else { &mut dense };
-            form[kernel.index()] = true;
-        }
-    }
-    for connection in &program.connections {
-        if let Effect::Kernel(kernel) = connection.on_pre {
-            indexed[kernel.index()] = true;
-        }
-    }
-    let learned = program.learning().flat_map(|learning| &learning.layers).flat_map(|layer| &layer.matrices);
-    for cells in program.matrices.iter().filter_map(|matrix| matrix.cells.as_ref()) {
-        if let Some(current) = &cells.current {
-            dense[current.kernel.index()] = true;
-        }
-    }
-    for learner in learned {
-        let fast = learner.fast.as_ref();
-        let pulsed = learner.pulsed.iter().chain(fast.map(|fast| &fast.pulsed)).map(|pulsed| pulsed.pulse.kernel);
-        pulsed.chain(fast.map(|fast| fast.kernel)).for_each(|kernel| dense[kernel.index()] = true);
-    }
-    for written in program.matrices.iter().filter_map(|matrix| matrix.cells.as_ref()?.written.as_ref()) {
-        dense[written.pulse.kernel.index()] = true;
-        if let WrittenBy::Verify { kernel, .. } = written.way {
-            dense[kernel.index()] = true;
-        }
-    }
-    let backward = program.learning().flat_map(|learning| &learning.backward);
-    for op in program.stages().into_iter().flat_map(|(_, ops)| ops).chain(backward) {
-        if let Op::Kernel { kernel, .. } | Op::Substeps { kernel, .. } = op {
-            dense[kernel.index()] = true;
-        }
-        if let Op::OnSpikes { kernel, .. }
-        | Op::OnPost { kernel, .. }
-        | Op::Synapses { kernel, .. }
-        | Op::Rewire { fresh: kernel, .. }
-        | Op::Substeps { kernel, .. } = op
-        {
-            indexed[kernel.index()] = true;
-        }
-    }
-    (dense, indexed)
-}
-
 impl Jit {
     /// Compiles the kernels; the error says what could not be compiled.
     pub fn new(program: &Program) -> Result<Self, String> {
         let wide = program.precision == nmc_program::Precision::F64;
         let mut module = module(wide)?;
-        let (dense, indexed) = forms(program);
         let kernels: Vec<Kernel> = program.kernels.iter().map(fuse).collect();
-        let mut compile = |wanted: &[bool], listed: bool| -> Result<Vec<Option<FuncId>>, String> {
-            kernels
-                .iter()
-                .zip(wanted)
-                .map(|(kernel, &wanted)| {
-                    let id = wanted.then(|| {
-                        if wide {
-                            define::<true>(&mut module, kernel, listed)
-                        } else {
-                            define::<false>(&mut module, kernel, listed)
-                        }
-                    });
-                    id.transpose().map_err(|error| format!("kernel {}: {error}", kernel.name))
-                })
-                .collect()
-        };
-        let (dense, indexed) = (compile(&dense, false)?, compile(&indexed, true)?);
-        module.finalize_definitions().map_err(|error| error.to_string())?;
-        let code = |id: Option<FuncId>| {
-            // SAFETY: the function was defined with just this signature.
-            id.map(|id| unsafe { std::mem::transmute::<*const u8, Code>(module.get_finalized_function(id)) })
-        };
-        let dense = dense.into_iter().map(code).collect();
-        let indexed = indexed.into_iter().map(code).collect();
-        let facts = kernels.iter().map(Facts::of).collect();
-        Ok(Jit { module: Some(module), kernels, dense, indexed, facts })
-    }
-
-    /// Where the arrays of a kernel's slots begin in a lane, checked to hold the elements below `len`.
-    fn slots<T: Real>(&self, kernel: KernelId, buffers: &mut [Buffer<T>], lane: usize, len: usize) -> Slots {
-        let slot = |slot: &Slot| {
-            let array = buffers[slot.array.index()].lane_mut(lane);
-            let needed = match slot.access {
-                Access::Element { offset } => offset + len,
-                Access::Broadcast { offset } => offset + 1,
-                Access::Synapse => len,
-                // Checked where sources and targets are known.
-                Access::Source | Access::Target => 0,
+        let defined = forms(program).into_iter().map(|(index, form)| {
+            let kernel = &kernels[index];
+            let id = if wide {
+                define::<true>(&mut module, kernel, form)
+            } else {
+                define::<false>(&mut module, kernel, form)
             };
-            assert!(needed <= array.len(), "a kernel reaches beyond its array");
-            array.as_mut_ptr().cast::<u8>()
-        };
-        self.kernels[kernel.index()].slots.iter().map(slot).collect()
+            id.map(|id| (index, form, id)).map_err(|error| format!("kernel {}: {error}", kernel.name))
+        });
+        let defined: Vec<(usize, Form, FuncId)> = defined.collect::<Result<_, _>>()?;
+        module.finalize_definitions().map_err(|error| error.to_string())?;
+        let none = || vec![None; kernels.len()];
+        let (mut dense, mut indexed, mut even) = (none(), none(), none());
+        for (kernel, form, id) in defined {
+            // SAFETY: the function was defined with just this signature.
+            let code = unsafe { std::mem::transmute::<*const u8, Code>(module.get_finalized_function(id)) };
+            match form {
+                Form::Dense => dense[kernel] = Some(code),
+                Form::Listed => indexed[kernel] = Some(code),
+                Form::Even(_) => even[kernel] = Some(code),
+            }
+        }
+        let facts = kernels.iter().map(Facts::of).collect();
+        Ok(Jit { module: Some(module), kernels, dense, indexed, even, facts })
     }
 
-    /// Calls a function for a lane.
-    fn call<T: Real>(
-        &self,
-        code: Code,
-        kernel: KernelId,
-        buffers: &mut [Buffer<T>],
-        lane: usize,
-        len: usize,
-        mut args: Args,
-    ) {
-        let slots = self.slots(kernel, buffers, lane, len);
+    /// Where the arrays of a kernel's slots begin in a lane, checked to hold what it reaches.
+    fn slots<T: Real>(&self, kernel: KernelId, buffers: &mut [Buffer<T>], lane: usize, reach: Reach) -> Slots {
+        let mut slots = Slots::new();
+        // Pushed one by one: `extend` takes much longer for the few there are.
+        for slot in &self.kernels[kernel.index()].slots {
+            let buffer = &mut buffers[slot.array.index()];
+            let start = if buffer.per_lane { lane * buffer.stride } else { 0 };
+            let needed = match slot.access {
+                Access::Element { offset } => offset + reach.elements,
+                Access::Broadcast { offset } => offset + 1,
+                Access::Synapse => reach.elements,
+                Access::Source => reach.sources,
+                Access::Target => reach.targets,
+            };
+            let held = needed <= buffer.stride && start + buffer.stride <= buffer.data.len();
+            assert!(held, "a kernel reaches beyond its array");
+            slots.push(buffer.data.as_mut_ptr().wrapping_add(start).cast::<u8>());
+        }
+        slots
+    }
+
+    /// Runs a kernel over synapses at even distances.
+    fn even<T: Real>(&self, kernel: KernelId, buffers: &mut [Buffer<T>], lane: usize, even: Even, clock: Clock) {
+        let (Some(code), Some(last)) = (self.even[kernel.index()], even.count.checked_sub(1)) else {
+            assert!(even.count == 0, "a kernel that nothing was to run over synapses at even distances");
+            return;
+        };
+        let mut args = args(clock);
+        let width = 16 / size_of::<T>();
+        args.end = even.count as u64;
+        args.vectors = if even.synapses.step == 1 { (even.count / width * width) as u64 } else { 0 };
+        let pair = |steps: Steps| [steps.first as u64, steps.step as u64];
+        (args.synapse, args.source, args.target) = (pair(even.synapses), pair(even.sources), pair(even.targets));
+        let [elements, sources, targets] = [even.synapses, even.sources, even.targets].map(|steps| steps.at(last) + 1);
+        let slots = self.slots(kernel, buffers, lane, Reach { elements, sources, targets });
         args.slots = slots.as_ptr();
         code(&raw const args);
+    }
+}
+
+/// How many elements, and neurons at synapses, the arrays of a kernel must have.
+#[derive(Debug, Clone, Copy)]
+struct Reach {
+    elements: usize,
+    sources: usize,
+    targets: usize,
+}
+
+impl Reach {
+    fn elements(elements: usize) -> Self {
+        Reach { elements, sources: 0, targets: 0 }
     }
 }
 
@@ -209,7 +181,27 @@ fn args(clock: Clock) -> Args {
     let null = std::ptr::null();
     let (spikes, slots, draws) = (std::ptr::null_mut(), std::ptr::null(), std::ptr::null());
     let Clock { seed, tick, sample, time } = clock;
-    Args { slots, draws, start: 0, end: 0, list: null, sources: null, targets: null, spikes, time, seed, tick, sample }
+    let (vectors, none) = (0, [0; 2]);
+    let (synapse, source, target) = (none, none, none);
+    let (start, end, list, sources, targets) = (0, 0, null, null, null);
+    Args {
+        slots,
+        draws,
+        start,
+        end,
+        list,
+        sources,
+        targets,
+        vectors,
+        synapse,
+        source,
+        target,
+        spikes,
+        time,
+        seed,
+        tick,
+        sample,
+    }
 }
 
 /// Elements that are worth another thread, of a kernel that draws nothing.
@@ -271,8 +263,12 @@ impl<T: Computable> Kernels<T> for Jit {
             assert!(!self.facts[kernel.index()].marks, "a kernel marks spikes that nobody takes");
         }
         let (draws, component) = (&self.facts[kernel.index()].draws, self.kernels[kernel.index()].component);
-        let slots = self.slots(kernel, buffers, lane, len);
+        let slots = self.slots(kernel, buffers, lane, Reach::elements(len));
         args.slots = slots.as_ptr();
+        if len < LEAST && draws.is_empty() {
+            code(&raw const args);
+            return;
+        }
         let shared = Parted(args);
         let least = match (self.facts[kernel.index()].apart, draws.is_empty()) {
             (false, _) => usize::MAX,
@@ -297,10 +293,15 @@ impl<T: Computable> Kernels<T> for Jit {
         args.end = elements.len() as u64;
         args.list = elements.as_ptr();
         let len = elements.iter().max().map_or(0, |&last| last as usize + 1);
-        self.call(code, kernel, buffers, lane, len, args);
+        let slots = self.slots(kernel, buffers, lane, Reach::elements(len));
+        args.slots = slots.as_ptr();
+        code(&raw const args);
     }
 
     fn synapses(&self, kernel: KernelId, buffers: &mut [Buffer<T>], lane: usize, synapses: Synapses, clock: Clock) {
+        if let Indices::Even(even) = synapses.indices {
+            return self.even(kernel, buffers, lane, even, clock);
+        }
         let Some(code) = self.indexed[kernel.index()] else { return };
         let mut args = args(clock);
         args.sources = synapses.sources.as_ptr();
@@ -308,6 +309,7 @@ impl<T: Computable> Kernels<T> for Jit {
         let len = match synapses.indices {
             Indices::Ranges(ranges) => ranges.iter().map(|&(_, end)| end).max().unwrap_or(0) as usize,
             Indices::List(list) => list.iter().max().map_or(0, |&last| last as usize + 1),
+            Indices::Even(_) => 0,
         };
         if len == 0 {
             return;
@@ -315,16 +317,8 @@ impl<T: Computable> Kernels<T> for Jit {
         let (source, target) = self.facts[kernel.index()].asks;
         let known = |asked: bool, known: &[u32]| !asked || len <= known.len();
         assert!(known(source, synapses.sources) && known(target, synapses.targets), "a synapse that does not exist");
-        for slot in &self.kernels[kernel.index()].slots {
-            let held = buffers[slot.array.index()].lane(lane).len();
-            let fits = match slot.access {
-                Access::Source => (synapses.largest.0 as usize) < held,
-                Access::Target => (synapses.largest.1 as usize) < held,
-                Access::Element { .. } | Access::Broadcast { .. } | Access::Synapse => true,
-            };
-            assert!(fits, "a synapse joins a neuron that does not exist");
-        }
-        let slots = self.slots(kernel, buffers, lane, len);
+        let (sources, targets) = (synapses.largest.0 as usize + 1, synapses.largest.1 as usize + 1);
+        let slots = self.slots(kernel, buffers, lane, Reach { elements: len, sources, targets });
         args.slots = slots.as_ptr();
         match synapses.indices {
             Indices::Ranges(ranges) => {
@@ -337,6 +331,7 @@ impl<T: Computable> Kernels<T> for Jit {
                 (args.end, args.list) = (list.len() as u64, list.as_ptr());
                 code(&raw const args);
             }
+            Indices::Even(_) => {}
         }
     }
 }
@@ -366,27 +361,30 @@ fn module(wide: bool) -> Result<JITModule, String> {
 pub fn listing(program: &Program) -> Result<Vec<(String, String)>, String> {
     let wide = program.precision == nmc_program::Precision::F64;
     let mut module = module(wide)?;
-    let (dense, indexed) = forms(program);
-    let mut texts = Vec::new();
-    for (index, kernel) in program.kernels.iter().map(fuse).enumerate() {
-        for (listed, word) in [(false, "dense"), (true, "listed")] {
-            if if listed { indexed[index] } else { dense[index] } {
-                let translated = if wide {
-                    translate::<true>(&mut module, &kernel, listed)
-                } else {
-                    translate::<false>(&mut module, &kernel, listed)
-                };
-                let (_, context) = translated.map_err(|error| format!("kernel {}: {error}", kernel.name))?;
-                texts.push((format!("{} ({word})", kernel.name), context.func.display().to_string()));
-            }
-        }
-    }
-    Ok(texts)
+    let mut forms = forms(program);
+    forms.sort_by_key(|(kernel, _)| *kernel);
+    let texts = forms.into_iter().map(|(index, form)| {
+        let kernel = fuse(&program.kernels[index]);
+        let translated = if wide {
+            translate::<true>(&mut module, &kernel, form)
+        } else {
+            translate::<false>(&mut module, &kernel, form)
+        };
+        let (_, context) = translated.map_err(|error| format!("kernel {}: {error}", kernel.name))?;
+        let word = match form {
+            Form::Dense => "dense",
+            Form::Listed => "listed",
+            Form::Even(Shared::Source) => "row",
+            Form::Even(Shared::Target) => "column",
+        };
+        Ok((format!("{} ({word})", kernel.name), context.func.display().to_string()))
+    });
+    texts.collect()
 }
 
 /// Compiles one form of one kernel.
-fn define<const WIDE: bool>(module: &mut JITModule, kernel: &Kernel, listed: bool) -> Result<FuncId, String> {
-    let (function, mut context) = translate::<WIDE>(module, kernel, listed)?;
+fn define<const WIDE: bool>(module: &mut JITModule, kernel: &Kernel, form: Form) -> Result<FuncId, String> {
+    let (function, mut context) = translate::<WIDE>(module, kernel, form)?;
     module.define_function(function, &mut context).map_err(|error| format!("{error:?}"))?;
     Ok(function)
 }
@@ -395,7 +393,7 @@ fn define<const WIDE: bool>(module: &mut JITModule, kernel: &Kernel, listed: boo
 fn translate<const WIDE: bool>(
     module: &mut JITModule,
     kernel: &Kernel,
-    listed: bool,
+    form: Form,
 ) -> Result<(FuncId, Context), String> {
     let pointer = module.target_config().pointer_type();
     let signature = |module: &JITModule, params: &[Type], returns: &[Type]| {
@@ -422,10 +420,10 @@ fn translate<const WIDE: bool>(
     };
     let mut holder = FunctionBuilderContext::new();
     let mut builder = FunctionBuilder::new(&mut context.func, &mut holder);
-    if listed {
-        function::indexed::<WIDE>(&mut builder, kernel, calls, has_fma())?;
-    } else {
-        function::dense::<WIDE>(&mut builder, kernel, calls, has_fma())?;
+    match form {
+        Form::Dense => function::dense::<WIDE>(&mut builder, kernel, calls, has_fma())?,
+        Form::Listed => function::indexed::<WIDE>(&mut builder, kernel, calls, has_fma())?,
+        Form::Even(shared) => function::even::<WIDE>(&mut builder, kernel, calls, has_fma(), shared)?,
     }
     builder.seal_all_blocks();
     builder.finalize(module.target_config());

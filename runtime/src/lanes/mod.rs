@@ -29,6 +29,26 @@ pub struct Shared<'a, T> {
     pub matrices: Vec<Effective<T>>,
     pub fitted: Vec<Fitted>,
     pub seed: u64,
+    /// The operations of a tick.
+    pub tick: Vec<Together<'a>>,
+}
+
+/// Operations that follow from the same spikes, or a single one.
+#[derive(Debug, Clone, Copy)]
+pub struct Together<'a> {
+    ops: &'a [Op],
+    /// Whether all they do is to add to targets.
+    only_adds: bool,
+}
+
+/// Operations in order, those together that are.
+pub fn together<'a>(program: &Program, ops: &'a [Op]) -> Vec<Together<'a>> {
+    let adds = |op: &Op| {
+        let Op::Deliver { connection } = op else { return false };
+        matches!(program.connections[connection.index()].on_pre, Effect::Add { .. })
+    };
+    let chunks = ops.chunk_by(|a, b| event(a).is_some() && event(a) == event(b));
+    chunks.map(|ops| Together { ops, only_adds: ops.iter().all(adds) }).collect()
 }
 
 /// The state of a batch.
@@ -52,6 +72,9 @@ pub struct Lanes<T> {
     bitmap: Vec<u8>,
     #[serde(skip)]
     scratch: Scratch,
+    /// How far traces decayed last: the exponent, and its factors down and up.
+    #[serde(skip)]
+    faded: Option<(f64, T, T)>,
     /// What was made of `rewired`.
     #[serde(skip)]
     carriers: BTreeMap<usize, Carrier>,
@@ -111,6 +134,7 @@ impl<T: Computable + Product> Lanes<T> {
             tick: 0,
             bitmap: Vec::new(),
             scratch: Scratch::default(),
+            faded: None,
             carriers: BTreeMap::new(),
         }
     }
@@ -191,7 +215,7 @@ impl<T: Computable + Product> Lanes<T> {
         for (lane, record) in records.iter_mut().enumerate().take(self.used) {
             record.tick(program, &self.buffers, lane, heard, |_| &[]);
         }
-        self.run(shared, phase, &program.tick, moment);
+        self.run_together(shared, phase, &shared.tick, moment);
         for (lane, record) in records.iter_mut().enumerate().take(self.used) {
             let spikes = |group: usize| self.groups[lane][group].spikes(self.tick, 0);
             record.tick(program, &self.buffers, lane, Heard { start: false, ..heard }, spikes);
@@ -286,7 +310,11 @@ impl<T: Computable + Product> Lanes<T> {
 
     /// Runs operations in order.
     pub fn run(&mut self, shared: &Shared<T>, phase: &Phase, ops: &[Op], moment: Moment) {
-        for ops in ops.chunk_by(|a, b| event(a).is_some() && event(a) == event(b)) {
+        self.run_together(shared, phase, &together(shared.program, ops), moment);
+    }
+
+    fn run_together(&mut self, shared: &Shared<T>, phase: &Phase, all: &[Together], moment: Moment) {
+        for &Together { ops, only_adds } in all {
             if let [Op::Multiply { matrix, input, input_start, output, output_start, positions, read }] = ops {
                 let (input, output) = ((input.index(), *input_start), (output.index(), *output_start));
                 let (index, matrix) = (matrix.index(), &shared.program.matrices[matrix.index()]);
@@ -324,11 +352,6 @@ impl<T: Computable + Product> Lanes<T> {
             }
             // Where an element spiked more than once, its spikes come one after the other: all that follows from the
             // first, then all that follows from the second.
-            let program = shared.program;
-            let only_adds = ops.iter().all(|op| {
-                let Op::Deliver { connection } = op else { return false };
-                matches!(program.connections[connection.index()].on_pre, Effect::Add { .. })
-            });
             for round in 0.. {
                 let mut more = false;
                 for op in ops {

@@ -159,8 +159,12 @@ impl<T: Computable + Product> Lanes<T> {
                     }
                 }
                 let elapsed = rate * (within + 1) as f64;
+                // Traces of one rate follow each other.
+                let known = self.faded.filter(|faded| faded.0 == elapsed);
+                let faded = known.unwrap_or_else(|| (elapsed, T::of((-elapsed).exp()), T::of(elapsed.exp())));
+                self.faded = Some(faded);
                 let factors = self.buffers[factors.index()].lane_mut(lane);
-                (factors[0], factors[1]) = (T::of((-elapsed).exp()), T::of(elapsed.exp()));
+                (factors[0], factors[1]) = (faded.1, faded.2);
             }
             Op::Target { matrix } => {
                 matrix::target(program, &program.matrices[matrix.index()], &shared.fitted, &mut self.buffers);
