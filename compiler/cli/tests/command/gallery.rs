@@ -66,7 +66,13 @@ impl Row {
 
 /// `rate_hz.cells` in words.
 fn plain(metric: &str) -> &str {
-    if metric.starts_with("rate_hz.") { "rate" } else { metric }
+    if metric.starts_with("rate_hz.") {
+        "rate"
+    } else if metric.starts_with("energy_j.") {
+        "energy"
+    } else {
+        metric
+    }
 }
 
 /// Mean and spread over chips.
@@ -77,6 +83,7 @@ fn value(metric: &str, values: &[f64]) -> String {
     let (times, unit, digits) = match plain(metric) {
         "accuracy" => (100.0, " %", 2),
         "rate" => (1.0, " Hz", 1),
+        "energy" => (1e9, " nJ", 3),
         _ => (1.0, "", 4),
     };
     match values.len() {
