@@ -4,7 +4,7 @@ mod parts;
 
 use nmc_compiler::files::NoFiles;
 use nmc_compiler::forms::chip::Domain;
-use nmc_compiler::forms::circuit::{End, PartId, Role};
+use nmc_compiler::forms::circuit::{End, Net, PartId, Role};
 use nmc_compiler::forms::decisions::{Bias, Summing, Wire};
 use nmc_compiler::forms::mapped::Mapped;
 use nmc_compiler::{Options, compile, cost};

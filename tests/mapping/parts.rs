@@ -309,3 +309,84 @@ experiment e {
         .filter(|event| event.name.starts_with("nodes: ") && event.kind == ComponentKind::Dac);
     assert_eq!(driven.map(|event| event.often).collect::<Vec<_>>(), [often(60.0, 240.0)]);
 }
+
+/// Two decoders read one population, from another core than its own: spikes reach both as they arise.
+#[test]
+fn two_decoders_read_one_population() {
+    let mapped = mapped(
+        "
+use std.chip.hybrid
+use std.code.{count, rate}
+
+neuron integrate_fire(v_thresh: voltage = 1 mV) {
+    state v: voltage = 0 mV
+    spike when v >= v_thresh { v -= v_thresh }
+}
+network two(image: real[2, 2]) -> (y: real) {
+    eye = image |> flatten |> rate(peak: 500 Hz)
+    population features: integrate_fire[2]()
+    connect eye -> features { pattern: all_to_all, weight: 1 mV }
+    concat(features |> count, features |> count) |> dense(1, fit: ridge(1)) -> y
+}
+experiment a {
+    deploy two on hybrid { step: 0.5 ms }
+    train { image: [[[1, 0], [0, 1]], [[0, 0], [0, 1]]] } for 10 ms expect y == [1, 0]
+}
+",
+    );
+    let of = |name: &str| {
+        let mut parts = mapped.circuit.parts.iter().enumerate();
+        parts.find(|(_, part)| mapped.network.graph[part.node].name == name).map(|(id, _)| End::Part(PartId(id)))
+    };
+    for decoder in ["count_1", "count_2"] {
+        let to = of(decoder).unwrap();
+        let spikes = |net: &&Net| net.domain == Domain::Spikes && net.to.contains(&to);
+        assert_eq!(mapped.circuit.nets.iter().find(spikes).map(|net| Some(net.from)), Some(of("features")));
+    }
+}
+
+/// Devices that take part in every tick are read by analog parts when the sample has ended, beside a spiking population.
+#[test]
+fn devices_are_read_by_analog_parts_beside_spikes() {
+    let mapped = mapped(
+        "
+use std.code.rate
+use std.converter.{adc, dac, sample_hold, spike_counter, tia}
+use std.core.loihi_core
+use std.device.wox
+use std.tile.taox_array
+use std.unit.digital_alu
+
+unit amplifier: voltage -> voltage { implements: scale; energy: 20 fJ; area: 30 um2; time: 5 ns }
+core skin {
+    cells: wox[2]; tiles: taox_array[2]; lines: voltage, current
+    units: [amplifier[64], digital_alu[4]]; buffer: 4 kB
+}
+chip board {
+    cores: [grid(1, 1) of skin, grid(1, 1) of loihi_core]; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit)
+    converters: [adc(bits: 8), dac(bits: 8), tia(), sample_hold(), spike_counter()]
+}
+neuron integrate_fire() {
+    state v: voltage = 0 mV
+    spike when v >= 1 mV { v -= 1 mV }
+}
+network one(u: real[2]) -> (y: real) {
+    population nodes: wox[2]()
+    eye = u |> rate(peak: 500 Hz)
+    population features: integrate_fire[2]()
+    connect eye -> features { pattern: all_to_all, weight: 1 mV }
+    u |> scale(1 V) -> nodes.v
+    felt = nodes.conductance |> scale(1 / 10 uS)
+    seen = features |> dense([[1, 0], [0, 1]])
+    concat(seen, felt) |> dense(1, fit: ridge(1)) -> y
+}
+experiment a {
+    deploy one on board { step: 0.5 ms }
+    train { u: [[1, 0], [0, 1]] } for 10 ms expect y == [1, 0]
+}
+",
+    );
+    // 20 ticks of half a millisecond, then the readout.
+    let read = mapped.timetable.works.iter().map(|work| work.end).fold(0.0, f64::max);
+    assert!(read > 10e-3 && read < 10.1e-3, "{read}");
+}

@@ -162,7 +162,7 @@ impl<'a> Checker<'a> {
 
     /// Whether a work recurs every tick.
     fn in_tick(&self, work: &Work) -> bool {
-        work.parts.iter().any(|part| self.recurs(self.mapped.circuit.parts[part.0].node))
+        work.parts.iter().all(|part| self.recurs(self.mapped.circuit.parts[part.0].node))
     }
 
     fn recurs(&self, node: NodeId) -> bool {

@@ -181,7 +181,13 @@ impl Checker<'_> {
             early |= same_time && there.zip(used).is_some_and(|(there, used)| used < there - self.close);
             let sent: Vec<&Transfer> = nets.iter().filter_map(|net| self.sent.get(net).copied()).collect();
             let moved: usize = sent.iter().map(|transfer| mapped.circuit.nets[transfer.net].values).sum();
-            if !analog && !together && moved < count {
+            // Spikes are sent when they arise, which `spikes` looks at.
+            let arise = |net: &usize| {
+                let net = &mapped.circuit.nets[*net];
+                net.to.contains(&to) && net.domain == Domain::Spikes
+            };
+            let spikes = self.from.get(&from).into_iter().flatten().any(arise);
+            if !analog && !together && !spikes && moved < count {
                 self.fault(format!(
                     "{count} values of `{}` are needed by `{}`, {moved} are sent",
                     name(from),
