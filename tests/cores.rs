@@ -1,7 +1,7 @@
 //! Digital cores of neurons as they are: weights of few bits, and what they cannot run.
 
 use nmc_compiler::files::NoFiles;
-use nmc_tests::{ENGINES, codes, recorded, run, spikes, told};
+use nmc_tests::{ENGINES, codes, recorded, run, spikes, told, values};
 
 /// Two sources and three neurons on a core with these fields.
 fn on_core(fields: &str, synapse: &str, weight: &str, more: &str) -> String {
@@ -87,4 +87,83 @@ fn what_a_core_cannot_run_is_told() {
             fits || told(&text).iter().any(|told| told.message.contains("core `digital` of chip `small` cannot run"))
         );
     }
+}
+
+/// A layer behind neurons, on cores whose arrays take all neurons there are, or none. Oracle: two cores are needed for both, one for either.
+#[test]
+fn arrays_take_neurons_of_their_core() {
+    let program = |cores: usize, takes: usize| {
+        format!(
+            "
+use std.converter.{{spike_counter, word_in, word_out}}
+use std.device.memory_word
+use std.unit.tianjic_logic
+neuron adder {{ state v: real = 0; spike when v >= 1 {{ v -= 1 }} }}
+synapse add {{ on pre {{ post.v += w }} }}
+tile products {{
+    cells: memory_word[8, 8]; weights: differential; input: word_in(); sense: word_out(); read_time: 1 us
+    neurons: {takes}
+}}
+core both {{ tiles: products[1]; units: tianjic_logic; buffer: 1 kB; neurons: 4; weight_bits: 8 }}
+chip small {{
+    cores: grid({cores}, 1) of both
+    network: mesh(flit: 32 bit, hop: 1 ns, energy: 0 pJ per bit)
+    converters: spike_counter()
+}}
+network net(s: spikes[2]) -> (y: real[2]) {{
+    population a: adder[3]()
+    connect s -> a {{ pattern: all_to_all, synapse: add(), weight: 1, delay: 1 ms }}
+    a |> dense([[1, 2, 3], [3, 2, 1]]) -> y
+}}
+experiment e {{
+    deploy net on small {{ step: 1 ms }}
+    test {{ s: spikes([0, 1], [2, 4], [0, 0]) }} for 20 ms measure m = mean(y)
+}}
+"
+        )
+    };
+    assert_eq!(codes(&program(1, 0)), [] as [&str; 0]);
+    assert_eq!(codes(&program(2, 4)), [] as [&str; 0]);
+    assert_eq!(codes(&program(1, 4)), ["E0609"]);
+    assert_eq!(codes(&program(2, 5)), ["E0609"]);
+}
+
+/// On Tianjic's cores, which limits hold; and what crosses from spikes to values and back. Oracle: sums of whole numbers, within a step of 8 bits.
+#[test]
+fn tianjic_joins_values_and_spikes() {
+    let program = |neuron: &str, more: &str| {
+        format!(
+            "
+use std.chip.tianjic
+use std.code.count
+encoder regular: real -> spikes {{ state v: real = 0; v' = x * 1 kHz; spike when v >= 1 {{ v -= 1 }} }}
+neuron adder {{ {neuron}; spike when v >= 1 {{ v -= 1 }} }}
+synapse add {{ on pre {{ post.v += w }} }}
+network net(image: real[3]) -> (y: real[2]) {{
+    coded = image |> dense([[1, 0, 1], [0, 1, 0]]) |> scale(0.5) |> regular
+    population a: adder[2]()
+    connect coded -> a {{ pattern: one_to_one, synapse: add(), weight: 1, delay: 1 ms }}
+    {more}
+    a |> count |> dense([[1, 0.5], [0, 1]]) -> y
+}}
+experiment e {{
+    deploy net on tianjic {{ step: 1 ms; calibrate: [[1, 1, 1]] }}
+    test {{ image: [[1, 0.5, 0], [0.25, 1, 0.75]] }} for 101 ms measure m = mean(y)
+}}
+"
+        )
+    };
+    let linear = program("state v: real = 0", "");
+    for engine in ENGINES {
+        let results = &run("t.nmc", &linear, &NoFiles, engine)[0];
+        // Of the largest outputs, 150 and 100: a step of inputs and of sums each, and a spike.
+        let expected = [[50.0 + 12.5, 25.0], [50.0 + 25.0, 50.0]];
+        for (found, expected) in values(results, "y").iter().zip(expected.as_flattened()) {
+            assert!((found - expected).abs() < 4.0, "{found}, {expected}");
+        }
+    }
+    assert!(codes(&program("state v: real = 0; v' = v * v / 1 s", "")).contains(&"E0626"));
+    let many = "population m: adder[257]()
+    connect m -> a { pattern: all_to_all, synapse: add(), weight: 1, delay: 1 ms }";
+    assert!(codes(&program("state v: real = 0", many)).contains(&"E0626"));
 }

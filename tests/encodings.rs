@@ -255,3 +255,59 @@ experiment e {
         }
     }
 }
+
+/// What a pixel of five by five and its eight neighbours say of how long ago something happened, added up at each of its events.
+/// Oracle: the closed form, the sum of `exp(-(t - last) / tau)` over events and neighbours.
+#[test]
+fn time_surfaces_are_read_about_events() {
+    // Pixel and step, some at once, some twice at one pixel.
+    let events = [(0, 3), (6, 5), (1, 5), (0, 9), (7, 9), (24, 9), (18, 12), (0, 12), (12, 20), (6, 33), (24, 38)];
+    let list = |of: fn(&(usize, usize)) -> usize| {
+        events.iter().map(|event| of(event).to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let (pixels, steps, zeros) = (list(|event| event.0), list(|event| event.1), list(|_| 0));
+    let text = format!(
+        "
+use std.code.{{per_step, time_surface}}
+neuron reader {{
+    method: euler
+    input near: real
+    input event: real
+    state sum: real = 0
+    sum' = event * near / dt
+}}
+network net(e: spikes[25]) -> (sums: real[25], surface: real[25]) {{
+    s = e |> time_surface(tau: 3 ms)
+    population readers: reader[25]()
+    s |> reshape(1, 5, 5) |> conv2d([[[[1, 1, 1], [1, 1, 1], [1, 1, 1]]]], padding: 1) |> flatten -> readers.near
+    e |> per_step -> readers.event
+    readers.sum -> sums
+    s -> surface
+}}
+experiment x {{
+    deploy net {{ step: 0.5 ms }}
+    test {{ e: spikes([{pixels}], [{steps}], [{zeros}]) }} for 20 ms
+        measure m = mean(sums)
+        measure n = mean(surface)
+}}
+"
+    );
+    // The value at a pixel at the end of a step.
+    let surface = |pixel: usize, step: usize| {
+        let last = events.iter().filter(|event| event.0 == pixel && event.1 <= step).map(|event| event.1).max();
+        last.map_or(0.0, |last| (-((step - last) as f64) * 0.5 / 3.0).exp())
+    };
+    let near = |a: usize, b: usize| (a / 5).abs_diff(b / 5) <= 1 && (a % 5).abs_diff(b % 5) <= 1;
+    let mut sums = [0.0; 25];
+    for (pixel, step) in events {
+        sums[pixel] += (0..25).filter(|&other| near(pixel, other)).map(|other| surface(other, step)).sum::<f64>();
+    }
+    for engine in ENGINES {
+        let results = &run("surfaces.nmc", &text, &NoFiles, engine)[0];
+        for (name, expected) in [("sums", sums.to_vec()), ("surface", (0..25).map(|at| surface(at, 39)).collect())] {
+            for (found, expected) in values(results, name).iter().zip(&expected) {
+                assert!((found - expected).abs() < 1e-5, "{name}: {found}, {expected}");
+            }
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use nmc_compiler::files::{DataFile, FileProblem};
 use nmc_host::disk::Folder;
 use nmc_runtime::{EngineKind, Recorded, Results};
 use nmc_tests::{ENGINES, recorded, values};
@@ -138,4 +139,52 @@ fn devices_in_circuits_do_what_ngspice_says() {
             assert!(small < 1e-5 && large > 10.0 * small, "{name}: {small}, {large}");
         }
     }
+}
+
+/// Recordings of event cameras, whole, cut off anywhere, and with any byte changed. Oracle: what the packages aedat 2.3.0 and tonic 1.7.0
+/// read of them (`data/aedat_recordings.py`).
+#[test]
+fn recordings_of_event_cameras_are_read() {
+    let kept = std::env::temp_dir().join(format!("nmc-aedat-{}", std::process::id()));
+    std::fs::create_dir_all(&kept).unwrap();
+    let array = |file: &DataFile, name: &str| {
+        let tensor = file.arrays.iter().find(|array| array.name == name).unwrap().tensor().unwrap();
+        (0..tensor.data.len()).map(|at| tensor.data.get(at)).collect::<Vec<_>>()
+    };
+    let written = |name: &str, bytes: &[u8]| {
+        let file = kept.join(name);
+        std::fs::write(&file, bytes).unwrap();
+        nmc_host::data::read(&file)
+    };
+    for (name, camera) in [
+        ("dvs128.aedat", "dvs128"),
+        ("davis346.aedat", "davis346"),
+        ("davis346_3.aedat", "davis346"),
+        ("davis346_none.aedat4", "davis346"),
+        ("davis346_lz4.aedat4", "davis346"),
+        ("davis346_zstd.aedat4", "davis346"),
+    ] {
+        let bytes = std::fs::read(folder().join("data").join(name)).unwrap();
+        let whole = written(name, &bytes).unwrap();
+        for of in ["t_us", "x", "y", "p"] {
+            assert_eq!(array(&whole, of), expected("events.npz", &format!("{camera}_{of}")), "{name} {of}");
+        }
+        for keep in 0..bytes.len() {
+            match written(name, &bytes[..keep]) {
+                Err(FileProblem::Unreadable(_)) => {}
+                Err(FileProblem::NotFound(_)) => panic!("{name} cut to {keep}"),
+                // Before 4.0 nothing tells how many events, or packets, there are.
+                Ok(cut) => {
+                    let left = array(&cut, "x");
+                    assert!(name.ends_with("aedat") && left.len() < 300, "{name} cut to {keep}");
+                    assert_eq!(left[..], array(&whole, "x")[..left.len()], "{name} cut to {keep}");
+                }
+            }
+            // Another recording or a sentence, never a panic.
+            let mut changed = bytes.clone();
+            changed[keep] ^= 0xff;
+            let _ = written(name, &changed);
+        }
+    }
+    std::fs::remove_dir_all(&kept).unwrap();
 }

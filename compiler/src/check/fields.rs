@@ -155,6 +155,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("weights", Word(&["differential", "reference", "offset", "unsigned"])),
                     may("slices", Quantity("real")),
                     may("spare_columns", Quantity("real")),
+                    may("neurons", Quantity("real")),
                     may("hold", Blocks(&[BlockKind::Converter], &[])),
                     may("row_energy", Quantity("energy")),
                     may("normalises", Quantity("bool")),

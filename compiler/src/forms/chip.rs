@@ -160,6 +160,8 @@ pub struct TileKind {
     pub rows: usize,
     pub cols: usize,
     pub spare_columns: usize,
+    /// Neurons of its core that it takes.
+    pub neurons: usize,
     pub weights: WeightScheme,
     /// Arrays that hold the digits of a weight together, each cell one digit; 1: a cell (or pair) holds a weight.
     pub slices: usize,

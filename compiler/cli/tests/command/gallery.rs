@@ -37,7 +37,7 @@ impl Row {
         json(&arguments)
     }
 
-    /// `Shown: accuracy of cells, ideal; energy of cells`: every value found, with its spread over chips.
+    /// `Shown: accuracy of cells, ideal; energy_j.total / events of cells`: every value found, with its spread over chips.
     fn shown(&self, run: &Value) -> Vec<String> {
         let mut shown = Vec::new();
         for part in self.says("Shown").split("; ") {
@@ -47,13 +47,18 @@ impl Row {
                 let all = of.and_then(|of| of["metrics_each"].as_object());
                 let all = all.unwrap_or_else(|| panic!("{} has no experiment {name}", self.name()));
                 let before = shown.len();
+                let (metric, over) = metric.split_once(" / ").unwrap_or((metric, ""));
+                let over: Vec<f64> =
+                    all.get(over).and_then(Value::as_array).map_or_else(Vec::new, |values| numbers(values));
                 for (known, values) in all {
                     let Some(when) = known.strip_prefix(metric) else { continue };
                     if when.is_empty() || when.starts_with(" after ") {
-                        let values: Vec<f64> = values.as_array().unwrap().iter().filter_map(Value::as_f64).collect();
-                        let (what, value) = (name.replace('_', " "), value(metric, &values));
+                        let mut values = numbers(values.as_array().unwrap());
+                        values.iter_mut().zip(&over).for_each(|(value, over)| *value /= over);
+                        let label = if over.is_empty() { plain(metric) } else { "energy of one" };
+                        let (what, value) = (name.replace('_', " "), value(label, &values));
                         // What is no accuracy says what it is.
-                        let of = if metric == "accuracy" { String::new() } else { format!(", {}", plain(metric)) };
+                        let of = if metric == "accuracy" { String::new() } else { format!(", {label}") };
                         shown.push(format!("{what}{}{of}: {value}", when.replace(" after ", ", ")));
                     }
                 }
@@ -64,26 +69,29 @@ impl Row {
     }
 }
 
+fn numbers(values: &[Value]) -> Vec<f64> {
+    values.iter().filter_map(Value::as_f64).collect()
+}
+
 /// `rate_hz.cells` in words.
 fn plain(metric: &str) -> &str {
-    if metric.starts_with("rate_hz.") {
-        "rate"
-    } else if metric.starts_with("energy_j.") {
-        "energy"
-    } else {
-        metric
+    match metric.split('.').next() {
+        Some("rate_hz") => "rate",
+        Some("energy_j") => "energy",
+        _ => metric,
     }
 }
 
 /// Mean and spread over chips.
-fn value(metric: &str, values: &[f64]) -> String {
+fn value(label: &str, values: &[f64]) -> String {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let spread = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0)).sqrt();
-    let (times, unit, digits) = match plain(metric) {
+    let (times, unit, digits) = match label {
         "accuracy" => (100.0, " %", 2),
         "rate" => (1.0, " Hz", 1),
         "energy" => (1e9, " nJ", 3),
+        "energy of one" => (1e12, " pJ", 2),
         _ => (1.0, "", 4),
     };
     match values.len() {

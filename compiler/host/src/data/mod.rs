@@ -1,5 +1,7 @@
-//! Data files: npz, npy, safetensors, csv and wav. Names and shapes are read at once, numbers where they are needed.
+//! Data files: npz, npy, safetensors, csv, wav and aedat. Names and shapes are read at once, numbers where they are needed.
 
+mod aedat;
+mod aedat4;
 mod csv;
 mod numpy;
 mod safetensors;
@@ -28,7 +30,8 @@ pub fn read(file: &Path) -> Result<DataFile, FileProblem> {
         "safetensors" => safetensors::read(file),
         "csv" => csv::read(file),
         "wav" => wav::read(file),
-        _ => Err(String::from("its name must end in npz, npy, safetensors, csv or wav")),
+        "aedat" | "aedat2" | "aedat4" => aedat::read(file),
+        _ => Err(String::from("its name must end in npz, npy, safetensors, csv, wav, aedat or aedat4")),
     };
     read.map_err(|problem| unreadable(file, &problem))
 }

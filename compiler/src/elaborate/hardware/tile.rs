@@ -93,6 +93,7 @@ impl Elaborator<'_> {
             rows,
             cols,
             spare_columns,
+            neurons: fields.get("neurons").map_or(Some(0), |ast| self.count(ast, 0.0))?,
             weights,
             slices,
             inputs,

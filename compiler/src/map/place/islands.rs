@@ -159,6 +159,7 @@ pub fn needs(
                 let Block { tile_kind, backward, .. } = tiling.blocks[block];
                 if backward.is_none() {
                     add(island, Resource::Tiles(tile_kind), 1.0);
+                    add(island, Resource::Neurons, given.chip.tile_kinds[tile_kind].neurons as f64);
                 }
             }
             Role::Line { unit, .. } | Role::Unit { unit } if !digital(unit) => {

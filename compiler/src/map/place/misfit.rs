@@ -7,7 +7,7 @@ use super::islands::Resource;
 use super::solve::Problem;
 use crate::forms::circuit::{Circuit, End, Net, PartId};
 use crate::forms::mapped::Given;
-use crate::forms::network::NodeId;
+use crate::forms::network::{NodeId, Operator};
 use crate::forms::plan::{Pin, Pinned};
 use crate::map::convert::Misfit;
 use crate::map::convert::domains::word;
@@ -110,7 +110,10 @@ fn told(given: Given, circuit: &Circuit, parts: &[PartId], resource: &Resource, 
         ),
         Resource::Neurons => (
             Code::E0609,
-            format!("the {} neurons of `{}` do not fit chip `{name}`", data.len(), data.name),
+            match matches!(data.operator, Operator::Population { .. }) {
+                true => format!("the {} neurons of `{}` do not fit chip `{name}`", data.len(), data.name),
+                false => format!("the neurons that arrays of `{}` take do not fit chip `{name}`", data.name),
+            },
             format!("{needed} neurons need a place, there is room for {room}"),
             String::from("give the chip more cores: `cores: grid(16, 8) of …`"),
         ),

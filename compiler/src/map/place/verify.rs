@@ -50,6 +50,7 @@ pub fn verify(given: Given, tiling: &Tiling, circuit: &Circuit, placement: &Plac
                 if tile.and_then(|tile| kinds.get(tile)) != Some(&tiling.blocks[block].tile_kind) {
                     faults.push(format!("an array of `{name}` is on a tile that is not of its kind"));
                 }
+                *neurons.entry(core).or_default() += chip.tile_kinds[tiling.blocks[block].tile_kind].neurons;
                 if !tiles.insert((core, tile)) {
                     faults.push(format!("two arrays are on one tile of core {core}"));
                 }
