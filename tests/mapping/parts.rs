@@ -390,3 +390,24 @@ experiment a {
     let read = mapped.timetable.works.iter().map(|work| work.end).fold(0.0, f64::max);
     assert!(read > 10e-3 && read < 10.1e-3, "{read}");
 }
+
+/// A function of one signal is the same layer in both spellings, and the same unit computes it: the chip has no other.
+#[test]
+fn a_function_is_a_layer_however_it_is_written() {
+    let text = |hidden: &str| {
+        let tile = "cells: cell[4, 8]; weights: differential; input: ideal or voltage; sense: ideal or voltage; normalises: true";
+        let core = "tiles: array[1]; units: rectifier[64]; lines: voltage";
+        hardware(tile, core, "cores: grid(1, 1) of crossbars")
+            + &format!(
+                "network net(x: real[4]) -> (y: real[4]) {{ a = x |> dense({}); b = {hidden}; b -> y }}
+experiment e {{ deploy net on made; test {{ x: {} }} measure m = mean(y) }}",
+                matrix(4, 4, 5),
+                matrix(6, 4, 8)
+            )
+    };
+    let (piped, called) = (mapped(&text("a |> relu")), mapped(&text("relu(a)")));
+    let units =
+        |mapped: &Mapped| mapped.circuit.parts.iter().filter(|part| matches!(part.role, Role::Unit { .. })).count();
+    assert_eq!((units(&called), units(&piped)), (1, 1));
+    assert_eq!(called.decisions.choices, piped.decisions.choices);
+}

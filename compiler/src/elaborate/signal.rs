@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use nmc_grammar::ast::{BlockKind, Expr as Ast, ExprKind, Ident};
+use nmc_grammar::ast::{Arg, BlockKind, Expr as Ast, ExprKind, Ident};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 
 use super::data::Data;
+use super::functions::FUNCTIONS;
 use super::layer::LAYERS;
 use super::term::Term;
 use super::{Elaborator, operand};
@@ -121,8 +122,22 @@ impl Elaborator<'_> {
                 let layer = Ast { kind: ExprKind::Call(callee.clone(), rest), span: ast.span };
                 self.layer(signals, &layer, user, ast.span)
             }
+            // `relu(x)` is what `x |> relu` is, and may be computed by the same parts.
+            ExprKind::Call(callee, args) if self.is_layer_of_one(callee, args) => {
+                let from = self.signal(&args[0].value, None)?;
+                let layer = Ast { kind: ExprKind::Call(callee.clone(), args[1..].to_vec()), span: ast.span };
+                self.layer(vec![from], &layer, user, ast.span)
+            }
             _ => self.arithmetic(ast, user, "arithmetic"),
         }
+    }
+
+    /// Whether a call is a known function of one signal, which nothing was computed for.
+    fn is_layer_of_one(&self, callee: &Ast, args: &[Arg]) -> bool {
+        let known = matches!(&callee.kind, ExprKind::Name(name) if FUNCTIONS.iter().any(|(_, known)| known == name));
+        let signals = args.iter().filter(|arg| self.kind(&arg.value) == Kind::Signal).count();
+        let first = args.first().is_some_and(|arg| arg.name.is_none() && self.is_part(&arg.value, Kind::Signal));
+        known && first && signals == 1
     }
 
     pub fn named(&mut self, name: &str, span: Span) -> Option<NodeId> {
