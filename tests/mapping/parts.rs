@@ -396,12 +396,13 @@ experiment a {
 fn a_function_is_a_layer_however_it_is_written() {
     let text = |hidden: &str| {
         let tile = "cells: cell[4, 8]; weights: differential; input: ideal or voltage; sense: ideal or voltage; normalises: true";
-        let core = "tiles: array[1]; units: rectifier[64]; lines: voltage";
+        let core = "tiles: array[2]; units: rectifier[64]; lines: voltage";
         hardware(tile, core, "cores: grid(1, 1) of crossbars")
             + &format!(
-                "network net(x: real[4]) -> (y: real[4]) {{ a = x |> dense({}); b = {hidden}; b -> y }}
+                "network net(x: real[4]) -> (y: real[4]) {{ a = x |> dense({}); b = {hidden}; b |> dense({}) -> y }}
 experiment e {{ deploy net on made; test {{ x: {} }} measure m = mean(y) }}",
                 matrix(4, 4, 5),
+                matrix(4, 4, 7),
                 matrix(6, 4, 8)
             )
     };
