@@ -169,7 +169,7 @@ fn recordings_of_event_cameras_are_read() {
         for of in ["t_us", "x", "y", "p"] {
             assert_eq!(array(&whole, of), expected("events.npz", &format!("{camera}_{of}")), "{name} {of}");
         }
-        for keep in 0..bytes.len() {
+        for keep in (0..bytes.len()).step_by(7) {
             match written(name, &bytes[..keep]) {
                 Err(FileProblem::Unreadable(_)) => {}
                 Err(FileProblem::NotFound(_)) => panic!("{name} cut to {keep}"),
