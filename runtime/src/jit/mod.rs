@@ -15,7 +15,7 @@ use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module};
-use nmc_program::{Access, Draw, Effect, Initial, Inst, Kernel, KernelId, Len, Op, Program, Slot, WrittenBy};
+use nmc_program::{Access, Draw, Effect, Initial, Inst, Kernel, KernelId, Len, Op, Pattern, Program, Slot, WrittenBy};
 use smallvec::SmallVec;
 
 use crate::fuse::fuse;
@@ -101,6 +101,9 @@ fn forms(program: &Program) -> (Vec<bool>, Vec<bool>) {
     for connection in &program.connections {
         if let Effect::Kernel(kernel) = connection.on_pre {
             indexed[kernel.index()] = true;
+        }
+        if let Pattern::Likely { p, .. } = connection.pattern {
+            indexed[p.index()] = true;
         }
     }
     let learned = program.learning().flat_map(|learning| &learning.layers).flat_map(|layer| &layer.matrices);
