@@ -181,31 +181,45 @@ pub fn derivative(expr: &Expr, symbol: Symbol) -> Expr {
     }
 }
 
-/// Least and greatest value over all draws and indices below `sources` and `targets`; a normal draw is taken to lie
-/// within six sigma. None when it depends on something else.
-pub fn interval(expr: &Expr, sources: usize, targets: usize) -> Option<(f64, f64)> {
-    let last = |count: usize| Some((0.0, count.saturating_sub(1) as f64));
+/// Least and greatest value over all draws, and over what `names` can be; a normal draw is taken to lie within six sigma. None when it depends on
+/// something else.
+pub fn interval(expr: &Expr, names: &dyn Fn(Symbol) -> Option<(f64, f64)>) -> Option<(f64, f64)> {
     let (function, args) = match expr {
         Expr::Number(value) => return Some((*value, *value)),
-        Expr::Symbol(Symbol::SourceIndex) => return last(sources),
-        Expr::Symbol(Symbol::TargetIndex) => return last(targets),
-        Expr::Symbol(_) => return None,
+        Expr::Symbol(symbol) => return names(*symbol),
         Expr::Call(function, args) => (*function, args),
     };
-    let ranges: Vec<(f64, f64)> = args.iter().map(|arg| interval(arg, sources, targets)).collect::<Option<_>>()?;
+    let ranges: Vec<(f64, f64)> = args.iter().map(|arg| interval(arg, names)).collect::<Option<_>>()?;
     let over = |function: Function| {
         let (a, b) = (ranges[0], ranges[1]);
         let corners = [(a.0, b.0), (a.0, b.1), (a.1, b.0), (a.1, b.1)];
         let values: Option<Vec<f64>> = corners.iter().map(|&(x, y)| evaluate(function, &[x, y])).collect();
         hull(&values?)
     };
+    let absolute = |(low, high): (f64, f64)| match low <= 0.0 && high >= 0.0 {
+        true => (0.0, high.max(-low)),
+        false => (low.abs().min(high.abs()), low.abs().max(high.abs())),
+    };
     match function {
+        Function::Multiply if args[0] == args[1] && !random(&args[0]) => {
+            let (low, high) = absolute(ranges[0]);
+            hull(&[low * low, high * high])
+        }
         Function::Add | Function::Subtract | Function::Multiply | Function::Minimum | Function::Maximum => {
             over(function)
         }
         Function::Divide if ranges[1].0 > 0.0 || ranges[1].1 < 0.0 => over(function),
+        Function::Power if ranges[0].0 > 0.0 || (ranges[0].0 == 0.0 && ranges[1].0 > 0.0) => over(function),
+        Function::Power => match constant(&args[1]) {
+            Some(power) if power > 0.0 && power % 2.0 == 0.0 => {
+                let (low, high) = absolute(ranges[0]);
+                hull(&[low.powf(power), high.powf(power)])
+            }
+            Some(power) if power > 0.0 && power % 2.0 == 1.0 => over(function),
+            Some(_) | None => None,
+        },
         Function::Negate => Some((-ranges[0].1, -ranges[0].0)),
-        Function::Absolute => Some((0.0, ranges[0].0.abs().max(ranges[0].1.abs()))),
+        Function::Absolute => Some(absolute(ranges[0])),
         Function::Exp | Function::SquareRoot | Function::Floor | Function::Round | Function::Log | Function::Tanh => {
             hull(&[evaluate(function, &[ranges[0].0])?, evaluate(function, &[ranges[0].1])?])
         }
@@ -215,7 +229,7 @@ pub fn interval(expr: &Expr, sources: usize, targets: usize) -> Option<(f64, f64
         Function::Sin | Function::Cos => Some((-1.0, 1.0)),
         Function::Less | Function::LessEqual | Function::Equal => Some((0.0, 1.0)),
         Function::And | Function::Or | Function::Not => Some((0.0, 1.0)),
-        Function::Divide | Function::Power | Function::Sum => None,
+        Function::Divide | Function::Sum => None,
     }
 }
 

@@ -150,7 +150,8 @@ pub struct Stmt {
 pub enum StmtKind {
     // ---- in networks -------------------------------------------------------------------
     /// `population exc: lif[3200](tau: 20 ms)`; inside `for`, the name may carry indices: `column[i]`.
-    Population { name: Ident, indices: Vec<Expr>, model: Ident, shape: Vec<Expr>, args: Vec<Arg> },
+    /// `{ x: uniform(0 mm, 1 mm) }` behind it are values of each element that its equations do not know.
+    Population { name: Ident, indices: Vec<Expr>, model: Ident, shape: Vec<Expr>, args: Vec<Arg>, values: Vec<Field> },
     /// `connect a, b -> (c, d[0..5]) { pattern: …, weight: … }`; with a name: `connect syn: a -> b { … }`.
     Connect { name: Option<Ident>, from: Vec<Expr>, to: Vec<Expr>, fields: Vec<Field> },
     /// `probe exc.spikes, exc[0..4].v every 1 ms`; `probe plastic.w histogram 50 every 1 s`, `probe exc.v every 1 ms from start`

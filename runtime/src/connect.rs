@@ -1,8 +1,8 @@
 //! Builds connections: which source is joined to which target, from counter-based random numbers.
 
 use nmc_program::{
-    Access, Amount, Array, Connection, ConnectionId, Delay, Effect, Initial, Inst, KernelId, Len, Op, Pattern, Program,
-    Tensor,
+    Access, Amount, Array, ArrayId, Connection, ConnectionId, Delay, Effect, Initial, Inst, KernelId, Len, Op, Pattern,
+    Program, Tensor,
 };
 use rayon::prelude::*;
 
@@ -77,8 +77,8 @@ impl Wiring {
     }
 }
 
-/// Builds one connection.
-pub fn build(program: &Program, id: ConnectionId, seed: u64) -> Result<Wiring, RunError> {
+/// Builds one connection; `likely` draws the pairs of [`Pattern::Likely`].
+pub fn build(program: &Program, id: ConnectionId, seed: u64, likely: Likely) -> Result<Wiring, RunError> {
     let connection = &program.connections[id.index()];
     let (sources, targets) = (connection.source_len, connection.target_len);
     if has_bits(program, id) {
@@ -89,7 +89,11 @@ pub fn build(program: &Program, id: ConnectionId, seed: u64) -> Result<Wiring, R
         }
         return Ok(Wiring { starts, bits: Some(bits), ..Wiring::default() });
     }
-    let (starts, mut joined) = rows(program, connection, seed)?;
+    let (starts, mut joined) = if let Pattern::Likely { p, into, itself, .. } = connection.pattern {
+        likely(connection, p, into, itself)?
+    } else {
+        rows(program, connection, seed)?
+    };
     let first = connection.target_start as u32;
     joined.iter_mut().for_each(|target| *target += first);
     let repeats = matches!(connection.pattern, Pattern::List { .. });
@@ -141,7 +145,8 @@ fn are_alike(program: &Program, id: ConnectionId) -> bool {
     let kept = program.arrays.iter().any(|array| array.len == Len::Synapses(id));
     let mut ops = program.stages().into_iter().flat_map(|(_, ops)| ops);
     let asked = ops.any(|op| is_rewired(op, id) || kernel_over(op, id).is_some());
-    adds && in_time && !connection.by_target && !kept && !asked
+    let listed = matches!(connection.pattern, Pattern::Likely { .. });
+    adds && in_time && !connection.by_target && !kept && !asked && !listed
 }
 
 /// Whether a kernel over the connection's synapses asks where they come from.
@@ -178,16 +183,21 @@ pub fn expected(connection: &Connection) -> f64 {
     match &connection.pattern {
         Pattern::AllToAll { .. } => sources * targets,
         Pattern::Random { p, .. } => sources * targets * p,
+        Pattern::Likely { mean, .. } => sources * targets * mean,
         Pattern::FixedInDegree { sources, .. } => *sources as f64 * targets,
         Pattern::OneToOne | Pattern::Matrix(_) | Pattern::List { .. } => 0.0,
     }
 }
 
-/// Where the targets of each source begin, and all targets.
-type Rows = (Vec<u32>, Vec<u32>);
+/// Where the targets of each source begin, and all targets, as indices within the range.
+pub type Rows = (Vec<u32>, Vec<u32>);
+
+/// Draws pairs with a probability of their own: of a connection, by a kernel that puts it into an array, with the pairs of a neuron and itself or
+/// without.
+pub type Likely<'d> = &'d dyn Fn(&Connection, KernelId, ArrayId, bool) -> Result<Rows, RunError>;
 
 /// Of a source of the range the target of the range that is the same neuron, where they are not to be joined.
-fn own_target(connection: &Connection, itself: bool, source: usize) -> Option<usize> {
+pub fn own_target(connection: &Connection, itself: bool, source: usize) -> Option<usize> {
     let own = (source + connection.source_start).checked_sub(connection.target_start);
     own.filter(|own| !itself && connection.same && *own < connection.target_len)
 }
@@ -211,6 +221,7 @@ fn row(connection: &Connection, seed: u64, source: usize, mut found: impl FnMut(
             });
         }
         Pattern::OneToOne | Pattern::FixedInDegree { .. } | Pattern::Matrix(_) | Pattern::List { .. } => {}
+        Pattern::Likely { .. } => {}
     }
 }
 
@@ -238,7 +249,7 @@ fn bits(connection: &Connection, seed: u64) -> BitRows {
 fn rows(program: &Program, connection: &Connection, seed: u64) -> Result<Rows, RunError> {
     let (sources, targets) = (connection.source_len, connection.target_len);
     Ok(match &connection.pattern {
-        Pattern::AllToAll { .. } | Pattern::OneToOne | Pattern::Random { .. } => {
+        Pattern::AllToAll { .. } | Pattern::OneToOne | Pattern::Random { .. } | Pattern::Likely { .. } => {
             let one_by_one = |sources: std::ops::Range<usize>| {
                 one_by_one(sources, |source, joined| row(connection, seed, source, |target| joined.push(target as u32)))
             };

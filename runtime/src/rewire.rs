@@ -49,9 +49,10 @@ pub fn rewire(connection: &Connection, wiring: &mut Wiring, gone: &[u32], key: K
 /// The source that is the target itself, where the connection leaves that out.
 fn itself(connection: &Connection, target: usize) -> Option<u32> {
     let out = match connection.pattern {
-        Pattern::AllToAll { itself } | Pattern::Random { itself, .. } | Pattern::FixedInDegree { itself, .. } => {
-            !itself
-        }
+        Pattern::AllToAll { itself }
+        | Pattern::Random { itself, .. }
+        | Pattern::Likely { itself, .. }
+        | Pattern::FixedInDegree { itself, .. } => !itself,
         Pattern::OneToOne | Pattern::Matrix(_) | Pattern::List { .. } => false,
     };
     let own = (target + connection.target_start).checked_sub(connection.source_start);

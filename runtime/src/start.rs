@@ -1,10 +1,11 @@
 //! What a run starts from: connections, and the initial values of arrays.
 
-use nmc_program::{ConnectionId, Delay, Program, TensorId};
+use nmc_program::{Connection, ConnectionId, Delay, Len, Program, TensorId};
 
 use crate::deliver::Carrier;
 use crate::interpreter::Computable;
 use crate::state::{Buffer, Clock, Kernels, Synapses};
+use crate::thinning::Pairs;
 
 /// Initial values of all arrays, with one lane, and the connections.
 pub fn prepare<T: Computable>(
@@ -13,22 +14,16 @@ pub fn prepare<T: Computable>(
     seed: u64,
 ) -> Result<(Vec<Buffer<T>>, Vec<Carrier>), crate::RunError> {
     let mut carriers = Vec::new();
+    let mut buffers = vec![Buffer::default(); program.arrays.len()];
+    // Neurons first: connections may hang on where they are.
+    fill(program, kernels, seed, &mut buffers, None);
     for index in 0..program.connections.len() {
         let id = nmc_program::ConnectionId(index as u32);
-        carriers.push(Carrier { wiring: crate::connect::build(program, id, seed)?, delays: Vec::new() });
+        let pairs = Pairs { program, kernels, buffers: &buffers, seed };
+        let likely = |of: &Connection, p, into, itself| pairs.draw(of, p, into, itself);
+        carriers.push(Carrier { wiring: crate::connect::build(program, id, seed, &likely)?, delays: Vec::new() });
     }
-    let mut buffers: Vec<Buffer<T>> = program.arrays.iter().map(|array| start(program, array, &carriers)).collect();
-    for array in &program.arrays {
-        if let nmc_program::Initial::Kernel(kernel) = array.initial {
-            let clock = Clock { seed, tick: 0, sample: 0, time: 0.0 };
-            let synapses = synapses_of(array, &carriers);
-            let len = match array.len {
-                nmc_program::Len::Fixed(len) => len,
-                nmc_program::Len::Synapses(connection) => carriers[connection.index()].wiring.len(),
-            };
-            kernels.dense(kernel, &mut buffers, 0, len, clock, None, synapses);
-        }
-    }
+    fill(program, kernels, seed, &mut buffers, Some(&carriers));
     round_weights(program, &mut buffers);
     for (connection, carrier) in program.connections.iter().zip(&mut carriers) {
         if let Delay::PerSynapse { seconds, max_ticks } = connection.delay {
@@ -38,6 +33,36 @@ pub fn prepare<T: Computable>(
         }
     }
     Ok((buffers, carriers))
+}
+
+/// Gives arrays their initial values: those of synapses, once there are connections, or all others.
+fn fill<T: Computable>(
+    program: &Program,
+    kernels: &dyn Kernels<T>,
+    seed: u64,
+    buffers: &mut [Buffer<T>],
+    connected: Option<&[Carrier]>,
+) {
+    let now = |array: &nmc_program::Array| matches!(array.len, Len::Synapses(_)) == connected.is_some();
+    let carriers = connected.unwrap_or_default();
+    for (array, buffer) in program.arrays.iter().zip(&mut *buffers).filter(|(array, _)| now(array)) {
+        *buffer = start(program, array, carriers);
+    }
+    for array in program.arrays.iter().filter(|array| now(array)) {
+        if let nmc_program::Initial::Kernel(kernel) = array.initial {
+            let clock = Clock { seed, tick: 0, sample: 0, time: 0.0 };
+            let synapses = synapses_of(array, carriers);
+            kernels.dense(kernel, buffers, 0, length(array, carriers), clock, None, synapses);
+        }
+    }
+}
+
+/// Elements of an array.
+fn length(array: &nmc_program::Array, carriers: &[Carrier]) -> usize {
+    match array.len {
+        Len::Fixed(len) => len,
+        Len::Synapses(connection) => carriers[connection.index()].wiring.len(),
+    }
 }
 
 /// Gives weights the digits that their cores keep of them.
@@ -78,10 +103,7 @@ pub fn of_pairs<T: Computable>(
 }
 
 fn start<T: Computable>(program: &Program, array: &nmc_program::Array, carriers: &[Carrier]) -> Buffer<T> {
-    let stride = match array.len {
-        nmc_program::Len::Fixed(len) => len,
-        nmc_program::Len::Synapses(connection) => carriers[connection.index()].wiring.len(),
-    };
+    let stride = length(array, carriers);
     let data = match array.initial {
         nmc_program::Initial::Fill(value) => vec![T::of(value); stride],
         nmc_program::Initial::Kernel(_) => vec![T::default(); stride],

@@ -280,6 +280,14 @@ pub fn check(checker: &mut Checker, block: &Block) {
                 checker.report(Code::E0207, "a connection needs a weight", stmt.span, "`weight` is missing");
             }
         }
+        StmtKind::Population { values, .. } => {
+            values.iter().for_each(|field| lasts(checker, field));
+            each_once(checker, &values.iter().collect::<Vec<_>>());
+            for field in values.iter().filter(|field| field.key.len() > 1) {
+                let message = format!("`{}` is no name of a value", field_key(field));
+                checker.report(Code::E0501, message, field.span, "such as `x: uniform(0 mm, 1 mm)`");
+            }
+        }
         StmtKind::Deploy { body, .. } => {
             let fields = self::fields(body);
             let known: Vec<&str> = OPTIONS.iter().map(|option| option.key).collect();

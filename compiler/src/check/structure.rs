@@ -106,8 +106,9 @@ fn base(expr: &Ast) -> Option<&str> {
 fn level(checker: &mut Checker, body: &[Stmt], scope: &Scope, names: &BTreeSet<&str>) {
     for stmt in body {
         match &stmt.kind {
-            StmtKind::Population { model, shape, args, .. } => {
+            StmtKind::Population { model, shape, args, values, .. } => {
                 if let Some(block) = checker.named_block(model, POPULATIONS) {
+                    own_values(checker, scope, block, values);
                     let before = checker.diagnostics.len();
                     let mut elements = scope.clone();
                     elements.names.insert(String::from("i"), unknown(Dimension::NONE));
@@ -145,6 +146,33 @@ fn level(checker: &mut Checker, body: &[Stmt], scope: &Scope, names: &BTreeSet<&
                 level(checker, otherwise, scope, names);
             }
             _ => {}
+        }
+    }
+}
+
+/// Values that elements of a population have besides what its block gives them.
+fn own_values(checker: &mut Checker, scope: &Scope, block: &Block, values: &[Field]) {
+    let mut elements = scope.clone();
+    elements.names.insert(String::from("i"), unknown(Dimension::NONE));
+    for field in values {
+        let name = &field.key[0];
+        let param = block.params.iter().find(|param| param.name.text == name.text);
+        let known = |stmt: &&Stmt| match &stmt.kind {
+            StmtKind::State { name: known, .. }
+            | StmtKind::Trace { name: known, .. }
+            | StmtKind::Input { name: known, .. } => known.text == name.text,
+            _ => false,
+        };
+        if param.is_some() || block.body.iter().any(|stmt| known(&stmt)) {
+            let message = format!("`{}` of `{}` is defined twice", name.text, block.name.text);
+            let twice = Diagnostic::new(Code::E0202, message, name.span, "its block has one, too");
+            let help = match param {
+                Some(_) => format!("give it as an argument: `{}[…]({}: …)`", block.name.text, name.text),
+                None => String::from("another name is needed"),
+            };
+            checker.diagnostics.push(twice.with_help(help));
+        } else if walk::is_scalar(&field.value, &|name| elements.names.contains_key(name)) {
+            checker.close(&elements, &field.value);
         }
     }
 }

@@ -65,7 +65,12 @@ fn within_block(
     report: &mut dyn FnMut(&Ident, &str, String),
 ) {
     let beside = if has_equations(block.kind) { read_beside_equations(block) } else { HashSet::new() };
+    let elsewhere = |name: &str| block.kind == BlockKind::Neuron && everywhere.members.contains(name);
     for param in block.params.iter().filter(|param| !reads.names.contains(param.name.text.as_str())) {
+        // What is an element's own, connections may read.
+        if elsewhere(&param.name.text) {
+            continue;
+        }
         report(&param.name, "the parameter", rename(&param.name));
     }
     for stmt in &block.body {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nmc_grammar::ast::{Arg, Expr as Ast, ExprKind, Param};
+use nmc_grammar::ast::{Arg, Expr as Ast, ExprKind, Field, Param};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::{FileId, Span};
@@ -45,7 +45,9 @@ impl Elaborator<'_> {
             position += usize::from(arg.name.is_none());
             match param.filter(|_| self.kind(&arg.value) == Kind::Data) {
                 Some(param) => {
-                    let tensor = self.of_each(param, &arg.value, len)?;
+                    let wanted = param.ty.as_ref().and_then(|ty| type_dimension(&ty.name.text)).unwrap_or_default();
+                    let (tensor, _) = self.of_each(&param.name.text, Some(wanted), &arg.value, len)?;
+                    self.possible(param, tensor, wanted, arg.value.span)?;
                     data.insert(param.name.text.clone(), tensor);
                     // In its place what differs from element to element.
                     let stands = Ast { kind: ExprKind::Name(String::from("i")), span: arg.value.span };
@@ -76,18 +78,35 @@ impl Elaborator<'_> {
         Some((closed, data))
     }
 
-    /// Data for a parameter, one number for each element.
-    fn of_each(&mut self, param: &Param, value: &Ast, len: usize) -> Option<TensorId> {
+    /// A value that elements have besides what their equations know: `{ x: uniform(0 mm, 1 mm) }`.
+    pub fn own_value(&mut self, field: &Field, len: usize) -> Option<(Term, Option<TensorId>)> {
+        if self.kind(&field.value) == Kind::Data {
+            let (tensor, dimension) = self.of_each(&field.key[0].text, None, &field.value, len)?;
+            return Some((Term { dimension, ..index() }, Some(tensor)));
+        }
+        self.names.local.insert(String::from("i"), index());
+        let term = self.closer.close(&self.names, self.file, &field.value);
+        self.names.local.clear();
+        Some((term?, None))
+    }
+
+    /// Data with one number for each element, and their dimension.
+    fn of_each(
+        &mut self,
+        name: &str,
+        wanted: Option<Dimension>,
+        value: &Ast,
+        len: usize,
+    ) -> Option<(TensorId, Dimension)> {
         let array = self.array(value)?;
         if array.len() != len {
             let message = format!("`{}` has {} numbers, the population has {len} elements", array.name, array.len());
             self.error(Code::E0310, message, value.span, "one for each element is needed");
             return None;
         }
-        let wanted = param.ty.as_ref().and_then(|ty| type_dimension(&ty.name.text)).unwrap_or_default();
-        if array.dimension != wanted {
+        if let Some(wanted) = wanted.filter(|wanted| array.dimension != *wanted) {
             let (is, wanted) = (dimension_name(array.dimension), dimension_name(wanted));
-            let message = format!("`{}` is a {wanted}, these are {is}", param.name.text);
+            let message = format!("`{name}` is a {wanted}, these are {is}");
             let wrong = Diagnostic::new(Code::E0302, message, value.span, format!("this is {is}"));
             self.closer
                 .diagnostics
@@ -95,14 +114,17 @@ impl Elaborator<'_> {
             return None;
         }
         let tensor = self.loaded(&array, value.span)?;
-        for number in 0..tensor.data.len() {
-            let term = Term { expr: Expr::Number(tensor.data.get(number)), dimension: array.dimension };
-            if let Some(impossible) = blocks::impossible(param, &term, value.span) {
-                self.closer.diagnostics.push(impossible);
-                return None;
-            }
-        }
-        self.keep(tensor, value.span)
+        Some((self.keep(tensor, value.span)?, array.dimension))
+    }
+
+    /// Whether a parameter can have the numbers that are given for it.
+    fn possible(&mut self, param: &Param, tensor: TensorId, dimension: Dimension, span: Span) -> Option<()> {
+        let data = &self.tensors[tensor.index()].data;
+        let terms = (0..data.len()).map(|number| Term { expr: Expr::Number(data.get(number)), dimension });
+        let impossible = terms.into_iter().find_map(|term| blocks::impossible(param, &term, span));
+        let sound = impossible.is_none();
+        self.closer.diagnostics.extend(impossible);
+        sound.then_some(())
     }
 
     /// The arguments of a block, closed where they are written, defaults in the block's own file.

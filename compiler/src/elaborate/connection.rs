@@ -13,7 +13,7 @@ use super::steps::Counted;
 use super::synapse_data::Waiting;
 use super::target::Target;
 use super::term::{Term, built_in};
-use crate::algebra::interval;
+use crate::analyse::pairs::{End, Ends};
 use crate::forms::equations::{Dynamics, Expr, Function, Input, Symbol};
 use crate::forms::network::{Connection, Edge, NodeId, Operator, Pattern};
 use crate::quantity::Dimension;
@@ -65,8 +65,9 @@ impl Elaborator<'_> {
         let field = |key: &str| fields.iter().find(|field| field.key[0].text == key).map(|field| &field.value);
         let name = format!("{}->{}", self.network.graph[source].name, self.network.graph[target].name);
         let sizes = (source_range.1 - source_range.0, target_range.1 - target_range.0);
+        let ends = ((source, source_range), (target, target_range));
         let pattern = match field("pattern") {
-            Some(ast) => self.pattern(ast, sizes)?,
+            Some(ast) => self.pattern(ast, sizes, ends)?,
             None => Waiting::Known(Pattern::AllToAll { itself: true }),
         };
         let weight = field("weight")?;
@@ -78,7 +79,7 @@ impl Elaborator<'_> {
             weights = listed;
             (pattern, term)
         } else {
-            let term = self.of_pairs(|this| this.closer.close(&this.names, this.file, weight))?;
+            let term = self.of_pairs(ends, weight, None)?;
             if pattern == Waiting::Matrix {
                 self.error(Code::E0409, "`matrix` takes its weights from data", weight.span, "not data");
                 return None;
@@ -97,8 +98,9 @@ impl Elaborator<'_> {
                 Expr::Number(0.0)
             }
             Some(ast) => {
-                let delay = self.of_pairs(|this| this.closer.close_as(&this.names, this.file, ast, Dimension::TIME))?;
-                if let Some((least, most)) = interval(&delay.expr, source_range.1, target_range.1)
+                let delay = self.of_pairs(ends, ast, Some(Dimension::TIME))?;
+                let between = Ends { network: &self.network, tensors: &self.tensors, source: ends.0, target: ends.1 };
+                if let Some((least, most)) = between.interval(&delay.expr)
                     // The tail of a normal distribution is cut off at 0.
                     && (most < 0.0 || least < 0.0 && !draws_normal(&delay.expr))
                 {
@@ -146,17 +148,7 @@ impl Elaborator<'_> {
         })
     }
 
-    /// Closes an expression of which every synapse has its own value.
-    fn of_pairs(&mut self, close: impl FnOnce(&mut Self) -> Option<Term>) -> Option<Term> {
-        let index = |symbol| Term { expr: Expr::Symbol(symbol), dimension: Dimension::NONE };
-        let indices = [("i", Symbol::SourceIndex), ("j", Symbol::TargetIndex)];
-        self.names.local = indices.into_iter().map(|(name, symbol)| (name.to_string(), index(symbol))).collect();
-        let term = close(self);
-        self.names.local.clear();
-        term
-    }
-
-    fn pattern(&mut self, ast: &Ast, (sources, targets): (usize, usize)) -> Option<Waiting> {
+    fn pattern(&mut self, ast: &Ast, (sources, targets): (usize, usize), ends: (End, End)) -> Option<Waiting> {
         let (name, args): (&str, &[Arg]) = match &ast.kind {
             ExprKind::Name(name) => (name, &[]),
             ExprKind::Call(callee, args) if matches!(callee.kind, ExprKind::Name(_)) => {
@@ -184,18 +176,7 @@ impl Elaborator<'_> {
                 }
                 known(Pattern::OneToOne)
             }
-            ("random", Some(p)) => {
-                let value = self.closer.value(&self.names, self.file, p, Dimension::NONE)?;
-                if !(0.0..=1.0).contains(&value) {
-                    let message = format!("{value} is not a probability");
-                    let mut wrong = Diagnostic::new(Code::E0405, message, p.span, "must lie within 0 and 1");
-                    wrong.help =
-                        (1.0..=100.0).contains(&value).then(|| format!("a share in percent is written `{value} %`"));
-                    self.closer.diagnostics.push(wrong);
-                    return None;
-                }
-                known(Pattern::Random { p: value, itself })
-            }
+            ("random", Some(p)) => known(self.by_chance(p, itself, ends)?),
             ("fixed_in_degree", Some(n)) => {
                 let degree = self.count(n, 1.0)?;
                 if degree > sources {
@@ -367,7 +348,9 @@ impl Elaborator<'_> {
     fn redrawn(&mut self, pattern: &Pattern, given: bool, span: Span) -> Option<()> {
         let message = match pattern {
             Pattern::AllToAll { .. } => "`all_to_all` leaves no source that a synapse could be drawn from anew",
-            Pattern::OneToOne | Pattern::Random { .. } | Pattern::FixedInDegree { .. } => return Some(()),
+            Pattern::OneToOne | Pattern::Random { .. } | Pattern::Likely { .. } | Pattern::FixedInDegree { .. } => {
+                return Some(());
+            }
             Pattern::Matrix(_) | Pattern::List { .. } if given => "weights from data are of pairs, not of new ones",
             Pattern::Matrix(_) | Pattern::List { .. } => return Some(()),
         };

@@ -22,6 +22,7 @@ mod layer;
 mod literal;
 mod measure;
 mod operand;
+mod pairs;
 mod population;
 mod present;
 mod probe;

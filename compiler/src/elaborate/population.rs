@@ -1,6 +1,6 @@
 //! Populations and the structure around them: statements of a network.
 
-use nmc_grammar::ast::{Arg, BlockKind, Expr as Ast, Ident};
+use nmc_grammar::ast::{Arg, BlockKind, Expr as Ast, Field, Ident};
 use nmc_grammar::codes::Code;
 use nmc_grammar::span::Span;
 
@@ -20,7 +20,7 @@ impl Elaborator<'_> {
         indices: &[Ast],
         model: &Ident,
         shape: &[Ast],
-        args: &[Arg],
+        (args, values): (&[Arg], &[Field]),
         span: Span,
     ) {
         let mut full = name.text.clone();
@@ -47,7 +47,7 @@ impl Elaborator<'_> {
             return;
         }
         let len = shape.iter().product();
-        let Some((args, data)) = self.of_elements(&full, &block.params, id.file, args, span, len) else { return };
+        let Some((args, mut data)) = self.of_elements(&full, &block.params, id.file, args, span, len) else { return };
         let mut closing = Closing {
             closer: &mut self.closer,
             file: id.file,
@@ -56,7 +56,13 @@ impl Elaborator<'_> {
             weight: None,
         };
         closing.block(block, args);
-        let dynamics = closing.dynamics;
+        let mut dynamics = closing.dynamics;
+        for field in values {
+            let Some((term, tensor)) = self.own_value(field, len) else { return };
+            let name = field.key[0].text.clone();
+            data.extend(tensor.map(|tensor| (name.clone(), tensor)));
+            dynamics.keep(name, term.dimension, term.expr);
+        }
         let Some(claimed) = self.claim(&full, name.span) else { return };
         let given = dynamics.states.iter().enumerate().filter_map(|(at, state)| Some((at, *data.get(&state.name)?)));
         let given: Vec<(usize, nmc_program::TensorId)> = given.collect();

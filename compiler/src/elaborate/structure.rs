@@ -246,8 +246,8 @@ impl Elaborator<'_> {
 
     fn network_statement(&mut self, stmt: &Stmt) {
         match &stmt.kind {
-            StmtKind::Population { name, indices, model, shape, args } => {
-                self.population(name, indices, model, shape, args, stmt.span);
+            StmtKind::Population { name, indices, model, shape, args, values } => {
+                self.population(name, indices, model, shape, (args, values), stmt.span);
             }
             StmtKind::Connect { name, from, to, fields } => self.connect(name.as_ref(), from, to, fields, stmt.span),
             StmtKind::Probe { signals, histogram, every, start } => {

@@ -159,7 +159,7 @@ fn check_connection(network: &Network, tensors: &[Tensor], connection: &Connecti
     let fits = match &connection.pattern {
         Pattern::AllToAll { .. } => true,
         Pattern::OneToOne => sources == targets,
-        Pattern::Random { p, .. } => (0.0..=1.0).contains(p),
+        Pattern::Random { p, .. } | Pattern::Likely { mean: p, .. } => (0.0..=1.0).contains(p),
         Pattern::FixedInDegree { sources: degree, .. } => *degree <= sources,
         Pattern::Matrix(id) => shape(id) == Some(vec![sources, targets]),
         Pattern::List { sources, targets } => shape(sources).is_some() && shape(sources) == shape(targets),

@@ -14,9 +14,9 @@ pub enum Symbol {
     Input(usize),
     /// In a connection: the synapse's weight.
     Weight,
-    /// In a connection: a state of the presynaptic population (`pre.v`).
+    /// In a connection: a state of the presynaptic population (`pre.v`); in its pattern, weight and delay one that keeps its value.
     Pre(usize),
-    /// In a connection: a state of the postsynaptic population (`post.v`).
+    /// In a connection: a state of the postsynaptic population (`post.v`); likewise.
     Post(usize),
     /// In a connection's weight or delay: index of the source within its population (`i`).
     SourceIndex,
@@ -253,6 +253,23 @@ impl Dynamics {
         self.weight_derivative.is_some()
             || self.rules().any(|change| change.target == Symbol::Weight)
             || self.rewires().next().is_some()
+    }
+
+    /// Adds a value of each element that nothing changes; gives its number among the states.
+    pub fn keep(&mut self, name: String, dimension: Dimension, initial: Expr) -> usize {
+        self.states.push(State { name, dimension, initial, derivative: None, noise: None, bounds: None });
+        self.states.len() - 1
+    }
+
+    /// Whether its own equations and events leave a state as it starts.
+    pub fn keeps(&self, index: usize) -> bool {
+        let own = |change: &Change| change.target == Symbol::State(index);
+        let reset = match &self.emission {
+            Some(Emission::When { resets, .. }) => resets.iter().any(own),
+            Some(Emission::Poisson { .. } | Emission::Once { .. } | Emission::Given) | None => false,
+        };
+        let state = &self.states[index];
+        state.derivative.is_none() && state.bounds.is_none() && !reset && !self.on_pre.iter().any(own)
     }
 
     /// When synapses of a connection are drawn anew.

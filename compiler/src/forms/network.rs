@@ -143,6 +143,9 @@ pub enum Pattern {
     OneToOne,
     /// Each pair with this probability.
     Random { p: f64, itself: bool },
+    /// Each pair with a probability of its own, over `SourceIndex`, `TargetIndex` and what elements keep (`Pre`, `Post`), below 0 counting as 0;
+    /// `mean`: about, over all pairs.
+    Likely { p: Expr, mean: f64, itself: bool },
     /// Each target gets exactly so many sources, drawn without replacement.
     FixedInDegree { sources: usize, itself: bool },
     /// Non-zero entries of the weight tensor [sources, targets].
@@ -168,7 +171,7 @@ pub struct Connection {
     pub target_range: (usize, usize),
     /// Which pairs.
     pub pattern: Pattern,
-    /// Weight per synapse in SI units (may be random, may use `SourceIndex`, `TargetIndex`); ignored for `Pattern::Matrix`.
+    /// Weight per synapse in SI units (may be random, may use `SourceIndex`, `TargetIndex`, `Pre` and `Post`); ignored for `Pattern::Matrix`.
     pub weight: Expr,
     /// What weights are.
     pub dimension: Dimension,

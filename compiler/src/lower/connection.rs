@@ -13,9 +13,13 @@ use super::kernel::Builder;
 use super::polynomial::Polynomial;
 use super::synapses::{Role, roles};
 use super::{Lowering, Signal};
+use crate::analyse::pairs::Ends;
 use crate::forms::equations::{Change, Dynamics, Expr, Method, Symbol};
 use crate::forms::network::{self, NodeId, Probed};
 use crate::forms::plan::Phase;
+
+/// Pairs whose probability is asked for at once.
+const PAIRS_AT_ONCE: usize = 4096;
 
 /// A connection on its way.
 #[derive(Debug, Clone)]
@@ -217,7 +221,7 @@ impl Lowering<'_> {
             target_len: end.1 - end.0,
             target: self.groups.get(&connection.target).copied(),
             same: connection.source == connection.target,
-            pattern: pattern(&connection.pattern),
+            pattern: Pattern::OneToOne,
             component,
             delay: Delay::Ticks(0),
             on_pre: Effect::Kernel(KernelId(0)),
@@ -225,11 +229,12 @@ impl Lowering<'_> {
             rounded: None,
         });
         self.connections[index].id = id;
+        self.program.connections[id.index()].pattern = self.pattern(connection);
         if let Some(cells) = connection.cells {
             for state in cells.before.0..cells.before.1 {
                 let declared = &self.connections[index].dynamics.states[state];
                 let (name, initial) = (format!("{}.{}", connection.name, declared.name), declared.initial.clone());
-                let array = self.synapse_values(name, id, &initial, &Started::default());
+                let array = self.synapse_values(name, (id, connection), &initial, &Started::default());
                 self.connections[index].states[state] = Some(array);
             }
         }
@@ -276,6 +281,33 @@ impl Lowering<'_> {
         self.step_synapses(&lowered, connection);
     }
 
+    /// Who is joined.
+    fn pattern(&mut self, connection: &network::Connection) -> Pattern {
+        match connection.pattern {
+            network::Pattern::AllToAll { itself } => Pattern::AllToAll { itself },
+            network::Pattern::OneToOne => Pattern::OneToOne,
+            network::Pattern::Random { p, itself } => Pattern::Random { p, itself },
+            network::Pattern::Likely { ref p, mean, itself } => {
+                let name = format!("{}.p", connection.name);
+                let into = self.array(name.clone(), Len::Fixed(PAIRS_AT_ONCE), false, Initial::Fill(0.0));
+                let (mut b, dt) = (Builder::default(), self.program.dt);
+                let (pre, post) = self.ends(connection);
+                let value = expression::number(&mut b, &mut |b, symbol| pair(b, symbol, (&pre, &post), dt), p);
+                b.store(into, Access::Synapse, value);
+                Pattern::Likely { p: self.kernel(name, b), into, mean, itself }
+            }
+            network::Pattern::FixedInDegree { sources, itself } => Pattern::FixedInDegree { sources, itself },
+            network::Pattern::Matrix(tensor) => Pattern::Matrix(tensor),
+            network::Pattern::List { sources, targets } => Pattern::List { sources, targets },
+        }
+    }
+
+    /// The states at both ends of a connection.
+    pub fn ends(&self, connection: &network::Connection) -> (Vec<ArrayId>, Vec<ArrayId>) {
+        let states = |node| self.populations.get(&node).map(|population| population.states.clone());
+        (states(connection.source).unwrap_or_default(), states(connection.target).unwrap_or_default())
+    }
+
     /// Where the inputs of the target are, for the rules that read them.
     fn signals_read(&mut self, connection: &network::Connection) -> Vec<Place> {
         let Some(target) = self.populations.get(&connection.target).cloned() else { return Vec::new() };
@@ -305,19 +337,26 @@ impl Lowering<'_> {
         if let Some(tensor) = connection.weights {
             return self.array(name, Len::Synapses(id), false, Initial::Tensor { tensor, start: 0 });
         }
-        self.synapse_values(name, id, &connection.weight, started)
+        self.synapse_values(name, (id, connection), &connection.weight, started)
     }
 
     /// An array of synapses that starts from an expression over source and target index, and over what is there before it.
-    pub fn synapse_values(&mut self, name: String, id: ConnectionId, expr: &Expr, before: &Started) -> ArrayId {
+    pub fn synapse_values(
+        &mut self,
+        name: String,
+        (id, connection): (ConnectionId, &network::Connection),
+        expr: &Expr,
+        before: &Started,
+    ) -> ArrayId {
         if let Some(value) = algebra::constant(expr) {
             return self.array(name, Len::Synapses(id), false, Initial::Fill(value));
         }
         let array = self.array(name.clone(), Len::Synapses(id), false, Initial::Fill(0.0));
         let (mut b, dt) = (Builder::default(), self.program.dt);
+        let (pre, post) = self.ends(connection);
         let mut names = |b: &mut Builder, symbol: Symbol| match before.place(symbol) {
             Some(array) => Some(b.load(array, Access::Synapse)),
-            None => pair(b, symbol, dt),
+            None => pair(b, symbol, (&pre, &post), dt),
         };
         let value = expression::number(&mut b, &mut names, expr);
         b.store(array, Access::Synapse, value);
@@ -338,14 +377,17 @@ impl Lowering<'_> {
         if let Some(seconds) = algebra::constant(&connection.delay) {
             return Delay::Ticks(self.ticks(seconds).max(0.0) as u32);
         }
-        let count = |range: (usize, usize)| range.1;
-        match algebra::interval(&connection.delay, count(connection.source_range), count(connection.target_range)) {
+        let (source, target) =
+            ((connection.source, connection.source_range), (connection.target, connection.target_range));
+        let between = Ends { network: self.network, tensors: &self.program.tensors, source, target };
+        match between.interval(&connection.delay) {
             Some((_, longest)) => {
                 let expr = algebra::call(
                     crate::forms::equations::Function::Maximum,
                     vec![connection.delay.clone(), Expr::Number(0.0)],
                 );
-                let seconds = self.synapse_values(format!("{}.delay", connection.name), id, &expr, &Started::default());
+                let name = format!("{}.delay", connection.name);
+                let seconds = self.synapse_values(name, (id, connection), &expr, &Started::default());
                 Delay::PerSynapse { seconds, max_ticks: self.ticks(longest).max(0.0) as u32 }
             }
             None => {
@@ -378,7 +420,7 @@ impl Lowering<'_> {
                         continue;
                     }
                     let before = Started { weights: lowered.weights, states: Vec::new() };
-                    let array = self.synapse_values(name, id, &declared.initial, &before);
+                    let array = self.synapse_values(name, (id, connection), &declared.initial, &before);
                     let mut changes = lowered.dynamics.rules();
                     let of_cells = connection.cells.is_some_and(|cells| state >= cells.first);
                     // Every sample has its own, as it has of states of neurons; what nothing changes is drawn once.
@@ -464,15 +506,4 @@ fn replace_weight(dynamics: &mut Dynamics, weight: f64) {
     let regular = dynamics.regular.iter_mut().flat_map(|regular| &mut regular.changes);
     let changes = dynamics.on_pre.iter_mut().chain(&mut dynamics.on_post).chain(regular);
     changes.for_each(|change| put(&mut change.value));
-}
-
-fn pattern(pattern: &network::Pattern) -> Pattern {
-    match *pattern {
-        network::Pattern::AllToAll { itself } => Pattern::AllToAll { itself },
-        network::Pattern::OneToOne => Pattern::OneToOne,
-        network::Pattern::Random { p, itself } => Pattern::Random { p, itself },
-        network::Pattern::FixedInDegree { sources, itself } => Pattern::FixedInDegree { sources, itself },
-        network::Pattern::Matrix(tensor) => Pattern::Matrix(tensor),
-        network::Pattern::List { sources, targets } => Pattern::List { sources, targets },
-    }
 }

@@ -24,7 +24,7 @@ impl Lowering<'_> {
             let mut values: Vec<Value> = population.states.iter().map(|array| b.load(*array, own)).collect();
             let old = values.clone();
             for change in &population.dynamics.on_pre {
-                let mut rest = |b: &mut Builder, symbol: Symbol| pair(b, symbol, dt);
+                let mut rest = |b: &mut Builder, symbol: Symbol| pair(b, symbol, (&[], &[]), dt);
                 let mut names = super::integrate::with_states(&values, &mut rest);
                 let value = expression::number(&mut b, &mut names, &change.value);
                 drop(names);

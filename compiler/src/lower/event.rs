@@ -61,7 +61,7 @@ impl Lowering<'_> {
         }
         let name = format!("{}.amount", connection.name);
         let before = Started { weights: lowered.weights, states: Vec::new() };
-        Some(Amount::Array(self.synapse_values(name, lowered.id, amount, &before)))
+        Some(Amount::Array(self.synapse_values(name, (lowered.id, connection), amount, &before)))
     }
 
     /// Where the value of a name is kept.
@@ -175,7 +175,7 @@ impl Lowering<'_> {
                     Some(factors.map_or(value, |factors| decayed(b, value, factors)))
                 }
             },
-            None => pair(b, symbol, dt),
+            None => pair(b, symbol, (&[], &[]), dt),
         }
     }
 
@@ -245,13 +245,15 @@ pub(crate) fn reads_kept(lowered: &Lowered, expr: &Expr) -> bool {
 }
 
 /// Names that belong to a pair of neurons.
-pub(crate) fn pair(b: &mut Builder, symbol: Symbol, dt: f64) -> Option<Value> {
+pub(crate) fn pair(b: &mut Builder, symbol: Symbol, (pre, post): (&[ArrayId], &[ArrayId]), dt: f64) -> Option<Value> {
     match symbol {
         Symbol::SourceIndex => Some(b.nullary(Inst::SourceIndex)),
         Symbol::TargetIndex => Some(b.nullary(Inst::TargetIndex)),
         Symbol::Index => Some(b.nullary(Inst::Index)),
         Symbol::Time => Some(b.nullary(Inst::Time)),
         Symbol::TimeStep => Some(b.number(dt)),
-        Symbol::State(_) | Symbol::Input(_) | Symbol::Weight | Symbol::Pre(_) | Symbol::Post(_) | Symbol::Noise => None,
+        Symbol::Pre(state) => Some(b.load(*pre.get(state)?, Access::Source)),
+        Symbol::Post(state) => Some(b.load(*post.get(state)?, Access::Target)),
+        Symbol::State(_) | Symbol::Input(_) | Symbol::Weight | Symbol::Noise => None,
     }
 }

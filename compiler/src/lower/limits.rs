@@ -98,6 +98,7 @@ fn sources(connection: &Connection) -> usize {
         Pattern::OneToOne => all.min(targets.1 - targets.0),
         Pattern::AllToAll { .. }
         | Pattern::Random { .. }
+        | Pattern::Likely { .. }
         | Pattern::FixedInDegree { .. }
         | Pattern::Matrix(_)
         | Pattern::List { .. } => all,

@@ -11,7 +11,7 @@ use super::expression::{self};
 use super::integrate::System;
 use super::kernel::{Builder, OWN};
 use super::{Lowering, Signal};
-use crate::forms::equations::{Change, Dynamics, Emission, Expr, Symbol};
+use crate::forms::equations::{Dynamics, Emission, Expr, Symbol};
 use crate::forms::network::{Edge, NodeId, Operator, PopulationKind};
 
 /// A population's place in the program.
@@ -180,21 +180,10 @@ impl Lowering<'_> {
 
     /// Whether anything changes a state after the start.
     fn changes(&self, population: &Population, index: usize) -> bool {
-        let state = &population.dynamics.states[index];
-        let own = |change: &Change| change.target == Symbol::State(index);
-        let resets = match &population.dynamics.emission {
-            Some(Emission::When { resets, .. }) => resets.iter().any(own),
-            Some(Emission::Poisson { .. } | Emission::Once { .. } | Emission::Given) | None => false,
-        };
         let mut rules = self.network.connections.iter().filter(|connection| connection.target == population.node);
         let by_rule =
             rules.any(|connection| connection.dynamics.rules().any(|change| change.target == Symbol::Post(index)));
-        let moves = state.derivative.is_some() || state.bounds.is_some();
-        moves
-            || population.kind == PopulationKind::State
-            || resets
-            || by_rule
-            || population.dynamics.on_pre.iter().any(own)
+        population.kind == PopulationKind::State || by_rule || !population.dynamics.keeps(index)
     }
 
     /// Sets how a state of a population starts.

@@ -49,7 +49,9 @@ impl Lowering<'_> {
     /// A kernel that gives a synapse what it starts with.
     fn fresh(&mut self, lowered: &Lowered, connection: &network::Connection) -> nmc_program::KernelId {
         let (mut b, dt) = (Builder::default(), self.program.dt);
-        let weight = expression::number(&mut b, &mut |b, symbol| pair(b, symbol, dt), &connection.weight);
+        let (pre, post) = self.ends(connection);
+        let of_pair = |b: &mut Builder, symbol| pair(b, symbol, (&pre, &post), dt);
+        let weight = expression::number(&mut b, &mut { of_pair }, &connection.weight);
         if let Some(weights) = lowered.weights {
             b.store(weights, Access::Synapse, weight);
         }
@@ -57,7 +59,7 @@ impl Lowering<'_> {
             let kept = matches!(lowered.roles[state], Role::Synapse | Role::Stepped);
             let Some(array) = lowered.states[state].filter(|_| kept) else { continue };
             let mut names = |b: &mut Builder, symbol: Symbol| {
-                if symbol == Symbol::Weight { Some(weight) } else { pair(b, symbol, dt) }
+                if symbol == Symbol::Weight { Some(weight) } else { of_pair(b, symbol) }
             };
             let value = match algebra::constant(&declared.initial) {
                 Some(value) => b.number(value),

@@ -8,7 +8,7 @@ use nmc_grammar::suggest::closest;
 
 use super::term::{Closer, Scope, Term, call, is_random};
 use crate::algebra::{mentions, random};
-use crate::forms::equations::{Change, Dynamics, Emission, Expr, Function, Input, Method, Regular, State, Symbol};
+use crate::forms::equations::{Change, Dynamics, Emission, Expr, Function, Input, Method, Regular, Symbol};
 use crate::quantity::{Dimension, Quantity};
 use crate::units::{show, type_dimension};
 
@@ -51,9 +51,7 @@ impl Closing<'_, '_> {
     }
 
     fn state(&mut self, name: &str, dimension: Dimension, initial: Expr) -> Term {
-        let state = State { name: name.to_string(), dimension, initial, derivative: None, noise: None, bounds: None };
-        self.dynamics.states.push(state);
-        let symbol = Symbol::State(self.dynamics.states.len() - 1);
+        let symbol = Symbol::State(self.dynamics.keep(name.to_string(), dimension, initial));
         Term { expr: Expr::Symbol(symbol), dimension }
     }
 

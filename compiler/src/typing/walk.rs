@@ -51,8 +51,9 @@ pub fn bodies(stmt: &Stmt) -> Vec<&[Stmt]> {
 /// The expressions that stand in a statement itself, not in the statements within it.
 pub fn expressions(stmt: &Stmt) -> Vec<&Expr> {
     match &stmt.kind {
-        StmtKind::Population { indices, shape, args, .. } => {
-            indices.iter().chain(shape).chain(args.iter().map(|arg| &arg.value)).collect()
+        StmtKind::Population { indices, shape, args, values, .. } => {
+            let own = values.iter().flat_map(of_field);
+            indices.iter().chain(shape).chain(args.iter().map(|arg| &arg.value)).chain(own).collect()
         }
         StmtKind::Connect { from, to, fields, .. } => {
             from.iter().chain(to).chain(fields.iter().flat_map(of_field)).collect()

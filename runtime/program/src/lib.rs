@@ -77,7 +77,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 12;
+    pub const FORMAT: u32 = 13;
 }
 
 /// Width of numbers.
@@ -224,7 +224,7 @@ impl Program {
         let patterns = self.connections.iter().map(|connection| &connection.pattern);
         let mut cells = self.matrices.iter().filter_map(|matrix| matrix.cells.as_ref());
         kernels.into_iter().any(|inst| matches!(inst, Inst::Random { .. }))
-            || patterns.into_iter().any(|p| matches!(p, Pattern::Random { .. } | Pattern::FixedInDegree { .. }))
+            || patterns.into_iter().any(Pattern::is_drawn)
             || self.learning().any(|learning| learning.shuffled.is_some())
             || self.groups.iter().any(|group| matches!(group.source, Source::Poisson { .. }))
             || cells.any(|cells| cells.read_sigma.is_some() || !cells.telegraph.is_empty())

@@ -71,6 +71,14 @@ pub enum Pattern {
         p: f64,
         itself: bool,
     },
+    /// Each pair independently with a probability that the kernel puts `into` an array, from what does not change of source and target: at most
+    /// as many pairs at once as that holds. `mean`: about, over all pairs.
+    Likely {
+        p: KernelId,
+        into: ArrayId,
+        mean: f64,
+        itself: bool,
+    },
     /// `sources` per target, drawn without replacement.
     FixedInDegree {
         sources: usize,
@@ -83,6 +91,16 @@ pub enum Pattern {
         sources: TensorId,
         targets: TensorId,
     },
+}
+
+impl Pattern {
+    /// Whether chance decides who is joined.
+    pub fn is_drawn(&self) -> bool {
+        match self {
+            Pattern::Random { .. } | Pattern::Likely { .. } | Pattern::FixedInDegree { .. } => true,
+            Pattern::AllToAll { .. } | Pattern::OneToOne | Pattern::Matrix(_) | Pattern::List { .. } => false,
+        }
+    }
 }
 
 /// Whole ticks from spike to arrival; 0: the same tick.

@@ -46,6 +46,7 @@ impl Program {
                 Pattern::AllToAll { .. }
                 | Pattern::OneToOne
                 | Pattern::Random { .. }
+                | Pattern::Likely { .. }
                 | Pattern::FixedInDegree { .. } => {}
             }
         }

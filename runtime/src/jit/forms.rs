@@ -50,6 +50,9 @@ fn plain_forms(program: &Program) -> (Vec<bool>, Vec<bool>) {
         if let Effect::Kernel(kernel) = connection.on_pre {
             indexed[kernel.index()] = true;
         }
+        if let Pattern::Likely { p, .. } = connection.pattern {
+            indexed[p.index()] = true;
+        }
     }
     let learned = program.learning().flat_map(|learning| &learning.layers).flat_map(|layer| &layer.matrices);
     for cells in program.matrices.iter().filter_map(|matrix| matrix.cells.as_ref()) {

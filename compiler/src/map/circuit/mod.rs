@@ -263,7 +263,7 @@ pub fn expected(connection: &Connection) -> f64 {
     match &connection.pattern {
         Pattern::AllToAll { .. } | Pattern::Matrix(_) => sources * targets,
         Pattern::OneToOne | Pattern::List { .. } => sources.min(targets),
-        Pattern::Random { p, .. } => sources * targets * p,
+        Pattern::Random { p, .. } | Pattern::Likely { mean: p, .. } => sources * targets * p,
         Pattern::FixedInDegree { sources, .. } => *sources as f64 * targets,
     }
 }

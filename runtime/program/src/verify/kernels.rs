@@ -88,6 +88,24 @@ impl Checker<'_> {
         self.require(!spikes, || format!("{user}: a spike over synapses"));
     }
 
+    /// Run over pairs of a connection that are not joined yet, `into` an array with room for some.
+    pub fn of_pairs(&mut self, kernel: KernelId, connection: &Connection, into: ArrayId, user: &str) {
+        let Some(kernel) = self.runnable(kernel, user) else { return };
+        let user = format!("{user}: kernel {}", kernel.name);
+        for slot in &kernel.slots {
+            match slot.access {
+                Access::Source => self.slice(slot.array, connection.source_start, connection.source_len, &user),
+                Access::Target => self.slice(slot.array, connection.target_start, connection.target_len, &user),
+                Access::Synapse if slot.array == into => self.slice(into, 0, 1, &user),
+                Access::Synapse | Access::Broadcast { .. } | Access::Element { .. } => {
+                    self.say(format!("{user}: reads what is of no pair"));
+                }
+            }
+        }
+        let odd = |inst: &Inst| matches!(inst, Inst::Spike(_) | Inst::Random { .. } | Inst::Time | Inst::Index);
+        self.require(!kernel.body.iter().any(odd), || format!("{user}: a probability by chance or in time"));
+    }
+
     pub fn op(&mut self, stage: &str, op: &Op) {
         let program = self.program;
         match *op {

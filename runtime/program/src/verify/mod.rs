@@ -146,7 +146,7 @@ impl Checker<'_> {
                             .get(sources.index())
                             .map(|sources| sources.data.len())
                             .filter(|_| start == 0),
-                        Pattern::Random { .. } | Pattern::FixedInDegree { .. } => None,
+                        Pattern::Random { .. } | Pattern::Likely { .. } | Pattern::FixedInDegree { .. } => None,
                     }),
                 };
                 self.require(values.is_none() || needed.is_some_and(|needed| Some(needed) <= values), || {
@@ -240,6 +240,11 @@ impl Checker<'_> {
         }
         match connection.pattern {
             Pattern::AllToAll { .. } | Pattern::Random { .. } | Pattern::FixedInDegree { .. } => {}
+            Pattern::Likely { p, into, mean, .. } => {
+                let stores = self.stores(p);
+                self.require(stores == [into] && (0.0..=1.0).contains(&mean), || format!("{user}: no probability"));
+                self.of_pairs(p, connection, into, &user);
+            }
             Pattern::OneToOne => {
                 let equal = connection.source_len == connection.target_len;
                 self.require(equal, || format!("{user}: one to one between different numbers"));

@@ -128,7 +128,7 @@ impl Exporter<'_> {
                     join(source, target, weight);
                 }
             }
-            Pattern::Random { .. } | Pattern::FixedInDegree { .. } => {
+            Pattern::Random { .. } | Pattern::Likely { .. } | Pattern::FixedInDegree { .. } => {
                 return Err(String::from("who is joined is drawn when it runs"));
             }
         }
