@@ -297,7 +297,4 @@ fn what_cannot_be_read_backward_is_told() {
         assert_eq!(errors(&net(&body)), [code], "{body}");
     }
     assert_eq!(errors(&net(&format!("fc1 = x |> {w}\ntransposed(y, fc1) -> b"))), [] as [&str; 0]);
-    let trained = net(&format!("fc1 = x |> {w}\nfc1 |> transposed(fc1) -> b"));
-    let train = "deploy n; train { x: [[1, 0, 1]], y: [[1, 0]] } expect b == [[1, 0, 1]] by backprop(rate: 0.1)";
-    assert_eq!(errors(&trained.replace("deploy n;", &format!("{train};"))), ["E0402"]);
 }

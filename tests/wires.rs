@@ -7,7 +7,7 @@ use nmc_compiler::{Options, Told, compile};
 use nmc_host::disk::Folder;
 use nmc_program::ComponentKind;
 use nmc_runtime::wires::{Solution, Wires, Wiring};
-use nmc_runtime::{EngineKind, Results};
+use nmc_runtime::{EngineKind, Results, RunOptions, Simulation};
 use nmc_tests::values;
 
 fn reference() -> std::path::PathBuf {
@@ -33,8 +33,20 @@ fn currents_equal_badcrossbar() {
     }
 }
 
-/// Volts at all nodes by Gaussian elimination: rows first, then columns. Gives amperes out of each column, and watts of the drivers.
+/// Amperes out of each column, and watts of the drivers.
 fn nodal(rows: usize, cols: usize, siemens: &dyn Fn(usize, usize) -> f64, w: Wiring, volts: &[f64]) -> (Vec<f64>, f64) {
+    let (_, amperes, watts) = nodes(rows, cols, siemens, w, volts);
+    (amperes, watts)
+}
+
+/// Volts at all nodes by Gaussian elimination, those of rows first, then those of columns; and what [`nodal`] gives.
+fn nodes(
+    rows: usize,
+    cols: usize,
+    siemens: &dyn Fn(usize, usize) -> f64,
+    w: Wiring,
+    volts: &[f64],
+) -> (Vec<f64>, Vec<f64>, f64) {
     let n = 2 * rows * cols;
     let (row, col) = (|r: usize, c: usize| r * cols + c, |r: usize, c: usize| rows * cols + r * cols + c);
     let (g, drive, sink) = (1.0 / w.segment, 1.0 / (w.segment + w.driver), 1.0 / (w.segment + w.sense));
@@ -81,7 +93,7 @@ fn nodal(rows: usize, cols: usize, siemens: &dyn Fn(usize, usize) -> f64, w: Wir
     }
     let volt = |node: usize| a[node][n] / a[node][node];
     let watts = ends.iter().map(|&(node, driver)| driver * drive * (driver - volt(node))).sum();
-    ((0..cols).map(|c| sink * volt(col(rows - 1, c))).collect(), watts)
+    ((0..n).map(volt).collect(), (0..cols).map(|c| sink * volt(col(rows - 1, c))).collect(), watts)
 }
 
 const WEIGHTS: [[f64; 5]; 3] =
@@ -90,13 +102,17 @@ const INPUTS: [f64; 5] = [0.8, -0.4, 1.0, 0.3, 0.6];
 const WIRING: Wiring = Wiring { segment: 300.0, driver: 500.0, sense: 200.0, both_ends: true };
 
 fn on_array(weights: &str, absolute: bool, bias: &str, samples: usize) -> Results {
+    nmc_tests::run("wires", &array(weights, absolute, bias, samples), &NoFiles, EngineKind::Jit).remove(0)
+}
+
+fn array(weights: &str, absolute: bool, bias: &str, samples: usize) -> String {
     let weight = |w: f64| if absolute { w.abs() } else { w };
     let rows: Vec<String> =
         WEIGHTS.iter().map(|row| format!("{:?}", row.iter().map(|w| weight(*w)).collect::<Vec<_>>())).collect();
     let shown = vec![format!("{INPUTS:?}"); samples].join(", ");
     let units = if weights.contains("offset") { "; units: logic" } else { "" };
     let low = if absolute { "0 S" } else { "10 uS" };
-    let text = format!(
+    format!(
         "
 device cell {{ conductance: {low} .. 100 uS; levels: 9 }}
 tile array {{
@@ -109,9 +125,7 @@ chip board {{ cores: grid(1, 1) of one; network: mesh(flit: 32 bit, hop: 1 ns, e
 network net(x: real[5]) -> (y: real[3]) {{ x |> dense([{}]{bias}) -> y }}
 experiment e {{ deploy net on board {{ calibrate: [[1, 1, 1, 1, 1]] }}; test {{ x: [{shown}] }} measure m = sum(y) }}",
         rows.join(", ")
-    );
-    let mut results = nmc_tests::run("wires", &text, &NoFiles, EngineKind::Jit);
-    results.remove(0)
+    )
 }
 
 /// Every way to hold weights, with few reads (each solved) and with many (an effective matrix): outputs and energy of cells.
@@ -173,6 +187,48 @@ fn outputs_and_energy_equal_nodal_analysis() {
     for (found, pair) in values(&with_bias, "y").iter().zip(amperes.chunks(2)) {
         let wanted = (pair[0] - pair[1]) / 90e-6;
         assert!((found - wanted).abs() < 1e-9, "bias: {found} for {wanted}");
+    }
+}
+
+/// What `nmc plot` draws of an array, on either way to read it: volts across every cell, amperes through it with and without wires, and the
+/// share that is lost. Of pairs, and of rows that hold the bias below them.
+#[test]
+fn maps_equal_nodal_analysis() {
+    let held = |share: f64| 10e-6 + 90e-6 * (share * 8.0).round_ties_even() / 8.0;
+    let bias = [0.5, -1.0, 0.25];
+    let pair = |r: usize, c: usize| {
+        let w = if r < 5 { WEIGHTS[c / 2][r] } else { bias[c / 2] };
+        held(if c.is_multiple_of(2) { w.max(0.0) } else { (-w).max(0.0) })
+    };
+    let reads = INPUTS.into_iter().chain([1.0]).collect::<Vec<f64>>();
+    for (with_bias, samples) in [("", 1), ("", 7), (", bias: [0.5, -1, 0.25]", 7)] {
+        let text = array("weights: differential", false, with_bias, samples);
+        let options = Options { precision: nmc_program::Precision::F64, ..Options::default() };
+        let image = compile("map", &text, &NoFiles, &options).image.unwrap();
+        let options = RunOptions { seed: 1, engine: EngineKind::Jit, threads: 1, memory: 16 << 30, progress: None };
+        let mut simulation = Simulation::new(&image.programs[0], &options).unwrap();
+        while !simulation.advance(&|| false).unwrap() {}
+        let [map] = &simulation.maps()[..] else { panic!("one array") };
+        let rows = if with_bias.is_empty() { 5 } else { 6 };
+        assert_eq!((map.rows, map.cols, &map.driver_volts[..]), (rows, 6, &reads[..rows]));
+        let (volts, amperes, _) = nodes(rows, 6, &pair, WIRING, &reads[..rows]);
+        let (mut lost, mut all) = (0.0, 0.0);
+        for at in 0..rows * 6 {
+            let (across, siemens) = (volts[at] - volts[rows * 6 + at], pair(at / 6, at % 6));
+            // The solver of maps ends at 1e-8.
+            assert!((map.volts[at] - across).abs() < 1e-7, "{at}: {} V for {across}", map.volts[at]);
+            assert!((map.amperes[at] - across * siemens).abs() < 1e-11, "{at}: {} A", map.amperes[at]);
+            let ideal = siemens * reads[at / 6];
+            assert!((map.ideal_amperes[at] - ideal).abs() < 1e-15);
+            lost += ideal.abs() - (across * siemens).abs();
+            all += ideal.abs();
+        }
+        assert!((map.lost() - lost / all).abs() < 1e-6 && map.lost() > 0.05, "{}", map.lost());
+        // What goes through the cells of a column comes out of it.
+        for (col, out) in amperes.iter().enumerate() {
+            let through: f64 = (0..rows).map(|row| map.amperes[row * 6 + col]).sum();
+            assert!((through - out).abs() < 1e-10, "{through} {out}");
+        }
     }
 }
 

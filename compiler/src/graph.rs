@@ -119,7 +119,9 @@ pub fn moves(network: &Network) -> Moves {
 pub fn learned(network: &Network, plan: &Plan) -> BTreeSet<NodeId> {
     let mut found = BTreeSet::new();
     for node in order(network) {
-        if plan.trains(node) || operands(network, node).iter().any(|from| found.contains(from)) {
+        let forward = network.backward.get(&node);
+        let mut from = operands(network, node).into_iter().chain(forward.copied());
+        if plan.trains(node) || from.any(|from| found.contains(&from)) {
             found.insert(node);
         }
     }

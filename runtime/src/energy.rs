@@ -19,8 +19,9 @@ pub struct Counts {
     /// By matrix: joules dissipated by reads, and pulses in training.
     pub read_energy: Vec<f64>,
     pub pulses: Vec<u64>,
-    /// Pulses in programming, and reads of single rows.
+    /// Pulses in programming, joules of what it takes besides, and reads of single rows.
     pub written: Vec<u64>,
+    pub write_energy: Vec<f64>,
     pub row_reads: Vec<u64>,
 }
 
@@ -34,6 +35,7 @@ impl Counts {
             read_energy: vec![0.0; program.matrices.len()],
             pulses: vec![0; program.matrices.len()],
             written: vec![0; program.matrices.len()],
+            write_energy: vec![0.0; program.matrices.len()],
             row_reads: vec![0; program.matrices.len()],
             ..Counts::default()
         }
@@ -42,8 +44,10 @@ impl Counts {
     /// Whether counts read from a file are those of this program, as `fresh` are.
     pub fn is_like(&self, fresh: &Counts) -> bool {
         let lens = |counts: &Counts| {
-            let Counts { spikes, synaptic_events, rewired, read_energy, pulses, written, row_reads, .. } = counts;
-            let of_matrices = [read_energy.len(), pulses.len(), written.len(), row_reads.len()];
+            let Counts {
+                spikes, synaptic_events, rewired, read_energy, pulses, written, write_energy, row_reads, ..
+            } = counts;
+            let of_matrices = [read_energy.len(), pulses.len(), written.len(), write_energy.len(), row_reads.len()];
             (spikes.len(), synaptic_events.len(), rewired.len(), of_matrices)
         };
         lens(self) == lens(fresh)
@@ -59,6 +63,7 @@ impl Counts {
         self.read_energy.iter_mut().zip(&other.read_energy).for_each(|(sum, more)| *sum += more);
         self.pulses.iter_mut().zip(&other.pulses).for_each(|(sum, more)| *sum += more);
         self.written.iter_mut().zip(&other.written).for_each(|(sum, more)| *sum += more);
+        self.write_energy.iter_mut().zip(&other.write_energy).for_each(|(sum, more)| *sum += more);
         self.row_reads.iter_mut().zip(&other.row_reads).for_each(|(sum, more)| *sum += more);
     }
 
@@ -73,6 +78,7 @@ impl Counts {
             Count::ReadEnergy(matrix) => self.read_energy[matrix.index()],
             Count::Pulses(matrix) => self.pulses[matrix.index()] as f64,
             Count::Written(matrix) => self.written[matrix.index()] as f64,
+            Count::WriteEnergy(matrix) => self.write_energy[matrix.index()],
             Count::RowReads(matrix) => self.row_reads[matrix.index()] as f64,
             // Known at the end alone.
             Count::Sum(_) => 0.0,
@@ -105,11 +111,9 @@ pub fn energy(program: &Program, counts: &Counts, sum: impl Fn(ArrayId) -> f64) 
 
 /// The same of a training phase: its presentations, and what training takes besides.
 pub fn of_training(program: &Program, learning: &Learning, counts: &Counts) -> Vec<(ComponentKind, f64)> {
-    let presented = program
-        .costs
-        .costs
-        .iter()
-        .filter(|cost| !matches!(cost.count, Count::Once(_) | Count::Written(_) | Count::Sum(_)));
+    let presented = program.costs.costs.iter().filter(|cost| {
+        !matches!(cost.count, Count::Once(_) | Count::Written(_) | Count::WriteEnergy(_) | Count::Sum(_))
+    });
     sums(program, presented.chain(&learning.costs), counts)
 }
 

@@ -17,6 +17,7 @@ use crate::lanes::{self, Lanes, Moment, Place, Shared};
 use crate::lines;
 use crate::matrix::{Effective, Fitted};
 use crate::metrics;
+use crate::passive;
 use crate::record::{self, Broken, SampleRecord};
 use crate::simulation::State;
 use crate::start::prepare;
@@ -83,6 +84,14 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         let moment = Moment { sample: self.state.programmed, ..Moment::default() };
         let clock = Clock { seed: self.shared.seed, tick: 0, sample: moment.sample, time: 0.0 };
         let (mut is_chosen, mut asked, mut given, mut rounds) = (true, Vec::new(), Given::default(), 0);
+        let mut done = Vec::new();
+        for (matrix, _) in program.passive.iter().flatten() {
+            let matrix = &program.matrices[matrix.index()];
+            let written = matrix.cells.as_ref().and_then(|cells| Some((cells, cells.written.as_ref()?)));
+            if let Some((cells, written)) = written.filter(|_| chosen(&matrix.weights)) {
+                write::erase(cells, written, &mut self.state.main.buffers);
+            }
+        }
         for op in &program.programming {
             if let Op::Target { matrix } = op {
                 is_chosen = chosen(&program.matrices[matrix.index()].weights);
@@ -90,24 +99,35 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
             let (true, Some(phase)) = (is_chosen, program.phases.first()) else { continue };
             self.state.main.run(&self.shared, phase, std::slice::from_ref(op), moment);
             let (Op::Target { matrix } | Op::Write { matrix } | Op::Fold { matrix }) = op else { continue };
-            let matrix = &program.matrices[matrix.index()];
-            let Some(cells) = &matrix.cells else { continue };
+            let Some(cells) = &program.matrices[matrix.index()].cells else { continue };
             let main = &mut self.state.main;
-            let held = main.buffers[cells.conductance.index()].lane(0);
             match (op, &cells.written) {
-                (Op::Target { .. }, _) => (asked, given) = (held.to_vec(), Given::default()),
+                (Op::Target { .. }, _) => {
+                    (asked, given) = (main.buffers[cells.conductance.index()].lane(0).to_vec(), Given::default());
+                }
                 (Op::Write { matrix }, Some(written)) => {
-                    let kernels = self.shared.kernels.as_ref();
-                    given = write::write(kernels, cells, written, &mut main.buffers, clock, &mut rounds);
+                    let (kernels, buffers) = (self.shared.kernels.as_ref(), &mut main.buffers);
+                    given = match &written.half_selected {
+                        Some(half) => {
+                            passive::write(program, kernels, (*matrix, written, half), buffers, clock, &mut rounds)
+                        }
+                        None => write::write(kernels, cells, written, buffers, clock, &mut rounds),
+                    };
                     main.counts.written[matrix.index()] += given.pulses.iter().map(|&n| u64::from(n)).sum::<u64>();
                 }
-                (_, _) => {
-                    let left = write::left(matrix, cells, &asked, held, &given);
-                    let programmed = &mut self.state.results.programmed;
-                    programmed.retain(|known| known.name != left.name);
-                    programmed.push(left);
-                }
+                (_, _) => done.push((*matrix, std::mem::take(&mut asked), std::mem::take(&mut given))),
             }
+        }
+        // Later matrices of a passive array disturb earlier ones.
+        for (id, asked, given) in done {
+            let matrix = &program.matrices[id.index()];
+            let Some(cells) = &matrix.cells else { continue };
+            let main = &mut self.state.main;
+            let left = write::left(matrix, cells, &asked, main.buffers[cells.conductance.index()].lane(0), &given);
+            main.counts.write_energy[id.index()] += left.read_joules + left.half_selected_joules;
+            let programmed = &mut self.state.results.programmed;
+            programmed.retain(|known| known.name != left.name);
+            programmed.push(left);
         }
         self.state.programmed += 1;
         self.fold();

@@ -22,6 +22,7 @@ pub mod math;
 pub mod matrix;
 pub mod memory;
 pub mod metrics;
+pub mod passive;
 pub mod pulses;
 pub mod random;
 pub mod read;

@@ -1,6 +1,6 @@
 //! Updates of weights: exact, or by pulses that move the cells they meet.
 
-use nmc_program::{Cells, Draw, Layer, Learner, Learning, Matrix, MatrixId, Program, Pulsed, Scheme, Update};
+use nmc_program::{ArrayId, Cells, Draw, Layer, Learner, Learning, Matrix, MatrixId, Program, Pulsed, Scheme, Update};
 
 use crate::arrays;
 use crate::interpreter::Computable;
@@ -41,9 +41,11 @@ pub fn update<T: Computable + Product>(
                 Update::Stochastic { length } => {
                     for lane in 0..lanes.used {
                         clock.sample = number + lane as u64;
-                        for position in 0..layer.positions {
-                            let (x, d) = vectors(layer, learner, hits.matrix, lanes, (lane, position));
-                            hits.trains(shared, lanes, (&x, &d), rate, length, clock, &mut rounds);
+                        for (of, positions) in layer.factors() {
+                            for position in 0..positions {
+                                let (x, d) = vectors((of, positions), learner, hits.matrix, lanes, (lane, position));
+                                hits.trains(shared, lanes, (&x, &d), rate, length, clock, &mut rounds);
+                            }
                         }
                     }
                 }
@@ -85,25 +87,25 @@ fn sign(value: f64) -> f64 {
 
 /// What the rows and columns of a block see of a sample at a position.
 fn vectors<T: Computable + Product>(
-    layer: &Layer,
+    ([input, gradient], positions): ([(ArrayId, usize); 2], usize),
     learner: &Learner,
     matrix: &Matrix,
     lanes: &Lanes<T>,
     (lane, position): (usize, usize),
 ) -> (Vec<T>, Vec<T>) {
-    let take = |(array, start): (nmc_program::ArrayId, usize), first: usize, len: usize| {
-        let all = &lanes.buffers[array.index()].lane(lane)[start + first * layer.positions..];
-        match layer.positions {
+    let take = |(array, start): (ArrayId, usize), first: usize, len: usize| {
+        let all = &lanes.buffers[array.index()].lane(lane)[start + first * positions..];
+        match positions {
             1 => all[..len].to_vec(),
             positions => all.iter().skip(position).step_by(positions).take(len).copied().collect(),
         }
     };
-    let mut x = take(layer.input, learner.input_start, matrix.rows);
+    let mut x = take(input, learner.input_start, matrix.rows);
     if let Some(signs) = matrix.cells.as_ref().and_then(|cells| cells.signs) {
         let signs = lanes.buffers[signs.index()].lane(0);
         x.iter_mut().zip(signs).for_each(|(x, sign)| *x = T::of(x.wide() * sign.wide()));
     }
-    (x, take(layer.gradient, learner.output_start, matrix.cols))
+    (x, take(gradient, learner.output_start, matrix.cols))
 }
 
 /// Adds so many times the gradient of a block, of every sample of the batch: [rows, cols].
@@ -116,9 +118,9 @@ fn gradient<T: Computable + Product>(
     into: &mut [T],
 ) {
     let (mut unit, times) = (T::UNIT, T::of(times));
-    for lane in 0..lanes.used {
-        for position in 0..layer.positions {
-            let (x, d) = vectors(layer, learner, matrix, lanes, (lane, position));
+    for (lane, (of, positions)) in (0..lanes.used).flat_map(|lane| layer.factors().map(move |of| (lane, of))) {
+        for position in 0..positions {
+            let (x, d) = vectors((of, positions), learner, matrix, lanes, (lane, position));
             for (x, row) in x.iter().zip(into.chunks_exact_mut(matrix.cols)) {
                 let x = unit.multiply(*x, times);
                 if x.wide() != 0.0 {
@@ -365,7 +367,7 @@ impl<'a, T: Computable + Product> Hits<'a, T> {
 }
 
 /// Copies the elements listed.
-pub fn gather<T: Copy>(buffers: &mut [Buffer<T>], from: nmc_program::ArrayId, to: nmc_program::ArrayId, list: &[u32]) {
+pub fn gather<T: Copy>(buffers: &mut [Buffer<T>], from: ArrayId, to: ArrayId, list: &[u32]) {
     let mut into = std::mem::take(&mut buffers[to.index()].data);
     let from = &buffers[from.index()].data;
     into.iter_mut().zip(list).for_each(|(into, &index)| *into = from[index as usize]);

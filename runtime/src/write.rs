@@ -1,6 +1,8 @@
 //! Programming: pulses until cells hold what was asked for, and what programming left.
 
-use nmc_program::{Cells, Matrix, Pulse, Written, WrittenBy};
+use std::ops::Range;
+
+use nmc_program::{ArrayId, Cells, KernelId, Matrix, Pulse, VerifyRead, Written, WrittenBy};
 use serde::{Deserialize, Serialize};
 
 use crate::interpreter::Computable;
@@ -24,6 +26,10 @@ pub struct Programmed {
     pub most: u32,
     /// Cells that were given up, none of them within the tolerance when read.
     pub missed: usize,
+    /// Reads that verified cells, their joules, and those of cells that shared lines with those that got pulses.
+    pub reads: f64,
+    pub read_joules: f64,
+    pub half_selected_joules: f64,
     /// Seconds until all were written.
     pub seconds: f64,
     /// Mean and standard deviation of what is held less what was asked for, in siemens, and the width of the cells' range.
@@ -34,11 +40,60 @@ pub struct Programmed {
     pub histogram: Vec<u64>,
 }
 
-/// Pulses that the cells of a matrix got, and how many cells were given up.
+/// Pulses and reads that the cells of a matrix got, and how many cells were given up.
 #[derive(Debug, Clone, Default)]
 pub struct Given {
     pub pulses: Vec<u32>,
+    pub reads: Vec<u32>,
+    /// Siemens of each cell, added up over its reads.
+    pub seen: Vec<f64>,
     pub missed: usize,
+    /// Joules of cells that shared lines with those that got pulses.
+    pub half_selected: f64,
+}
+
+impl Given {
+    /// Nothing yet, of so many cells.
+    pub fn of(cells: usize) -> Self {
+        let (pulses, reads, seen) = (vec![0; cells], vec![0; cells], vec![0.0; cells]);
+        Given { pulses, reads, seen, missed: 0, half_selected: 0.0 }
+    }
+
+    /// Notes a read of a cell that holds so much.
+    pub fn read(&mut self, cell: u32, held: f64) {
+        self.reads[cell as usize] += 1;
+        self.seen[cell as usize] += held;
+    }
+
+    /// How many reads verified these cells of a matrix, which hold so much now, and their joules. Where pulses are not simulated each is
+    /// followed by a read of what is held in the end.
+    pub fn verified<T: Computable>(&self, matrix: &Matrix, at: Range<usize>, held: &[T]) -> (f64, f64) {
+        let verified = matrix.cells.as_ref().and_then(|cells| Some((cells, cells.verified?)));
+        let Some((cells, VerifyRead { joules_per_siemens, joules, .. })) = verified else { return (0.0, 0.0) };
+        let (width, own) = (cells.scheme.cells(1, matrix.cols), cells.scheme.own(matrix.cols));
+        let (mut reads, mut seen) = (0.0, 0.0);
+        for cell in at.filter(|cell| cell % width < own) {
+            let (more, siemens) = match self.reads.get(cell) {
+                Some(more) => (f64::from(*more), self.seen[cell]),
+                None => (cells.write_pulses, cells.write_pulses * held[cell].wide()),
+            };
+            (reads, seen) = (reads + more, seen + siemens);
+        }
+        (reads, reads * joules + seen * joules_per_siemens)
+    }
+}
+
+/// Gives cells the lowest conductance, those that are stuck what they are stuck at.
+pub fn erase<T: Computable>(cells: &Cells, written: &Written, buffers: &mut [Buffer<T>]) {
+    let luck: Vec<f64> = written
+        .luck
+        .map_or_else(Vec::new, |luck| buffers[luck.index()].lane(0).iter().map(|luck| luck.wide()).collect());
+    let held = buffers[cells.conductance.index()].lane_mut(0);
+    for (cell, held) in held.iter_mut().enumerate() {
+        let luck = luck.get(cell).copied().unwrap_or(1.0);
+        let held_on = if luck < written.stuck_on { cells.g_max } else { cells.g_min };
+        *held = T::of(if luck < 0.0 { 0.0 } else { held_on });
+    }
 }
 
 /// Gives pulses to cells that hold the lowest conductance at first, instead of what was asked for, which stands in their array.
@@ -52,28 +107,17 @@ pub fn write<T: Computable>(
     rounds: &mut u32,
 ) -> Given {
     let asked = buffers[cells.conductance.index()].lane(0).to_vec();
-    let luck: Vec<f64> = written
-        .luck
-        .map_or_else(Vec::new, |luck| buffers[luck.index()].lane(0).iter().map(|luck| luck.wide()).collect());
-    let held = buffers[cells.conductance.index()].lane_mut(0);
-    for (cell, held) in held.iter_mut().enumerate() {
-        let luck = luck.get(cell).copied().unwrap_or(1.0);
-        let held_on = if luck < written.stuck_on { cells.g_max } else { cells.g_min };
-        *held = T::of(if luck < 0.0 { 0.0 } else { held_on });
-    }
+    erase(cells, written, buffers);
     let all: Vec<u32> = (0..asked.len() as u32).collect();
-    let mut given = Given { pulses: vec![0; asked.len()], missed: 0 };
+    let mut given = Given::of(asked.len());
     for chunk in all.chunks(written.pulse.len.max(1)) {
         match &written.way {
             WrittenBy::Verify { kernel, asked: scratch, .. } => {
                 let mut open = chunk.to_vec();
                 for round in 0..=written.most {
-                    gather(buffers, cells.conductance, written.pulse.conductance, &open);
-                    let wanted = &mut buffers[scratch.index()].data;
-                    wanted.iter_mut().zip(&open).for_each(|(wanted, &cell)| *wanted = asked[cell as usize]);
                     let clock = next(clock, rounds);
-                    kernels.dense(*kernel, buffers, 0, open.len(), clock, None, None);
-                    let directions = buffers[written.pulse.direction.index()].data[..open.len()].to_vec();
+                    let of = (cells, &written.pulse, (*kernel, *scratch));
+                    let directions = look(kernels, of, buffers, (&open, &asked), clock, &mut given);
                     let mut ways = directions.iter();
                     open.retain(|_| ways.next().is_some_and(|way| way.wide() != 0.0));
                     if open.is_empty() || round == written.most {
@@ -104,23 +148,52 @@ pub fn write<T: Computable>(
     given
 }
 
+/// Reads the cells listed, and says which way each has to go: 0 where it holds what was asked for.
+pub fn look<T: Computable>(
+    kernels: &dyn Kernels<T>,
+    (cells, pulse, (kernel, scratch)): (&Cells, &Pulse, (KernelId, ArrayId)),
+    buffers: &mut [Buffer<T>],
+    (list, asked): (&[u32], &[T]),
+    clock: Clock,
+    given: &mut Given,
+) -> Vec<T> {
+    gather(buffers, cells.conductance, pulse.conductance, list);
+    list.iter().zip(&buffers[pulse.conductance.index()].data).for_each(|(&cell, held)| given.read(cell, held.wide()));
+    let wanted = &mut buffers[scratch.index()].data;
+    wanted.iter_mut().zip(list).for_each(|(wanted, &cell)| *wanted = asked[cell as usize]);
+    kernels.dense(kernel, buffers, 0, list.len(), clock, None, None);
+    buffers[pulse.direction.index()].data[..list.len()].to_vec()
+}
+
 /// Draws of its own for every pulse; those of training count from 0.
-fn next(clock: Clock, rounds: &mut u32) -> Clock {
+pub fn next(clock: Clock, rounds: &mut u32) -> Clock {
     *rounds += 1;
     Clock { tick: u64::from(u32::MAX - *rounds), ..clock }
 }
 
 /// Index of the nearest of rising numbers.
-fn nearest(rising: &[f64], wanted: f64) -> u32 {
+pub fn nearest(rising: &[f64], wanted: f64) -> u32 {
     let above = rising.partition_point(|reached| *reached < wanted);
     let closer = above > 0 && rising.get(above).is_none_or(|next| wanted - rising[above - 1] <= next - wanted);
     (above - usize::from(closer)) as u32
 }
 
 /// One pulse on the cells listed.
-fn pulse<T: Computable>(
+pub fn pulse<T: Computable>(
     kernels: &dyn Kernels<T>,
     pulse: &Pulse,
+    cells: &Cells,
+    buffers: &mut [Buffer<T>],
+    (list, ways): (&[u32], &[T]),
+    clock: Clock,
+) {
+    pulse_by(kernels, (pulse.kernel, pulse), cells, buffers, (list, ways), clock);
+}
+
+/// The same by another kernel.
+pub fn pulse_by<T: Computable>(
+    kernels: &dyn Kernels<T>,
+    (kernel, pulse): (KernelId, &Pulse),
     cells: &Cells,
     buffers: &mut [Buffer<T>],
     (list, ways): (&[u32], &[T]),
@@ -131,7 +204,7 @@ fn pulse<T: Computable>(
     for &(own, scratch) in &pulse.own {
         gather(buffers, own, scratch, list);
     }
-    kernels.dense(pulse.kernel, buffers, 0, list.len(), clock, None, None);
+    kernels.dense(kernel, buffers, 0, list.len(), clock, None, None);
     let changed = std::mem::take(&mut buffers[pulse.conductance.index()].data);
     let held = &mut buffers[cells.conductance.index()].data;
     list.iter().zip(&changed).for_each(|(&cell, &changed)| held[cell as usize] = changed);
@@ -159,6 +232,7 @@ pub fn left<T: Computable>(matrix: &Matrix, cells: &Cells, asked: &[T], held: &[
         Some(_) => (simulated, given.pulses.iter().copied().max().unwrap_or(0)),
         None => (cells.write_pulses * count as f64, cells.write_pulses.ceil() as u32),
     };
+    let (reads, read_joules) = given.verified(matrix, 0..count, held);
     Programmed {
         name: matrix.name.clone(),
         cells: count,
@@ -166,7 +240,10 @@ pub fn left<T: Computable>(matrix: &Matrix, cells: &Cells, asked: &[T], held: &[
         pulses,
         most,
         missed: given.missed,
-        seconds: pulses * cells.write_time,
+        reads,
+        read_joules,
+        half_selected_joules: given.half_selected,
+        seconds: pulses * cells.write_time + cells.verified.map_or(0.0, |read| reads * read.seconds),
         error,
         spread,
         range,

@@ -157,6 +157,7 @@ fn program(kernel: Kernel, form: Form, precision: Precision) -> Program {
         groups: vec![group],
         connections: if form.is_joined() { vec![connection] } else { vec![] },
         lines: Vec::new(),
+        passive: Vec::new(),
         ageing: Vec::new(),
         wired: Vec::new(),
         drift_compensated: false,

@@ -566,7 +566,7 @@ impl<'a> Chip<'a> {
             && by_name.iter().all(|(name, count)| inserted.get(name).is_some_and(|other| near(*count, *other)));
         assert!(same, "conversions {inserted:?}, counted {by_name:?}\n{}", case.text);
         let all = by_name.values().sum();
-        for block in &mapped.tiling.blocks {
+        for (index, block) in mapped.tiling.blocks.iter().enumerate() {
             let tile = &chip.tile_kinds[block.tile_kind];
             let device = &chip.devices[tile.device];
             let bias = match mapped.decisions.on_tiles(block.layer).map(|how| how.bias) {
@@ -581,6 +581,29 @@ impl<'a> Chip<'a> {
             };
             let cells = ((block.rows() + bias) * columns) as f64;
             self.spend(ComponentKind::Programming, cells * device.programming.pulses * device.programming.energy);
+            if device.programming.verifies {
+                // A read of the cell after each pulse, through the tile's own converters.
+                let how = mapped.decisions.on_tiles(block.layer).unwrap();
+                let energy = |id: usize| chip.converters[id].energy;
+                let driver = match tile.inputs[how.drive] {
+                    Drive::Converter(id) | Drive::BitSerial { converter: id, .. } => energy(id),
+                    Drive::Direct(_) => 0.0,
+                };
+                let sensed = match tile.senses[how.sense] {
+                    Sense::Converter { converter, .. } => energy(converter) + tile.hold.map_or(0.0, energy),
+                    Sense::Analog(_) => 0.0,
+                };
+                let own = |(matrix, held): &(&Matrix, Vec<f64>)| -> f64 {
+                    let scheme = matrix.cells.as_ref().unwrap().scheme;
+                    let rows = held.chunks(scheme.cells(1, matrix.cols));
+                    rows.map(|row| row[..scheme.own(matrix.cols)].iter().sum::<f64>()).sum()
+                };
+                let here = |(matrix, _): &&(&Matrix, Vec<f64>)| matrix.cells.as_ref().unwrap().block == index;
+                let siemens: f64 = self.programmed.values().filter(here).map(own).sum();
+                let each = driver + sensed + tile.row_energy;
+                let read = tile.read_voltage.powi(2) * tile.read_time * siemens + cells * each;
+                self.spend(ComponentKind::Programming, device.programming.pulses * read);
+            }
         }
         self.transport(samples);
         self.spend(ComponentKind::Static, mapped.costs.static_power * mapped.timetable.interval * samples);

@@ -90,6 +90,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("depression", Quantity("conductance")),
                     may("noise pulse", Noise("conductance")),
                     may("pulse_energy", Quantity("energy")),
+                    may("pulse_voltage", Quantity("voltage")),
                     may("leak", Quantity("time")),
                     may(
                         "faults",
@@ -156,6 +157,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("slices", Quantity("real")),
                     may("spare_columns", Quantity("real")),
                     may("neurons", Quantity("real")),
+                    may("layers", Quantity("real")),
                     may("hold", Blocks(&[BlockKind::Converter], &[])),
                     may("row_energy", Quantity("energy")),
                     may("normalises", Quantity("bool")),
@@ -164,6 +166,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("sharing", Quantity("real")),
                     may("read_voltage", Quantity("voltage")),
                     may("read_time", Quantity("time")),
+                    may("write_bias", Word(&["half", "third"])),
                     may("wire", OrIdeal("resistance")),
                     may("driver_resistance", Quantity("resistance")),
                     may("sense_resistance", Quantity("resistance")),

@@ -108,6 +108,8 @@ fn tile_area(
     count: f64,
     add: &mut impl FnMut(ComponentKind, f64),
 ) {
+    // A layer takes its share of what a stack has once.
+    let count = count / tile.layers.max(1) as f64;
     let of_a_cell = |device: usize| chip.devices[device].area;
     let cells = (of_a_cell(tile.device) + tile.fast.map_or(0.0, of_a_cell)) * (tile.rows * tile.cols) as f64;
     add(ComponentKind::Cells, count * cells);

@@ -83,7 +83,8 @@ pub fn static_power(chip: &Chip, circuit: &Circuit) -> f64 {
         watts += core.static_power + chip.mesh.router_power;
         watts += core.units.iter().map(|&(unit, count)| chip.unit_kinds[unit].static_power * count as f64).sum::<f64>();
         for &(tile, count) in &core.tiles {
-            let built = area::built_in(chip, &chip.tile_kinds[tile], None);
+            let tile = &chip.tile_kinds[tile];
+            let (built, count) = (area::built_in(chip, tile, None), count / tile.layers.max(1));
             let each: f64 = built.iter().map(|&(id, number)| chip.converters[id].static_power * number).sum();
             watts += each * count as f64;
         }

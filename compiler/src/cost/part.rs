@@ -46,7 +46,7 @@ pub fn of(given: Given, tiling: &Tiling, how: Option<OnTiles>, part: &Part, kind
                 // It is programmed where it is read forward.
                 return events;
             }
-            let Programming { way, pulses, energy, .. } = device.programming;
+            let Programming { way, verifies, pulses, energy, .. } = device.programming;
             let counted = |bias| match way {
                 Way::Drawn => Often::Once(pulses * cells(tile, of, if bias { bias_rows } else { of.rows() })),
                 Way::Verified(_) | Way::Open => Often::Write { block, bias },
@@ -54,6 +54,16 @@ pub fn of(given: Given, tiling: &Tiling, how: Option<OnTiles>, part: &Part, kind
             add(ComponentKind::Programming, "programming", counted(false), energy);
             if bias_rows > 0 {
                 add(ComponentKind::Programming, "programming of bias cells", counted(true), energy);
+            }
+            if verifies || tile.write_bias.is_some() {
+                let what = match (verifies, tile.write_bias) {
+                    (_, None) => "verify reads",
+                    (true, Some(_)) => "verify reads and half-selected cells",
+                    (false, Some(_)) => "half-selected cells",
+                };
+                for bias in [false, true].into_iter().filter(|bias| !bias || bias_rows > 0) {
+                    add(ComponentKind::Programming, what, Often::Written { block, bias }, 1.0);
+                }
             }
         }
         Role::Line { unit, .. } | Role::Unit { unit } => {

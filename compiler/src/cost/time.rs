@@ -96,11 +96,12 @@ pub fn read(chip: &Chip, tile: &TileKind, block: &Block, how: OnTiles, converts:
     Read { drive, read, sense, held, turn, reads: reads(tile, how) * block.positions as f64 }
 }
 
-/// Seconds at the end of a part's work in which its array is free for the next sample.
+/// Seconds at the end of a part's work in which its array is free for the next sample; in a stack others wait for its converters.
 pub fn overlap(chip: &Chip, tiling: &Tiling, how: Option<OnTiles>, part: &Part) -> f64 {
     let (Role::Array { block, converts: true, .. }, Some(how)) = (part.role, how) else { return 0.0 };
     let block = &tiling.blocks[block];
-    read(chip, &chip.tile_kinds[block.tile_kind], block, how, true).overlap()
+    let tile = &chip.tile_kinds[block.tile_kind];
+    if tile.layers > 1 { 0.0 } else { read(chip, tile, block, how, true).overlap() }
 }
 
 /// Seconds a part works from the arrival of its last input to its last output, once.

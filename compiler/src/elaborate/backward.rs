@@ -8,7 +8,6 @@ use nmc_grammar::span::Span;
 use super::Elaborator;
 use crate::forms::network::{Logical, NodeId, Operator, Weights};
 use crate::forms::plan::Learning;
-use crate::graph::operands;
 
 impl Elaborator<'_> {
     /// `h |> transposed(fc1, bias: b)` or `transposed(h, fc1)`: the latter's signals have come both.
@@ -101,23 +100,14 @@ impl Elaborator<'_> {
         None
     }
 
-    /// Tells of training through arrays that are read both ways.
+    /// Tells of training by two arrays where they are read backward, too: what the fast one holds is not in such a read.
     pub fn learns_one_way(&mut self, learning: &Learning, span: Span) -> Option<()> {
-        let (mut open, mut behind) = (vec![learning.output], std::collections::BTreeSet::new());
-        while let Some(node) = open.pop() {
-            if behind.insert(node) {
-                open.extend(operands(&self.network, node));
-            }
-        }
-        let both = |(back, layer): (&NodeId, &NodeId)| behind.contains(back) || learning.layers.contains(layer);
-        let Some((back, _)) = self.network.backward.iter().find(|(back, layer)| both((*back, *layer))) else {
-            return Some(());
-        };
-        let data = &self.network.graph[*back];
-        let message = "training what is read backward, too, is not supported yet";
+        let turned = |(_, layer): &(&NodeId, &NodeId)| learning.transfer.is_some() && learning.layers.contains(layer);
+        let Some((back, _)) = self.network.backward.iter().find(turned) else { return Some(()) };
+        let message = "training by two arrays what is read backward, too, is not supported yet";
         let wrong = Diagnostic::new(Code::E0402, message, span, "trained here");
-        let wrong = wrong.with_label(data.span, "read backward here");
-        self.closer.diagnostics.push(wrong);
+        let wrong = wrong.with_label(self.network.graph[*back].span, "read backward here");
+        self.closer.diagnostics.push(wrong.with_help("use `backprop`, `mixed_precision` or `manhattan`"));
         None
     }
 }

@@ -51,7 +51,7 @@ impl Elaborator<'_> {
             let message = String::from("nothing says which weights the lowest and the highest conductance are");
             return tell(message, "give the rule bounds that are numbers: `w in 0..w_max`");
         };
-        let Some(pulse) = &device.pulse else {
+        let Some(pulse) = device.pulse.as_ref().map(Pulse::whole) else {
             let message = format!("pulses do nothing to `{name}`");
             return tell(message, "say what one adds and takes: `potentiation: 0.1 uS`, `depression: 0.1 uS`");
         };
@@ -84,7 +84,7 @@ impl Elaborator<'_> {
         let due = state("cell.due", Dimension::NONE, number(0.0));
         let pulses = state("pulses", Dimension::NONE, number(0.0));
         let down = down.unwrap_or(f64::INFINITY);
-        let cells = Cells { device: &device, pulse, low, high, luck, own, due, pulses, up, down };
+        let cells = Cells { device: &device, pulse: &pulse, low, high, luck, own, due, pulses, up, down };
         *weight = cells.written(asked);
         let regular = dynamics.regular.iter_mut().map(|regular| &mut regular.changes);
         for changes in [&mut dynamics.on_pre, &mut dynamics.on_post].into_iter().chain(regular) {

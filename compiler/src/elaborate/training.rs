@@ -324,8 +324,10 @@ impl Elaborator<'_> {
         while let Some(node) = open.pop() {
             let is_layer =
                 matches!(self.network.graph[node].operator, Operator::Dense { weights: Weights::Given(_), .. });
-            if is_layer && !found.contains(&node) {
-                found.push(node);
+            // What reads another's array backward learns with it.
+            let layer = self.network.backward.get(&node).copied().unwrap_or(node);
+            if is_layer && !found.contains(&layer) {
+                found.push(layer);
             }
             open.extend(operands(&self.network, node));
         }

@@ -4,6 +4,7 @@ use nmc_grammar::span::Span;
 use serde::{Deserialize, Serialize};
 
 use super::equations::{Expr, Symbol};
+use crate::algebra::substitute;
 
 /// How a value is represented physically.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -162,6 +163,8 @@ pub struct TileKind {
     pub spare_columns: usize,
     /// Neurons of its core that it takes.
     pub neurons: usize,
+    /// Arrays that lie on one another: each is a tile, and those of a stack take turns on its drivers and converters.
+    pub layers: usize,
     pub weights: WeightScheme,
     /// Arrays that hold the digits of a weight together, each cell one digit; 1: a cell (or pair) holds a weight.
     pub slices: usize,
@@ -184,6 +187,8 @@ pub struct TileKind {
     pub hold: Option<usize>,
     /// Whether a column divides by its conductances.
     pub normalises: bool,
+    /// What the lines of a passive array hold that are not selected while a cell is written; none: a transistor at each cell keeps others off.
+    pub write_bias: Option<WriteBias>,
     /// Ohms of a wire segment between cells; 0: `ideal`.
     pub wire_ohms: f64,
     /// Ohms of a row's driver and of what holds a column at 0 V.
@@ -213,10 +218,43 @@ impl Device {
     }
 }
 
+impl CoreKind {
+    /// The first tile of the stack that a tile of this core lies in; itself where arrays are not stacked.
+    pub fn stack(&self, kinds: &[TileKind], tile: usize) -> usize {
+        let mut first = 0;
+        for &(kind, count) in &self.tiles {
+            if tile < first + count {
+                return tile - (tile - first) % kinds[kind].layers.max(1);
+            }
+            first += count;
+        }
+        tile
+    }
+}
+
 impl TileKind {
     /// Columns that hold weights.
     pub fn columns(&self) -> usize {
         self.cols - self.spare_columns
+    }
+}
+
+/// Voltages of a passive array while a cell gets a pulse of V.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WriteBias {
+    /// V/2 on all other lines: cells on the row or column of the selected one see V/2, the others nothing.
+    Half,
+    /// V/3 on other rows, 2 V/3 on other columns: cells on its row or column see V/3, the others -V/3.
+    Third,
+}
+
+impl WriteBias {
+    /// Share of the voltage that cells see on the row or column of the selected one.
+    pub fn share(self) -> f64 {
+        match self {
+            WriteBias::Half => 1.0 / 2.0,
+            WriteBias::Third => 1.0 / 3.0,
+        }
     }
 }
 
@@ -317,7 +355,7 @@ pub struct UnitKind {
 }
 
 /// What a pulse adds to the conductance of a cell, in siemens: expressions over `Symbol::Input(0)`, what it holds, and `Symbol::State(n)`,
-/// the n-th of the numbers that are the cell's own.
+/// the n-th of the numbers that are the cell's own, and the voltage of the pulse ([`VOLTS`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pulse {
     pub up: Expr,
@@ -327,8 +365,23 @@ pub struct Pulse {
     pub sigma: Option<Expr>,
     /// Numbers drawn once for each cell.
     pub own: Vec<Expr>,
-    /// Joules of a pulse.
+    /// Joules and volts of a pulse; 0 volts: not known.
     pub energy: f64,
+    pub volts: f64,
+}
+
+impl Pulse {
+    /// What a pulse of so many volts does.
+    pub fn at_volts(&self, volts: f64) -> Pulse {
+        let at = |expr: &Expr| substitute(expr, &|symbol| (symbol == VOLTS).then_some(Expr::Number(volts)));
+        let (down, sigma) = (self.down.as_ref().map(at), self.sigma.as_ref().map(at));
+        Pulse { up: at(&self.up), down, sigma, own: self.own.clone(), energy: self.energy, volts }
+    }
+
+    /// What a whole one does.
+    pub fn whole(&self) -> Pulse {
+        self.at_volts(self.volts)
+    }
 }
 
 /// What takes siemens from a cell's conductance while it is filled, and the mean seconds until it is filled and until it is emptied; random
@@ -350,6 +403,8 @@ pub const VOLTS: Symbol = Symbol::Input(4);
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Programming {
     pub way: Way,
+    /// Whether each pulse is followed by a read.
+    pub verifies: bool,
     /// Pulses a cell takes; where they are simulated, at most.
     pub pulses: f64,
     /// Joules and seconds of a pulse.

@@ -17,6 +17,8 @@ pub enum Often {
     Once(f64),
     /// Each pulse that programs the cells of a block: its rows of weights, or those of the bias.
     Write { block: usize, bias: bool },
+    /// What programming them takes besides: counts joules.
+    Written { block: usize, bias: bool },
     /// So many for each spike of a population.
     Spike(NodeId, f64),
     /// Each delivery over a synapse of the connection with this index, times this.
@@ -41,7 +43,7 @@ pub struct Event {
     /// Where, if it lies on a core.
     pub core: Option<usize>,
     pub often: Often,
-    /// Joules each (1 for [`Often::Read`], which counts joules).
+    /// Joules each (1 for [`Often::Read`] and [`Often::Written`], which count joules).
     pub energy: f64,
 }
 

@@ -3,7 +3,8 @@
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::{Diagnostic, Label};
 use nmc_program::{
-    ArrayId, Binary, Cells, Compare, Current, Draw, Initial, Inst, Len, Lines, MatrixId, Op, Scheme, Value, Wired,
+    ArrayId, Binary, Cells, Compare, Current, Draw, Initial, Inst, Len, Lines, MatrixId, Op, Scheme, Value, VerifyRead,
+    Wired,
 };
 
 use super::Lowering;
@@ -12,8 +13,10 @@ use super::expression;
 use super::kernel::{Builder, OWN};
 use crate::algebra::{constant, derivative, mentions, substitute};
 use crate::cost;
-use crate::forms::chip::{ASKED, Device, PROGRAMMED, TileKind, Trap, VOLTS, WeightScheme};
+use crate::forms::chip::{ASKED, Device, Drive, PROGRAMMED, Sense, TileKind, Trap, VOLTS, WeightScheme};
+use crate::forms::circuit::{Part, Role};
 use crate::forms::equations::{Expr, Function, Symbol};
+use crate::forms::mapped::Mapped;
 
 impl Lowering<'_> {
     /// Puts a matrix on the cells of a block, from this row on.
@@ -88,7 +91,8 @@ impl Lowering<'_> {
             write_pulses: device.programming.pulses,
             write_time: device.programming.time,
             written: None,
-            block,
+            verified: self.verified(layer, device),
+            block: self.written_with(block),
         });
         self.program.programming.push(Op::Target { matrix });
         let mut asked = conductance;
@@ -109,7 +113,7 @@ impl Lowering<'_> {
             self.program.lines[lines].pieces.push((matrix, first, luck));
         }
         let open = luck.filter(|_| device.has_open_lines());
-        if let Some(written) = self.written(matrix, tile, len, luck) {
+        if let Some(written) = self.written(matrix, tile, (block, first), len, luck) {
             self.program.programming.push(Op::Write { matrix });
             if let Some(cells) = &mut self.program.matrices[matrix.index()].cells {
                 cells.written = Some(written);
@@ -165,6 +169,47 @@ impl Lowering<'_> {
         }
     }
 
+    /// The first block on the drivers of this one: that of its stack.
+    fn written_with(&self, block: usize) -> usize {
+        let Mapped { circuit, placement, chip, .. } = self.mapped;
+        let place = |of: usize| {
+            let is = |part: &Part| matches!(part.role, Role::Array { block, .. } if block == of);
+            let part = circuit.parts.iter().position(is)?;
+            let (core, tile) = (placement.cores[part], placement.tiles[part]?);
+            Some((core, chip.core_kinds[chip.cores[core]].stack(&chip.tile_kinds, tile)))
+        };
+        let tiling = &self.mapped.tiling;
+        if chip.tile_kinds[tiling.blocks[block].tile_kind].layers <= 1 {
+            return block;
+        }
+        (0..block).find(|other| place(*other) == place(block)).unwrap_or(block)
+    }
+
+    /// The reads that verify a layer's cells: one row at the read voltage, one column through the tile's converter.
+    fn verified(&self, layer: &Layer, device: &Device) -> Option<VerifyRead> {
+        let tile = layer.tile;
+        if !device.programming.verifies {
+            return None;
+        }
+        let (volts, none) = (tile.read_voltage, vec![]);
+        // Of a curve that is a multiple of the conductance, as most are.
+        let amperes = device.current.as_ref().map_or(device.g_max * volts, |current| at(current, device.g_max, volts));
+        let drive = match tile.inputs.get(layer.how.drive) {
+            Some(Drive::Converter(id) | Drive::BitSerial { converter: id, .. }) => vec![*id],
+            Some(Drive::Direct(_)) | None => none.clone(),
+        };
+        let sense = match tile.senses.get(layer.how.sense) {
+            Some(Sense::Converter { converter, .. }) => [*converter].into_iter().chain(tile.hold).collect(),
+            Some(Sense::Analog(_)) | None => none,
+        };
+        let converters = || drive.iter().chain(&sense).map(|id| &self.chip.converters[*id]);
+        Some(VerifyRead {
+            joules_per_siemens: volts * amperes / device.g_max * tile.read_time,
+            joules: tile.row_energy + converters().map(|converter| converter.energy).sum::<f64>(),
+            seconds: tile.read_time + sense.iter().map(|id| self.chip.converters[*id].time).sum::<f64>(),
+        })
+    }
+
     /// Joules a siemens of an input of 1.
     pub(super) fn joules(&self, layer: &Layer, block: usize) -> f64 {
         let (volts, seconds) = self.read_of_one(layer, block, self.arriving_range(layer));
@@ -181,14 +226,8 @@ impl Lowering<'_> {
         open: Option<ArrayId>,
     ) {
         let (device, tile) = (&self.chip.devices[layer.tile.device], layer.tile);
-        let at = |g: f64| {
-            let known = [(Symbol::Input(0), g), (VOLTS, tile.read_voltage)];
-            let value = substitute(curve, &|symbol| {
-                known.iter().find(|(known, _)| *known == symbol).map(|(_, value)| Expr::Number(*value))
-            });
-            constant(&value).unwrap_or(f64::NAN)
-        };
-        let range = at(device.g_max) - at(device.g_min);
+        let ends = [device.g_min, device.g_max].map(|g| at(curve, g, tile.read_voltage));
+        let range = ends[1] - ends[0];
         let told = |message: String, help: &str| {
             Diagnostic::new(Code::E0620, message, self.network.graph[layer.node].span, "on these cells").with_help(help)
         };
@@ -337,6 +376,12 @@ impl Lowering<'_> {
     }
 
     fn say_what_is_left_out(&mut self, tile: &TileKind) {
+        if tile.layers > 1 {
+            let TileKind { name, layers, .. } = tile;
+            self.note(format!(
+                "{name}: {layers} layers of a stack take turns on its drivers and converters; each is an array of its own, without currents through lines that layers share"
+            ));
+        }
         if tile.normalises {
             let name = &tile.name;
             self.left_out(format!(
@@ -355,6 +400,15 @@ impl Lowering<'_> {
         }
         self.note(note);
     }
+}
+
+/// Amperes of a cell on a curve that holds so much, at so many volts.
+fn at(curve: &Expr, g: f64, volts: f64) -> f64 {
+    let known = [(Symbol::Input(0), g), (VOLTS, volts)];
+    let value = substitute(curve, &|symbol| {
+        known.iter().find(|(known, _)| *known == symbol).map(|(_, value)| Expr::Number(*value))
+    });
+    constant(&value).unwrap_or(f64::NAN)
 }
 
 /// Arrays with what cells hold, held just after programming, and were asked for.

@@ -50,6 +50,10 @@ impl Lowering<'_> {
                 let matrices = self.reads.get(&(block, bias)).into_iter().flatten();
                 matrices.map(|matrix| Count::Written(*matrix)).collect()
             }
+            Often::Written { block, bias } => {
+                let matrices = self.reads.get(&(block, bias)).into_iter().flatten();
+                matrices.map(|matrix| Count::WriteEnergy(*matrix)).collect()
+            }
             Often::Read { block, bias } => {
                 let matrices = self.reads.get(&(block, bias)).into_iter().flatten();
                 matrices.map(|matrix| Count::ReadEnergy(*matrix)).collect()

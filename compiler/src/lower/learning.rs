@@ -5,17 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{
-    Access, ArrayId, Binary, ComponentKind, Cost, Count, Followed, Initial, Layer, Learner, Learning, Len, MatrixId,
-    Op, Reduction, TensorId, Unary, Update,
+    ArrayId, ComponentKind, Cost, Count, Followed, Initial, Layer, Learner, Learning, Len, MatrixId, Op, TensorId,
+    Update,
 };
 
 use super::kernel::{Builder, OWN};
 use super::population::outside;
-use super::{Lowering, Signal, chain, expression};
+use super::{Lowering, Signal, expression};
 use crate::analyse::adjoint::{Adjoint, adjoint};
-use crate::cost;
-use crate::forms::chip::{Converter, Drive, Sense, TileKind};
-use crate::forms::decisions::Range;
+use crate::forms::chip::TileKind;
 use crate::forms::network::{Network, NodeId, Operator, Weights};
 use crate::forms::plan;
 use crate::graph::{operands, order};
@@ -38,7 +36,7 @@ pub(super) struct Placed {
 pub(super) struct Backward {
     adjoint: Adjoint,
     signals: BTreeMap<NodeId, Signal>,
-    ops: Vec<Op>,
+    pub ops: Vec<Op>,
     pub ranges: Vec<Followed>,
     pub costs: Vec<Cost>,
     /// The loss's gradient by the output.
@@ -74,7 +72,8 @@ impl<'a> Lowering<'a> {
         let (network, output) = (self.network, *self.signals.get(&plan.output)?);
         let adjoint = adjoint(network, &[plan.output], &self.program.tensors);
         for &layer in &plan.layers {
-            if !adjoint.gradients.contains_key(&layer) {
+            let mut uses = self.uses(layer);
+            if !uses.any(|node| adjoint.gradients.contains_key(&node)) {
                 let message = format!("no gradient reaches `{}`", self.name(layer));
                 let label = "what lies between it and the output has none";
                 self.diagnostics.push(Diagnostic::new(Code::E0619, message, network.graph[layer].span, label));
@@ -118,7 +117,8 @@ impl<'a> Lowering<'a> {
     /// The operations from the loss's gradient to those of the layers that learn.
     fn go_back(&mut self, plan: &plan::Learning, backward: &mut Backward) -> Option<()> {
         let network = std::mem::take(&mut backward.adjoint.network);
-        let wanted = plan.layers.iter().filter_map(|layer| backward.adjoint.gradients.get(layer).copied());
+        let uses = plan.layers.iter().flat_map(|layer| self.uses(*layer));
+        let wanted = uses.filter_map(|node| backward.adjoint.gradients.get(&node).copied());
         let needed = needed(&network, wanted.collect());
         for (of, source) in &backward.adjoint.sources {
             if *of == plan.output {
@@ -179,7 +179,7 @@ impl<'a> Lowering<'a> {
             (Operator::Dense { weights: Weights::Given(id), positions, .. }, Some(from)) => {
                 match backward.adjoint.layers.get(&node).copied() {
                     Some(layer) if backward.feedback == plan::Feedback::Direct => self.fed_back(layer, to, backward),
-                    Some(layer) => self.transposed(layer, *positions, from, to, backward)?,
+                    Some(layer) => self.through(layer, *positions, from, to, backward)?,
                     // A sum over elements.
                     None => {
                         let tensor = backward.adjoint.tensors.get(id.index())?.clone();
@@ -219,138 +219,8 @@ impl<'a> Lowering<'a> {
         backward.ops.push(super::dense::multiply(matrix, from, (to.array, to.start), 1));
     }
 
-    /// Through the weights of a layer: its arrays are driven at their columns and read at their rows.
-    fn transposed(
-        &mut self,
-        layer: NodeId,
-        positions: usize,
-        from: Signal,
-        to: Signal,
-        backward: &mut Backward,
-    ) -> Option<()> {
-        let (name, placed) = (self.name(layer), self.placed.get(&layer).cloned().unwrap_or_default());
-        let tile = self.tile(layer);
-        let (drive, sense, joules) = match tile {
-            Some((tile, how)) => {
-                if !tile.transposable {
-                    return self.cannot_learn(
-                        layer,
-                        &format!("its arrays (`{}`) are not read backward", tile.name),
-                        "give the tile `transposable: true`",
-                    );
-                }
-                let drive = match tile.inputs.get(how.0) {
-                    Some(Drive::Converter(id)) => Some(&self.chip.converters[*id]),
-                    Some(Drive::BitSerial { .. } | Drive::Direct(_)) | None => None,
-                };
-                let sense = match tile.senses.get(how.1) {
-                    Some(Sense::Converter { converter, .. }) => Some(&self.chip.converters[*converter]),
-                    Some(Sense::Analog(_)) | None => None,
-                };
-                if drive.is_none() || sense.is_none() {
-                    self.note(format!("training: what goes backward through {name} meets no converter where it goes forward without one"));
-                }
-                (drive, sense, tile.read_voltage * tile.read_voltage * tile.read_time)
-            }
-            None => (None, None, 0.0),
-        };
-        let most = self.network.within.get(&layer).copied().unwrap_or(1.0);
-        // Shares of the largest gradient of the sample.
-        let range = tile.is_some().then(|| self.largest(&name, from, backward));
-        let driven = match range {
-            None => from,
-            Some(range) => {
-                let mut b = Builder::default();
-                let value = b.load(from.array, Access::Element { offset: from.start });
-                let range = b.load(range, Access::Broadcast { offset: 0 });
-                let mut share = b.binary(Binary::Divide, value, range);
-                if let Some(drive) = drive.filter(|drive| chain::acts(drive)) {
-                    share = chain::convert(&mut b, share, drive, Range { full: 1.0, unsigned: false });
-                }
-                let array = self.zeros(format!("{name}: columns"), from.len);
-                b.store(array, OWN, share);
-                let kernel = self.kernel(format!("{name}: columns"), b);
-                backward.ops.push(Op::Kernel { kernel, len: from.len, spikes: None });
-                if let Some(drive) = drive {
-                    backward.costs.push(converted(drive, &name, from.len as f64));
-                }
-                Signal { array, start: 0, len: from.len }
-            }
-        };
-        // The sum of what the blocks of the same rows give.
-        let mut rows: BTreeMap<(usize, usize), Vec<ArrayId>> = BTreeMap::new();
-        for (index, block) in placed.iter().enumerate() {
-            let len = (block.inputs.1 - block.inputs.0) * positions;
-            let array = self.zeros(format!("{name}: back {index}"), len);
-            let input_start = driven.start + block.outputs.0 * positions;
-            backward.ops.push(Op::Transposed {
-                matrix: block.matrix,
-                input: driven.array,
-                input_start,
-                output: array,
-                output_start: 0,
-                positions,
-                read: 0,
-                joules,
-            });
-            if let Some(fast) = block.fast.filter(|_| tile.is_some_and(|(tile, _)| tile.gain > 0.0)) {
-                self.adds_fast((fast, array), (driven.array, input_start), (positions, joules), &mut backward.ops);
-            }
-            rows.entry(block.inputs).or_default().push(array);
-            if let Some(sense) = sense {
-                backward.costs.push(converted(sense, &name, len as f64));
-            }
-        }
-        for (inputs, parts) in rows {
-            let len = (inputs.1 - inputs.0) * positions;
-            let mut b = Builder::default();
-            let mut sums = Vec::new();
-            for part in parts {
-                let mut value = b.load(part, OWN);
-                if let Some(sense) = sense.filter(|sense| chain::acts(sense)) {
-                    let full = SMALL * most;
-                    let name = self.program.arrays[part.index()].name.clone();
-                    let followed = self.array(format!("{name}.range"), Len::Fixed(1), false, Initial::Fill(1.0));
-                    backward.ranges.push(Followed { range: followed, values: (part, 0, len), full });
-                    let followed = b.load(followed, Access::Broadcast { offset: 0 });
-                    value = b.binary(Binary::Divide, value, followed);
-                    value = chain::convert(&mut b, value, sense, Range { full, unsigned: false });
-                    value = b.multiply(value, followed);
-                }
-                sums.push(value);
-            }
-            let mut sum = chain::sum(&mut b, &sums);
-            if let Some(range) = range {
-                let range = b.load(range, Access::Broadcast { offset: 0 });
-                sum = b.multiply(sum, range);
-            }
-            b.store(to.array, Access::Element { offset: to.start + inputs.0 * positions }, sum);
-            let kernel = self.kernel(format!("{name}: back"), b);
-            backward.ops.push(Op::Kernel { kernel, len, spikes: None });
-        }
-        Some(())
-    }
-
-    /// An array of one element with the largest magnitude of a signal, never 0.
-    fn largest(&mut self, name: &str, from: Signal, backward: &mut Backward) -> ArrayId {
-        let sizes = self.zeros(format!("{name}: sizes"), from.len);
-        let mut b = Builder::default();
-        let value = b.load(from.array, Access::Element { offset: from.start });
-        let size = b.unary(Unary::Absolute, value);
-        let least = b.number(f64::from(f32::MIN_POSITIVE));
-        let size = b.binary(Binary::Maximum, size, least);
-        b.store(sizes, OWN, size);
-        let kernel = self.kernel(format!("{name}: sizes"), b);
-        backward.ops.push(Op::Kernel { kernel, len: from.len, spikes: None });
-        let to = self.zeros(format!("{name}: largest"), 1);
-        let (from_start, to_start, len, each) = (0, 0, 1, from.len);
-        let reduction = Reduction::Maximum;
-        backward.ops.push(Op::Reduce { reduction, from: sizes, from_start, to, to_start, len, each });
-        to
-    }
-
     /// The tiles that a layer lies on, and how they are driven and sensed; none where it is computed exactly.
-    fn tile(&self, layer: NodeId) -> Option<(&'a TileKind, (usize, usize))> {
+    pub(super) fn tile(&self, layer: NodeId) -> Option<(&'a TileKind, (usize, usize))> {
         let mapped = self.mapped;
         let (_, first) = mapped.tiling.of(layer).next()?;
         let how = mapped.decisions.on_tiles(layer)?;
@@ -361,7 +231,20 @@ impl<'a> Lowering<'a> {
     fn learner(&mut self, plan: &plan::Learning, node: NodeId, backward: &mut Backward) -> Option<Layer> {
         let Operator::Dense { positions, .. } = self.network.graph[node].operator else { return None };
         let (name, input) = (self.name(node), *self.rows_of.get(&node)?);
-        let gradient = *backward.signals.get(backward.adjoint.gradients.get(&node)?)?;
+        let gradient_at = |node: NodeId| backward.signals.get(backward.adjoint.gradients.get(&node)?).copied();
+        let turned = self.uses(node).skip(1).filter_map(|back| {
+            let (rows, columns) = (gradient_at(back)?, self.rows_of.get(&back)?);
+            Some([(rows.array, rows.start), (columns.array, columns.start)])
+        });
+        let turned: Vec<_> = turned.collect();
+        let gradient = match gradient_at(node) {
+            Some(gradient) => gradient,
+            // What it gives forward leads nowhere.
+            None => {
+                let len = self.network.graph[node].len();
+                Signal { array: self.zeros(format!("d {name}"), len), start: 0, len }
+            }
+        };
         let mut matrices = Vec::new();
         for Placed { matrix, fast, inputs, outputs } in self.placed.get(&node).cloned().unwrap_or_default() {
             let programs = plan.transfer.as_ref().is_some_and(|transfer| transfer.programs);
@@ -398,6 +281,7 @@ impl<'a> Lowering<'a> {
             shape,
             input: (input.array, input.start),
             gradient: (gradient.array, gradient.start),
+            turned,
             positions,
             inputs,
             outputs,
@@ -405,6 +289,13 @@ impl<'a> Lowering<'a> {
             update: plan.update,
             matrices,
         })
+    }
+
+    /// A layer, and what reads its arrays backward.
+    fn uses(&self, layer: NodeId) -> impl Iterator<Item = NodeId> + use<'a> {
+        let network = self.network;
+        let backs = network.backward.iter().filter(move |(_, forward)| **forward == layer);
+        std::iter::once(layer).chain(backs.map(|(back, _)| *back))
     }
 
     /// Tells why a layer cannot learn where it lies.
@@ -429,10 +320,4 @@ fn needed(network: &Network, wanted: Vec<NodeId>) -> BTreeSet<NodeId> {
         }
     }
     found
-}
-
-/// So many conversions a sample trained.
-fn converted(converter: &Converter, layer: &str, count: f64) -> Cost {
-    let name = format!("{layer}: back, {}", cost::title(converter));
-    Cost { kind: cost::converter_kind(converter), name, count: Count::PerSample(count), energy_j: converter.energy }
 }

@@ -4,6 +4,7 @@
 //! `connection`, `event`, `trace`, `rules`, `coupling`, `decoder` · operators between presentations: `frame`, `dense`, `chain` · cells of arrays: `cells` · what an
 //! experiment does and measures: `phases` · what it costs: `costs`.
 
+mod back;
 mod cells;
 mod chain;
 mod connection;
@@ -117,6 +118,7 @@ pub(crate) struct Lowering<'a> {
     /// The wires of each block, and its lines, as indices into the program's.
     pub wires: BTreeMap<usize, usize>,
     pub lines: BTreeMap<usize, usize>,
+    passive: BTreeMap<usize, usize>,
     /// Nodes whose values change while layers learn; the ranges that follow them, by node and all.
     learned: BTreeSet<NodeId>,
     follows: BTreeMap<NodeId, ArrayId>,
@@ -174,6 +176,7 @@ pub fn lower(
         reads: BTreeMap::new(),
         wires: BTreeMap::new(),
         lines: BTreeMap::new(),
+        passive: BTreeMap::new(),
         learned: crate::graph::learned(&mapped.network, &mapped.plan),
         follows: BTreeMap::new(),
         ranges_followed: Vec::new(),
@@ -232,6 +235,7 @@ fn empty(plan: &Plan, precision: Precision, tensors: &[Tensor]) -> Program {
         programming: Vec::new(),
         ageing: Vec::new(),
         lines: Vec::new(),
+        passive: Vec::new(),
         wired: Vec::new(),
         drift_compensated: plan.drift_compensated,
         wires_compensated: plan.wires_compensated,

@@ -1,13 +1,14 @@
 //! What pulses do to cells in training: a kernel for each device, made from its equations, and the cells' own numbers.
 
 use nmc_program::{
-    ArrayId, Binary, Compare, Draw, Initial, KernelId, Len, MatrixId, Pulsed, Scheme, Unary, Written, WrittenBy,
+    ArrayId, Binary, Compare, Draw, HalfSelected, Initial, KernelId, Len, MatrixId, Pulsed, Scheme, Unary, Value,
+    Written, WrittenBy,
 };
 
 use super::kernel::{Builder, OWN};
 use super::{Lowering, expression};
 use crate::analyse::evaluate::evaluate;
-use crate::forms::chip::{ASKED, Device, PROGRAMMED, Pulse, TileKind, Way};
+use crate::forms::chip::{ASKED, Device, PROGRAMMED, Pulse, TileKind, VOLTS, Way, WriteBias};
 use crate::forms::equations::Symbol;
 use crate::forms::network::NodeId;
 
@@ -25,6 +26,8 @@ pub(super) struct Scratch {
     asked: ArrayId,
     /// The numbers that are a cell's own, in the order of the device's, and last, where cells may be stuck, its luck.
     own: Vec<ArrayId>,
+    /// Of cells that are half-selected, by the share of the voltage that they see: the kernel, and where it writes joules.
+    half: Option<(f64, KernelId, ArrayId)>,
 }
 
 impl Lowering<'_> {
@@ -70,6 +73,9 @@ impl Lowering<'_> {
         }
         let component = self.component();
         let both_ways = pulse.down.is_some();
+        if tile.write_bias.is_some() && tile.device == index {
+            self.left_out(format!("{}: pulses of training do not disturb cells that are half-selected", tile.name));
+        }
         let pulse = self.pulse(matrix, index, scheme.cells(rows, cols))?;
         Some(Pulsed { pulse, both_ways, step, component })
     }
@@ -108,6 +114,7 @@ impl Lowering<'_> {
         &mut self,
         matrix: MatrixId,
         tile: &TileKind,
+        (block, first): (usize, usize),
         cells: usize,
         luck: Option<ArrayId>,
     ) -> Option<Written> {
@@ -126,7 +133,63 @@ impl Lowering<'_> {
             Way::Open | Way::Drawn => WrittenBy::Curve(curve(device, most)),
         };
         let stuck = device.stuck_on + device.stuck_off;
-        Some(Written { pulse, most, way, luck, stuck_on: device.stuck_on, stuck })
+        let half_selected = match tile.write_bias {
+            Some(bias) => Some(self.half_selected(matrix, tile.device, bias, (block, first))?),
+            None => None,
+        };
+        if half_selected.is_some() && tile.wire_ohms > 0.0 {
+            let name = &tile.name;
+            self.left_out(format!(
+                "{name}: pulses that write reach cells in full: what wires take of them is left out"
+            ));
+        }
+        Some(Written { pulse, most, way, luck, stuck_on: device.stuck_on, stuck, half_selected })
+    }
+
+    /// What pulses do to the other cells of a passive array.
+    fn half_selected(
+        &mut self,
+        matrix: MatrixId,
+        index: usize,
+        bias: WriteBias,
+        (block, first): (usize, usize),
+    ) -> Option<HalfSelected> {
+        let passive = &mut self.program.passive;
+        let array = *self.passive.entry(block).or_insert_with(|| {
+            passive.push(Vec::new());
+            passive.len() - 1
+        });
+        passive[array].push((matrix, first));
+        let others = bias == WriteBias::Third;
+        let scratch = self.pulses.get(&index)?.clone();
+        if let Some(&(_, kernel, joules)) = scratch.half.iter().find(|(share, ..)| *share == bias.share()) {
+            return Some(HalfSelected { kernel, joules, array, others });
+        }
+        let device = &self.chip.devices[index];
+        let volts = device.pulse.as_ref()?.volts * bias.share();
+        let joules = self.array(format!("{}.joules", device.name), Len::Fixed(scratch.len), false, Initial::Fill(0.0));
+        let mut b = Builder::default();
+        let held = b.load(scratch.conductance, OWN);
+        moved(&mut b, device, volts, &scratch);
+        let way = b.load(scratch.direction, OWN);
+        let across = b.number(volts);
+        let across = b.multiply(across, way);
+        let amperes = match &device.current {
+            Some(current) => {
+                let mut names = |_: &mut Builder, symbol: Symbol| match symbol == VOLTS {
+                    true => Some(across),
+                    false => (symbol == Symbol::Input(0)).then_some(held),
+                };
+                expression::number(&mut b, &mut names, current)
+            }
+            None => b.multiply(held, across),
+        };
+        let (watts, seconds) = (b.multiply(amperes, across), b.number(device.programming.time));
+        let taken = b.multiply(watts, seconds);
+        b.store(joules, OWN, taken);
+        let kernel = self.kernel(format!("{}: half-selected", device.name), b);
+        self.pulses.get_mut(&index)?.half = Some((bias.share(), kernel, joules));
+        Some(HalfSelected { kernel, joules, array, others })
     }
 
     /// Reads cells, and says which way they have to go.
@@ -184,60 +247,68 @@ impl Lowering<'_> {
         let own: Vec<ArrayId> =
             (0..pulse.own.len() + usize::from(faulty)).map(|n| array(self, &format!("own {n}"))).collect();
         let mut b = Builder::default();
-        let (held, way) = (b.load(conductance, OWN), b.load(direction, OWN));
-        let zero = b.number(0.0);
-        let at = |b: &mut Builder, expr, size: Option<nmc_program::Value>| {
-            let mut names = |b: &mut Builder, symbol: Symbol| match symbol {
-                Symbol::Input(0) => Some(held),
-                Symbol::Input(1) => size,
-                Symbol::State(n) => own.get(n).map(|own| b.load(*own, OWN)),
-                Symbol::Time => Some(zero),
-                Symbol::Input(_)
-                | Symbol::Weight
-                | Symbol::Pre(_)
-                | Symbol::Post(_)
-                | Symbol::SourceIndex
-                | Symbol::TargetIndex
-                | Symbol::Index
-                | Symbol::TimeStep
-                | Symbol::Noise => None,
-            };
-            expression::number(b, &mut names, expr)
-        };
-        let mut step = at(&mut b, &pulse.up, None);
-        if let Some(down) = &pulse.down {
-            let down = at(&mut b, down, None);
-            let (down, rises) = (b.unary(Unary::Negate, down), b.compare(Compare::Greater, way, zero));
-            step = b.select(rises, step, down);
-        }
-        if let Some(sigma) = &pulse.sigma {
-            let size = b.unary(Unary::Absolute, step);
-            let (sigma, draw) = (at(&mut b, sigma, Some(size)), b.random(Draw::Normal));
-            let error = b.multiply(draw, sigma);
-            step = b.add(step, error);
-        }
-        let sum = b.add(held, step);
-        let (low, high) = (b.number(device.g_min), b.number(device.g_max));
-        let mut after = b.clamp(sum, low, high);
-        if let Some(luck) = own.get(pulse.own.len()) {
-            let (luck, share) = (b.load(*luck, OWN), b.number(device.stuck_on + device.stuck_off));
-            let stuck = b.compare(Compare::Less, luck, share);
-            after = b.select(stuck, held, after);
-        }
-        b.store(conductance, OWN, after);
-        let kernel = self.kernel(format!("{}: pulse", device.name), b);
-        let made = Scratch { kernel, len, conductance, direction, asked, own };
+        let mut made = Scratch { kernel: KernelId(0), len, conductance, direction, asked, own, half: None };
+        moved(&mut b, device, pulse.volts, &made);
+        made.kernel = self.kernel(format!("{}: pulse", device.name), b);
         self.pulses.insert(index, made.clone());
         made
     }
 }
 
+/// Moves cells by a pulse of so many volts.
+fn moved(b: &mut Builder, device: &Device, volts: f64, scratch: &Scratch) {
+    let Some(pulse) = device.pulse.as_ref().map(|pulse| pulse.at_volts(volts)) else { return };
+    let Scratch { conductance, direction, own, .. } = scratch;
+    let (held, way) = (b.load(*conductance, OWN), b.load(*direction, OWN));
+    let zero = b.number(0.0);
+    let at = |b: &mut Builder, expr, size: Option<Value>| {
+        let mut names = |b: &mut Builder, symbol: Symbol| match symbol {
+            Symbol::Input(0) => Some(held),
+            Symbol::Input(1) => size,
+            Symbol::State(n) => own.get(n).map(|own| b.load(*own, OWN)),
+            Symbol::Time => Some(zero),
+            Symbol::Input(_)
+            | Symbol::Weight
+            | Symbol::Pre(_)
+            | Symbol::Post(_)
+            | Symbol::SourceIndex
+            | Symbol::TargetIndex
+            | Symbol::Index
+            | Symbol::TimeStep
+            | Symbol::Noise => None,
+        };
+        expression::number(b, &mut names, expr)
+    };
+    let mut step = at(b, &pulse.up, None);
+    if let Some(down) = &pulse.down {
+        let down = at(b, down, None);
+        let (down, rises) = (b.unary(Unary::Negate, down), b.compare(Compare::Greater, way, zero));
+        step = b.select(rises, step, down);
+    }
+    if let Some(sigma) = &pulse.sigma {
+        let size = b.unary(Unary::Absolute, step);
+        let (sigma, draw) = (at(b, sigma, Some(size)), b.random(Draw::Normal));
+        let error = b.multiply(draw, sigma);
+        step = b.add(step, error);
+    }
+    let sum = b.add(held, step);
+    let (low, high) = (b.number(device.g_min), b.number(device.g_max));
+    let mut after = b.clamp(sum, low, high);
+    if let Some(luck) = own.get(pulse.own.len()) {
+        let (luck, share) = (b.load(*luck, OWN), b.number(device.stuck_on + device.stuck_off));
+        let stuck = b.compare(Compare::Less, luck, share);
+        after = b.select(stuck, held, after);
+    }
+    b.store(*conductance, OWN, after);
+}
+
 impl Pulse {
     /// Siemens that a pulse up adds to a cell without deviations that holds so many, and that one down takes.
     pub(super) fn at(&self, g: f64) -> (f64, f64) {
-        let own: Vec<f64> = self.own.iter().map(|own| evaluate(own, &[g], &[])).collect();
-        let up = evaluate(&self.up, &[g], &own);
-        (up, self.down.as_ref().map_or(0.0, |down| evaluate(down, &[g], &own)))
+        let whole = self.whole();
+        let own: Vec<f64> = whole.own.iter().map(|own| evaluate(own, &[g], &[])).collect();
+        let up = evaluate(&whole.up, &[g], &own);
+        (up, whole.down.as_ref().map_or(0.0, |down| evaluate(down, &[g], &own)))
     }
 }
 

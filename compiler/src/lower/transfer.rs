@@ -36,7 +36,7 @@ impl Lowering<'_> {
         let tensor = self.tensor(name.clone(), vec![cols, rows], vec![0.0; rows * cols]);
         let source = WeightSource::Tensor { tensor, output_start: 0, input_start: 0 };
         let fast = self.matrix(name.clone(), rows, cols, source);
-        let tile = TileKind { device: index, ..layer.tile.clone() };
+        let tile = TileKind { device: index, write_bias: None, ..layer.tile.clone() };
         let gain = if tile.gain > 0.0 { tile.gain } else { 1.0 };
         let most = layer.most.map(|most| most / gain);
         let Layer { node, weights, how, positions, .. } = *layer;
@@ -48,6 +48,10 @@ impl Lowering<'_> {
             scheme,
             false,
         );
+        if tile.gain > 0.0 {
+            let layer = self.name(node);
+            self.note(format!("{layer}: errors are estimated without its fast array, which is read with it"));
+        }
         if self.plan.transfers(node).any(|transfer| transfer.chop > 0.0) {
             let signs = self.array(format!("{name}: signs"), Len::Fixed(rows), false, Initial::Fill(1.0));
             self.program.matrices[fast.index()].cells.iter_mut().for_each(|cells| cells.signs = Some(signs));
@@ -57,10 +61,12 @@ impl Lowering<'_> {
             Way::Drawn => Count::Once(once.pulses * cells),
             Way::Verified(_) | Way::Open => Count::Written(fast),
         };
-        let read = Count::ReadEnergy(fast);
-        for (kind, count, energy_j) in
-            [(ComponentKind::Programming, count, once.energy), (ComponentKind::Cells, read, 1.0)]
-        {
+        let (read, verify) = (Count::ReadEnergy(fast), Count::WriteEnergy(fast));
+        for (kind, count, energy_j) in [
+            (ComponentKind::Programming, count, once.energy),
+            (ComponentKind::Programming, verify, f64::from(u8::from(once.verifies))),
+            (ComponentKind::Cells, read, 1.0),
+        ] {
             self.program.costs.costs.push(Cost { kind, name: name.clone(), count, energy_j });
         }
         Some(fast)
@@ -227,6 +233,9 @@ impl Lowering<'_> {
             anew.into_iter().filter_map(|(anew, matrix, index)| Some((matrix, index.filter(|_| anew)?)))
         {
             add(ComponentKind::Programming, "programming", Count::Written(matrix), device(index).programming.energy);
+            if device(index).programming.verifies {
+                add(ComponentKind::Programming, "verify reads", Count::WriteEnergy(matrix), 1.0);
+            }
         }
     }
 }

@@ -71,6 +71,8 @@ pub enum Count {
     Pulses(MatrixId),
     /// Each pulse that programmed a cell of a matrix.
     Written(MatrixId),
+    /// Joules of reads that verify the cells of a matrix, and of cells that share lines with those that get pulses.
+    WriteEnergy(MatrixId),
     /// Each read of a single row of a matrix in training.
     RowReads(MatrixId),
     /// The sum of an array at the end: pulses on the cells of synapses.

@@ -54,6 +54,8 @@ pub struct Layer {
     /// What rows are driven with, [inputs, positions], and the gradient at the layer's outputs, [outputs, positions]: arrays and first elements.
     pub input: (ArrayId, usize),
     pub gradient: (ArrayId, usize),
+    /// Of each layer that reads its arrays backward: the gradient there, which its rows see, and what drove its columns.
+    pub turned: Vec<[(ArrayId, usize); 2]>,
     pub positions: usize,
     pub inputs: usize,
     pub outputs: usize,
@@ -61,6 +63,14 @@ pub struct Layer {
     pub bias: Option<ArrayId>,
     pub update: Update,
     pub matrices: Vec<Learner>,
+}
+
+impl Layer {
+    /// What its gradient is the product of: what rows and columns see, and at how many positions.
+    pub fn factors(&self) -> impl Iterator<Item = ([(ArrayId, usize); 2], usize)> + '_ {
+        let turned = self.turned.iter().map(|factors| (*factors, 1));
+        std::iter::once(([self.input, self.gradient], self.positions)).chain(turned)
+    }
 }
 
 /// How a layer's weights follow their gradient. Without cells they do so exactly.

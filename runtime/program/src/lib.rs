@@ -32,7 +32,7 @@ pub use phase::{
     Aggregate, Histogram, InputFeed, Metric, MetricKind, Over, Phase, PhaseKind, Probe, Probed, Requirement, To,
 };
 pub use spikes::{Amount, Connection, Delay, Effect, Group, Pattern, Source};
-pub use writing::{Pulse, Written, WrittenBy};
+pub use writing::{HalfSelected, Pulse, VerifyRead, Written, WrittenBy};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
@@ -192,6 +192,8 @@ pub struct Program {
     pub ageing: Vec<Op>,
     /// Arrays with lines that may be open, and with columns that replace others.
     pub lines: Vec<Lines>,
+    /// The matrices of each passive array whose cells disturb one another while they are written, each with its first row.
+    pub passive: Vec<Vec<(MatrixId, usize)>>,
     /// Arrays whose wires resist.
     pub wired: Vec<Wired>,
     /// Whether the read voltage is raised by as much as the mean weight of an array has drifted since it was programmed.

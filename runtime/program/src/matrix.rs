@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ArrayId, KernelId, MatrixId, TensorId, Written};
+use crate::{ArrayId, KernelId, MatrixId, TensorId, VerifyRead, Written};
 
 /// y = W x; W has `cols` outputs and `rows` inputs (array rows are inputs).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +63,8 @@ pub struct Cells {
     pub write_pulses: f64,
     pub write_time: f64,
     pub written: Option<Written>,
+    /// The reads that verify it, one after each pulse and, where pulses are simulated, one before the first; none: it is not read.
+    pub verified: Option<VerifyRead>,
     /// Number of the array it lies in: its cells are written one after the other.
     pub block: usize,
 }

@@ -28,6 +28,29 @@ pub struct Written {
     pub luck: Option<ArrayId>,
     pub stuck_on: f64,
     pub stuck: f64,
+    /// What pulses do to the other cells of a passive array; none: transistors keep them off.
+    pub half_selected: Option<HalfSelected>,
+}
+
+/// What happens to cells of a passive array while another one gets a pulse: those on its row or column see a share of its voltage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HalfSelected {
+    /// A kernel over the scratch arrays of [`Pulse`]: changes `conductance` by that share of a pulse in `direction`, and writes the joules it takes.
+    pub kernel: KernelId,
+    pub joules: ArrayId,
+    /// Index of the array in [`crate::Program::passive`].
+    pub array: usize,
+    /// Whether all other cells see the same share the other way round (V/3); else nothing (V/2).
+    pub others: bool,
+}
+
+/// A read that verifies a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct VerifyRead {
+    /// Joules a siemens of the cell, and of what drives its row and senses its column.
+    pub joules_per_siemens: f64,
+    pub joules: f64,
+    pub seconds: f64,
 }
 
 /// When a cell has had its pulses.

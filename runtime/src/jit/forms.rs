@@ -66,7 +66,8 @@ fn plain_forms(program: &Program) -> (Vec<bool>, Vec<bool>) {
         pulsed.chain(fast.map(|fast| fast.kernel)).for_each(|kernel| dense[kernel.index()] = true);
     }
     for written in program.matrices.iter().filter_map(|matrix| matrix.cells.as_ref()?.written.as_ref()) {
-        dense[written.pulse.kernel.index()] = true;
+        let half_selected = written.half_selected.iter().map(|other| other.kernel);
+        half_selected.chain([written.pulse.kernel]).for_each(|kernel| dense[kernel.index()] = true);
         if let WrittenBy::Verify { kernel, .. } = written.way {
             dense[kernel.index()] = true;
         }

@@ -90,6 +90,13 @@ fn hardware(program: &Program, outcome: &Outcome, add: &mut impl FnMut(&str, Str
         for layer in layers {
             let Layer { name, cells, pulses, most, missed, error, spread, range, .. } = layer;
             add(&format!("  {name}: pulses a cell"), format!("{} (at most {most})", digits(pulses / cells)));
+            for (what, joules) in
+                [("verify reads", layer.read_joules), ("half-selected cells", layer.half_selected_joules)]
+            {
+                if joules > 0.0 {
+                    add(&format!("  {name}: {what}"), si(joules, "J"));
+                }
+            }
             let off = format!("{:.2} ± {:.2} % of range", 100.0 * error / range, 100.0 * spread / range);
             add(&format!("  {name}: error of cells"), off);
             if missed > 0.0 {
@@ -134,6 +141,7 @@ fn hardware(program: &Program, outcome: &Outcome, add: &mut impl FnMut(&str, Str
             | Count::SynapticEvents(..)
             | Count::Pulses(_)
             | Count::Written(_)
+            | Count::WriteEnergy(_)
             | Count::RowReads(_)
             | Count::Sum(_)
             | Count::ReadEnergy(_) => 0.0,

@@ -82,15 +82,31 @@ impl Elaborator<'_> {
     /// An expression of the conductance of a cell.
     fn cell_expression(&mut self, ast: &Ast) -> Option<Expr> {
         let names = self.names.clone();
-        self.closer.close_as(&names, self.file, ast, Dimension::CONDUCTANCE).map(|term| term.expr)
+        let expr = self.closer.close_as(&names, self.file, ast, Dimension::CONDUCTANCE)?.expr;
+        if mentions(&expr, &|symbol| symbol == VOLTS) {
+            let message = "the voltage across a cell is known to its `current` and to what pulses do";
+            self.error(Code::E0503, message, ast.span, "`v` has no meaning here");
+            return None;
+        }
+        Some(expr)
+    }
+
+    /// What a pulse does: it may follow from its voltage, which is then known.
+    fn pulse_expression(&mut self, ast: &Ast, volts: f64) -> Option<Expr> {
+        let names = self.names.clone();
+        let expr = self.closer.close_as(&names, self.file, ast, Dimension::CONDUCTANCE)?.expr;
+        if volts == 0.0 && mentions(&expr, &|symbol| symbol == VOLTS) {
+            let label = "`v` is that of a pulse: say `pulse_voltage: 2 V`";
+            self.error(Code::E0503, "the voltage of a pulse is not known", ast.span, label);
+            return None;
+        }
+        Some(expr)
     }
 
     /// The spread of `normal(0, …)`.
     fn sigma(&mut self, fields: &Fields, key: &str) -> Option<Option<Expr>> {
         let Some(ast) = fields.get(key) else { return Some(None) };
-        let ExprKind::Call(_, args) = &ast.kind else { return None };
-        let spread = &args.get(1)?.value;
-        self.cell_expression(spread).map(Some)
+        self.cell_expression(spread_of(ast)?).map(Some)
     }
 
     fn traps(&mut self, fields: &Fields) -> Option<Vec<Trap>> {
@@ -173,15 +189,19 @@ impl Elaborator<'_> {
             };
             self.names.names.insert(name.clone(), Term { expr, dimension });
         }
-        let up_expr = self.cell_expression(up)?;
+        let volts = self.number(fields, "pulse_voltage", Dimension::VOLTAGE, 0.0)?;
+        let up_expr = self.pulse_expression(up, volts)?;
         let down = match fields.get("depression") {
-            Some(down) => Some(self.cell_expression(down)?),
+            Some(down) => Some(self.pulse_expression(down, volts)?),
             None => None,
         };
         // Its size is known to the noise of a pulse alone.
         let size = Term { expr: Expr::Symbol(Symbol::Input(1)), dimension: Dimension::CONDUCTANCE };
         self.names.names.insert(String::from("step"), size);
-        let sigma = self.sigma(fields, "noise pulse")?;
+        let sigma = match fields.get("noise pulse").and_then(|ast| spread_of(ast)) {
+            Some(spread) => Some(self.pulse_expression(spread, volts)?),
+            None => None,
+        };
         let drawn = [Some(&up_expr), down.as_ref(), sigma.as_ref()].into_iter().flatten().any(is_random);
         let energy = self.number(fields, "pulse_energy", ENERGY, energy)?;
         self.names = outer;
@@ -190,7 +210,7 @@ impl Elaborator<'_> {
             self.error(Code::E0503, message, up.span, "such as `size = normal(1 nS, 0.3 nS)` above, without `g`");
             return None;
         }
-        Some(Some(Pulse { up: up_expr, down, sigma, own, energy }))
+        Some(Some(Pulse { up: up_expr, down, sigma, own, energy, volts }))
     }
 
     /// Shares of cells that are stuck and of lines that are open.
@@ -254,7 +274,8 @@ impl Elaborator<'_> {
             self.error(Code::E0503, message, ast.span, "give the most a cell may get, 1 to 1,000,000: `pulses: 100`");
             return None;
         }
-        Some(Programming { way, pulses, energy: number("pulse_energy"), time: number("pulse_time") })
+        let verifies = name == "write_verify";
+        Some(Programming { way, verifies, pulses, energy: number("pulse_energy"), time: number("pulse_time") })
     }
 }
 
@@ -265,6 +286,12 @@ struct Faults {
     stuck_off: f64,
     dead_row: f64,
     dead_column: f64,
+}
+
+/// Of `normal(0, SPREAD)`.
+fn spread_of(ast: &Ast) -> Option<&Ast> {
+    let ExprKind::Call(_, args) = &ast.kind else { return None };
+    args.get(1).map(|arg| &arg.value)
 }
 
 /// `normal(…)`.

@@ -22,6 +22,8 @@ const POWER: Dimension = Dimension::of([1, 2, -3, 0, 0]);
 const AREA: Dimension = Dimension::of([0, 2, 0, 0, 0]);
 /// The most cores a chip may have.
 const MOST_CORES: usize = 4_000_000;
+/// Arrays of a core.
+const MOST_TILES: usize = 1 << 24;
 
 /// The domain a word or type stands for.
 pub fn domain(ast: &Ast) -> Option<Domain> {
@@ -291,7 +293,12 @@ impl<'a> Elaborator<'a> {
                 };
                 if what == BlockKind::Tile {
                     let tile = self.within(&used, |this, block| this.tile_fields(block))?;
-                    kind.tiles.push((place(&mut self.chip.tile_kinds, tile), count));
+                    let Some(arrays) = count.checked_mul(tile.layers).filter(|arrays| *arrays <= MOST_TILES) else {
+                        let label = format!("at most {MOST_TILES}, all layers counted");
+                        self.error(Code::E0503, "so many arrays cannot be handled", item.span, label);
+                        return None;
+                    };
+                    kind.tiles.push((place(&mut self.chip.tile_kinds, tile), arrays));
                 } else {
                     let unit = self.within(&used, |this, block| this.unit_fields(block))?;
                     kind.units.push((place(&mut self.chip.unit_kinds, unit), count));

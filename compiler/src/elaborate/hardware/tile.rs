@@ -5,7 +5,8 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 
 use super::{AREA, ENERGY, Elaborator, Fields, domain, fields_of, is_ideal, place};
-use crate::forms::chip::{Converter, Domain, Drive, Sense, TileKind, WeightScheme};
+use crate::algebra::mentions;
+use crate::forms::chip::{Converter, Domain, Drive, Sense, TileKind, VOLTS, Way, WeightScheme, WriteBias};
 use crate::quantity::Dimension;
 
 const RESISTANCE: Dimension = Dimension::of([1, 2, -3, -2, 0]);
@@ -43,6 +44,7 @@ impl Elaborator<'_> {
         }
         let device = place(&mut self.chip.devices, device);
         let (fast, gain) = self.fast(&fields)?;
+        let write_bias = self.write_bias(&fields, device)?;
         let weights = weight_scheme(&fields);
         let sharing = fields.get("sharing").map_or(Some(1), |ast| self.count(ast, 1.0))?;
         let input = *fields.get("input")?;
@@ -62,11 +64,20 @@ impl Elaborator<'_> {
             self.error(Code::E0503, message, fields["spare_columns"].span, label);
             return None;
         }
+        let layers = fields.get("layers").map_or(Some(1), |ast| self.count(ast, 1.0))?;
         let hold = match fields.get("hold") {
             Some(ast) => Some(self.holding(ast)?),
             None => None,
         };
         let (senses, sense_ranges) = self.ways(sense, |this, ast| this.sense(ast, sharing, normalises))?;
+        let analog = inputs.iter().any(|drive| matches!(drive, Drive::Direct(_)))
+            || senses.iter().any(|sense| matches!(sense, Sense::Analog(_)));
+        if layers > 1 && analog {
+            let label = "leave out what takes or gives analog values: `input: dac(bits: 8)`, `sense: sar(bits: 8)`";
+            let message = "layers of a stack take turns on its converters";
+            self.error(Code::E0503, message, fields["layers"].span, label);
+            return None;
+        }
         let wire_ohms = match fields.get("wire") {
             Some(ast) if !is_ideal(ast) => self.quantity(ast, RESISTANCE)?,
             _ => 0.0,
@@ -94,6 +105,7 @@ impl Elaborator<'_> {
             cols,
             spare_columns,
             neurons: fields.get("neurons").map_or(Some(0), |ast| self.count(ast, 0.0))?,
+            layers,
             weights,
             slices,
             inputs,
@@ -103,6 +115,7 @@ impl Elaborator<'_> {
             row_energy: self.number(&fields, "row_energy", ENERGY, 0.0)?,
             hold,
             normalises,
+            write_bias,
             read_voltage: self.number(&fields, "read_voltage", Dimension::VOLTAGE, 0.2)?,
             read_time: self.number(&fields, "read_time", Dimension::TIME, 0.0)?,
             wire_ohms,
@@ -155,6 +168,27 @@ impl Elaborator<'_> {
             all.extend(self.each_of(&Ast { kind: ExprKind::Call(callee.clone(), args), span: ast.span })?);
         }
         Some(all)
+    }
+
+    /// The bias scheme of a passive array; what a part of a pulse does to its cells must be known.
+    fn write_bias(&mut self, fields: &Fields, device: usize) -> Option<Option<WriteBias>> {
+        let Some(&ast) = fields.get("write_bias") else { return Some(None) };
+        let device = &self.chip.devices[device];
+        let label = match &device.pulse {
+            _ if device.programming.way == Way::Drawn => {
+                "write them pulse by pulse: `programming: write_verify(tolerance: 1 uS, pulses: 100, pulse_time: 100 ns)` or `open_loop(…)`"
+            }
+            Some(pulse) if !mentions(&pulse.up, &|symbol| symbol == VOLTS) => {
+                "`potentiation` does not follow from the voltage `v`: say, such as, `potentiation: 1 uS * max(v / 1 V - 1, 0)`"
+            }
+            _ if device.programming.time == 0.0 => {
+                "how long a pulse lasts is not known: `pulse_time: 100 ns` in `programming`"
+            }
+            Some(_) | None => return Some(half_or_third(ast)),
+        };
+        let message = format!("nothing says what a part of a pulse does to cells of `{}`", device.name);
+        self.error(Code::E0503, message, ast.span, label);
+        None
     }
 
     /// The cells of a fast array, and its gain.
@@ -270,6 +304,14 @@ impl Elaborator<'_> {
             .diagnostics
             .push(wrong.with_help("`input: dac(bits: 8) or voltage`, `sense: sar(bits: 8) or current`"));
         None
+    }
+}
+
+fn half_or_third(ast: &Ast) -> Option<WriteBias> {
+    match &ast.kind {
+        ExprKind::Name(name) if name == "half" => Some(WriteBias::Half),
+        ExprKind::Name(name) if name == "third" => Some(WriteBias::Third),
+        _ => None,
     }
 }
 

@@ -161,7 +161,7 @@ fn pinned(given: Given, circuit: &Circuit, island: &[PartId]) -> Result<Option<u
     Ok(found)
 }
 
-/// Tiles of each core, taken in the order of parts; what reads an array backward is on the tile of that array.
+/// Tiles of each core, taken in the order of parts, layer by layer where they are stacked; what reads an array backward is on the tile of that array.
 pub fn tiles(given: Given, tiling: &Tiling, circuit: &Circuit, cores: &[usize]) -> Vec<Option<usize>> {
     let chip = given.chip;
     let mut taken: BTreeMap<(usize, usize), usize> = BTreeMap::new();
@@ -176,9 +176,13 @@ pub fn tiles(given: Given, tiling: &Tiling, circuit: &Circuit, cores: &[usize]) 
         for &(of, count) in &chip.core_kinds[chip.cores[core]].tiles {
             let used = taken.entry((core, first)).or_default();
             if of == kind && *used < count {
+                // One stack after the other, as their layers take turns.
+                let layers = chip.tile_kinds[kind].layers.max(1);
+                let stacks = (count / layers).max(1);
+                let tile = first + *used % stacks * layers + *used / stacks;
                 *used += 1;
-                of_block.insert(block, first + *used - 1);
-                return Some(first + *used - 1);
+                of_block.insert(block, tile);
+                return Some(tile);
             }
             first += count;
         }

@@ -366,11 +366,16 @@ impl<'a> Maker<'a> {
         for id in parts {
             let part = &self.circuit.parts[id.0];
             match part.role {
-                Role::Array { .. } => {
+                Role::Array { block, .. } => {
                     let tile = self.placement.tiles.get(id.0).copied().flatten().unwrap_or(0);
                     let layer = self.given.network.backward.get(&part.node).unwrap_or(&part.node);
                     let name = &self.given.network.graph[*layer].name;
-                    take(format!("tile {tile} of core {core} ({name})"), 1, 1);
+                    let layers = chip.tile_kinds[self.tiling.blocks[block].tile_kind].layers;
+                    let stack = kind.stack(&chip.tile_kinds, tile);
+                    match layers > 1 {
+                        true => take(format!("stack of tile {stack} of core {core}"), 1, 1),
+                        false => take(format!("tile {tile} of core {core} ({name})"), 1, 1),
+                    }
                 }
                 Role::Line { unit, .. } | Role::Unit { unit } | Role::Adder { unit, .. } => {
                     let of = &chip.unit_kinds[unit];

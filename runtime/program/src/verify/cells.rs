@@ -28,6 +28,11 @@ impl Checker<'_> {
         for lines in &program.lines {
             self.lines(lines);
         }
+        for &(matrix, row) in program.passive.iter().flatten() {
+            let found = program.matrices.get(matrix.index()).filter(|found| found.cells.is_some());
+            let sound = found.is_some_and(|found| row.checked_add(found.rows).is_some_and(|rows| rows <= MOST_NODES));
+            self.require(sound, || format!("matrix {} in a passive array: without cells", matrix.0));
+        }
         let mut on_wires = BTreeSet::new();
         for wired in &program.wired {
             let ohms = [wired.segment, wired.driver, wired.sense];
@@ -109,8 +114,18 @@ impl Checker<'_> {
                 self.of_all(array, user);
             }
         }
+        if let Some(VerifyRead { joules_per_siemens, joules, seconds }) = cells.verified {
+            let known = [joules_per_siemens, joules, seconds].into_iter().all(sound);
+            self.require(known, || format!("{user}: no such reads"));
+        }
         let Some(written) = &cells.written else { return };
         self.pulse(&written.pulse, count, user);
+        if let Some(HalfSelected { kernel, joules, array, .. }) = written.half_selected {
+            self.require(array < self.program.passive.len(), || format!("{user}: no such passive array"));
+            self.dense(kernel, written.pulse.len, user);
+            self.slice(joules, 0, written.pulse.len, user);
+            self.of_all(joules, user);
+        }
         if let Some(luck) = written.luck {
             self.slice(luck, 0, count, user);
             self.of_all(luck, user);
@@ -205,7 +220,9 @@ impl Program {
         for learning in program.learning() {
             arrays.extend([learning.output.0, learning.gradient]);
             arrays.extend(learning.ranges.iter().map(|followed| followed.values.0));
-            arrays.extend(learning.layers.iter().flat_map(|layer| [layer.input.0, layer.gradient.0]));
+            arrays.extend(
+                learning.layers.iter().flat_map(|layer| layer.factors()).flat_map(|(of, _)| of.map(|(array, _)| array)),
+            );
         }
         for phase in &program.phases {
             arrays.extend(phase.fits.iter().map(|fit| fit.features.0));

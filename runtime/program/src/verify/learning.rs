@@ -57,9 +57,10 @@ impl Checker<'_> {
         for (count, joules) in costs {
             let sound = match *count {
                 Count::PerSample(number) => number.is_finite(),
-                Count::Pulses(matrix) | Count::Written(matrix) | Count::RowReads(matrix) => {
-                    matrix.index() < self.program.matrices.len()
-                }
+                Count::Pulses(matrix)
+                | Count::Written(matrix)
+                | Count::WriteEnergy(matrix)
+                | Count::RowReads(matrix) => matrix.index() < self.program.matrices.len(),
                 Count::PerTick(_)
                 | Count::Once(_)
                 | Count::Sum(_)
@@ -83,6 +84,10 @@ impl Checker<'_> {
         self.slice(layer.input.0, layer.input.1, layer.inputs.saturating_mul(positions), user);
         self.slice(layer.gradient.0, layer.gradient.1, layer.outputs.saturating_mul(positions), user);
         self.require(positions > 0, || format!("{user}: no position"));
+        for [rows, columns] in &layer.turned {
+            self.slice(rows.0, rows.1, layer.inputs, user);
+            self.slice(columns.0, columns.1, layer.outputs, user);
+        }
         let weights = layer.shape.iter().try_fold(1_usize, |product, axis| product.checked_mul(*axis));
         let whole = weights == layer.outputs.checked_mul(layer.inputs) && layer.shape.first() == Some(&layer.outputs);
         self.require(whole, || format!("{user}: the shape of its weights"));

@@ -296,9 +296,11 @@ impl Checker<'_> {
             Count::Spikes(group, n) => (group.index() < program.groups.len(), n.is_finite()),
             Count::SynapticEvents(connection, n) => (connection.index() < program.connections.len(), n.is_finite()),
             Count::Sum(array) => (array.index() < program.arrays.len(), true),
-            Count::ReadEnergy(matrix) | Count::Pulses(matrix) | Count::Written(matrix) | Count::RowReads(matrix) => {
-                (matrix.index() < program.matrices.len(), true)
-            }
+            Count::ReadEnergy(matrix)
+            | Count::Pulses(matrix)
+            | Count::Written(matrix)
+            | Count::WriteEnergy(matrix)
+            | Count::RowReads(matrix) => (matrix.index() < program.matrices.len(), true),
         };
         self.require(found, || format!("cost {}: counts something that does not exist", cost.name));
         self.require(finite && cost.energy_j.is_finite(), || format!("cost {}: not a finite number", cost.name));

@@ -53,7 +53,9 @@ impl Checker<'_> {
                 let kind = &mapped.chip.core_kinds[mapped.chip.cores[work.core]];
                 let (name, count, taken) = match of.role {
                     Role::Array { .. } => {
-                        (format!("tile {:?} of core {}", mapped.placement.tiles[part.0], work.core), 1, 1)
+                        let tile = mapped.placement.tiles[part.0];
+                        let stack = tile.map(|tile| kind.stack(&mapped.chip.tile_kinds, tile));
+                        (format!("tile {stack:?} of core {}", work.core), 1, 1)
                     }
                     Role::Line { unit, .. } | Role::Unit { unit } | Role::Adder { unit, .. } => {
                         let unit_kind = &mapped.chip.unit_kinds[unit];

@@ -1,0 +1,306 @@
+//! Passive arrays while their cells are written: what half-selected cells do and take, against plain loops written here and sums by hand.
+
+use nmc_compiler::files::NoFiles;
+use nmc_program::ComponentKind;
+use nmc_runtime::{EngineKind, Results};
+use nmc_tests::{ENGINES, codes, run, told, values};
+
+/// A layer on unsigned cells of 0 to 100 uS: each row is driven alone, so that what comes out are conductances in microsiemens.
+fn array(device: &str, tile: &str, asked: &[Vec<f64>]) -> String {
+    let (rows, cols) = (asked.len(), asked[0].len());
+    let list = |all: Vec<f64>| format!("[{}]", all.iter().map(f64::to_string).collect::<Vec<_>>().join(", "));
+    let weights: Vec<String> = (0..cols).map(|col| list(asked.iter().map(|row| row[col]).collect())).collect();
+    let one = |at: usize| list((0..rows).map(|row| f64::from(u8::from(row == at))).collect());
+    let each: Vec<String> = (0..rows).map(one).collect();
+    format!(
+        "device cell {{ conductance: 0 uS .. 100 uS; levels: ideal; {device} }}
+        converter dac(bits: int = 8): bits(bits) -> voltage {{ energy: 0.5 pJ; area: 40 um2; time: 1 ns }}
+        converter sar(bits: int = 12): current -> bits(bits) {{ energy: 2 pJ; area: 1200 um2; time: 3 ns }}
+        unit logic: bits(16) -> bits(16) {{ implements: any; energy: 0.1 pJ; area: 500 um2; time: 1 ns }}
+        tile array {{
+            cells: cell[{rows}, {cols}]; weights: unsigned; read_voltage: 0.2 V; read_time: 10 ns; {tile}
+        }}
+        core cim {{ tiles: array[1]; units: logic; buffer: 1024 kB }}
+        chip board {{ cores: cim }}
+        network n(x: real[{rows}]) -> (y: real[{cols}]) {{ x |> dense([{}], within: 100) -> y }}
+        experiment e {{
+            deploy n on board {{ calibrate: [{}] }}
+            test {{ x: [{}] }} measure m = mean(y)
+        }}",
+        weights.join(", "),
+        list(vec![1.0; rows]),
+        each.join(", ")
+    )
+}
+
+const IDEAL: &str = "input: ideal; sense: ideal";
+/// Steps that grow with the cube of the voltage, both ways.
+const CUBE: &str = "pulse_voltage: 2 V; potentiation: 10 uS * (v / 2 V)^3; depression: 10 uS * (v / 2 V)^3";
+
+fn written(device: &str, tile: &str, asked: &[Vec<f64>], engine: EngineKind) -> (Results, Vec<f64>) {
+    let results = run("passive", &array(device, tile, asked), &NoFiles, engine).remove(0);
+    let held = values(&results, "y").to_vec();
+    (results, held)
+}
+
+fn joules(results: &Results) -> f64 {
+    results.energy_j.iter().find(|(kind, _)| *kind == ComponentKind::Programming).unwrap().1
+}
+
+/// By hand: steps of 10 uS, an eighth of that for each pulse to another cell of the same row or column.
+#[test]
+fn half_selected_cells_rise_by_the_pulses_on_their_lines() {
+    let asked = [vec![10.0, 20.0, 30.0], vec![0.0, 10.0, 20.0]];
+    let device = format!("{CUBE}; programming: open_loop(pulses: 5, pulse_time: 100 ns)");
+    for engine in ENGINES {
+        let (_, alone) = written(&device, IDEAL, &asked, engine);
+        assert!(alone.iter().zip(asked.concat()).all(|(held, asked)| (held - asked).abs() < 1e-9), "{alone:?}");
+        let (results, held) = written(&device, &format!("{IDEAL}; write_bias: half"), &asked, engine);
+        for (at, held) in held.iter().enumerate() {
+            let (row, col) = (at / 3, at % 3);
+            let on_row: f64 = asked[row].iter().sum();
+            let on_column = asked[0][col] + asked[1][col];
+            let others = (on_row + on_column - 2.0 * asked[row][col]) / 10.0;
+            let wanted = asked[row][col] + 1.25 * others;
+            assert!((held - wanted).abs() < 1e-9, "{row}, {col}: {held} for {wanted}");
+        }
+        assert_eq!(results.programmed[0].pulses, 9.0);
+    }
+}
+
+/// By hand: the second pulse finds 10 uS beside it, 1 V across them for 100 ns, and takes 1 pJ; cells without conductance take none.
+#[test]
+fn half_selected_cells_take_energy() {
+    let device = format!("{CUBE}; programming: open_loop(pulses: 5, pulse_energy: 3 pJ, pulse_time: 100 ns)");
+    let asked = [vec![10.0, 10.0], vec![0.0, 0.0]];
+    for engine in ENGINES {
+        let (results, _) = written(&device, &format!("{IDEAL}; write_bias: half"), &asked, engine);
+        let taken = results.programmed[0].half_selected_joules;
+        assert!((taken / 1e-12 - 1.0).abs() < 1e-9, "{taken}");
+        assert!((joules(&results) / 7e-12 - 1.0).abs() < 1e-9, "{}", joules(&results));
+        let (results, _) = written(&device, IDEAL, &asked, engine);
+        assert!((joules(&results) / 6e-12 - 1.0).abs() < 1e-9, "transistors keep other cells off");
+    }
+    // Of a cell with a current of its own, 1 uA at 1 V for each 10 uS.
+    let curved = device.clone() + "; current: g * v^3 / 10 V / 1 V";
+    let (results, _) = written(&curved, &format!("{IDEAL}; write_bias: half"), &asked, EngineKind::Jit);
+    assert!((results.programmed[0].half_selected_joules / 0.1e-12 - 1.0).abs() < 1e-9);
+}
+
+/// What a controller does, cell by cell: pulses until a read shows what is asked for, each of which moves other cells by its share.
+struct Plain {
+    held: Vec<f64>,
+    pulses: u32,
+    missed: usize,
+    half_selected: f64,
+    seen: f64,
+    reads: u32,
+}
+
+fn plain(asked: &[f64], cols: usize, share: f64, others: bool, most: u32) -> Plain {
+    let mut all = Plain { held: vec![0.0; asked.len()], pulses: 0, missed: 0, half_selected: 0.0, seen: 0.0, reads: 0 };
+    let moved = |g: f64, up: bool, share: f64| {
+        let v = 2.0 * share;
+        let step = if up {
+            12.0 * (v / 2.0_f64).powi(3) * (1.0 - g / 100.0)
+        } else {
+            -9.0 * (v / 2.0_f64).powi(3) * g / 100.0
+        };
+        (g + step).clamp(0.0, 100.0)
+    };
+    for cell in 0..asked.len() {
+        let mut given = 0;
+        loop {
+            all.reads += 1;
+            all.seen += all.held[cell];
+            let off = all.held[cell] - asked[cell];
+            if off.abs() <= 1.5 {
+                break;
+            }
+            if given == most {
+                all.missed += 1;
+                break;
+            }
+            let up = off < 0.0;
+            for other in 0..asked.len() {
+                let alike = other / cols == cell / cols || other % cols == cell % cols;
+                if other != cell && (alike || others) {
+                    all.half_selected += all.held[other] * 1e-6 * (2.0 * share).powi(2) * 100e-9;
+                    all.held[other] = moved(all.held[other], up == alike, share);
+                }
+            }
+            all.held[cell] = moved(all.held[cell], up, 1.0);
+            given += 1;
+        }
+        all.pulses += given;
+    }
+    all
+}
+
+/// 32 by 32 cells, verified, with steps that depend on what is held: every cell, all pulses and all joules as a loop over cells has them.
+/// Where steps grow with no more than the cube of the voltage, V/3 on all 961 other cells disturbs more than V/2 on 62.
+#[test]
+fn an_array_of_32_by_32_is_that_of_a_plain_loop() {
+    let asked: Vec<Vec<f64>> =
+        (0..32).map(|row| (0..32).map(|col| f64::from((row * 37 + col * 53) % 90)).collect()).collect();
+    let device = "pulse_voltage: 2 V
+        potentiation: 12 uS * (v / 2 V)^3 * (g_max - g) / range; depression: 9 uS * (v / 2 V)^3 * g / range
+        programming: write_verify(tolerance: 1.5 uS, pulses: 40, pulse_energy: 3 pJ, pulse_time: 100 ns)";
+    let mut errors = Vec::new();
+    for (word, share, others) in [("half", 0.5, false), ("third", 1.0 / 3.0, true)] {
+        let tile = format!("input: dac(); sense: sar(bits: 32); row_energy: 5 fJ; write_bias: {word}");
+        let (results, held) = written(device, &tile, &asked, EngineKind::Jit);
+        let wanted = plain(&asked.concat(), 32, share, others, 40);
+        for (held, wanted) in held.iter().zip(&wanted.held) {
+            assert!((held - wanted).abs() < 1e-4, "{word}: {held} for {wanted}");
+        }
+        let found = &results.programmed[0];
+        assert_eq!((found.pulses, found.missed), (f64::from(wanted.pulses), wanted.missed), "{word}");
+        let near = |found: f64, wanted: f64| (found / wanted - 1.0).abs() < 1e-9;
+        assert!(near(found.half_selected_joules, wanted.half_selected), "{word}: {}", found.half_selected_joules);
+        // A read: its cell at 0.2 V for 10 ns, a word line, a driver and a converter.
+        let reads = f64::from(wanted.reads) * (5e-15 + 0.5e-12 + 2e-12) + wanted.seen * 1e-6 * 0.04 * 10e-9;
+        assert!(near(found.read_joules, reads), "{word}: {} for {reads}", found.read_joules);
+        assert_eq!(found.reads, f64::from(wanted.reads));
+        let all = f64::from(wanted.pulses) * 3e-12 + reads + wanted.half_selected;
+        assert!(near(joules(&results), all), "{word}: {} for {all}", joules(&results));
+        let seconds = f64::from(wanted.pulses) * 100e-9 + f64::from(wanted.reads) * (10e-9 + 3e-9);
+        assert!(near(found.seconds, seconds), "{word}: {}", found.seconds);
+        errors.push(found.error.hypot(found.spread));
+    }
+    let (results, _) = written(device, IDEAL, &asked, EngineKind::Jit);
+    errors.push(results.programmed[0].error.hypot(results.programmed[0].spread));
+    assert!(errors[1] > errors[0] && errors[0] > 10.0 * errors[2], "{errors:?}");
+    assert!(errors[2] < 1.5e-6);
+}
+
+/// By steps that grow with the ninth power of the voltage, half of it moves a cell 38 times as far as a third: more than there are more cells.
+#[test]
+fn steep_steps_are_disturbed_less_by_a_third() {
+    let asked: Vec<Vec<f64>> =
+        (0..16).map(|row| (0..16).map(|col| f64::from((row * 37 + col * 53) % 90)).collect()).collect();
+    let device = "pulse_voltage: 2 V; potentiation: 1 uS * (v / 2 V)^9; depression: 1 uS * (v / 2 V)^9
+        programming: write_verify(tolerance: 0.5 uS, pulses: 120, pulse_time: 100 ns)";
+    let off = |tile: &str| {
+        let (_, held) = written(device, &format!("{IDEAL}{tile}"), &asked, EngineKind::Jit);
+        let error = |(held, asked): (&f64, f64)| (held - asked).abs();
+        held.iter().zip(asked.concat()).map(error).sum::<f64>() / 256.0
+    };
+    let (alone, half, third) = (off(""), off("; write_bias: half"), off("; write_bias: third"));
+    assert!(half > 2.0 * third && half > 2.0 * alone, "{alone} {half} {third}");
+}
+
+/// Below a threshold nothing moves: by either scheme cells hold what they hold behind transistors.
+#[test]
+fn a_threshold_between_a_half_and_the_whole_protects() {
+    let asked = [vec![10.0, 55.0, 30.0], vec![71.0, 18.0, 20.0]];
+    let device =
+        "pulse_voltage: 2 V; potentiation: 5 uS * max(v / 1.2 V - 1, 0); depression: 5 uS * max(v / 1.2 V - 1, 0)
+        programming: write_verify(tolerance: 2 uS, pulses: 40, pulse_time: 100 ns)";
+    let (_, alone) = written(device, IDEAL, &asked, EngineKind::Jit);
+    for word in ["half", "third"] {
+        let (_, held) = written(device, &format!("{IDEAL}; write_bias: {word}"), &asked, EngineKind::Jit);
+        assert_eq!(held, alone, "{word}");
+    }
+}
+
+/// Digits of weights lie in columns of one array: the second digits disturb the first ones, which were written before. A loop over
+/// the columns of the array, in the order of its matrices.
+#[test]
+fn digits_on_one_array_disturb_each_other() {
+    let text = "device cell { conductance: 0 uS .. 90 uS; levels: 4; pulse_voltage: 2 V; potentiation: 10 uS * (v / 2 V)^3
+            programming: open_loop(pulses: 9, pulse_time: 100 ns) }
+        converter dac: bits(1) -> voltage { energy: 0.5 pJ }
+        unit logic: bits(16) -> bits(16) { implements: any; energy: 0.1 pJ; area: 500 um2; time: 1 ns }
+        tile array { cells: cell[2, 5]; weights: offset; slices: 2; input: bit_serial(dac, bits: 4); sense: ideal; write_bias: half }
+        core cim { tiles: array[1]; units: logic; buffer: 1024 kB }
+        chip board { cores: cim }
+        network n(x: real[2]) -> (y: real[2]) { x |> dense([[-1, 1], [0.2, 0.6]]) -> y }
+        experiment e { deploy n on board { calibrate: [[1, 1]] }; test { x: [[1, 0]] } measure m = mean(y) }";
+    let results = run("digits", text, &NoFiles, EngineKind::Jit).remove(0);
+    // The code of a weight is (1 + w) / 2 * 15 in two digits of four levels; a column of zeros stands last.
+    let codes = [[0, 9], [15, 12]];
+    let column = |output: usize, digit: usize| 2 * output + digit;
+    let mut held = [[0.0; 5]; 2];
+    for digit in 0..2 {
+        for (row, codes) in codes.iter().enumerate() {
+            for (output, code) in codes.iter().enumerate() {
+                let (at, wanted) = (column(output, digit), code / [1, 4][digit] % 4);
+                for _ in 0..3 * wanted {
+                    for other in 0..5 {
+                        held[row][other] += if other == at { 10.0 } else { 1.25 };
+                    }
+                    held[1 - row][at] += 1.25;
+                }
+            }
+        }
+        if digit == 0 {
+            // The next matrix is erased before it is written.
+            held.iter_mut().for_each(|row| [row[1], row[3]] = [0.0; 2]);
+        }
+    }
+    let clamp = |g: f64| g.min(90.0);
+    let error = |digit: usize| {
+        let mut sum = 0.0;
+        for row in 0..2 {
+            for output in 0..2 {
+                sum +=
+                    clamp(held[row][column(output, digit)]) - 30.0 * f64::from(codes[row][output] / [1, 4][digit] % 4);
+            }
+            // The lowest digits have the column of zeros; of the others that is no cell.
+            sum += if digit == 0 { clamp(held[row][4]) } else { 0.0 };
+        }
+        sum / 6.0 * 1e-6
+    };
+    for (digit, programmed) in results.programmed.iter().enumerate() {
+        let wanted = error(digit);
+        assert!((programmed.error - wanted).abs() < 1e-12, "digit {digit}: {} for {wanted}", programmed.error);
+    }
+}
+
+#[test]
+fn what_a_part_of_a_pulse_does_must_be_known() {
+    let asked = [vec![10.0, 20.0]];
+    let with = |device: &str, tile: &str| codes(&array(device, &format!("{IDEAL}; {tile}"), &asked));
+    let programming = "programming: open_loop(pulses: 5, pulse_time: 100 ns)";
+    assert!(with(&format!("{CUBE}; {programming}"), "write_bias: third").is_empty());
+    for (device, tile, code) in [
+        ("programming: write_verify(pulses: 5)", "write_bias: half", "E0503"),
+        (&*format!("potentiation: 10 uS; {programming}"), "write_bias: half", "E0503"),
+        (&*format!("potentiation: 10 uS * v / 2 V; {programming}"), "write_bias: half", "E0503"),
+        (&*format!("{CUBE}; programming: open_loop(pulses: 5)"), "write_bias: half", "E0503"),
+        (&*format!("{CUBE}; {programming}"), "write_bias: quarter", "E0221"),
+        ("noise read: normal(0, g * v / 1 V)", "", "E0503"),
+    ] {
+        assert!(with(device, tile).contains(&code), "{device}, {tile}: {:?}", with(device, tile));
+    }
+}
+
+/// Reads that verify are charged where pulses are not simulated, too: one after each pulse, of what is held.
+#[test]
+fn verify_reads_take_energy() {
+    let asked = [vec![10.0, 20.0]];
+    let tile = "input: dac(); sense: sar(bits: 32); row_energy: 5 fJ";
+    let device = "programming: write_verify(pulses: 8, pulse_energy: 3 pJ)";
+    for engine in ENGINES {
+        let (results, _) = written(device, tile, &asked, engine);
+        let reads = 16.0 * (5e-15 + 0.5e-12 + 2e-12) + 8.0 * 30e-6 * 0.04 * 10e-9;
+        assert!((results.programmed[0].read_joules / reads - 1.0).abs() < 1e-9);
+        assert!((joules(&results) / (16.0 * 3e-12 + reads) - 1.0).abs() < 1e-9, "{}", joules(&results));
+        let (results, _) = written("programming: one_shot(pulse_energy: 3 pJ)", tile, &asked, engine);
+        assert!((joules(&results) / 6e-12 - 1.0).abs() < 1e-9, "without reads");
+    }
+}
+
+/// Training on passive arrays says what it leaves out.
+#[test]
+fn training_says_that_it_disturbs_nothing() {
+    let text = array(
+        &format!("{CUBE}; programming: open_loop(pulses: 5, pulse_time: 100 ns)"),
+        &format!("{IDEAL}; write_bias: half; transposable: true"),
+        &[vec![10.0, 20.0]],
+    );
+    let text = text.replace("test {", "train { x: [[1]] } expect y == [[1, 2]] by backprop(rate: 0.1); test {");
+    let all = told(&text);
+    assert!(all.iter().any(|one| one.code.number() == "W0616" && one.message.contains("half-selected")), "{all:?}");
+}
