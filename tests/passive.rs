@@ -227,8 +227,8 @@ fn digits_on_one_array_disturb_each_other() {
             for (output, code) in codes.iter().enumerate() {
                 let (at, wanted) = (column(output, digit), code / [1, 4][digit] % 4);
                 for _ in 0..3 * wanted {
-                    for other in 0..5 {
-                        held[row][other] += if other == at { 10.0 } else { 1.25 };
+                    for (other, held) in held[row].iter_mut().enumerate() {
+                        *held += if other == at { 10.0 } else { 1.25 };
                     }
                     held[1 - row][at] += 1.25;
                 }

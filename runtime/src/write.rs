@@ -243,7 +243,11 @@ pub fn left<T: Computable>(matrix: &Matrix, cells: &Cells, asked: &[T], held: &[
         reads,
         read_joules,
         half_selected_joules: given.half_selected,
-        seconds: pulses * cells.write_time + cells.verified.map_or(0.0, |read| reads * read.seconds),
+        // Of reads alone nothing is told where pulses have no time.
+        seconds: match cells.verified.filter(|_| cells.write_time > 0.0) {
+            Some(read) => pulses * cells.write_time + reads * read.seconds,
+            None => pulses * cells.write_time,
+        },
         error,
         spread,
         range,
