@@ -90,7 +90,8 @@ experiment e {{ deploy net {{ step: 0.1 ms }}; run for 0.1 ms }}
     };
     let ring = |i: usize, j: usize| i.abs_diff(j).min(40 - i.abs_diff(j)) <= 2;
     let beside = |i: usize, j: usize| i + 1 == j;
-    let cases: [(&str, &str, usize, usize, &dyn Fn(usize, usize) -> bool); 4] = [
+    type Joined<'a> = &'a dyn Fn(usize, usize) -> bool;
+    let cases: [(&str, &str, usize, usize, Joined); 4] = [
         (
             "a -> a",
             "if sqrt((pre.x - post.x)^2 + (pre.y - post.y)^2) < 0.21 mm then 1 else 0, itself: false",

@@ -138,12 +138,13 @@ fn value(expr: &Expr, names: &dyn Fn(Symbol) -> f64, draws: &mut u64) -> f64 {
     for (x, arg) in x.iter_mut().zip(args) {
         *x = value(arg, names, draws);
     }
-    if function.is_random() {
-        *draws = scramble::scramble(*draws);
+    if !function.is_random() {
+        return function.value(&x);
     }
-    match function {
-        Function::Uniform => x[0] + (x[1] - x[0]) * scramble::uniform(*draws),
-        Function::Normal => x[0] + x[1] * scramble::gaussian(*draws >> 1),
-        function => function.value(&x),
+    *draws = scramble::scramble(*draws);
+    if function == Function::Uniform {
+        x[0] + (x[1] - x[0]) * scramble::uniform(*draws)
+    } else {
+        x[0] + x[1] * scramble::gaussian(*draws >> 1)
     }
 }
