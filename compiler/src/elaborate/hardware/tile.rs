@@ -176,7 +176,7 @@ impl Elaborator<'_> {
         let device = &self.chip.devices[device];
         let label = match &device.pulse {
             _ if device.programming.way == Way::Drawn => {
-                "write them pulse by pulse: `programming: write_verify(tolerance: 1 uS, pulses: 100, pulse_time: 100 ns)` or `open_loop(…)`"
+                "write them pulse by pulse, by a field of the device: `programming: write_verify(tolerance: 1 uS, pulses: 100, pulse_time: 100 ns)` or `open_loop(…)`"
             }
             Some(pulse) if !mentions(&pulse.up, &|symbol| symbol == VOLTS) => {
                 "`potentiation` does not follow from the voltage `v`: say, such as, `potentiation: 1 uS * max(v / 1 V - 1, 0)`"
