@@ -8,6 +8,7 @@ use crate::bits::Planes;
 use crate::connect::{Shape, Wiring};
 use crate::interpreter::Computable;
 use crate::math::Arithmetic;
+use crate::sources::total;
 use crate::spikes::{GroupState, Spiked, UnderWay};
 use crate::state::{Buffer, Clock, Even, Indices, Kernels, Steps};
 use crate::team;
@@ -215,7 +216,7 @@ impl<T: Computable> Delivery<'_, T> {
         if let (Spiked::Counts(counts), Shape::Diagonal) = (spiked, wiring.shape) {
             let counts = &counts[first..first + len.min(self.connection.target_len)];
             self.adding(array, amount, held, |adding, _| adding.counted(counts));
-            return counts.iter().map(|&count| u64::from(count)).sum();
+            return total(counts);
         }
         let (sent, events) = self.gather(spiked);
         let many = events * 2 >= self.connection.target_len as u64;
@@ -291,13 +292,14 @@ pub fn deliver_rows<T: Computable>(
     if carrier.wiring.shape != Shape::Full || buffers[amounts.index()].per_lane {
         return None;
     }
-    let sources = connection.source_start..connection.source_start + connection.source_len;
+    let first = connection.source_start as u32;
     scratch.rows.resize(groups.len(), Vec::new());
     for (rows, groups) in scratch.rows.iter_mut().zip(groups) {
         let Spiked::List(spikes) = groups[source.index()].spiked(tick, *ago) else { return None };
-        let within = spikes.iter().filter(|&&source| sources.contains(&(source as usize)));
+        let before = |end: u32| spikes.partition_point(|&source| source < end);
         rows.clear();
-        rows.extend(within.map(|&source| carrier.wiring.starts[source as usize - sources.start]));
+        let within = &spikes[before(first)..before(first + connection.source_len as u32)];
+        rows.extend(within.iter().map(|source| source - first));
     }
     let mut into = std::mem::take(&mut buffers[array.index()]);
     let (amounts, held) = (buffers[amounts.index()].lane(0), held.map(|held| &buffers[held.index()]));
@@ -312,7 +314,7 @@ pub fn deliver_rows<T: Computable>(
     Some(rows.iter().map(|rows| rows.len() as u64).sum::<u64>() * connection.target_len as u64)
 }
 
-/// Adds rows that begin at some places of `amounts`, those of each lane in order: first together, then to what is there.
+/// Adds rows of `amounts`, those of each lane in ascending order: first together, then to what is there.
 struct Rows<'a, T, const WIDTH: usize> {
     amounts: &'a [T],
     rows: &'a [Vec<u32>],
@@ -326,17 +328,43 @@ impl<T: Computable, const WIDTH: usize> WithSimd for Rows<'_, T, WIDTH> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
+        /// Rows whose pieces the nearest cache holds while all lanes add them.
+        const NEAR: usize = 64;
+        #[derive(Clone, Copy)]
+        #[repr(align(64))]
+        struct Piece<T, const WIDTH: usize>([T; WIDTH]);
+        let len = self.targets.len();
+        let all = self.rows.iter().filter_map(|rows| rows.last()).max().map_or(0, |&last| last as usize + 1);
+        // Where lanes share rows, their pieces are brought together: from row to row it may be a distance that caches are bad at.
+        let shared = self.rows.iter().map(Vec::len).sum::<usize>() > 2 * all;
+        let mut near = vec![Piece([T::default(); WIDTH]); if shared { NEAR } else { 0 }];
         for first in self.targets.clone().step_by(WIDTH) {
             let (last, skipped) = (self.targets.end.min(first + WIDTH), first - self.targets.start);
-            for (lane, rows) in self.rows.iter().enumerate() {
-                let mut sums = [T::default(); WIDTH];
-                for &row in rows {
-                    let row = &self.amounts[row as usize + skipped..][..last - first];
-                    match row.first_chunk::<WIDTH>() {
-                        Some(row) => (0..WIDTH).for_each(|at| add(&mut sums[at], row[at])),
-                        None => sums.iter_mut().zip(row).for_each(|(sum, &amount)| add(sum, amount)),
+            let piece = |row: usize| &self.amounts[row * len + skipped..][..last - first];
+            let mut lanes: Vec<([T; WIDTH], &[u32])> =
+                self.rows.iter().map(|rows| ([T::default(); WIDTH], rows.as_slice())).collect();
+            for start in (0..all).step_by(NEAR) {
+                for (near, row) in near.iter_mut().zip(start..all) {
+                    match piece(row).first_chunk() {
+                        Some(whole) => near.0 = *whole,
+                        None => near.0[..last - first].copy_from_slice(piece(row)),
                     }
                 }
+                for lane in &mut lanes {
+                    let (mut sums, left) = *lane;
+                    let (rows, left) = left.split_at(left.partition_point(|&row| (row as usize) < start + NEAR));
+                    for &row in rows {
+                        let row = row as usize;
+                        let row = if shared { &near[row - start].0[..] } else { piece(row) };
+                        match row.first_chunk::<WIDTH>() {
+                            Some(row) => (0..WIDTH).for_each(|at| add(&mut sums[at], row[at])),
+                            None => sums.iter_mut().zip(row).for_each(|(sum, &amount)| add(sum, amount)),
+                        }
+                    }
+                    *lane = (sums, left);
+                }
+            }
+            for (lane, (sums, _)) in lanes.iter().enumerate() {
                 let into = &mut self.into.lane_mut(lane)[first..last];
                 add_all(into, self.held.map(|held| &held.lane(lane)[first..last]), sums.iter().copied());
             }

@@ -84,7 +84,9 @@ impl<T: Computable> Processes<T> {
         let chances = self.chances.take().filter(|_| unchanged).unwrap_or_else(|| chances(rates, dt));
         let chances = self.chances.insert(chances);
         if !chances.is_empty() {
-            self.rate.copy_from_slice(rates);
+            if !unchanged {
+                self.rate.copy_from_slice(rates);
+            }
             let mut counts = vec![0; group.len];
             let (seed, sample, tick) = (clock.seed, clock.sample as u32, clock.tick as u32);
             let key = Key { seed, component: group.component, element: 0, number: u32::MAX, tick, sample };
@@ -204,6 +206,31 @@ struct Count<'a> {
     key: Key,
     chances: &'a [u32],
     counts: &'a mut [u8],
+}
+
+/// How many spikes counts hold.
+pub fn total(counts: &[u8]) -> u64 {
+    Arch::new().dispatch(Total(counts))
+}
+
+struct Total<'a>(&'a [u8]);
+
+impl WithSimd for Total<'_> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> u64 {
+        // In short sums, which become vector code.
+        let mut total = 0;
+        for counts in self.0.chunks(1 << 16) {
+            let mut short = 0_u32;
+            for &count in counts {
+                short += u32::from(count);
+            }
+            total += u64::from(short);
+        }
+        total
+    }
 }
 
 impl WithSimd for Count<'_> {

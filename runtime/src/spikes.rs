@@ -6,7 +6,7 @@ use nmc_program::{ArrayId, Delay, Effect, Group, Op, Probed, Program, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::interpreter::Computable;
-use crate::sources::{Drawn, Processes};
+use crate::sources::{Drawn, Processes, total};
 use crate::state::{Clock, per_byte};
 
 /// Who spiked in a tick.
@@ -167,9 +167,7 @@ impl<T: Computable> GroupState<T> {
     fn have_counted(&mut self, ring_tick: u64, counts: Vec<u8>) -> u64 {
         let counted = self.counted;
         let spikes = self.fresh(ring_tick);
-        // In short sums, which become vector code.
-        let short = |counts: &[u8]| u64::from(counts.iter().map(|&count| u32::from(count)).sum::<u32>());
-        let count = counts.chunks(1 << 16).map(short).sum();
+        let count = total(&counts);
         if counted {
             spikes.counts = counts;
             return count;
