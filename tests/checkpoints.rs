@@ -7,6 +7,7 @@ use nmc_compiler::files::NoFiles;
 use nmc_compiler::{Options, compile};
 use nmc_program::{Image, Precision};
 use nmc_runtime::checkpoint::Origin;
+use nmc_runtime::chips::Reached;
 use nmc_runtime::{Checkpoint, EngineKind, Results, RunOptions, Simulation};
 
 /// Runs, plasticity, delays that differ, sources of every kind, recordings.
@@ -206,7 +207,7 @@ fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
     let origin = Origin::new(&image.programs, &options, vec![1]);
     let mut simulation = Simulation::new(&image.programs[0], &options).unwrap();
     simulation.advance(&|| true).unwrap();
-    let checkpoint = Checkpoint { done: Vec::new(), state: Some(simulation.save()) };
+    let checkpoint = Checkpoint { under_way: vec![Reached::State(simulation.save())], ..Checkpoint::default() };
     let bytes = checkpoint.encode(&origin);
     assert_eq!(Checkpoint::decode(&bytes, &origin), Ok(checkpoint));
     let code = |bytes: &[u8], origin: &Origin| Checkpoint::decode(bytes, origin).map_err(|error| error.code);

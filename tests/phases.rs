@@ -393,3 +393,69 @@ experiment e {
     assert!(holds(0.25) && !holds(0.123) && !holds(0.789));
     assert_eq!(program.tensors.len(), 2);
 }
+
+/// Parts of outputs, in tests and at the end of a run. Oracle: arithmetic.
+#[test]
+fn parts_of_outputs_are_measured() {
+    let text = "
+network net(x: real[2, 3]) -> (y: real[2, 3]) { x |> scale(2) -> y }
+neuron ramp(slope: frequency) { state v: real = 0; v' = slope }
+network moving() -> (v: real[3]) { population a: ramp[3](slope: i * 1 kHz); a.v -> v }
+experiment still {
+    deploy net
+    data d = [[[1, 2, 3], [4, 5, 6]], [[0, 0, 0], [1, 1, 1]]]
+    test { x: d }
+        measure first = mean(y[0]) measure row = max(y[1]) measure one = sum(y[1, 2]) measure two = mean(y[1, 0..2])
+        measure all = sum(y) measure rows = sum(y[0..2]) measure error = mse(y[1, 1..3], [[10, 12], [2, 4]])
+}
+experiment runs {
+    deploy moving { step: 0.1 ms }
+    run for 1 ms measure last = mean(v[1..3])
+    run for 1 ms measure later = max(v) measure none = min(v[0])
+    require later > 3
+}
+";
+    let both = [EngineKind::Interpreter, EngineKind::Jit].map(|engine| run("parts.nmc", text, &NoFiles, engine));
+    for results in both {
+        let metric = |at: usize, name: &str| {
+            results[at].metrics.iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("no {name}")).1
+        };
+        let wanted =
+            [("first", 2.0), ("row", 12.0), ("one", 14.0), ("two", 5.5), ("all", 48.0), ("rows", 48.0), ("error", 1.0)];
+        for (name, wanted) in wanted {
+            assert!((metric(0, name) - wanted).abs() < 1e-12, "{name}: {}", metric(0, name));
+        }
+        for (name, wanted) in [("last", 1.5), ("later", 4.0), ("none", 0.0)] {
+            assert!((metric(1, name) - wanted).abs() < 1e-9, "{name}: {}", metric(1, name));
+        }
+        assert_eq!(results[1].failures, Vec::<String>::new());
+    }
+    let told =
+        |with: &str, code: &str| assert_eq!(raised(&text.replace("measure none = min(v[0])", with)), [code], "{with}");
+    told("measure none = min(v[0, 1])", "E0303");
+    told("measure none = min(v[2..9])", "E0303");
+    told("measure none = min(v[2..2])", "E0303");
+    told("measure none = median(v)", "E0417");
+    told("expect argmax(v) == [1]", "E0401");
+    told("by backprop(rate: 1)", "E0401");
+    let told = |with: &str, code: &str| assert_eq!(raised(&text.replace("y[1, 0..2]", with)), [code], "{with}");
+    told("y[0..2, 1]", "E0305");
+    told("y[0, 1, 2]", "E0303");
+}
+
+/// What is wrong with data that lack the axis of samples is said.
+#[test]
+fn a_missing_axis_of_samples_is_told() {
+    let text = "
+network net(image: real[2, 2]) -> (y: real[2, 2]) { image |> scale(2) -> y }
+experiment e {
+    deploy net
+    data d = [[1, 2], [3, 4]]
+    test { image: d } measure m = mean(y)
+}
+";
+    let told = nmc_tests::told(text);
+    assert_eq!(told.iter().map(|told| told.code.number()).collect::<Vec<_>>(), ["E0308"]);
+    assert!(told[0].message.contains("without the axis of samples"), "{}", told[0].message);
+    assert!(told[0].help.as_ref().is_some_and(|help| help.contains("[samples, 2, 2]")));
+}

@@ -213,3 +213,67 @@ experiment e {{ deploy net {{ step: 0.1 ms }}; run for 1 ms; require rewired.c <
         assert_eq!(of(connect, rule), [code], "{connect} {rule}");
     }
 }
+
+/// Weights that are set for pairs go to the pairs that are joined now; a restart draws states for the sources that there are now. Oracle: the data; the
+/// numbers of the sources.
+#[test]
+fn what_is_set_and_drawn_later_is_of_the_pairs_of_then() {
+    let text = "
+neuron counter() { state v: real = 0; spike when v > 1e9 { v = 0 } }
+synapse add { on pre { post.v += w } }
+plasticity prune { every 1 ms { rewire when w < 1.5 } }
+network net(s: spikes[4]) {
+    population a: counter[30]()
+    connect c: s -> a { pattern: fixed_in_degree(1), synapse: add(), weight: i, plasticity: prune() }
+    probe c.w every 0.5 ms
+}
+experiment e {
+    deploy net { step: 0.1 ms }
+    run for 20 ms { s: spikes([0], [0]) }
+    run for 0.5 ms { s: spikes([0], [9]), set c.w = WEIGHTS, freeze c }
+}
+";
+    let rows: Vec<String> = (0..4)
+        .map(|i| format!("[{}]", (0..30).map(|j| (100 * i + j + 5).to_string()).collect::<Vec<_>>().join(", ")))
+        .collect();
+    let text = text.replace("WEIGHTS", &format!("[{}]", rows.join(", ")));
+    for engine in ENGINES {
+        let results = run("set.nmc", &text, &NoFiles, engine).swap_remove(0);
+        let (source, target, weight) = wired(&results, "c.w");
+        assert!(source.iter().all(|&source| source >= 2));
+        for ((&i, &j), &w) in source.iter().zip(target).zip(weight) {
+            assert_eq!(w, f64::from(100 * i + j + 5));
+        }
+    }
+}
+
+/// A state that starts from what its source is. Oracle: the number of the source that each synapse has by then.
+#[test]
+fn a_restart_starts_states_of_the_synapses_there_are() {
+    let text = "
+neuron counter(mark: real = 0) { state v: real = 0; state tag: real = mark; spike when v > 1e9 { v = 0 } }
+synapse add { state c: real = pre.tag; on pre { c += 1; post.v += w + c } }
+plasticity prune { every 1 ms { rewire when w < 1.5 } }
+network net(s: spikes[1]) {
+    population b: counter[4](mark: i)
+    population a: counter[30]()
+    connect s -> b { synapse: add_one(), weight: 1 }
+    connect c: b -> a { pattern: fixed_in_degree(1), synapse: add(), weight: i, plasticity: prune() }
+    probe c.c every 0.1 ms
+    probe c.w
+}
+synapse add_one { on pre { post.v += w } }
+experiment e {
+    deploy net { step: 0.1 ms }
+    run for 20 ms { s: spikes([0], [0]) }
+    run for 0.5 ms { s: spikes([0], [1]), restart: true }
+}
+";
+    for engine in ENGINES {
+        let results = run("restart.nmc", text, &NoFiles, engine).swap_remove(0);
+        let Recorded::Synapses { source, data, .. } = recorded(&results, "c.c") else { panic!() };
+        let last = &data[data.len() - source.len()..];
+        assert!(source.iter().all(|&source| source >= 2));
+        assert!(source.iter().zip(last).all(|(&source, &c)| c == f64::from(source)), "{source:?} {last:?}");
+    }
+}

@@ -267,6 +267,20 @@ fn sources_fire_by_what_is_at_the_start_of_the_step() {
     assert_eq!(spikes(&results, "a.spikes"), (&[0, 1][..], &[0, 0][..]));
 }
 
+/// Counted from the start of a run and of those that go on with it, and from the start of each sample of a sequence. Oracle: by hand.
+#[test]
+fn a_spike_once_is_one_of_a_run_or_of_a_sample() {
+    let net = "neuron timed() { emit once at 0.35 ms }
+        encoder late: real -> spikes { emit once at 0.1 ms * x }
+        network net(x: real[1]) { population a: timed[1](); b = x |> late; probe a.spikes, b.spikes }";
+    let results = ran(net, "run for 0.2 ms { x: 1 }; run for 0.5 ms { x: 1 }; run for 0.5 ms { x: 1, restart: true }");
+    assert_eq!(spikes(&results, "a.spikes").1, [3, 10]);
+    assert_eq!(spikes(&results, "b.spikes").1, [1, 8]);
+    let results = ran(net, "test sequence { x: [[1], [2], [0]] } for 0.5 ms");
+    assert_eq!(spikes(&results, "a.spikes").1, [3, 8, 13]);
+    assert_eq!(spikes(&results, "b.spikes").1, [1, 7, 10]);
+}
+
 /// Row r is there in the equations from step r · every on. Oracle: the sums.
 #[test]
 fn rows_of_data_hold_from_their_step_on() {

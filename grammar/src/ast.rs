@@ -205,7 +205,7 @@ pub enum StmtKind {
     /// `data digits = load("mnist.npz")`
     Data { name: Ident, value: Expr },
     /// `run for 1 s { step: 0.1 ms }`
-    Run { duration: Expr, fields: Vec<Field> },
+    Run { duration: Expr, fields: Vec<Field>, clauses: Vec<Clause> },
     /// `train { u: series.x } expect … ` / `test sequence { image: digits.x / 255 } expect argmax(scores) == digits.y`
     Present { phase: Phase, sequence: bool, inputs: Vec<Field>, clauses: Vec<Clause> },
     /// `require accuracy >= 97 % and max loss < 1`: the experiment fails (exit 1) when one of them does not hold.

@@ -1,15 +1,18 @@
 //! A checkpoint on disk: the results of the experiments done, and the state of the one under way.
 
+use std::collections::BTreeMap;
+
 use nmc_program::{Image, Program};
 use serde::{Deserialize, Serialize};
 
+use crate::chips::Reached;
 use crate::simulation::damaged;
 use crate::{EngineKind, Results, RunError, RunOptions};
 
 /// What every checkpoint begins with.
 const MARK: &[u8; 8] = b"nmc\xffgo\r\n";
 /// Raised with every change of what is saved.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 /// Mark, format, checksum.
 const HEAD: usize = 8 + 4 + 8;
 
@@ -18,8 +21,10 @@ const HEAD: usize = 8 + 4 + 8;
 pub struct Checkpoint {
     /// Of the experiments that are done, in order, and in each of its chips.
     pub done: Vec<Results>,
-    /// Of the next, what [`crate::Simulation::save`] gave; none before it has begun.
-    pub state: Option<Vec<u8>>,
+    /// Of the next, how far each of its chips has come; none before it has begun.
+    pub under_way: Vec<Reached>,
+    /// What has been recorded stands in files: of each how many numbers count; none where nothing is kept.
+    pub recorded: Option<BTreeMap<String, u64>>,
 }
 
 /// What a checkpoint can be gone on with.

@@ -70,10 +70,15 @@ impl Wiring {
         (self.out, self.shape, self.largest.0) = (out, Shape::Listed, last as u32);
     }
 
-    /// The source of each synapse, for a range of sources that begins with `first`.
+    /// The source of each synapse as it is now, for a range of sources that begins with `first`.
     pub fn every_source(&self, first: usize) -> impl Iterator<Item = u32> {
-        let rows = self.starts.windows(2).enumerate();
-        rows.flat_map(move |(row, ends)| std::iter::repeat_n((first + row) as u32, (ends[1] - ends[0]) as usize))
+        let redrawn = if self.out.is_empty() { &[][..] } else { &self.sources[..] };
+        let rows = if self.out.is_empty() { &self.starts[..] } else { &[][..] };
+        redrawn.iter().copied().chain(
+            rows.windows(2)
+                .enumerate()
+                .flat_map(move |(row, ends)| std::iter::repeat_n((first + row) as u32, (ends[1] - ends[0]) as usize)),
+        )
     }
 }
 

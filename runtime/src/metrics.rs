@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nmc_program::{Aggregate, ArrayId, Compare, Metric, MetricKind, Over, Program, Requirement, TensorId};
+use nmc_program::{Aggregate, ArrayId, Compare, Metric, MetricKind, Over, Part, Program, Requirement, TensorId};
 
 /// Outputs of a phase: for each array, [sample, element].
 pub type Outputs = BTreeMap<ArrayId, Vec<f64>>;
@@ -16,6 +16,12 @@ pub fn compute(
     last: impl Fn(ArrayId) -> Vec<f64>,
 ) -> f64 {
     let of = |array: &ArrayId| outputs.get(array).map_or(&[][..], Vec::as_slice);
+    let part = |part: &Part| {
+        let values = of(&part.array);
+        let (first, past) = part.elements;
+        let width = values.len().checked_div(samples).unwrap_or(0).max(past).max(1);
+        values.chunks_exact(width).flat_map(|row| &row[first..past]).copied().collect::<Vec<f64>>()
+    };
     match &metric.kind {
         MetricKind::Accuracy { output, labels } => {
             let values = of(output);
@@ -25,11 +31,13 @@ pub fn compute(
             right.count() as f64 / samples as f64
         }
         MetricKind::Nrmse { output, target, skip } => {
-            let (error, variance) = errors(program, of(output), *target, samples, *skip);
+            let (error, variance) = errors(program, &part(output), *target, samples, *skip);
             (error / variance).sqrt()
         }
-        MetricKind::MeanSquaredError { output, target, skip } => errors(program, of(output), *target, samples, *skip).0,
-        MetricKind::Output { output, aggregate } => aggregated(of(output), *aggregate),
+        MetricKind::MeanSquaredError { output, target, skip } => {
+            errors(program, &part(output), *target, samples, *skip).0
+        }
+        MetricKind::Output { output, aggregate } => aggregated(&part(output), *aggregate),
         MetricKind::Final { array, aggregate } => aggregated(&last(*array), *aggregate),
     }
 }

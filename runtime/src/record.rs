@@ -368,8 +368,7 @@ pub fn synapses<'c, T: Real>(
             Recorded::Synapses { source, target, times, data } => {
                 let wiring = &carrier(connection.index()).wiring;
                 let first = program.connections[connection.index()].source_start;
-                *source =
-                    if wiring.out.is_empty() { wiring.every_source(first).collect() } else { wiring.sources.clone() };
+                *source = wiring.every_source(first).collect();
                 target.clone_from(&wiring.targets);
                 times.push(at);
                 keep(probe, last, data);

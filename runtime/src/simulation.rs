@@ -132,7 +132,7 @@ pub fn damaged(why: &str) -> RunError {
 }
 
 /// A simulation in one precision or another.
-trait Steps {
+trait Steps: Send {
     fn advance(&mut self, pause: Pause) -> Result<bool, RunError>;
     fn took(&mut self, seconds: f64);
     fn recorded(&mut self) -> Vec<Recording>;

@@ -2,6 +2,7 @@
 
 use nmc_program::{Connection, ConnectionId, Delay, Len, Program, TensorId};
 
+use crate::connect::Wiring;
 use crate::deliver::Carrier;
 use crate::interpreter::Computable;
 use crate::state::{Buffer, Clock, Kernels, Synapses};
@@ -51,7 +52,7 @@ fn fill<T: Computable>(
     for array in program.arrays.iter().filter(|array| now(array)) {
         if let nmc_program::Initial::Kernel(kernel) = array.initial {
             let clock = Clock { seed, tick: 0, sample: 0, time: 0.0 };
-            let synapses = synapses_of(array, carriers);
+            let synapses = synapses_of(array, |index| &carriers[index]);
             kernels.dense(kernel, buffers, 0, length(array, carriers), clock, None, synapses);
         }
     }
@@ -81,9 +82,9 @@ pub fn round_weights<T: Computable>(program: &Program, buffers: &mut [Buffer<T>]
 }
 
 /// The synapses that an array holds a number for, none of them chosen.
-pub fn synapses_of<'c>(array: &nmc_program::Array, carriers: &'c [Carrier]) -> Option<Synapses<'c>> {
+pub fn synapses_of<'c>(array: &nmc_program::Array, carrier: impl Fn(usize) -> &'c Carrier) -> Option<Synapses<'c>> {
     let nmc_program::Len::Synapses(connection) = array.len else { return None };
-    Some(carriers[connection.index()].wiring.synapses(crate::state::Indices::List(&[])))
+    Some(carrier(connection.index()).wiring.synapses(crate::state::Indices::List(&[])))
 }
 
 /// Of each synapse the entry [source, target] of a tensor.
@@ -91,13 +92,14 @@ pub fn of_pairs<T: Computable>(
     program: &Program,
     tensor: TensorId,
     connection: ConnectionId,
-    carriers: &[Carrier],
+    wiring: &Wiring,
 ) -> Vec<T> {
-    let (values, wiring) = (&program.tensors[tensor.index()].data, &carriers[connection.index()].wiring);
+    let values = &program.tensors[tensor.index()].data;
     let connection = &program.connections[connection.index()];
-    let pairs = wiring.every_source(0).zip(&wiring.targets);
-    let entry = |(row, &target): (u32, &u32)| {
-        T::of(values.get(row as usize * connection.target_len + target as usize - connection.target_start))
+    let pairs = wiring.every_source(connection.source_start).zip(&wiring.targets);
+    let entry = |(source, &target): (u32, &u32)| {
+        let (row, column) = (source as usize - connection.source_start, target as usize - connection.target_start);
+        T::of(values.get(row * connection.target_len + column))
     };
     pairs.map(entry).collect()
 }
@@ -117,7 +119,7 @@ fn start<T: Computable>(program: &Program, array: &nmc_program::Array, carriers:
             };
             match by_pair {
                 None => (0..stride).map(|i| T::of(values.get(start + i))).collect(),
-                Some(connection) => of_pairs(program, tensor, connection, carriers),
+                Some(connection) => of_pairs(program, tensor, connection, &carriers[connection.index()].wiring),
             }
         }
     };

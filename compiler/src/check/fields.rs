@@ -1,6 +1,6 @@
 //! Properties (`name: value`) of blocks: which there are, what they hold, which are needed; each once.
 
-use nmc_grammar::ast::{Block, BlockKind, ExprKind, Field, Stmt, StmtKind};
+use nmc_grammar::ast::{Block, BlockKind, Clause, ExprKind, Field, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
@@ -308,6 +308,12 @@ pub fn check(checker: &mut Checker, block: &Block) {
                 for field in fields.iter().filter(|field| field.key.len() == 3) {
                     let message = "only a `run` changes parameters";
                     checker.report(Code::E0401, message, field.span, "has no place here");
+                }
+            }
+            if let StmtKind::Run { clauses, .. } = &stmt.kind {
+                for clause in clauses.iter().filter(|clause| !matches!(clause, Clause::Measure(..))) {
+                    let message = "a `run` has no samples to compare: it may `measure` what is there at its end";
+                    checker.report(Code::E0401, message, walk::of_clause(clause).span, "belongs to `test` or `train`");
                 }
             }
             let of_itself = |field: &&Field| ["restart", "skip", "step"].contains(&field_key(field).as_str());

@@ -1,6 +1,6 @@
 //! Experiments: what is deployed, for how long it runs, what is required.
 
-use nmc_grammar::ast::{self, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, Ident, Stmt, StmtKind};
+use nmc_grammar::ast::{self, BinaryOp, Block, BlockKind, Clause, Expr as Ast, ExprKind, Field, Ident, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::suggest::closest;
@@ -61,7 +61,7 @@ impl Elaborator<'_> {
         for stmt in &block.body {
             self.unless_failed(stmt, |this| match &stmt.kind {
                 StmtKind::Deploy { .. } | StmtKind::Data { .. } => {}
-                StmtKind::Run { duration, fields } => this.run(duration, fields, stmt),
+                StmtKind::Run { duration, fields, clauses } => this.run(duration, fields, clauses, stmt),
                 // What metrics there are is known when all is sound that is shown.
                 StmtKind::Require { .. } if this.errors() > errors => {}
                 StmtKind::Require { all } => {
@@ -170,13 +170,21 @@ impl Elaborator<'_> {
         Some(seconds)
     }
 
-    fn run(&mut self, duration: &Ast, fields: &[Field], stmt: &Stmt) {
+    fn run(&mut self, duration: &Ast, fields: &[Field], clauses: &[Clause], stmt: &Stmt) {
         let mut phase = bare(PhaseKind::Run, true, 1, stmt.span);
         if self.fields(fields, &mut phase).is_none() || self.all_fed(&phase).is_none() {
             return;
         }
         let Some(seconds) = self.duration(duration) else { return };
         phase.duration = Some(seconds);
+        for clause in clauses {
+            // The check has told of others.
+            if let Clause::Measure(name, measure) = clause
+                && self.measure(name, measure, &mut phase).is_none()
+            {
+                return;
+            }
+        }
         self.at_all_times(phase);
     }
 

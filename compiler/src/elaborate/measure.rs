@@ -4,12 +4,13 @@ use nmc_grammar::ast::{BinaryOp, Expr as Ast, ExprKind, Ident};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::suggest::closest;
-use nmc_program::{Aggregate, ArrayId, Metric, MetricKind, Tensor, TensorData, TensorId};
+use nmc_program::{Aggregate, ArrayId, Metric, MetricKind, Part, Tensor, TensorData, TensorId};
 
 use super::Elaborator;
-use crate::forms::network::{Logical, NodeId, Operator, Weights};
+use crate::forms::network::{Logical, Node, NodeId, Operator, Weights};
 use crate::forms::plan::{Phase, PhaseKind};
 use crate::graph::fitted_behind;
+use crate::typing::walk;
 
 /// Measures of an output, and whether they compare it with a target.
 const MEASURES: &[(&str, bool)] =
@@ -150,12 +151,67 @@ impl Elaborator<'_> {
     }
 
     pub fn target(&mut self, data: &Ast, output: NodeId, phase: &Phase) -> Option<TensorId> {
+        let Node { shape, name, .. } = self.network.graph[output].clone();
+        self.given_for(data, &name, &shape, phase)
+    }
+
+    /// What a part of an output is compared with.
+    fn target_of(&mut self, data: &Ast, part: &Ast, shape: &[usize], phase: &Phase) -> Option<TensorId> {
+        let mut name = "the part";
+        walk::within(part, &mut |part| {
+            if let ExprKind::Name(output) = &part.kind {
+                name = output;
+            }
+        });
+        self.given_for(data, name, shape, phase)
+    }
+
+    fn given_for(&mut self, data: &Ast, name: &str, shape: &[usize], phase: &Phase) -> Option<TensorId> {
         let array = self.array(data)?;
-        let shape = self.network.graph[output].shape.clone();
-        let what = format!("`{}` is {shape:?}", self.network.graph[output].name);
-        self.samples_of(&array, &shape, phase, data.span, &what)?;
+        self.samples_of(&array, shape, phase, data.span, &format!("`{name}` is {shape:?}"))?;
         let tensor = self.loaded(&array, data.span)?;
         self.keep(tensor, data.span)
+    }
+
+    /// An output, or elements of it that follow one another, `y[0..5]` or `y[2, 0..5]`, and their shape.
+    fn part(&mut self, ast: &Ast) -> Option<(Part, Vec<usize>)> {
+        let (whole, indices) = match &ast.kind {
+            ExprKind::Index(object, indices) => (&**object, &indices[..]),
+            _ => (ast, &[][..]),
+        };
+        let node = self.output(whole)?;
+        let Node { shape, name, .. } = self.network.graph[node].clone();
+        if indices.len() > shape.len() {
+            let message = format!("`{name}` is {shape:?}, {} indices are given", indices.len());
+            self.error(Code::E0303, message, ast.span, "too many");
+            return None;
+        }
+        let (mut first, mut past, mut left) = (0, shape.iter().product::<usize>(), Vec::new());
+        for (axis, index) in indices.iter().enumerate() {
+            if !left.is_empty() {
+                let message = "elements that are measured follow one another: only the last index is a range";
+                self.error(Code::E0305, message, index.span, "behind a range");
+                return None;
+            }
+            let (low, high) = if let ExprKind::Range(low, high) = &index.kind {
+                let (low, high) = (self.count(low, 0.0)?, self.count(high, 0.0)?);
+                left.push(high.saturating_sub(low));
+                (low, high)
+            } else {
+                let at = self.count(index, 0.0)?;
+                (at, at.saturating_add(1))
+            };
+            if low >= high || high > shape[axis] {
+                let message = format!("{low}..{high} does not lie within the {} of `{name}`", shape[axis]);
+                self.error(Code::E0303, message, index.span, "outside");
+                return None;
+            }
+            let each: usize = shape[axis + 1..].iter().product();
+            (first, past) = (first + low * each, first + high * each);
+        }
+        left.extend(&shape[indices.len()..]);
+        let array = ArrayId(node.index() as u32);
+        Some((Part { array, elements: (first, past) }, if left.is_empty() { vec![1] } else { left }))
     }
 
     /// `nrmse(y, target)`, `mean(y)`, `mean(syn.w)`.
@@ -194,14 +250,14 @@ impl Elaborator<'_> {
             }
             MetricKind::Final { array: ArrayId(connection as u32), aggregate }
         } else {
-            let node = self.output(&args[0].value)?;
-            let output = ArrayId(node.index() as u32);
+            let (output, shape) = self.part(&args[0].value)?;
             match *function {
                 "nrmse" => {
-                    MetricKind::Nrmse { output, target: self.target(&args[1].value, node, phase)?, skip: phase.skip }
+                    let target = self.target_of(&args[1].value, &args[0].value, &shape, phase)?;
+                    MetricKind::Nrmse { output, target, skip: phase.skip }
                 }
                 "mse" => {
-                    let target = self.target(&args[1].value, node, phase)?;
+                    let target = self.target_of(&args[1].value, &args[0].value, &shape, phase)?;
                     MetricKind::MeanSquaredError { output, target, skip: phase.skip }
                 }
                 _ => MetricKind::Output { output, aggregate },

@@ -328,11 +328,18 @@ impl Elaborator<'_> {
         let first = array.shape.first().copied().unwrap_or(1);
         let each: usize = array.shape.iter().skip(1).product();
         if each != len || first == 0 {
-            let message = format!("`{}` is {:?}, but {what}", array.name, array.shape);
-            let wrong = Diagnostic::new(Code::E0308, message, span, "does not fit");
-            self.closer
-                .diagnostics
-                .push(wrong.with_help(format!("[samples, {}] is needed: {len} numbers a sample", shown(shape))));
+            let needed = format!("[samples, {}] is needed", shown(shape));
+            let wrong = if array.shape == shape {
+                let message =
+                    format!("`{}` is {:?}, a single sample without the axis of samples", array.name, array.shape);
+                let help = format!("{needed}: of data with that axis take a range, `x[0..1]` in place of `x[0]`");
+                Diagnostic::new(Code::E0308, message, span, "an axis is missing").with_help(help)
+            } else {
+                let message = format!("`{}` is {:?}, but {what}", array.name, array.shape);
+                let help = format!("{needed}: {len} numbers a sample");
+                Diagnostic::new(Code::E0308, message, span, "does not fit").with_help(help)
+            };
+            self.closer.diagnostics.push(wrong);
             return None;
         }
         let before = if phase.kind == PhaseKind::Run { 1 } else { phase.samples };

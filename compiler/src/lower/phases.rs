@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{
-    Access, ArrayId, FitSpec, Histogram, InputFeed, Len, Metric, MetricKind, Op, Phase, PhaseKind, Probe, Probed, To,
+    Access, ArrayId, FitSpec, Histogram, InputFeed, Len, Metric, MetricKind, Op, Part, Phase, PhaseKind, Probe, Probed,
+    To,
 };
 
 use super::Lowering;
@@ -120,15 +121,14 @@ impl Lowering<'_> {
     /// A metric over arrays instead of nodes and connections.
     fn metric(&mut self, metric: &Metric) -> Option<Metric> {
         let output = |array: ArrayId| self.signals.get(&NodeId::new(array.index())).map(|signal| signal.array);
+        let part = |part: Part| Some(Part { array: output(part.array)?, ..part });
         let kind = match metric.kind.clone() {
             MetricKind::Accuracy { output: node, labels } => MetricKind::Accuracy { output: output(node)?, labels },
-            MetricKind::Nrmse { output: node, target, skip } => {
-                MetricKind::Nrmse { output: output(node)?, target, skip }
-            }
+            MetricKind::Nrmse { output: node, target, skip } => MetricKind::Nrmse { output: part(node)?, target, skip },
             MetricKind::MeanSquaredError { output: node, target, skip } => {
-                MetricKind::MeanSquaredError { output: output(node)?, target, skip }
+                MetricKind::MeanSquaredError { output: part(node)?, target, skip }
             }
-            MetricKind::Output { output: node, aggregate } => MetricKind::Output { output: output(node)?, aggregate },
+            MetricKind::Output { output: node, aggregate } => MetricKind::Output { output: part(node)?, aggregate },
             MetricKind::Final { array, aggregate } => {
                 let weights = self.connections.get(array.index()).and_then(|connection| connection.weights)?;
                 MetricKind::Final { array: weights, aggregate }

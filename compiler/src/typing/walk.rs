@@ -81,16 +81,21 @@ pub fn expressions(stmt: &Stmt) -> Vec<&Expr> {
         StmtKind::Require { all } => all.iter().map(|one| &one.condition).collect(),
         StmtKind::Field(field) => vec![&field.value],
         StmtKind::Deploy { network, chip, .. } => std::iter::once(network).chain(chip).collect(),
-        StmtKind::Run { duration, fields } => {
-            std::iter::once(duration).chain(fields.iter().flat_map(of_field)).collect()
+        StmtKind::Run { duration, fields, clauses } => {
+            let clauses = clauses.iter().map(of_clause);
+            std::iter::once(duration).chain(fields.iter().flat_map(of_field)).chain(clauses).collect()
         }
         StmtKind::Present { inputs, clauses, .. } => {
-            let clauses = clauses.iter().map(|clause| match clause {
-                Clause::For(value) | Clause::Expect(value) | Clause::Measure(_, value) | Clause::By(value) => value,
-            });
-            inputs.iter().flat_map(of_field).chain(clauses).collect()
+            inputs.iter().flat_map(of_field).chain(clauses.iter().map(of_clause)).collect()
         }
         StmtKind::On { .. } | StmtKind::Report { .. } => Vec::new(),
+    }
+}
+
+/// What stands in a clause.
+pub fn of_clause(clause: &Clause) -> &Expr {
+    match clause {
+        Clause::For(value) | Clause::Expect(value) | Clause::Measure(_, value) | Clause::By(value) => value,
     }
 }
 

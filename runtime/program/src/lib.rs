@@ -29,7 +29,7 @@ pub use lines::Lines;
 pub use matrix::{Cells, Current, FitSpec, Matrix, Scheme, SenseRange, Trap, WeightSource, Wired};
 pub use op::{Op, Reduction};
 pub use phase::{
-    Aggregate, Histogram, InputFeed, Metric, MetricKind, Over, Phase, PhaseKind, Probe, Probed, Requirement, To,
+    Aggregate, Histogram, InputFeed, Metric, MetricKind, Over, Part, Phase, PhaseKind, Probe, Probed, Requirement, To,
 };
 pub use spikes::{Amount, Connection, Delay, Effect, Group, Pattern, Source};
 pub use writing::{HalfSelected, Pulse, VerifyRead, Written, WrittenBy};
@@ -77,7 +77,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 13;
+    pub const FORMAT: u32 = 14;
 }
 
 /// Width of numbers.

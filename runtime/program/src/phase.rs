@@ -76,13 +76,21 @@ pub enum MetricKind {
     /// Share of samples whose largest output (the first of equals) is at the label's index.
     Accuracy { output: ArrayId, labels: TensorId },
     /// sqrt(mean (y - target)^2 / variance of the target), leaving out the first `skip` samples.
-    Nrmse { output: ArrayId, target: TensorId, skip: usize },
+    Nrmse { output: Part, target: TensorId, skip: usize },
     /// mean (y - target)^2
-    MeanSquaredError { output: ArrayId, target: TensorId, skip: usize },
+    MeanSquaredError { output: Part, target: TensorId, skip: usize },
     /// Mean, least, largest … of an output over elements and samples.
-    Output { output: ArrayId, aggregate: Aggregate },
+    Output { output: Part, aggregate: Aggregate },
     /// Of an array at the end of the phase (final weights, say).
     Final { array: ArrayId, aggregate: Aggregate },
+}
+
+/// Elements of an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    pub array: ArrayId,
+    /// First and past-last.
+    pub elements: (usize, usize),
 }
 
 /// Many numbers to one.

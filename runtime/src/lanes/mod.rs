@@ -151,7 +151,8 @@ impl<T: Computable + Product> Lanes<T> {
         self.tick = 0;
         for (index, array) in shared.program.arrays.iter().enumerate() {
             if let (nmc_program::Initial::Kernel(kernel), true) = (&array.initial, array.per_lane) {
-                let synapses = || synapses_of(array, &shared.carriers);
+                let own = &self.carriers;
+                let synapses = || synapses_of(array, |index| own.get(&index).unwrap_or(&shared.carriers[index]));
                 for lane in 0..self.used {
                     let len = self.buffers[index].stride;
                     let clock = Clock { seed: shared.seed, tick: 0, sample: sample + lane as u64, time: 0.0 };
@@ -242,11 +243,14 @@ impl<T: Computable + Product> Lanes<T> {
     /// Changes what a phase begins with.
     pub fn change(&mut self, shared: &Shared<T>, phase: &Phase) {
         for &(array, to) in &phase.changes {
+            let own = &self.carriers;
             let data = &mut self.buffers[array.index()].data;
             match (to, shared.program.arrays[array.index()].len) {
                 (To::Fill(value), _) => data.fill(T::of(value)),
                 (To::Pairs(tensor), Len::Synapses(connection)) => {
-                    data.clone_from(&of_pairs(shared.program, tensor, connection, &shared.carriers));
+                    let index = connection.index();
+                    let wiring = &own.get(&index).unwrap_or(&shared.carriers[index]).wiring;
+                    data.clone_from(&of_pairs(shared.program, tensor, connection, wiring));
                 }
                 (To::Pairs(_), Len::Fixed(_)) => {}
             }
@@ -428,10 +432,10 @@ pub fn wanted(program: &Program, phase: &Phase) -> Vec<ArrayId> {
     let mut arrays: Vec<ArrayId> = phase.fits.iter().map(|fit| fit.features.0).collect();
     for metric in &phase.metrics {
         match &metric.kind {
-            nmc_program::MetricKind::Accuracy { output, .. }
-            | nmc_program::MetricKind::Nrmse { output, .. }
+            nmc_program::MetricKind::Accuracy { output, .. } => arrays.push(*output),
+            nmc_program::MetricKind::Nrmse { output, .. }
             | nmc_program::MetricKind::MeanSquaredError { output, .. }
-            | nmc_program::MetricKind::Output { output, .. } => arrays.push(*output),
+            | nmc_program::MetricKind::Output { output, .. } => arrays.push(output.array),
             nmc_program::MetricKind::Final { .. } => {}
         }
     }

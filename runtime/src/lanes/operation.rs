@@ -66,7 +66,7 @@ impl<T: Computable + Product> Lanes<T> {
                     }
                     Source::Once { at } => {
                         let times = self.buffers[at.index()].lane(lane);
-                        state.emit(described, times, program.dt, clock, moment.within, self.tick)
+                        state.emit(described, times, program.dt, clock, moment.tick, self.tick)
                     }
                     Source::Given => {
                         state.take(self.tick, given(program, phase, index, (moment.row + lane, moment.within)))

@@ -127,8 +127,7 @@ fn begin(run: &Run) -> Result<(Loaded, Option<NewFolder>), Failure> {
     let loaded = load(&run.file, &run.settings.settings())?;
     render::diagnostics(&run.file, &loaded.model, &loaded.diagnostics);
     for program in &loaded.image.programs {
-        let resumable = run.checkpoint.is_some() || run.resume.is_some();
-        host::check(&run.file, program, &run.how.settings(), run.out.as_deref().filter(|_| !resumable))?;
+        host::check(&run.file, program, &run.how.settings(), run.out.as_deref())?;
     }
     let folder = run.out.as_deref().map(NewFolder::begin).transpose()?;
     Ok((loaded, folder))
@@ -142,9 +141,11 @@ fn finish(
 ) -> Result<(Exit, Vec<Value>, Vec<Value>), Failure> {
     let (mut exit, mut entries, mut columns) = (Exit::Clean, Vec::new(), Vec::new());
     let programs = &loaded.image.programs;
-    let mut checkpoints = Checkpoints::begin(programs, &run.how.settings(), run.files())?;
+    let mut checkpoints = Checkpoints::begin(programs, &run.how.settings(), run.files(), folder.is_some())?;
     for program in programs {
-        let mut recorder = folder.as_mut().map(|folder| Recorder::begin(folder, program));
+        let begun = checkpoints.as_ref().map(Checkpoints::begun).unwrap_or_default();
+        let recorder = folder.as_mut().map(|folder| Recorder::begin(folder, program, begun));
+        let mut recorder = recorder.transpose()?;
         let outcome = simulate(&run.file, program, &run.how, checkpoints.as_mut(), recorder.as_mut(), &program.name)?;
         let outputs = recorder.map_or(Ok(Vec::new()), |recorder| recorder.finish(outcome.first()))?;
         for failure in &outcome.failures {
@@ -162,6 +163,9 @@ fn finish(
         let text = format!("{:#}\n", host::whole(&run.file, &entries, &told));
         folder.add("run.json", text.as_bytes())?;
         folder.finish()?;
+    }
+    if let Some(checkpoints) = checkpoints {
+        checkpoints.finish()?;
     }
     Ok((exit, entries, told))
 }

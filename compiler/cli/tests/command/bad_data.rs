@@ -157,6 +157,12 @@ fn requests_beyond_all_memory_are_refused() {
     refused("synapses", &[], &run("300000", all, "1 s"), 1, "E0707");
     let delayed = "connect p -> p { pattern: all_to_all, weight: 1 mV, delay: 300000 s }";
     refused("delay", &[], &run("3", delayed, "1 s"), 1, "E0707");
-    refused("recording", &[], &run("100000", "probe p.v", "100 s"), 1, "E0707");
+    // What is kept must find room on the disk; nothing is kept without --out.
+    let place = folder("recording");
+    let file = place.join("program.nmc");
+    fs::write(&file, run("100000", "probe p.v", "10000 s")).unwrap();
+    let output = nmc(&["run", &file.display().to_string(), "--out", &place.join("out").display().to_string()]);
+    assert_eq!(output.status.code(), Some(1));
+    one_error(&String::from_utf8_lossy(&output.stderr), "E0707");
     refused("time", &[], &run("3", "", "1e18 s"), 1, "E0306");
 }

@@ -89,6 +89,7 @@ fn killed_and_resumed(test: &str, program: &str, settings: &[&str]) {
         }
     }
     assert!(kills > 0, "nothing was killed");
+    assert!(!place.join("state.recordings").exists(), "recordings are left");
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn a_learning_run_can_be_killed_at_any_moment() {
     killed_and_resumed("killed_learning", "stdp.nmc", &[]);
 }
 
-/// Left alone, chips run side by side; with checkpoints, one after the other.
+/// Chips run side by side, and are saved where each of them stands.
 #[test]
 fn several_chips_can_be_killed_at_any_moment() {
     killed_and_resumed("killed_chips", "stdp.nmc", &["--chips", "3"]);
@@ -110,6 +111,56 @@ fn training_and_testing_can_be_killed_at_any_moment() {
 #[test]
 fn batches_can_be_killed_at_any_moment() {
     killed_and_resumed("killed_batches", "hybrid.nmc", &[]);
+}
+
+/// What is recorded grows beside the checkpoint, which stays small; it may be gone on with more than once, into another checkpoint, and without
+/// one.
+#[test]
+fn recordings_grow_beside_the_checkpoint() {
+    let place = folder("recorded_beside");
+    let path = |name: &str| place.join(name).display().to_string();
+    let file = path("long.nmc");
+    let text = "use std.neuron.{lif, poisson}\nnetwork net() {\n    population s: poisson[20](rate: 100 Hz)\n    population a: lif[200](bias: 0.12 nA)\n                    connect s -> a { weight: 2 mV }\n    probe a.v\n    probe a.spikes, a.rate every 1 ms\n}\n                experiment e { deploy net; run for 300 ms { step: 0.1 ms } }\n                experiment f { deploy net; run for 2 s { step: 0.1 ms } }\n";
+    fs::write(&file, text).unwrap();
+    clean(&["run", &file, "--out", &path("whole")]);
+    let whole = results(&place.join("whole"));
+    let state = path("state");
+    let arguments = ["run", &file, "--out", &path("cut"), "--checkpoint", &state, "--checkpoint-every", "0.02"];
+    let mut run = Command::new(env!("CARGO_BIN_EXE_nmc")).args(arguments).stdout(Stdio::null()).spawn().unwrap();
+    let grown = place.join("state.recordings/f/a.v.part/values.npy");
+    // Far into the second experiment.
+    while fs::metadata(&grown).map_or(0, |file| file.len()) < 2_000_000 && run.try_wait().unwrap().is_none() {
+        sleep(Duration::from_millis(1));
+    }
+    run.kill().unwrap();
+    assert!(!run.wait().unwrap().success(), "it ended before it was killed");
+    let size = |file: &Path| fs::metadata(file).unwrap().len();
+    assert!(size(&place.join("state")) < size(&grown) / 4, "{} {}", size(&place.join("state")), size(&grown));
+    let same = |out: &str| {
+        let resumed = results(&place.join(out));
+        assert!(resumed.keys().eq(whole.keys()));
+        for (name, bytes) in &whole {
+            assert!(resumed[name] == *bytes, "{out}: {name} differs");
+        }
+    };
+    clean(&["run", &file, "--out", &path("first"), "--resume", &state]);
+    same("first");
+    clean(&["run", &file, "--out", &path("second"), "--resume", &state, "--checkpoint", &path("other")]);
+    same("second");
+    assert!(!place.join("other.recordings").exists() && place.join("state.recordings").exists());
+    // Without --out nothing is kept, and nothing is lost.
+    clean(&["run", &file, "--resume", &state]);
+    clean(&["run", &file, "--out", &path("third"), "--resume", &state, "--checkpoint", &state]);
+    same("third");
+    let told = |code: &str| {
+        let output = nmc(&["run", &file, "--out", &path("none"), "--resume", &state]);
+        assert_eq!(output.status.code(), Some(2));
+        one_error(&String::from_utf8_lossy(&output.stderr), code);
+    };
+    // The run has ended, its recordings are taken away.
+    told("E0710");
+    clean(&["run", &file, "--checkpoint", &state]);
+    told("E0709");
 }
 
 #[test]

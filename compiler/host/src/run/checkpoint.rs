@@ -1,15 +1,18 @@
 //! Checkpoints: where a run that was killed goes on.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::Program;
 use nmc_runtime::checkpoint::Origin;
-use nmc_runtime::simulation::damaged;
-use nmc_runtime::{Checkpoint, Results, RunError, RunOptions, Simulation, chips};
+use nmc_runtime::chips::Reached;
+use nmc_runtime::{Checkpoint, Results};
 
-use super::{Settings, coded, diagnostic};
+use super::parts::{Begun, is_same};
+use super::{Settings, coded};
 use crate::disk;
 
 /// Where checkpoints go to and come from.
@@ -23,7 +26,8 @@ pub struct Files {
     pub resume: Option<PathBuf>,
 }
 
-/// How far the experiments have come, and where that is written.
+/// How far the experiments have come, and where that is written. What they record grows in a folder beside the file, of which the file says how much of
+/// it counts.
 pub struct Checkpoints {
     files: Files,
     origin: Origin,
@@ -33,88 +37,94 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// From the start, or from a file; none where no file is read or written.
-    pub fn begin(programs: &[Program], settings: &Settings, files: Files) -> Result<Option<Self>, Diagnostic> {
+    /// From the start, or from a file; none where no file is read or written. `recorded`: whether recordings are wanted.
+    pub fn begin(
+        programs: &[Program],
+        settings: &Settings,
+        files: Files,
+        recorded: bool,
+    ) -> Result<Option<Self>, Diagnostic> {
         if files.into.is_none() && files.resume.is_none() {
             return Ok(None);
         }
         let chips = programs.iter().map(|program| settings.chips(program)).collect();
         let origin = Origin::new(programs, &settings.options(None), chips);
-        let reached = match &files.resume {
-            Some(file) => read(file, &origin)?,
-            None => Checkpoint::default(),
-        };
+        let mut reached = Checkpoint { recorded: recorded.then(BTreeMap::new), ..Checkpoint::default() };
+        if let Some(file) = &files.resume {
+            reached = read(file, &origin)?;
+            let kept = reached.recorded.take().filter(|_| recorded);
+            if let (true, None) = (recorded, &kept) {
+                let message = format!("{} is of a run without --out: what it recorded was not kept", file.display());
+                let wrong = Diagnostic::placeless(Code::E0709, message);
+                return Err(wrong.with_help("go on without --out, or run from the start with it"));
+            }
+            reached.recorded = kept;
+        }
+        // What another run left there is of no use without its checkpoint, which is about to be replaced.
+        let (into, from) = (files.into.as_deref().map(recordings), files.resume.as_deref().map(recordings));
+        if let Some(into) = into.filter(|into| into.is_dir() && !from.is_some_and(|from| is_same(into, &from))) {
+            std::fs::remove_dir_all(&into).map_err(|error| disk::cannot_write(&into, &error))?;
+        }
         Ok(Some(Checkpoints { files, origin, reached, told: 0 }))
     }
 
-    /// The results of the next experiment, known already or simulated now, one chip after the other.
-    pub fn results(
-        &mut self,
-        file: &Path,
-        program: &Program,
-        settings: &Settings,
-        progress: Option<&(dyn Fn(f64) + Sync)>,
-    ) -> Result<Vec<Results>, Diagnostic> {
-        let told = |error: RunError| diagnostic(file, program, &error);
-        let count = chips::needed(program, settings.chips(program));
-        let mut results: Vec<Results> = Vec::with_capacity(count);
-        for chip in 0..count {
-            let moved = |share: f64| {
-                if let Some(progress) = progress {
-                    progress((chip as f64 + share) / count as f64);
-                }
-            };
-            let progress = progress.is_some().then_some(&moved as &(dyn Fn(f64) + Sync));
-            let one = self.one(program, &settings.options(progress), chip, &told)?;
-            if results.first().is_some_and(|first| !first.is_like(&one)) {
-                return Err(told(damaged("its chips are not those of one program")));
-            }
-            results.push(one);
-        }
-        Ok(results)
+    /// How often the state is written; never where none is.
+    pub fn every(&self) -> Option<Duration> {
+        self.files.into.as_ref().map(|_| self.files.every)
     }
 
-    /// The results of the next chip.
-    fn one(
-        &mut self,
-        program: &Program,
-        options: &RunOptions,
-        chip: usize,
-        told: &dyn Fn(RunError) -> Diagnostic,
-    ) -> Result<Results, Diagnostic> {
-        self.told += 1;
-        if let Some(known) = self.reached.done.get(self.told - 1) {
-            return Ok(known.clone());
+    /// What recordings begin with and grow in.
+    pub fn begun(&self) -> Begun {
+        Begun {
+            numbers: self.reached.recorded.clone().unwrap_or_default(),
+            from: self.files.resume.as_deref().map(recordings),
+            into: self.files.into.as_deref().map(recordings),
         }
-        let options = chips::alone(program, options, chip).map_err(told)?;
-        let mut simulation = Simulation::new(program, &options).map_err(told)?;
-        if let Some(state) = self.reached.state.take() {
-            simulation.restore(&state).map_err(told)?;
+    }
+
+    /// The results of the next experiment, if they are known, else how far its chips have come.
+    pub fn next(&mut self, chips: usize) -> Result<Vec<Results>, Vec<Reached>> {
+        let known = self.reached.done.get(self.told..self.told + chips).map(<[Results]>::to_vec);
+        self.told += chips;
+        known.ok_or_else(|| std::mem::take(&mut self.reached.under_way))
+    }
+
+    /// The next experiment is done, all of its chips.
+    pub fn done(&mut self, results: &[Results], recorded: BTreeMap<String, u64>) {
+        self.reached.done.extend_from_slice(results);
+        self.record(recorded);
+    }
+
+    fn record(&mut self, recorded: BTreeMap<String, u64>) {
+        if let Some(kept) = &mut self.reached.recorded {
+            kept.extend(recorded);
         }
-        loop {
-            self.write(&simulation)?;
-            let begin = Instant::now();
-            let due = || self.files.into.is_some() && begin.elapsed() >= self.files.every;
-            if simulation.advance(&due).map_err(told)? {
-                break;
-            }
-        }
-        let mut results = simulation.results();
-        if chip > 0 {
-            results.recordings = Vec::new();
-        }
-        self.reached.done.push(results.clone());
-        Ok(results)
     }
 
     /// Replaces the file by one of the present state: there is a whole one at any moment.
-    fn write(&mut self, simulation: &Simulation) -> Result<(), Diagnostic> {
-        let Some(file) = &self.files.into else { return Ok(()) };
-        self.reached.state = Some(simulation.save());
-        let written = disk::write(file, &self.reached.encode(&self.origin));
-        self.reached.state = None;
+    pub fn write(&mut self, under_way: Vec<Reached>, recorded: BTreeMap<String, u64>) -> Result<(), Diagnostic> {
+        let Some(file) = self.files.into.clone() else { return Ok(()) };
+        self.record(recorded);
+        self.reached.under_way = under_way;
+        let written = disk::write(&file, &self.reached.encode(&self.origin));
+        self.reached.under_way = Vec::new();
         written
     }
+
+    /// All is over: what was recorded has been put together.
+    pub fn finish(self) -> Result<(), Diagnostic> {
+        let Some(folder) = self.files.into.as_deref().map(recordings).filter(|folder| folder.is_dir()) else {
+            return Ok(());
+        };
+        std::fs::remove_dir_all(&folder).map_err(|error| disk::cannot_write(&folder, &error))
+    }
+}
+
+/// The folder in which recordings grow.
+fn recordings(file: &Path) -> PathBuf {
+    let mut name = file.file_name().unwrap_or_default().to_os_string();
+    name.push(".recordings");
+    file.with_file_name(name)
 }
 
 fn read(file: &Path, origin: &Origin) -> Result<Checkpoint, Diagnostic> {

@@ -7,13 +7,16 @@ pub mod programming;
 pub mod save;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Precision, Program};
+use nmc_runtime::chips::{Chips, Each, Moved, Reached};
 use nmc_runtime::maps::Map;
-use nmc_runtime::{EngineKind, Results, RunError, RunOptions, Simulation, chips, memory, metrics};
+use nmc_runtime::simulation::{Compiled, damaged};
+use nmc_runtime::{EngineKind, Recording, Results, RunError, RunOptions, Simulation, chips, memory, metrics};
 use serde_json::{Value, json};
 
 use self::checkpoint::Checkpoints;
@@ -83,12 +86,11 @@ pub fn all_cores() -> usize {
 }
 
 /// Everything that can fail before long work starts; `file` is named in messages.
-/// `out`: where recordings go as they are made; where a chip runs alone they need no memory then, but room on the disk.
+/// `out`: where recordings go as they are made; they need no memory, but room on the disk.
 pub fn check(file: &Path, program: &Program, settings: &Settings, out: Option<&Path>) -> Result<(), Diagnostic> {
-    let (chips, mut options) = (settings.chips(program), settings.options(None));
-    if let Some(out) = out.filter(|_| chips::needed(program, chips) == 1) {
+    let (chips, options) = (settings.chips(program), settings.options(None));
+    if let Some(out) = out {
         let recorded = memory::of_recorded(program);
-        options.memory = options.memory.saturating_add(recorded);
         // Known as numbers of eight bytes each.
         let bytes = if program.precision == Precision::F32 { recorded / 2 } else { recorded };
         // What grows is copied once it is whole.
@@ -105,50 +107,89 @@ pub fn check(file: &Path, program: &Program, settings: &Settings, out: Option<&P
 }
 
 /// Runs one experiment on as many chips as are asked for; `progress` is told the share done. With checkpoints, experiments
-/// are run in the order in which those began. The recordings of a chip alone go to the recorder as they are made, those of several, and of runs that
-/// can be resumed, stay in memory to the end.
+/// are run in the order in which those began. What the first chip records goes to the recorder as it is made, or nowhere.
 pub fn simulate(
     file: &Path,
     program: &Program,
     settings: &Settings,
-    checkpoints: Option<&mut Checkpoints>,
+    mut checkpoints: Option<&mut Checkpoints>,
     recorder: Option<&mut Recorder>,
     progress: Option<&(dyn Fn(f64) + Sync)>,
 ) -> Result<Outcome, Diagnostic> {
     let begin = Instant::now();
-    let alone = chips::needed(program, settings.chips(program)) == 1;
-    let chips = match (checkpoints, recorder.filter(|_| alone)) {
-        (Some(checkpoints), _) => checkpoints.results(file, program, settings, progress)?,
-        (None, Some(recorder)) => vec![recorded(file, program, settings, recorder, progress)?],
-        (None, None) => chips::run(program, &settings.options(progress), settings.chips(program))
-            .map_err(|error| diagnostic(file, program, &error))?,
+    let count = chips::needed(program, settings.chips(program));
+    let known = checkpoints.as_mut().map_or_else(|| Err(Vec::new()), |checkpoints| checkpoints.next(count));
+    let results = match known {
+        Ok(results) => results,
+        Err(reached) => {
+            let shares = Mutex::new(vec![0.0; count]);
+            let moved = progress.map(|progress| chips::moved(progress, &shares));
+            let run = Run { file, program, settings, moved: moved.as_deref() };
+            run.on_chips(count, reached, checkpoints, recorder)?
+        }
     };
-    let known: Vec<_> = chips.iter().map(|chip| chip.known(program)).collect();
+    let known: Vec<_> = results.iter().map(|chip| chip.known(program)).collect();
     let failures = metrics::failures(program, &known);
-    Ok(Outcome { chips, failures, seconds: begin.elapsed().as_secs_f64() })
+    Ok(Outcome { chips: results, failures, seconds: begin.elapsed().as_secs_f64() })
 }
 
-/// Runs one chip whose recordings go to disk as they are made.
-fn recorded(
-    file: &Path,
-    program: &Program,
-    settings: &Settings,
-    recorder: &mut Recorder,
-    progress: Option<&(dyn Fn(f64) + Sync)>,
-) -> Result<Results, Diagnostic> {
-    /// How often they go.
-    const EVERY: Duration = Duration::from_millis(200);
-    let told = |error: RunError| diagnostic(file, program, &error);
-    let options = settings.options(progress);
-    let options = RunOptions { memory: options.memory + memory::of_recorded(program), ..options };
-    let options = chips::alone(program, &options, 0).map_err(told)?;
-    let mut simulation = Simulation::new(program, &options).map_err(told)?;
-    loop {
-        let begin = Instant::now();
-        if simulation.advance(&|| begin.elapsed() >= EVERY).map_err(told)? {
-            return Ok(simulation.results());
+/// A run that is to be done.
+struct Run<'r> {
+    file: &'r Path,
+    program: &'r Program,
+    settings: &'r Settings,
+    moved: Option<&'r [Moved<'r>]>,
+}
+
+impl Run<'_> {
+    /// From what chips have reached to their ends.
+    fn on_chips(
+        &self,
+        count: usize,
+        reached: Vec<Reached>,
+        mut checkpoints: Option<&mut Checkpoints>,
+        recorder: Option<&mut Recorder>,
+    ) -> Result<Vec<Results>, Diagnostic> {
+        let (program, plain) = (self.program, self.settings.options(None));
+        let told = |error: RunError| diagnostic(self.file, program, &error);
+        let each = Each::new(program, &plain, count, true).map_err(told)?;
+        let options = each.options(&plain, self.moved);
+        let compiled = Compiled::new(program, plain.engine).map_err(told)?;
+        let mut runs = Chips::new(&compiled, &options, each.side_by_side, reached);
+        let every = checkpoints.as_ref().and_then(|checkpoints| checkpoints.every());
+        // The recorder, and why it could not go on.
+        let recorder = Mutex::new((recorder, None));
+        let record = |recorded: Vec<Recording>| {
+            let mut held = recorder.lock().unwrap_or_else(PoisonError::into_inner);
+            let (recorder, problem) = &mut *held;
+            if let Some(recorder) = recorder.as_mut().filter(|_| problem.is_none()) {
+                *problem = recorder.take(&recorded).err();
+            }
+        };
+        let stands = || recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        let numbers = || stands().0.as_ref().map(|recorder| recorder.numbers()).unwrap_or_default();
+        loop {
+            if let Some(checkpoints) = checkpoints.as_mut().filter(|_| every.is_some()) {
+                checkpoints.write(runs.reached(), numbers())?;
+            }
+            let begin = Instant::now();
+            let due = || every.is_some_and(|every| begin.elapsed() >= every) || stands().1.is_some();
+            let done = runs.advance(&due, Some(&record)).map_err(told)?;
+            if let Some(problem) = stands().1.take() {
+                return Err(problem);
+            }
+            if done {
+                break;
+            }
         }
-        recorder.take(&simulation.recorded())?;
+        let results = runs.results();
+        if results.windows(2).any(|pair| !pair[0].is_like(&pair[1])) {
+            return Err(told(damaged("its chips are not those of one program")));
+        }
+        if let Some(checkpoints) = checkpoints {
+            checkpoints.done(&results, numbers());
+        }
+        Ok(results)
     }
 }
 

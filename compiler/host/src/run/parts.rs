@@ -1,7 +1,8 @@
 //! Recordings on disk as they are made: an npy file for each array, which any reader opens with the rows that were flushed last.
 
-use std::fs::File;
-use std::io::{BufWriter, Error, Seek, SeekFrom, Write};
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufReader, BufWriter, Error, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Bytes before the first row. The header is written anew with every flush and filled up to here.
@@ -17,6 +18,13 @@ pub enum Stored {
 }
 
 impl Stored {
+    fn bytes(self) -> u64 {
+        match self {
+            Stored::U32 | Stored::F32 => 4,
+            Stored::U64 | Stored::F64 => 8,
+        }
+    }
+
     /// As numpy calls it.
     fn descr(self) -> &'static str {
         match self {
@@ -26,6 +34,22 @@ impl Stored {
             Stored::F64 => "<f8",
         }
     }
+}
+
+/// Whether two paths lead to the same file or folder.
+pub fn is_same(a: &Path, b: &Path) -> bool {
+    matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// What recordings begin with, and where they grow.
+#[derive(Debug, Clone, Default)]
+pub struct Begun {
+    /// Numbers of each file that count, by its name without its end.
+    pub numbers: BTreeMap<String, u64>,
+    /// The folder that holds them.
+    pub from: Option<PathBuf>,
+    /// The folder in which they go on; none: that of the results.
+    pub into: Option<PathBuf>,
 }
 
 /// An array that grows by rows of one shape.
@@ -45,6 +69,31 @@ impl Growing {
         let mut growing = Growing { path: path.to_path_buf(), file, stored, width, numbers: 0 };
         growing.file.write_all(&growing.header())?;
         Ok(growing)
+    }
+
+    /// Goes on with a file of which so many numbers count, in place or as a copy.
+    pub fn resume(from: &Path, path: &Path, stored: Stored, numbers: u64) -> Result<Self, Error> {
+        let bytes = (HEAD as u64).saturating_add(numbers.saturating_mul(stored.bytes()));
+        if !is_same(from, path) {
+            let copied = std::io::copy(&mut File::open(from)?.take(bytes), &mut File::create(path)?)?;
+            if copied < bytes {
+                return Err(Error::other("it is shorter than the checkpoint says"));
+            }
+        }
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        if file.metadata()?.len() < bytes {
+            return Err(Error::other("it is shorter than the checkpoint says"));
+        }
+        file.set_len(bytes)?;
+        let width = npyz::NpyFile::new(BufReader::new(File::open(path)?))?.shape().get(1).map(|&width| width as usize);
+        let mut file = BufWriter::with_capacity(1 << 20, file);
+        file.seek(SeekFrom::End(0))?;
+        Ok(Growing { path: path.to_path_buf(), file, stored, width, numbers })
+    }
+
+    /// Numbers that are there.
+    pub fn numbers(&self) -> u64 {
+        self.numbers
     }
 
     /// Adds numbers behind the last.

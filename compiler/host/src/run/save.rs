@@ -1,11 +1,11 @@
 //! Recordings as npz files, one each, and learned weights as safetensors, for `--out`; while a run goes on, as npy files that grow.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Error, Write, copy};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Precision, Program, Tensor};
 use nmc_runtime::{Recorded, Recording, Results};
@@ -15,7 +15,7 @@ use npyz::zip::{CompressionMethod, DateTime};
 use npyz::{AutoSerialize, WriterBuilder};
 use safetensors::tensor::{Dtype, SafeTensorError, TensorView, serialize};
 
-use super::parts::{Growing, Stored};
+use super::parts::{Begun, Growing, Stored};
 use crate::disk::{NewFolder, cannot_write};
 
 /// A file written.
@@ -38,6 +38,8 @@ pub struct Recorder<'f> {
     program: &'f Program,
     /// Of each probe.
     kept: Vec<Kept>,
+    /// Where files grow, if not in the folder.
+    into: Option<PathBuf>,
 }
 
 /// A recording under way.
@@ -50,7 +52,8 @@ struct Kept {
 
 impl<'f> Recorder<'f> {
     /// Nothing is recorded yet. A file that is whole is named as the recording; while it grows it is a folder, `exc.v.part`.
-    pub fn begin(folder: &'f mut NewFolder, program: &'f Program) -> Self {
+    /// What has `begun` is gone on with.
+    pub fn begin(folder: &'f mut NewFolder, program: &'f Program, begun: Begun) -> Result<Self, Diagnostic> {
         let (mut kept, mut taken) = (Vec::new(), BTreeSet::new());
         for probe in &program.probes {
             let first = format!("{}/{}", plain(&program.name), plain(&probe.name));
@@ -63,37 +66,77 @@ impl<'f> Recorder<'f> {
             }
             kept.push(Kept { stem, arrays: BTreeMap::new() });
         }
-        Recorder { folder, program, kept }
+        let Begun { numbers, from, into } = begun;
+        let mut recorder = Recorder { folder, program, kept, into };
+        for at in 0..recorder.kept.len() {
+            for (name, stored) in recorder.arrays() {
+                let file = format!("{}.part/{name}", recorder.kept[at].stem);
+                let (Some(&numbers), Some(from)) = (numbers.get(&file), &from) else { continue };
+                let from = from.join(format!("{file}.npy"));
+                let resumed = recorder.place(&file).and_then(|path| Growing::resume(&from, &path, stored, numbers));
+                let growing = resumed.map_err(|error| {
+                    let message = format!("cannot go on with the recordings in {}: {error}", from.display());
+                    let lost = Diagnostic::placeless(Code::E0710, message);
+                    lost.with_help("they stand beside the checkpoint until the run has ended; run from the start, without --resume")
+                })?;
+                recorder.kept[at].arrays.insert(name, growing);
+            }
+        }
+        Ok(recorder)
     }
 
-    /// Adds what was recorded since the last time, one recording for each probe; what is there can be read from then on.
-    pub fn take(&mut self, recordings: &[Recording]) -> Result<(), Diagnostic> {
+    /// The arrays that grow, and how their numbers are stored.
+    fn arrays(&self) -> [(&'static str, Stored); 4] {
         let values = match self.program.precision {
             Precision::F32 => Stored::F32,
             Precision::F64 => Stored::F64,
         };
-        for (kept, recording) in self.kept.iter_mut().zip(recordings) {
-            let folder = format!("{}.part", kept.stem);
-            let mut add = |name: &'static str, stored, width, numbers: &mut dyn ExactSizeIterator<Item = f64>| {
-                let growing = match kept.arrays.entry(name) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(new) => {
-                        let path = self.folder.place(&format!("{folder}/{name}.npy"))?;
-                        new.insert(Growing::create(&path, stored, width)?)
+        [("neuron", Stored::U32), ("step", Stored::U64), ("time", Stored::F64), ("values", values)]
+    }
+
+    /// Where a file grows.
+    fn place(&self, name: &str) -> Result<PathBuf, Error> {
+        let name = format!("{name}.npy");
+        let Some(into) = &self.into else { return self.folder.place(&name) };
+        let file = into.join(name);
+        file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        Ok(file)
+    }
+
+    /// Numbers of each file, by its name without its end.
+    pub fn numbers(&self) -> BTreeMap<String, u64> {
+        let of = |kept: &Kept| {
+            let file = |(name, growing): (&&str, &Growing)| (format!("{}.part/{name}", kept.stem), growing.numbers());
+            kept.arrays.iter().map(file).collect::<Vec<_>>()
+        };
+        self.kept.iter().flat_map(of).collect()
+    }
+
+    /// Adds what was recorded since the last time, one recording for each probe; what is there can be read from then on.
+    pub fn take(&mut self, recordings: &[Recording]) -> Result<(), Diagnostic> {
+        let known = self.arrays();
+        for (at, recording) in recordings.iter().enumerate().take(self.kept.len()) {
+            let folder = format!("{}.part", self.kept[at].stem);
+            let mut add = |name: &'static str, width, numbers: &mut dyn ExactSizeIterator<Item = f64>| {
+                if !self.kept[at].arrays.contains_key(name) {
+                    let path = self.place(&format!("{folder}/{name}"))?;
+                    for (_, stored) in known.iter().filter(|(known, _)| *known == name) {
+                        self.kept[at].arrays.insert(name, Growing::create(&path, *stored, width)?);
                     }
-                };
+                }
+                let Some(growing) = self.kept[at].arrays.get_mut(name) else { return Ok(()) };
                 growing.append(numbers)?;
                 growing.flush()
             };
             let done = match &recording.values {
                 Recorded::Spikes { neuron, step, .. } if !neuron.is_empty() => {
-                    add("neuron", Stored::U32, None, &mut neuron.iter().map(|&neuron| f64::from(neuron)))
-                        .and_then(|()| add("step", Stored::U64, None, &mut step.iter().map(|&step| step as f64)))
+                    add("neuron", None, &mut neuron.iter().map(|&neuron| f64::from(neuron)))
+                        .and_then(|()| add("step", None, &mut step.iter().map(|&step| step as f64)))
                 }
                 Recorded::Values { times, data, .. } | Recorded::Synapses { times, data, .. } if !times.is_empty() => {
                     let width = Some(data.len() / times.len());
-                    add("time", Stored::F64, None, &mut times.iter().copied())
-                        .and_then(|()| add("values", values, width, &mut data.iter().copied()))
+                    add("time", None, &mut times.iter().copied())
+                        .and_then(|()| add("values", width, &mut data.iter().copied()))
                 }
                 Recorded::Spikes { .. }
                 | Recorded::Values { .. }

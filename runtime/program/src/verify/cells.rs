@@ -234,10 +234,10 @@ impl Program {
             }
             for metric in &phase.metrics {
                 match metric.kind {
-                    MetricKind::Accuracy { output, .. }
-                    | MetricKind::Nrmse { output, .. }
+                    MetricKind::Accuracy { output, .. } => arrays.push(output),
+                    MetricKind::Nrmse { output, .. }
                     | MetricKind::MeanSquaredError { output, .. }
-                    | MetricKind::Output { output, .. } => arrays.push(output),
+                    | MetricKind::Output { output, .. } => arrays.push(output.array),
                     MetricKind::Final { .. } => {}
                 }
             }

@@ -119,6 +119,12 @@ impl Checker<'_> {
         }
     }
 
+    fn part(&mut self, part: Part, user: &str) {
+        let (first, past) = part.elements;
+        self.require(first < past, || format!("{user}: nothing is measured"));
+        self.slice(part.array, first, past.saturating_sub(first), user);
+    }
+
     pub fn metric(&mut self, kind: &MetricKind, samples: usize, user: &str) {
         match *kind {
             MetricKind::Accuracy { output, labels } => {
@@ -127,11 +133,12 @@ impl Checker<'_> {
             }
             MetricKind::Nrmse { output, target, skip } | MetricKind::MeanSquaredError { output, target, skip } => {
                 self.require(skip < samples, || format!("{user}: all samples are left out"));
-                if let Some(len) = self.plain(output, user) {
-                    self.samples_by(target, samples, len, user);
-                }
+                self.part(output, user);
+                let (first, past) = output.elements;
+                self.samples_by(target, samples, past.saturating_sub(first), user);
             }
-            MetricKind::Output { output: array, .. } | MetricKind::Final { array, .. } => {
+            MetricKind::Output { output, .. } => self.part(output, user),
+            MetricKind::Final { array, .. } => {
                 self.require(array.index() < self.program.arrays.len(), || format!("{user}: no array {}", array.0));
             }
         }
