@@ -207,7 +207,8 @@ fn a_checkpoint_of_another_run_or_a_damaged_one_is_refused() {
     let origin = Origin::new(&image.programs, &options, vec![1]);
     let mut simulation = Simulation::new(&image.programs[0], &options).unwrap();
     simulation.advance(&|| true).unwrap();
-    let checkpoint = Checkpoint { under_way: vec![Reached::State(simulation.save())], ..Checkpoint::default() };
+    let checkpoint =
+        Checkpoint { under_way: Some((1, vec![Reached::State(simulation.save())])), ..Checkpoint::default() };
     let bytes = checkpoint.encode(&origin);
     assert_eq!(Checkpoint::decode(&bytes, &origin), Ok(checkpoint));
     let code = |bytes: &[u8], origin: &Origin| Checkpoint::decode(bytes, origin).map_err(|error| error.code);

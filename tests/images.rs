@@ -195,6 +195,7 @@ const FORMATS: &[(u32, u64)] = &[
     (11, 0x1570_5901_5705_e64f),
     (12, 0x88d7_be48_db11_1f2c),
     (13, 0x3951_df73_feec_0c4b),
+    (14, 0xe140_3435_28e4_b3c6),
 ];
 
 #[test]
@@ -203,7 +204,7 @@ fn the_format_has_the_number_that_it_should() {
     tracer.trace_simple_type::<Image>().unwrap();
     macro_rules! trace { ($($of:ident)*) => { $(tracer.trace_simple_type::<nmc_program::$of>().unwrap();)* } }
     trace!(Access Aggregate Amount Binary Compare ComponentKind Count Delay Draw Effect Initial InputFeed Inst Len Loss MetricKind);
-    trace!(Op Over Pattern PhaseKind Precision Probed Reduction Scheme Source TensorData To Unary Update WeightSource WrittenBy);
+    trace!(Op Over Pattern PhaseKind Precision Probed Reduction Scheme Source Target TensorData To Unary Update WeightSource WrittenBy);
     let described = format!("{:?}", tracer.registry().unwrap());
     let hash = described
         .bytes()

@@ -231,3 +231,33 @@ experiment e { deploy net; run for 10 ms { step: 0.1 ms, s: spikes([0, 0, 0], [1
         assert_eq!(run_single(weight, engine).err(), Some("E0706"));
     }
 }
+
+/// Times that events add to are kept in double precision: after 6 s single precision would be a step off. Oracle: the spikes are at multiples of 100 steps.
+#[test]
+fn times_that_events_add_to_lose_no_step() {
+    let net = "
+neuron clock(period: time = 10 ms) {
+    state next: time = period
+    spike when CONDITION { next += period }
+}
+network net() { population a: clock[2](); probe a.spikes }
+experiment e { deploy net; run for 10 s { step: 0.1 ms } }
+";
+    let of = |condition: &str| {
+        let compilation = compile("clock.nmc", &net.replace("CONDITION", condition), &NoFiles, &Options::default());
+        compilation.image.unwrap_or_else(|| panic!("{:#?}", compilation.diagnostics))
+    };
+    let image = of("t > next - dt / 2");
+    assert_eq!(image.programs[0].precision, Precision::F64);
+    for engine in ENGINES {
+        let options = RunOptions { seed: 1, engine, threads: 1, memory: 16 << 30, progress: None };
+        let results = nmc_runtime::run(&image.programs[0], &options).unwrap();
+        let (_, steps) = spikes(&results, "a.spikes");
+        let wanted: Vec<u64> = (1..1000).flat_map(|at| [100 * at; 2]).collect();
+        assert!(steps == wanted, "{} spikes", steps.len());
+    }
+    // What no event adds to, and what is no time, is as precise as the run.
+    for condition in ["t > 10 ms", "next < 5 s", "sin(2 * t / 1 s) > next / 1 s"] {
+        assert_eq!(of(condition).programs[0].precision, Precision::F32, "{condition}");
+    }
+}

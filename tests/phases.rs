@@ -436,11 +436,72 @@ experiment runs {
     told("measure none = min(v[2..9])", "E0303");
     told("measure none = min(v[2..2])", "E0303");
     told("measure none = median(v)", "E0417");
+    told("measure later = min(v)", "E0202");
     told("expect argmax(v) == [1]", "E0401");
     told("by backprop(rate: 1)", "E0401");
     let told = |with: &str, code: &str| assert_eq!(raised(&text.replace("y[1, 0..2]", with)), [code], "{with}");
     told("y[0..2, 1]", "E0305");
     told("y[0, 1, 2]", "E0303");
+}
+
+/// Outputs compared with one another, and measures calculated with; without the samples that `skip` leaves out. Oracle: arithmetic.
+#[test]
+fn measures_are_calculated_with() {
+    let text = "
+network net(x: real[3]) -> (y: real[3], z: real[3]) { x |> scale(2) -> y; x |> relu -> z }
+neuron idle() { state v: real = 1 }
+network wired(s: spikes[2]) -> (v: real[2]) {
+    population a: idle[2]()
+    connect c: s -> a { weight: 2 mV + 1 mV * j, synapse: mute() }
+    a.v -> v
+}
+synapse mute { on pre { post.v += 0 * w / 1 mV } }
+experiment e {
+    deploy net
+    data d = [[9, 9, 9], [1, 2, -3], [3, 4, 5]]
+    test { x: d, skip: 1 }
+        measure gap = mean(y) - mean(z) measure share = -sum(y[0..2]) / 2 + 3 * max(z)^2 measure off = mse(y, z)
+        measure relative = nrmse(y[0..2], z[1..3]) measure none = 2 - MORE
+        measure given = mse(z, d)
+    test { x: d, skip: 1 } expect argmax(y) == [1, 1, 2]
+}
+experiment weights {
+    deploy wired
+    run for 1 ms { step: 0.1 ms, s: spikes([0], [1]) } measure spread = (max(c.w) - min(c.w)) / 1 mV measure half = mean(c.w) / max(c.w)
+}
+";
+    let sound = text.replace("MORE", "min(z)");
+    for engine in [EngineKind::Interpreter, EngineKind::Jit] {
+        let results = run("calculated.nmc", &sound, &NoFiles, engine);
+        let metric = |at: usize, name: &str| {
+            results[at].metrics.iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("no {name}")).1
+        };
+        // y is 2 4 -6, 6 8 10; z is 1 2 0, 3 4 5.
+        let relative = ((0.0 + 16.0 + 4.0 + 9.0) / 4.0_f64 / 3.6875).sqrt();
+        let wanted = [
+            (0, "gap", 4.0 - 2.5),
+            (0, "share", -10.0 + 75.0),
+            (0, "off", (1.0 + 4.0 + 36.0 + 9.0 + 16.0 + 25.0) / 6.0),
+            (0, "relative", relative),
+            (0, "none", 2.0),
+            (0, "given", 9.0 / 6.0),
+            (0, "accuracy", 1.0),
+            (1, "spread", 1.0),
+            (1, "half", 2.5 / 3.0),
+        ];
+        for (at, name, wanted) in wanted {
+            assert!((metric(at, name) - wanted).abs() < 1e-12, "{name}: {}, not {wanted}", metric(at, name));
+        }
+    }
+    let told = |with: &str, code: &str| assert_eq!(raised(&text.replace("MORE", with)), [code], "{with}");
+    told("mse(y, z[0..2])", "E0303");
+    told("1 mV * mean(y)", "E0302");
+    told("(mean(y) < 3)", "E0417");
+    told("[mean(y)]", "E0417");
+    told("sqrt(mean(y))", "E0417");
+    told("mean(y) / 0", "E0306");
+    let told = |with: &str, code: &str| assert_eq!(raised(&sound.replace("mean(c.w) / max", with)), [code], "{with}");
+    told("mean(c.w) - mean(v) + max", "E0302");
 }
 
 /// What is wrong with data that lack the axis of samples is said.

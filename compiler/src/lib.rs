@@ -36,7 +36,7 @@ use forms::model::{DefId, Definition, Model};
 /// What the caller wants.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Width of numbers.
+    /// Width of numbers; those of an experiment whose events add to times that `t` is compared with are double.
     pub precision: Precision,
     /// Only these experiments; all if none is named.
     pub experiments: Vec<String>,

@@ -16,13 +16,13 @@ pub const FORMAT: u32 = 3;
 /// Mark, format, checksum.
 const HEAD: usize = 8 + 4 + 8;
 
-/// How far the experiments of a file have come.
+/// How far the experiments of a run or a sweep have come.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Of the experiments that are done, in order, and in each of its chips.
-    pub done: Vec<Results>,
-    /// Of the next, how far each of its chips has come; none before it has begun.
-    pub under_way: Vec<Reached>,
+    /// Of each experiment that is done its [`mark`], and what came of each of its chips.
+    pub done: Vec<(u64, Vec<Results>)>,
+    /// Of the next its mark, and how far each of its chips has come; none before it has begun.
+    pub under_way: Option<(u64, Vec<Reached>)>,
     /// What has been recorded stands in files: of each how many numbers count; none where nothing is kept.
     pub recorded: Option<BTreeMap<String, u64>>,
 }
@@ -33,21 +33,25 @@ pub struct Origin {
     version: String,
     seed: u64,
     interpreter: bool,
-    /// Hash of everything in the programs.
-    programs: u64,
+    /// Of each program of a run its [`mark`]; those of a sweep are not known before it has ended.
+    programs: Vec<u64>,
     /// How many chips are asked for, by program.
     chips: Vec<usize>,
+}
+
+/// Of everything in a program.
+pub fn mark(program: &Program) -> u64 {
+    hash(&postcard::to_stdvec(&(Image::FORMAT, program)).unwrap_or_default())
 }
 
 impl Origin {
     /// Of these programs, run so. The number of threads is left out: it changes nothing.
     pub fn new(programs: &[Program], options: &RunOptions, chips: Vec<usize>) -> Self {
-        let bytes = postcard::to_stdvec(&(Image::FORMAT, programs)).unwrap_or_default();
         Origin {
             version: String::from(env!("CARGO_PKG_VERSION")),
             seed: options.seed,
             interpreter: options.engine == EngineKind::Interpreter,
-            programs: hash(&bytes),
+            programs: programs.iter().map(mark).collect(),
             chips,
         }
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Pause;
 use crate::memory;
+use crate::record;
 use crate::simulation::{self, Compiled, Simulation};
 use crate::{Recording, Results, RunError, RunOptions};
 
@@ -104,7 +105,7 @@ pub enum Reached {
     Nothing,
     /// What [`Simulation::save`] gave.
     State(Vec<u8>),
-    /// With recordings of chip 0 alone, those that were not handed on.
+    /// With recordings of chip 0 alone; what was handed on is left out.
     Done(Box<Results>),
 }
 
@@ -203,6 +204,9 @@ impl<'a> Chips<'a> {
         let mut results = simulation.results();
         if chip > 0 {
             (results.recordings, results.jit_seconds) = (Vec::new(), 0.0);
+        } else if let Some(record) = record {
+            record(results.recordings.clone());
+            record::forget(&mut results.recordings);
         }
         *stand = Stand::Reached(Reached::Done(Box::new(results)));
         Ok(())

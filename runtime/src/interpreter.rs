@@ -188,7 +188,8 @@ fn unary<T: Computable>(op: Unary, a: T) -> T {
     }
 }
 
-fn binary<T: Computable>(op: Binary, a: T, b: T) -> T {
+/// Of two numbers.
+pub fn binary<T: Computable>(op: Binary, a: T, b: T) -> T {
     let mut unit = T::UNIT;
     match op {
         Binary::Add => unit.add(a, b),

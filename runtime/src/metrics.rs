@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use nmc_program::{Aggregate, ArrayId, Compare, Metric, MetricKind, Over, Part, Program, Requirement, TensorId};
+use nmc_program::{
+    Aggregate, ArrayId, Compare, Metric, MetricKind, Over, Part, Program, Requirement, Target, TensorId,
+};
+
+use crate::interpreter::binary;
 
 /// Outputs of a phase: for each array, [sample, element].
 pub type Outputs = BTreeMap<ArrayId, Vec<f64>>;
@@ -15,31 +19,47 @@ pub fn compute(
     samples: usize,
     last: impl Fn(ArrayId) -> Vec<f64>,
 ) -> f64 {
-    let of = |array: &ArrayId| outputs.get(array).map_or(&[][..], Vec::as_slice);
-    let part = |part: &Part| {
-        let values = of(&part.array);
-        let (first, past) = part.elements;
-        let width = values.len().checked_div(samples).unwrap_or(0).max(past).max(1);
-        values.chunks_exact(width).flat_map(|row| &row[first..past]).copied().collect::<Vec<f64>>()
+    // The values of a sample, for each that counts.
+    let rows = |array: ArrayId| {
+        let values = outputs.get(&array).map_or(&[][..], Vec::as_slice);
+        values.chunks_exact(values.len().checked_div(samples).unwrap_or(0).max(1)).skip(metric.skip)
     };
-    match &metric.kind {
-        MetricKind::Accuracy { output, labels } => {
-            let values = of(output);
-            let labels = &program.tensors[labels.index()].data;
-            let width = values.len().checked_div(samples).unwrap_or(0).max(1);
-            let right = values.chunks_exact(width).enumerate().filter(|(s, row)| largest(row) as f64 == labels.get(*s));
-            right.count() as f64 / samples as f64
-        }
-        MetricKind::Nrmse { output, target, skip } => {
-            let (error, variance) = errors(program, &part(output), *target, samples, *skip);
-            (error / variance).sqrt()
-        }
-        MetricKind::MeanSquaredError { output, target, skip } => {
-            errors(program, &part(output), *target, samples, *skip).0
-        }
-        MetricKind::Output { output, aggregate } => aggregated(&part(output), *aggregate),
-        MetricKind::Final { array, aggregate } => aggregated(&last(*array), *aggregate),
+    let part = |part: Part| -> Vec<f64> {
+        let (first, past) = part.elements;
+        rows(part.array).filter_map(|row| row.get(first..past)).flatten().copied().collect()
+    };
+    let data = |tensor: TensorId, width: usize| -> Vec<f64> {
+        let data = &program.tensors[tensor.index()].data;
+        (metric.skip * width..samples * width).map(|at| data.get(at)).collect()
+    };
+    let compared = |output: Part, target: Target| match target {
+        Target::Data(tensor) => errors(&part(output), &data(tensor, output.elements.1 - output.elements.0)),
+        Target::Output(other) => errors(&part(output), &part(other)),
+    };
+    let mut numbers: Vec<f64> = Vec::new();
+    for step in &metric.steps {
+        let number = match *step {
+            MetricKind::Accuracy { output, labels } => {
+                let labels = data(labels, 1);
+                let right = rows(output).zip(&labels).filter(|(row, label)| largest(row) as f64 == **label);
+                right.count() as f64 / labels.len() as f64
+            }
+            MetricKind::Nrmse { output, target } => {
+                let (error, variance) = compared(output, target);
+                (error / variance).sqrt()
+            }
+            MetricKind::MeanSquaredError { output, target } => compared(output, target).0,
+            MetricKind::Output { output, aggregate } => aggregated(&part(output), aggregate),
+            MetricKind::Final { array, aggregate } => aggregated(&last(array), aggregate),
+            MetricKind::Number(number) => number,
+            MetricKind::Calculated(operation) => {
+                let (right, left) = (numbers.pop(), numbers.pop());
+                binary(operation, left.unwrap_or(f64::NAN), right.unwrap_or(f64::NAN))
+            }
+        };
+        numbers.push(number);
     }
+    numbers.pop().unwrap_or(f64::NAN)
 }
 
 /// Index of the largest, the first of equals.
@@ -54,14 +74,11 @@ fn largest(row: &[f64]) -> usize {
 }
 
 /// Mean squared error, and variance of the target.
-fn errors(program: &Program, values: &[f64], target: TensorId, samples: usize, skip: usize) -> (f64, f64) {
-    let data = &program.tensors[target.index()].data;
-    let width = values.len().checked_div(samples).unwrap_or(0);
-    let range = (skip * width).min(values.len())..values.len();
-    let count = range.len() as f64;
-    let mean = range.clone().map(|i| data.get(i)).sum::<f64>() / count;
-    let variance = range.clone().map(|i| (data.get(i) - mean).powi(2)).sum::<f64>() / count;
-    let error = range.map(|i| (values[i] - data.get(i)).powi(2)).sum::<f64>() / count;
+fn errors(values: &[f64], target: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = target.iter().sum::<f64>() / count;
+    let variance = target.iter().map(|target| (target - mean).powi(2)).sum::<f64>() / count;
+    let error = values.iter().zip(target).map(|(value, target)| (value - target).powi(2)).sum::<f64>() / count;
     (error, variance)
 }
 

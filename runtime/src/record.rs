@@ -303,6 +303,23 @@ pub fn taken(program: &Program, from: &mut [Recording]) -> Vec<Recording> {
     taken
 }
 
+/// Takes away all rows, which were handed on.
+pub fn forget(recordings: &mut [Recording]) {
+    for recording in recordings {
+        match &mut recording.values {
+            Recorded::Spikes { neuron, step, .. } => {
+                neuron.clear();
+                step.clear();
+            }
+            Recorded::Values { times, data, .. } | Recorded::Synapses { times, data, .. } => {
+                times.clear();
+                data.clear();
+            }
+            Recorded::Histogram { .. } => {}
+        }
+    }
+}
+
 /// Puts in the rate of an interval, or of what is left of it where it began in the sample before.
 fn rate(
     probe: &Probe,

@@ -9,12 +9,13 @@ use nmc_grammar::diagnostic::Diagnostic;
 use nmc_host::diagnostics;
 use nmc_host::disk::NewFolder;
 use nmc_host::load::{Failure, load};
+use nmc_host::run::checkpoint::Checkpoints;
 use nmc_host::run::{self as host, entry};
 use nmc_host::sweep::{Over, combinations, csv, over, spoken, told};
 use serde_json::{Value, json};
 
 use crate::run::table::{self, Column};
-use crate::run::{How, simulate};
+use crate::run::{How, Saving, simulate};
 use crate::settings::Settings;
 use crate::{Exit, render, terminal};
 
@@ -31,6 +32,8 @@ pub struct Sweep {
     settings: Settings,
     #[command(flatten)]
     how: How,
+    #[command(flatten)]
+    saving: Saving,
     /// Writes run.json, which `nmc plot` draws, and sweep.csv into this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -57,14 +60,17 @@ pub fn sweep(sweep: &Sweep) -> Exit {
         None => combinations(&sweep.over),
     };
     let all = all.map_err(|why| Diagnostic::placeless(Code::E0906, why));
-    let begun = all.and_then(|all| Ok((all, sweep.out.as_deref().map(NewFolder::begin).transpose()?)));
-    let (all, folder) = match begun {
+    let begun = all.and_then(|all| {
+        let checkpoints = Checkpoints::begin(&[], &sweep.how.settings(), sweep.saving.files(), false)?;
+        Ok((all, checkpoints, sweep.out.as_deref().map(NewFolder::begin).transpose()?))
+    });
+    let (all, mut checkpoints, folder) = match begun {
         Ok(begun) => begun,
         Err(problem) => return render::placeless(&problem),
     };
     let (mut swept, mut exit, mut shown) = (Swept::default(), Exit::Clean, BTreeSet::new());
     for combination in &all {
-        match one(sweep, combination, &mut swept, &mut shown) {
+        match one(sweep, combination, checkpoints.as_mut(), &mut swept, &mut shown) {
             Ok(of_one) => exit = exit.max(of_one),
             Err(failure) => {
                 exit = exit.max(show(sweep, combination, &failure, &mut shown));
@@ -72,6 +78,9 @@ pub fn sweep(sweep: &Sweep) -> Exit {
                 swept.told.extend(told.into_iter().map(|told| with(combination, told)));
             }
         }
+    }
+    if let Some(checkpoints) = checkpoints.filter(|_| sweep.saving.is_resumed()) {
+        eprintln!("{} of {} experiments were done already", checkpoints.known(), swept.entries.len());
     }
     // What is wrong with each of them is no sweep.
     if swept.entries.is_empty() {
@@ -89,6 +98,7 @@ pub fn sweep(sweep: &Sweep) -> Exit {
 fn one(
     sweep: &Sweep,
     combination: &[(String, String)],
+    mut checkpoints: Option<&mut Checkpoints>,
     swept: &mut Swept,
     shown: &mut BTreeSet<String>,
 ) -> Result<Exit, Failure> {
@@ -105,7 +115,7 @@ fn one(
     for program in &loaded.image.programs {
         host::check(&sweep.file, program, &how, None)?;
         let name = format!("{}: {}", program.name, spoken(combination));
-        let outcome = simulate(&sweep.file, program, &sweep.how, None, None, &name)?;
+        let outcome = simulate(&sweep.file, program, &sweep.how, checkpoints.as_deref_mut(), None, &name)?;
         for failure in &outcome.failures {
             eprintln!("{name}: {failure}");
             exit = Exit::Diagnostics;

@@ -1,15 +1,20 @@
 //! What is expected and measured of a phase: labels, targets, accuracy and other numbers.
 
-use nmc_grammar::ast::{BinaryOp, Expr as Ast, ExprKind, Ident};
+use nmc_grammar::ast::{Arg, BinaryOp, Expr as Ast, ExprKind, Ident, UnaryOp};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
-use nmc_program::{Aggregate, ArrayId, Metric, MetricKind, Part, Tensor, TensorData, TensorId};
+use nmc_program::{Aggregate, ArrayId, Binary, Metric, MetricKind, Part, Target, Tensor, TensorData, TensorId};
 
 use super::Elaborator;
+use super::signal::Kind;
+use super::term::Term;
+use crate::forms::equations::{Expr, Symbol};
 use crate::forms::network::{Logical, Node, NodeId, Operator, Weights};
 use crate::forms::plan::{Phase, PhaseKind};
 use crate::graph::fitted_behind;
+use crate::quantity::Dimension;
 use crate::typing::walk;
 
 /// Measures of an output, and whether they compare it with a target.
@@ -29,7 +34,7 @@ impl Elaborator<'_> {
             wrong(self);
             return None;
         };
-        let (output, data) = if self.kind(a) == super::signal::Kind::Data { (b, a) } else { (a, b) };
+        let (output, data) = if self.kind(a) == Kind::Data { (b, a) } else { (a, b) };
         if let ExprKind::Call(callee, args) = &output.kind
             && matches!(&callee.kind, ExprKind::Name(name) if name == "argmax")
             && let [arg] = &args[..]
@@ -44,8 +49,8 @@ impl Elaborator<'_> {
             }
             let labels = self.labels(data, node, phase)?;
             let labels = self.keep(labels, data.span)?;
-            let kind = MetricKind::Accuracy { output: ArrayId(node.index() as u32), labels };
-            phase.metrics.push(Metric { name: String::from("accuracy"), kind });
+            let steps = vec![MetricKind::Accuracy { output: ArrayId(node.index() as u32), labels }];
+            phase.metrics.push(Metric { name: String::from("accuracy"), skip: phase.skip, steps });
             return Some(());
         }
         if !matches!(output.kind, ExprKind::Name(_)) || phase.kind != PhaseKind::Train {
@@ -155,15 +160,20 @@ impl Elaborator<'_> {
         self.given_for(data, &name, &shape, phase)
     }
 
-    /// What a part of an output is compared with.
-    fn target_of(&mut self, data: &Ast, part: &Ast, shape: &[usize], phase: &Phase) -> Option<TensorId> {
-        let mut name = "the part";
-        walk::within(part, &mut |part| {
-            if let ExprKind::Name(output) = &part.kind {
-                name = output;
-            }
-        });
-        self.given_for(data, name, shape, phase)
+    /// What a part of an output is compared with: data, or another output.
+    fn target_of(&mut self, given: &Ast, part: &Ast, shape: &[usize], phase: &Phase) -> Option<Target> {
+        let name = named(part).unwrap_or("the part").to_string();
+        let is_output = |name: &str| self.network.outputs.iter().any(|node| self.network.graph[*node].name == name);
+        if self.kind(given) == Kind::Data || !named(given).is_some_and(is_output) {
+            return self.given_for(given, &name, shape, phase).map(Target::Data);
+        }
+        let (other, of_other) = self.part(given)?;
+        if of_other != shape {
+            let message = format!("`{name}` is {shape:?}, what it is compared with {of_other:?}");
+            self.error(Code::E0303, message, given.span, "another shape");
+            return None;
+        }
+        Some(Target::Output(other))
     }
 
     fn given_for(&mut self, data: &Ast, name: &str, shape: &[usize], phase: &Phase) -> Option<TensorId> {
@@ -214,57 +224,102 @@ impl Elaborator<'_> {
         Some((Part { array, elements: (first, past) }, if left.is_empty() { vec![1] } else { left }))
     }
 
-    /// `nrmse(y, target)`, `mean(y)`, `mean(syn.w)`.
+    /// `mean(y)`, `mean(y) - 2 * mean(z)`.
     pub fn measure(&mut self, name: &Ident, measure: &Ast, phase: &mut Phase) -> Option<()> {
-        let known = match &measure.kind {
-            ExprKind::Call(callee, args) => match &callee.kind {
-                ExprKind::Name(function) => {
-                    MEASURES.iter().find(|(known, _)| known == function).map(|found| (found, args))
-                }
-                _ => None,
-            },
-            _ => None,
-        };
-        let Some(((function, compares), args)) = known else {
-            let names: Vec<&str> = MEASURES.iter().map(|(name, _)| *name).collect();
-            let wrong = Diagnostic::new(Code::E0417, "this is not a measure", measure.span, "unknown measure");
-            self.closer.diagnostics.push(wrong.with_help(format!("one of {}", names.join(", "))));
-            return None;
-        };
-        if args.len() != 1 + usize::from(*compares) {
-            let needs = if *compares { "an output and its target" } else { "one output" };
-            self.error(Code::E0207, format!("`{function}` takes {needs}"), measure.span, "wrong number of arguments");
+        if !measures(measure) {
+            return self.no_measure(measure.span);
+        }
+        let mut before = self.plan.phases.iter().flat_map(|phase| &phase.metrics).chain(&phase.metrics);
+        if before.any(|metric| metric.name == name.text) {
+            self.error(Code::E0202, format!("`{}` is measured twice", name.text), name.span, "measured again here");
             return None;
         }
-        let aggregate = match *function {
+        let mut steps = Vec::new();
+        self.calculated(measure, phase, &mut steps)?;
+        phase.metrics.push(Metric { name: name.text.clone(), skip: phase.skip, steps });
+        Some(())
+    }
+
+    fn no_measure<T>(&mut self, span: Span) -> Option<T> {
+        let names: Vec<&str> = MEASURES.iter().map(|(name, _)| *name).collect();
+        let wrong = Diagnostic::new(Code::E0417, "this is not a measure", span, "unknown measure");
+        let help = format!("one of {}, or what + - * / ^ make of them", names.join(", "));
+        self.closer.diagnostics.push(wrong.with_help(help));
+        None
+    }
+
+    /// Adds the steps of an expression of measures and numbers; of the value its dimension is known, and all of it where it is a number.
+    fn calculated(&mut self, ast: &Ast, phase: &Phase, steps: &mut Vec<MetricKind>) -> Option<Term> {
+        if !measures(ast) {
+            let names = self.names.clone();
+            let term = self.closer.close(&names, self.file, ast)?;
+            steps.push(MetricKind::Number(self.closer.known(&term, ast)?));
+            return Some(term);
+        }
+        match &ast.kind {
+            ExprKind::Call(callee, args) if is_measure(callee).is_some() => {
+                let (kind, dimension) = self.one(callee, args, ast.span, phase)?;
+                steps.push(kind);
+                Some(Term { expr: Expr::Symbol(Symbol::Input(0)), dimension })
+            }
+            ExprKind::Unary(UnaryOp::Negate, operand) => {
+                steps.push(MetricKind::Number(0.0));
+                let term = self.calculated(operand, phase, steps)?;
+                steps.push(MetricKind::Calculated(Binary::Subtract));
+                Some(term)
+            }
+            ExprKind::Binary(op, left, right) => {
+                let operation = match op {
+                    BinaryOp::Add => Binary::Add,
+                    BinaryOp::Subtract => Binary::Subtract,
+                    BinaryOp::Multiply | BinaryOp::Of => Binary::Multiply,
+                    BinaryOp::Divide => Binary::Divide,
+                    BinaryOp::Power => Binary::Power,
+                    _ => return self.no_measure(ast.span),
+                };
+                let (a, b) = (self.calculated(left, phase, steps)?, self.calculated(right, phase, steps)?);
+                steps.push(MetricKind::Calculated(operation));
+                self.closer.binary(*op, a, b, left.span, right.span)
+            }
+            _ => self.no_measure(ast.span),
+        }
+    }
+
+    /// `nrmse(y, target)`, `mean(y)`, `mean(syn.w)`, and the dimension.
+    fn one(&mut self, callee: &Ast, args: &[Arg], span: Span, phase: &Phase) -> Option<(MetricKind, Dimension)> {
+        let (function, compares) = is_measure(callee)?;
+        if args.len() != 1 + usize::from(compares) {
+            let needs = if compares { "an output and its target" } else { "one output" };
+            self.error(Code::E0207, format!("`{function}` takes {needs}"), span, "wrong number of arguments");
+            return None;
+        }
+        let aggregate = match function {
             "std" => Aggregate::StandardDeviation,
             "min" => Aggregate::Minimum,
             "max" => Aggregate::Maximum,
             "sum" => Aggregate::Sum,
             _ => Aggregate::Mean,
         };
-        let kind = if let Some(connection) = self.weights_of(&args[0].value) {
-            if *compares {
-                self.error(Code::E0417, "weights have no target", measure.span, "an output is needed");
+        if let Some(connection) = self.weights_of(&args[0].value) {
+            if compares {
+                self.error(Code::E0417, "weights have no target", span, "an output is needed");
                 return None;
             }
-            MetricKind::Final { array: ArrayId(connection as u32), aggregate }
-        } else {
-            let (output, shape) = self.part(&args[0].value)?;
-            match *function {
-                "nrmse" => {
-                    let target = self.target_of(&args[1].value, &args[0].value, &shape, phase)?;
-                    MetricKind::Nrmse { output, target, skip: phase.skip }
-                }
-                "mse" => {
-                    let target = self.target_of(&args[1].value, &args[0].value, &shape, phase)?;
-                    MetricKind::MeanSquaredError { output, target, skip: phase.skip }
-                }
-                _ => MetricKind::Output { output, aggregate },
+            let dimension = self.network.connections[connection].dimension;
+            return Some((MetricKind::Final { array: ArrayId(connection as u32), aggregate }, dimension));
+        }
+        let (output, shape) = self.part(&args[0].value)?;
+        let kind = if compares {
+            let target = self.target_of(&args[1].value, &args[0].value, &shape, phase)?;
+            if function == "mse" {
+                MetricKind::MeanSquaredError { output, target }
+            } else {
+                MetricKind::Nrmse { output, target }
             }
+        } else {
+            MetricKind::Output { output, aggregate }
         };
-        phase.metrics.push(Metric { name: name.text.clone(), kind });
-        Some(())
+        Some((kind, Dimension::NONE))
     }
 
     /// The connection whose weights `syn.w` names.
@@ -272,5 +327,29 @@ impl Elaborator<'_> {
         let ExprKind::Member(object, member) = &ast.kind else { return None };
         let ExprKind::Name(name) = &object.kind else { return None };
         self.connections.get(name)?.last().copied().filter(|_| member.text == "w")
+    }
+}
+
+/// The measure that is called so, and whether it compares.
+fn is_measure(callee: &Ast) -> Option<(&'static str, bool)> {
+    let ExprKind::Name(name) = &callee.kind else { return None };
+    MEASURES.iter().find(|(known, _)| known == name).copied()
+}
+
+/// Whether a measure is part of it.
+fn measures(ast: &Ast) -> bool {
+    let mut found = false;
+    walk::within(ast, &mut |part| {
+        found |= matches!(&part.kind, ExprKind::Call(callee, _) if is_measure(callee).is_some());
+    });
+    found
+}
+
+/// `y` of `y` and of `y[0..5]`.
+fn named(ast: &Ast) -> Option<&str> {
+    match &ast.kind {
+        ExprKind::Name(name) => Some(name),
+        ExprKind::Index(object, _) => named(object),
+        _ => None,
     }
 }

@@ -7,7 +7,7 @@ use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 
 use super::Elaborator;
-use crate::forms::equations::{Emission, Symbol};
+use crate::forms::equations::Symbol;
 use crate::forms::network::{Logical, Mode, NodeId, Operator, PopulationKind, Probe, Probed};
 use crate::quantity::Dimension;
 
@@ -80,14 +80,10 @@ impl Elaborator<'_> {
     /// Whether a population has a state of this name that something moves: no parameter that differs from element to element.
     fn moves(&self, node: NodeId, name: &str) -> bool {
         let Operator::Population { dynamics, .. } = &self.network.graph[node].operator else { return false };
-        let resets = match &dynamics.emission {
-            Some(Emission::When { resets, .. }) => &resets[..],
-            Some(Emission::Poisson { .. } | Emission::Once { .. } | Emission::Given) | None => &[],
-        };
         let state = dynamics.states.iter().position(|state| state.name == name);
         state.is_some_and(|index| {
             dynamics.states[index].derivative.is_some()
-                || resets.iter().any(|change| change.target == Symbol::State(index))
+                || dynamics.resets().iter().any(|change| change.target == Symbol::State(index))
         })
     }
 

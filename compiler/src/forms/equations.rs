@@ -248,6 +248,40 @@ impl Dynamics {
         self.on_pre.iter().chain(&self.on_post).chain(regular)
     }
 
+    /// What its own spikes do.
+    pub fn resets(&self) -> &[Change] {
+        match &self.emission {
+            Some(Emission::When { resets, .. }) => resets,
+            Some(Emission::Poisson { .. } | Emission::Once { .. } | Emission::Given) | None => &[],
+        }
+    }
+
+    /// Every change that events make.
+    pub fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.resets().iter().chain(self.rules())
+    }
+
+    /// Every expression in it.
+    pub fn expressions(&self) -> Vec<&Expr> {
+        let mut all: Vec<&Expr> = self.changes().map(|change| &change.value).collect();
+        for state in &self.states {
+            all.extend([&state.initial].into_iter().chain(&state.derivative).chain(&state.noise));
+            all.extend(state.bounds.iter().flat_map(|(low, high)| [low, high]));
+        }
+        match &self.emission {
+            Some(Emission::When { condition, holds, .. }) => {
+                all.push(condition);
+                all.extend(holds.iter().map(|(_, duration)| duration));
+            }
+            Some(Emission::Poisson { rate: expr } | Emission::Once { at: expr }) => all.push(expr),
+            Some(Emission::Given) | None => {}
+        }
+        all.extend(self.regular.iter().map(|regular| &regular.interval).chain(self.rewires()));
+        all.extend(self.outputs.iter().map(|(_, output)| output).chain(&self.weight_derivative));
+        all.extend(self.weight_bounds.iter().flat_map(|(low, high)| [low, high]));
+        all
+    }
+
     /// Whether rules of a connection change its weights.
     pub fn changes_weight(&self) -> bool {
         self.weight_derivative.is_some()
@@ -264,12 +298,9 @@ impl Dynamics {
     /// Whether its own equations and events leave a state as it starts.
     pub fn keeps(&self, index: usize) -> bool {
         let own = |change: &Change| change.target == Symbol::State(index);
-        let reset = match &self.emission {
-            Some(Emission::When { resets, .. }) => resets.iter().any(own),
-            Some(Emission::Poisson { .. } | Emission::Once { .. } | Emission::Given) | None => false,
-        };
         let state = &self.states[index];
-        state.derivative.is_none() && state.bounds.is_none() && !reset && !self.on_pre.iter().any(own)
+        let moved = self.resets().iter().chain(&self.on_pre).any(own);
+        state.derivative.is_none() && state.bounds.is_none() && !moved
     }
 
     /// When synapses of a connection are drawn anew.

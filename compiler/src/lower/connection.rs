@@ -125,8 +125,8 @@ impl Lowering<'_> {
             .plan
             .phases
             .iter()
-            .flat_map(|phase| &phase.metrics)
-            .any(|metric| matches!(metric.kind, MetricKind::Final { array, .. } if array.index() == index));
+            .flat_map(|phase| phase.metrics.iter().flat_map(|metric| &metric.steps))
+            .any(|step| matches!(step, MetricKind::Final { array, .. } if array.index() == index));
         let set = self.plan.phases.iter().flat_map(|phase| &phase.weights).any(|(of, _)| *of == index);
         let given = matches!(connection.pattern, network::Pattern::Matrix(_)) || connection.weights.is_some() || set;
         given || connection.dynamics.changes_weight() || probed || measured

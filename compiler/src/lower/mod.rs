@@ -33,6 +33,7 @@ mod substeps;
 mod synapses;
 #[cfg(test)]
 mod tests;
+mod times;
 mod trace;
 mod transfer;
 mod update;
@@ -156,6 +157,8 @@ pub fn lower(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Outcome> {
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
+    let exact_times = precision == Precision::F32 && times::are_added_to(&mapped.network);
+    let precision = if exact_times { Precision::F64 } else { precision };
     let mut lowering = Lowering {
         mapped,
         network: &mapped.network,
@@ -195,6 +198,9 @@ pub fn lower(
     };
     lowering.program.costs.layout = layout;
     lowering.program.costs.conversions = mapped.decisions.conversions.clone();
+    if exact_times {
+        lowering.note(String::from("numbers have double precision: events add to times that `t` is compared with"));
+    }
     lowering.read_timetable();
     lowering.declare_populations();
     lowering.declare_connections();

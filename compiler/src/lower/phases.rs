@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{
     Access, ArrayId, FitSpec, Histogram, InputFeed, Len, Metric, MetricKind, Op, Part, Phase, PhaseKind, Probe, Probed,
-    To,
+    Target, To,
 };
 
 use super::Lowering;
@@ -119,22 +119,35 @@ impl Lowering<'_> {
     }
 
     /// A metric over arrays instead of nodes and connections.
-    fn metric(&mut self, metric: &Metric) -> Option<Metric> {
+    fn metric(&self, metric: &Metric) -> Option<Metric> {
+        let steps = metric.steps.iter().map(|step| self.number(step)).collect::<Option<Vec<MetricKind>>>()?;
+        Some(Metric { name: metric.name.clone(), skip: metric.skip, steps })
+    }
+
+    fn number(&self, kind: &MetricKind) -> Option<MetricKind> {
         let output = |array: ArrayId| self.signals.get(&NodeId::new(array.index())).map(|signal| signal.array);
         let part = |part: Part| Some(Part { array: output(part.array)?, ..part });
-        let kind = match metric.kind.clone() {
+        let target = |target: Target| {
+            Some(match target {
+                Target::Data(_) => target,
+                Target::Output(other) => Target::Output(part(other)?),
+            })
+        };
+        Some(match *kind {
             MetricKind::Accuracy { output: node, labels } => MetricKind::Accuracy { output: output(node)?, labels },
-            MetricKind::Nrmse { output: node, target, skip } => MetricKind::Nrmse { output: part(node)?, target, skip },
-            MetricKind::MeanSquaredError { output: node, target, skip } => {
-                MetricKind::MeanSquaredError { output: part(node)?, target, skip }
+            MetricKind::Nrmse { output, target: data } => {
+                MetricKind::Nrmse { output: part(output)?, target: target(data)? }
             }
-            MetricKind::Output { output: node, aggregate } => MetricKind::Output { output: part(node)?, aggregate },
+            MetricKind::MeanSquaredError { output, target: data } => {
+                MetricKind::MeanSquaredError { output: part(output)?, target: target(data)? }
+            }
+            MetricKind::Output { output, aggregate } => MetricKind::Output { output: part(output)?, aggregate },
             MetricKind::Final { array, aggregate } => {
                 let weights = self.connections.get(array.index()).and_then(|connection| connection.weights)?;
                 MetricKind::Final { array: weights, aggregate }
             }
-        };
-        Some(Metric { name: metric.name.clone(), kind })
+            MetricKind::Number(_) | MetricKind::Calculated(_) => kind.clone(),
+        })
     }
 
     /// What the network probes, then its outputs.

@@ -248,7 +248,8 @@ impl<'a> Closer<'a> {
         None
     }
 
-    fn binary(&mut self, op: BinaryOp, a: Term, b: Term, left: Span, right: Span) -> Option<Term> {
+    /// What an operation makes of two terms, at these places.
+    pub fn binary(&mut self, op: BinaryOp, a: Term, b: Term, left: Span, right: Span) -> Option<Term> {
         use BinaryOp as B;
         let none = Dimension::NONE;
         let (function, dimension, swapped) = match op {

@@ -29,7 +29,8 @@ pub use lines::Lines;
 pub use matrix::{Cells, Current, FitSpec, Matrix, Scheme, SenseRange, Trap, WeightSource, Wired};
 pub use op::{Op, Reduction};
 pub use phase::{
-    Aggregate, Histogram, InputFeed, Metric, MetricKind, Over, Part, Phase, PhaseKind, Probe, Probed, Requirement, To,
+    Aggregate, Histogram, InputFeed, Metric, MetricKind, Over, Part, Phase, PhaseKind, Probe, Probed, Requirement,
+    Target, To,
 };
 pub use spikes::{Amount, Connection, Delay, Effect, Group, Pattern, Source};
 pub use writing::{HalfSelected, Pulse, VerifyRead, Written, WrittenBy};

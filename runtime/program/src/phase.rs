@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ArrayId, ConnectionId, FitSpec, GroupId, Learning, TensorId};
+use crate::{ArrayId, Binary, ConnectionId, FitSpec, GroupId, Learning, TensorId};
 
 /// A part of an experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,22 +67,53 @@ pub enum InputFeed {
 pub struct Metric {
     /// `accuracy`
     pub name: String,
-    pub kind: MetricKind,
+    /// Samples at the start that are left out.
+    pub skip: usize,
+    /// In reverse Polish order.
+    pub steps: Vec<MetricKind>,
 }
 
-/// What is computed; `output` is an array read at the end of each sample.
+/// A number of a metric; `output` is an array read at the end of each sample.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum MetricKind {
     /// Share of samples whose largest output (the first of equals) is at the label's index.
     Accuracy { output: ArrayId, labels: TensorId },
-    /// sqrt(mean (y - target)^2 / variance of the target), leaving out the first `skip` samples.
-    Nrmse { output: Part, target: TensorId, skip: usize },
+    /// sqrt(mean (y - target)^2 / variance of the target)
+    Nrmse { output: Part, target: Target },
     /// mean (y - target)^2
-    MeanSquaredError { output: Part, target: TensorId, skip: usize },
+    MeanSquaredError { output: Part, target: Target },
     /// Mean, least, largest … of an output over elements and samples.
     Output { output: Part, aggregate: Aggregate },
     /// Of an array at the end of the phase (final weights, say).
     Final { array: ArrayId, aggregate: Aggregate },
+    /// As it stands.
+    Number(f64),
+    /// What comes of the two numbers before it.
+    Calculated(Binary),
+}
+
+/// What an output is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Target {
+    /// [samples, …]
+    Data(TensorId),
+    /// Another output, with as many elements.
+    Output(Part),
+}
+
+impl MetricKind {
+    /// Arrays that are read at the end of each sample.
+    pub fn outputs(&self) -> Vec<ArrayId> {
+        match *self {
+            MetricKind::Accuracy { output, .. } => vec![output],
+            MetricKind::Nrmse { output, target } | MetricKind::MeanSquaredError { output, target } => match target {
+                Target::Data(_) => vec![output.array],
+                Target::Output(other) => vec![output.array, other.array],
+            },
+            MetricKind::Output { output, .. } => vec![output.array],
+            MetricKind::Final { .. } | MetricKind::Number(_) | MetricKind::Calculated(_) => Vec::new(),
+        }
+    }
 }
 
 /// Elements of an array.

@@ -1,6 +1,6 @@
 //! Which tensors a program uses; the others (those for calibration, say) are left out of it.
 
-use crate::{Initial, InputFeed, Loss, MetricKind, Op, Pattern, Program, TensorId, To, WeightSource};
+use crate::{Initial, InputFeed, Loss, MetricKind, Op, Pattern, Program, Target, TensorId, To, WeightSource};
 
 impl Program {
     /// Leaves out the tensors that nothing names.
@@ -72,15 +72,24 @@ impl Program {
                 ids.extend(learning.backward.iter_mut().filter_map(indices));
             }
             ids.extend(phase.fits.iter_mut().map(|fit| &mut fit.target));
-            for metric in &mut phase.metrics {
-                match &mut metric.kind {
-                    MetricKind::Accuracy { labels, .. } => ids.push(labels),
-                    MetricKind::Nrmse { target, .. } | MetricKind::MeanSquaredError { target, .. } => ids.push(target),
-                    MetricKind::Output { .. } | MetricKind::Final { .. } => {}
-                }
-            }
+            ids.extend(phase.metrics.iter_mut().flat_map(|metric| &mut metric.steps).filter_map(compared));
         }
         ids
+    }
+}
+
+/// The tensor that a metric compares with.
+fn compared(kind: &mut MetricKind) -> Option<&mut TensorId> {
+    match kind {
+        MetricKind::Accuracy { labels: data, .. }
+        | MetricKind::Nrmse { target: Target::Data(data), .. }
+        | MetricKind::MeanSquaredError { target: Target::Data(data), .. } => Some(data),
+        MetricKind::Nrmse { target: Target::Output(_), .. }
+        | MetricKind::MeanSquaredError { target: Target::Output(_), .. }
+        | MetricKind::Output { .. }
+        | MetricKind::Final { .. }
+        | MetricKind::Number(_)
+        | MetricKind::Calculated(_) => None,
     }
 }
 

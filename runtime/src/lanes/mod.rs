@@ -430,15 +430,7 @@ fn event(op: &Op) -> Option<bool> {
 /// Arrays whose values are wanted at the end of each sample of a phase.
 pub fn wanted(program: &Program, phase: &Phase) -> Vec<ArrayId> {
     let mut arrays: Vec<ArrayId> = phase.fits.iter().map(|fit| fit.features.0).collect();
-    for metric in &phase.metrics {
-        match &metric.kind {
-            nmc_program::MetricKind::Accuracy { output, .. } => arrays.push(*output),
-            nmc_program::MetricKind::Nrmse { output, .. }
-            | nmc_program::MetricKind::MeanSquaredError { output, .. }
-            | nmc_program::MetricKind::Output { output, .. } => arrays.push(output.array),
-            nmc_program::MetricKind::Final { .. } => {}
-        }
-    }
+    arrays.extend(phase.metrics.iter().flat_map(|metric| &metric.steps).flat_map(nmc_program::MetricKind::outputs));
     for probe in &program.probes {
         if let nmc_program::Probed::Output(array) = probe.probed {
             arrays.push(array);

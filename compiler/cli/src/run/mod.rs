@@ -36,6 +36,13 @@ pub struct Run {
     /// Prints one JSON object on standard output
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    saving: Saving,
+}
+
+/// Checkpoints, of a run or a sweep.
+#[derive(Args)]
+pub struct Saving {
     /// Writes the state into FILE now and then, to go on from with --resume when the run was stopped
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
@@ -108,8 +115,14 @@ impl How {
     }
 }
 
-impl Run {
-    fn files(&self) -> checkpoint::Files {
+impl Saving {
+    /// Whether it goes on from a checkpoint.
+    pub fn is_resumed(&self) -> bool {
+        self.resume.is_some()
+    }
+
+    /// For the host.
+    pub fn files(&self) -> checkpoint::Files {
         checkpoint::Files { into: self.checkpoint.clone(), every: self.checkpoint_every, resume: self.resume.clone() }
     }
 }
@@ -141,7 +154,7 @@ fn finish(
 ) -> Result<(Exit, Vec<Value>, Vec<Value>), Failure> {
     let (mut exit, mut entries, mut columns) = (Exit::Clean, Vec::new(), Vec::new());
     let programs = &loaded.image.programs;
-    let mut checkpoints = Checkpoints::begin(programs, &run.how.settings(), run.files(), folder.is_some())?;
+    let mut checkpoints = Checkpoints::begin(programs, &run.how.settings(), run.saving.files(), folder.is_some())?;
     for program in programs {
         let begun = checkpoints.as_ref().map(Checkpoints::begun).unwrap_or_default();
         let recorder = folder.as_mut().map(|folder| Recorder::begin(folder, program, begun));

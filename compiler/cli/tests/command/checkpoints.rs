@@ -53,10 +53,13 @@ fn kill(mut run: Child, state: &Path, longer: Duration) -> bool {
 }
 
 fn killed_and_resumed(test: &str, program: &str, settings: &[&str]) {
-    let place = folder(test);
+    cut(&folder(test), &["run", &example(program)], settings);
+}
+
+/// Kills a command time and again, and goes on with it.
+fn cut(place: &Path, command: &[&str], settings: &[&str]) {
     let path = |name: &str| place.join(name).display().to_string();
-    let program = example(program);
-    clean(&[&["run", &program, "--out", &path("whole")], settings].concat());
+    clean(&[command, &["--out", &path("whole")], settings].concat());
     let whole = results(&place.join("whole"));
     let (mut random, mut kills) = (7_u64, 0);
     for round in 0..3 {
@@ -66,7 +69,7 @@ fn killed_and_resumed(test: &str, program: &str, settings: &[&str]) {
         let written = ["--out", &out_path, "--checkpoint", &state_path, "--checkpoint-every", "0.005"];
         for attempt in 0.. {
             let threads = if attempt % 2 == 0 { "1" } else { "2" };
-            let mut arguments = [&["run", &program, "--threads", threads], &written[..], settings].concat();
+            let mut arguments = [command, &["--threads", threads], &written[..], settings].concat();
             if state.exists() {
                 arguments.extend(["--resume", &state_path]);
             }
@@ -77,19 +80,23 @@ fn killed_and_resumed(test: &str, program: &str, settings: &[&str]) {
             let run = Command::new(env!("CARGO_BIN_EXE_nmc")).args(&arguments).stdout(Stdio::null()).spawn().unwrap();
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             if !kill(run, &state, Duration::from_micros((random >> 33) % 60_000)) {
+                assert!(!place.join("state.recordings").exists(), "recordings are left");
                 break;
             }
             kills += 1;
+            // It was over but for the last it does.
+            if place.join(&out).exists() {
+                break;
+            }
         }
         let resumed = results(&place.join(out));
         assert!(resumed.keys().eq(whole.keys()));
         // Not assert_eq: recordings are long.
         for (name, bytes) in &whole {
-            assert!(resumed[name] == *bytes, "{program}, round {round}: {name} differs");
+            assert!(resumed[name] == *bytes, "{command:?}, round {round}: {name} differs");
         }
     }
     assert!(kills > 0, "nothing was killed");
-    assert!(!place.join("state.recordings").exists(), "recordings are left");
 }
 
 #[test]
@@ -111,6 +118,39 @@ fn training_and_testing_can_be_killed_at_any_moment() {
 #[test]
 fn batches_can_be_killed_at_any_moment() {
     killed_and_resumed("killed_batches", "hybrid.nmc", &[]);
+}
+
+/// Oracle: a sweep that was left alone. What is done is not run again: it tells the seconds of then.
+#[test]
+fn a_sweep_can_be_killed_at_any_moment() {
+    let place = folder("killed_sweep");
+    let path = |name: &str| place.join(name).display().to_string();
+    let file = path("rates.nmc");
+    let text = "use std.neuron.{lif, poisson}\nconst rate = 10 Hz\nnetwork net() {\n    population s: poisson[50](rate: rate)\n    \
+                population a: lif[200](bias: 0.12 nA)\n    connect s -> a { weight: 2 mV }\n}\n\
+                experiment e { deploy net; run for 200 ms { step: 0.1 ms } }\n\
+                experiment f { deploy net { chips: 2 }; run for 200 ms { step: 0.1 ms }; require rate_hz.s < 35 }\n";
+    fs::write(&file, text).unwrap();
+    let over = "rate=[10 Hz, 20 Hz, -1 Hz, 30 Hz]";
+    let sweep = |more: &[&str]| nmc(&[&["sweep", &file, "--over", over], more].concat());
+    // One of the values cannot be.
+    assert_eq!(sweep(&[]).status.code(), Some(1));
+    cut(&place, &["sweep", &file, "--over", "rate=[10 Hz, 20 Hz, 30 Hz]"], &[]);
+    let state = path("state");
+    let run = |out: &str, more: &[&str]| -> Vec<Value> {
+        sweep(&[more, &["--out", &path(out)]].concat());
+        let told: Value = serde_json::from_slice(&fs::read(place.join(out).join("run.json")).unwrap()).unwrap();
+        told["experiments"].as_array().unwrap().iter().map(|entry| entry["seconds"]["run"].clone()).collect()
+    };
+    run("all", &["--checkpoint", &state, "--checkpoint-every", "0"]);
+    let (first, second) = (run("first", &["--resume", &state]), run("second", &["--resume", &state]));
+    assert_eq!((first.len(), &first[..5]), (6, &second[..5]));
+    // Values that are new are run.
+    let other = nmc(&["sweep", &file, "--over", "rate=[15 Hz, 20 Hz]", "--resume", &state]);
+    assert!(other.status.success() && String::from_utf8_lossy(&other.stderr).contains("2 of 4 experiments were done"));
+    let output = sweep(&["--resume", &state, "--seed", "2"]);
+    assert_eq!(output.status.code(), Some(2));
+    one_error(&String::from_utf8_lossy(&output.stderr), "E0709");
 }
 
 /// What is recorded grows beside the checkpoint, which stays small; it may be gone on with more than once, into another checkpoint, and without

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::Program;
-use nmc_runtime::checkpoint::Origin;
+use nmc_runtime::checkpoint::{Origin, mark};
 use nmc_runtime::chips::Reached;
 use nmc_runtime::{Checkpoint, Results};
 
@@ -32,12 +32,17 @@ pub struct Checkpoints {
     files: Files,
     origin: Origin,
     reached: Checkpoint,
-    /// Of the results that are done, how many were asked for.
-    told: usize,
+    /// When the file was written.
+    written: Option<Instant>,
+    /// Of the experiment that was asked for last.
+    mark: u64,
+    /// Experiments that were done already.
+    known: usize,
 }
 
 impl Checkpoints {
-    /// From the start, or from a file; none where no file is read or written. `recorded`: whether recordings are wanted.
+    /// From the start, or from a file; none where no file is read or written. A sweep has no `programs` yet: of those that come, what is known is
+    /// taken up. `recorded`: whether recordings are wanted.
     pub fn begin(
         programs: &[Program],
         settings: &Settings,
@@ -65,12 +70,12 @@ impl Checkpoints {
         if let Some(into) = into.filter(|into| into.is_dir() && !from.is_some_and(|from| is_same(into, &from))) {
             std::fs::remove_dir_all(&into).map_err(|error| disk::cannot_write(&into, &error))?;
         }
-        Ok(Some(Checkpoints { files, origin, reached, told: 0 }))
+        Ok(Some(Checkpoints { files, origin, reached, written: None, mark: 0, known: 0 }))
     }
 
-    /// How often the state is written; never where none is.
-    pub fn every(&self) -> Option<Duration> {
-        self.files.into.as_ref().map(|_| self.files.every)
+    /// Whether it is time to write the state.
+    pub fn is_due(&self) -> bool {
+        self.files.into.is_some() && self.written.is_none_or(|written| written.elapsed() >= self.files.every)
     }
 
     /// What recordings begin with and grow in.
@@ -82,16 +87,28 @@ impl Checkpoints {
         }
     }
 
-    /// The results of the next experiment, if they are known, else how far its chips have come.
-    pub fn next(&mut self, chips: usize) -> Result<Vec<Results>, Vec<Reached>> {
-        let known = self.reached.done.get(self.told..self.told + chips).map(<[Results]>::to_vec);
-        self.told += chips;
-        known.ok_or_else(|| std::mem::take(&mut self.reached.under_way))
+    /// The results of the next experiment, if they are known.
+    pub fn next(&mut self, program: &Program, chips: usize) -> Option<Vec<Results>> {
+        self.mark = mark(program);
+        let known = self.reached.done.iter().find(|(mark, results)| *mark == self.mark && results.len() == chips);
+        self.known += usize::from(known.is_some());
+        known.map(|(_, results)| results.clone())
     }
 
-    /// The next experiment is done, all of its chips.
+    /// How many experiments were done already.
+    pub fn known(&self) -> usize {
+        self.known
+    }
+
+    /// How far its chips have come, if it is not done.
+    pub fn under_way(&mut self) -> Vec<Reached> {
+        let under_way = self.reached.under_way.take().filter(|(mark, _)| *mark == self.mark);
+        under_way.map_or_else(Vec::new, |(_, reached)| reached)
+    }
+
+    /// That experiment is done, all of its chips.
     pub fn done(&mut self, results: &[Results], recorded: BTreeMap<String, u64>) {
-        self.reached.done.extend_from_slice(results);
+        self.reached.done.push((self.mark, results.to_vec()));
         self.record(recorded);
     }
 
@@ -105,9 +122,9 @@ impl Checkpoints {
     pub fn write(&mut self, under_way: Vec<Reached>, recorded: BTreeMap<String, u64>) -> Result<(), Diagnostic> {
         let Some(file) = self.files.into.clone() else { return Ok(()) };
         self.record(recorded);
-        self.reached.under_way = under_way;
+        self.reached.under_way = Some((self.mark, under_way));
         let written = disk::write(&file, &self.reached.encode(&self.origin));
-        self.reached.under_way = Vec::new();
+        (self.reached.under_way, self.written) = (None, Some(Instant::now()));
         written
     }
 

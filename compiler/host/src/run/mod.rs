@@ -118,16 +118,20 @@ pub fn simulate(
 ) -> Result<Outcome, Diagnostic> {
     let begin = Instant::now();
     let count = chips::needed(program, settings.chips(program));
-    let known = checkpoints.as_mut().map_or_else(|| Err(Vec::new()), |checkpoints| checkpoints.next(count));
+    let known = checkpoints.as_mut().and_then(|checkpoints| checkpoints.next(program, count));
     let results = match known {
-        Ok(results) => results,
-        Err(reached) => {
+        Some(results) => results,
+        None => {
+            let reached = checkpoints.as_mut().map_or_else(Vec::new, |checkpoints| checkpoints.under_way());
             let shares = Mutex::new(vec![0.0; count]);
             let moved = progress.map(|progress| chips::moved(progress, &shares));
             let run = Run { file, program, settings, moved: moved.as_deref() };
             run.on_chips(count, reached, checkpoints, recorder)?
         }
     };
+    if results.windows(2).any(|pair| !pair[0].is_like(&pair[1])) {
+        return Err(diagnostic(file, program, &damaged("its chips are not those of one program")));
+    }
     let known: Vec<_> = results.iter().map(|chip| chip.known(program)).collect();
     let failures = metrics::failures(program, &known);
     Ok(Outcome { chips: results, failures, seconds: begin.elapsed().as_secs_f64() })
@@ -156,7 +160,6 @@ impl Run<'_> {
         let options = each.options(&plain, self.moved);
         let compiled = Compiled::new(program, plain.engine).map_err(told)?;
         let mut runs = Chips::new(&compiled, &options, each.side_by_side, reached);
-        let every = checkpoints.as_ref().and_then(|checkpoints| checkpoints.every());
         // The recorder, and why it could not go on.
         let recorder = Mutex::new((recorder, None));
         let record = |recorded: Vec<Recording>| {
@@ -169,11 +172,11 @@ impl Run<'_> {
         let stands = || recorder.lock().unwrap_or_else(PoisonError::into_inner);
         let numbers = || stands().0.as_ref().map(|recorder| recorder.numbers()).unwrap_or_default();
         loop {
-            if let Some(checkpoints) = checkpoints.as_mut().filter(|_| every.is_some()) {
+            if let Some(checkpoints) = checkpoints.as_mut().filter(|checkpoints| checkpoints.is_due()) {
                 checkpoints.write(runs.reached(), numbers())?;
             }
-            let begin = Instant::now();
-            let due = || every.is_some_and(|every| begin.elapsed() >= every) || stands().1.is_some();
+            let saved = checkpoints.as_deref();
+            let due = || saved.is_some_and(Checkpoints::is_due) || stands().1.is_some();
             let done = runs.advance(&due, Some(&record)).map_err(told)?;
             if let Some(problem) = stands().1.take() {
                 return Err(problem);
@@ -183,9 +186,6 @@ impl Run<'_> {
             }
         }
         let results = runs.results();
-        if results.windows(2).any(|pair| !pair[0].is_like(&pair[1])) {
-            return Err(told(damaged("its chips are not those of one program")));
-        }
         if let Some(checkpoints) = checkpoints {
             checkpoints.done(&results, numbers());
         }

@@ -107,8 +107,8 @@ pub fn labels(given: Given, samples: usize, known: &BTreeMap<NodeId, Vec<f32>>) 
             tensor.data.len() >= values.len()
                 && values.iter().enumerate().all(|(i, value)| (tensor.data.get(i) as f32 - value).abs() <= 1e-6)
         });
-        for metric in &phase.metrics {
-            let MetricKind::Accuracy { output, labels } = &metric.kind else { continue };
+        for step in phase.metrics.iter().flat_map(|metric| &metric.steps) {
+            let MetricKind::Accuracy { output, labels } = step else { continue };
             let node = NodeId::new(output.index());
             let Some(tensor) = tensors.get(labels.index()).filter(|_| samples > 0) else { continue };
             if same && tensor.data.len() >= samples {

@@ -232,15 +232,7 @@ impl Program {
                     InputFeed::Spikes { .. } => {}
                 }
             }
-            for metric in &phase.metrics {
-                match metric.kind {
-                    MetricKind::Accuracy { output, .. } => arrays.push(output),
-                    MetricKind::Nrmse { output, .. }
-                    | MetricKind::MeanSquaredError { output, .. }
-                    | MetricKind::Output { output, .. } => arrays.push(output.array),
-                    MetricKind::Final { .. } => {}
-                }
-            }
+            arrays.extend(phase.metrics.iter().flat_map(|metric| &metric.steps).flat_map(MetricKind::outputs));
         }
         arrays.into_iter().collect()
     }

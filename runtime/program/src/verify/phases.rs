@@ -44,7 +44,7 @@ impl Checker<'_> {
                 self.learning(learning, phase, &user);
             }
             for metric in &phase.metrics {
-                self.metric(&metric.kind, phase.samples, &format!("{user}: {}", metric.name));
+                self.metric(metric, phase.samples, &format!("{user}: {}", metric.name));
             }
         }
         for probe in &program.probes {
@@ -125,22 +125,42 @@ impl Checker<'_> {
         self.slice(part.array, first, past.saturating_sub(first), user);
     }
 
-    pub fn metric(&mut self, kind: &MetricKind, samples: usize, user: &str) {
+    fn metric(&mut self, metric: &Metric, samples: usize, user: &str) {
+        self.require(metric.skip == 0 || metric.skip < samples, || format!("{user}: all samples are left out"));
+        let mut numbers = 0_usize;
+        for step in &metric.steps {
+            if let MetricKind::Calculated(_) = step {
+                self.require(numbers >= 2, || format!("{user}: {numbers} numbers to calculate with"));
+                numbers = numbers.saturating_sub(2);
+            }
+            numbers += 1;
+            self.number(step, samples, user);
+        }
+        self.require(numbers == 1, || format!("{user}: {numbers} numbers of one metric"));
+    }
+
+    fn number(&mut self, kind: &MetricKind, samples: usize, user: &str) {
         match *kind {
             MetricKind::Accuracy { output, labels } => {
                 self.plain(output, user);
                 self.samples_by(labels, samples, 1, user);
             }
-            MetricKind::Nrmse { output, target, skip } | MetricKind::MeanSquaredError { output, target, skip } => {
-                self.require(skip < samples, || format!("{user}: all samples are left out"));
+            MetricKind::Nrmse { output, target } | MetricKind::MeanSquaredError { output, target } => {
                 self.part(output, user);
-                let (first, past) = output.elements;
-                self.samples_by(target, samples, past.saturating_sub(first), user);
+                let len = |part: Part| part.elements.1.saturating_sub(part.elements.0);
+                match target {
+                    Target::Data(tensor) => self.samples_by(tensor, samples, len(output), user),
+                    Target::Output(other) => {
+                        self.part(other, user);
+                        self.require(len(output) == len(other), || format!("{user}: outputs of different length"));
+                    }
+                }
             }
             MetricKind::Output { output, .. } => self.part(output, user),
             MetricKind::Final { array, .. } => {
                 self.require(array.index() < self.program.arrays.len(), || format!("{user}: no array {}", array.0));
             }
+            MetricKind::Number(_) | MetricKind::Calculated(_) => {}
         }
     }
 
