@@ -104,7 +104,7 @@ fn long_lists_are_wrapped() {
 fn long_statements_go_on_between_their_items() {
     let text = "experiment e {
     deploy n on c { pin fc1: core (0, 1) }
-    test { x: data.x } for 10 ms measure first_error = nrmse(y, data.y) measure second = mse(y, data.y) measure third = mean(y) measure last = max(y)
+    test { x: shown.x } for 10 ms measure first_error = nrmse(y, shown.y) measure second = mse(y, shown.y) measure third = mean(y) measure last = max(y)
     train { x: x } measure long_enough_to_be_alone_on_its_line = nrmse(y, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]) measure b = mean(y)
 }
 network m() {
@@ -113,7 +113,7 @@ network m() {
 ";
     let expected = "experiment e {
     deploy n on c { pin fc1: core(0, 1) }
-    test { x: data.x } for 10 ms measure first_error = nrmse(y, data.y) measure second = mse(y, data.y)
+    test { x: shown.x } for 10 ms measure first_error = nrmse(y, shown.y) measure second = mse(y, shown.y)
         measure third = mean(y) measure last = max(y)
     train { x: x }
         measure long_enough_to_be_alone_on_its_line = nrmse(y, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15])

@@ -31,8 +31,8 @@ pub use op::{Op, Reduction};
 pub use phase::{
     Aggregate, Histogram, InputFeed, Metric, MetricKind, Over, Phase, PhaseKind, Probe, Probed, Requirement, To,
 };
-pub use spikes::{Amount, Connection, Delay, Effect, Group, Pattern, Source};
-pub use writing::{HalfSelected, Pulse, VerifyRead, Written, WrittenBy};
+pub use spikes::{Amount, Connection, Delay, Effect, Group, Pattern, Place, Source};
+pub use writing::{Floating, HalfSelected, Pulse, VerifyRead, Written, WrittenBy};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
@@ -77,7 +77,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 13;
+    pub const FORMAT: u32 = 14;
 }
 
 /// Width of numbers.

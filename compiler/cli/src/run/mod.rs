@@ -145,7 +145,8 @@ fn finish(
     let mut checkpoints = Checkpoints::begin(programs, &run.how.settings(), run.files())?;
     for program in programs {
         let mut recorder = folder.as_mut().map(|folder| Recorder::begin(folder, program));
-        let outcome = simulate(&run.file, program, &run.how, checkpoints.as_mut(), recorder.as_mut(), &program.name)?;
+        let outcome = simulate(&run.file, program, &run.how, checkpoints.as_mut(), recorder.as_mut(), &program.name);
+        let outcome = outcome.map_err(|wrong| Failure { model: loaded.model.clone(), diagnostics: vec![wrong] })?;
         let outputs = recorder.map_or(Ok(Vec::new()), |recorder| recorder.finish(outcome.first()))?;
         for failure in &outcome.failures {
             eprintln!("{}: {failure}", program.name);
