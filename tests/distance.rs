@@ -255,4 +255,7 @@ fn a_probability_above_one_ends_the_run() {
     let options = RunOptions { seed: 1, engine: EngineKind::Jit, threads: 1, memory: 1 << 30, progress: None };
     let error = nmc_runtime::run(&compilation.image.unwrap().programs[0], &options).unwrap_err();
     assert_eq!(error.code, "E0405");
+    let place = error.place.unwrap();
+    let text = text.replace("const sigma = 0.1 mm", "");
+    assert!(text[place.start as usize..place.end as usize].starts_with("connect"), "{place:?}");
 }

@@ -185,6 +185,24 @@ fn convolutions_that_cannot_be_are_told() {
     assert_eq!(codes(&with("max_pool(2, padding: 2)")), ["E0303"]);
 }
 
+/// Signals are joined to a vector; a number among them is no axis.
+#[test]
+fn what_is_joined_has_no_axis() {
+    let of = |join: &str| {
+        let text = format!(
+            "network n(a: real[2], b: real[2]) -> (y: real[4]) {{ {join} -> y }}
+            experiment e {{ deploy n; test {{ a: [[1, 2]], b: [[3, 4]] }} measure m = mean(y) }}"
+        );
+        nmc_tests::told(&text)
+    };
+    assert!(of("concat(a, b)").is_empty());
+    for join in ["concat(a, b, 1)", "concat(a, b, axis: 0)"] {
+        let found = of(join);
+        assert_eq!(found[0].code.number(), "E0305");
+        assert!(found[0].message.contains("no axis"), "{}", found[0].message);
+    }
+}
+
 /// A filter over three samples, a difference of what was computed, and a fit of what comes next.
 #[test]
 fn a_delay_gives_the_sample_before() {

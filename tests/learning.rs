@@ -193,6 +193,23 @@ fn pulses_move_cells_as_their_equations_say() {
     }
 }
 
+/// Thirty pulses up from 15 uS, each across what the last one left: V2 g t, added up here.
+#[test]
+fn pulses_of_training_take_what_voltage_and_width_say() {
+    let soft = "potentiation: 0.02 * (g_max - g); depression: 0.05 * (g - g_min)
+        pulse_voltage: 3 V; programming: one_shot(pulse_time: 50 ns)";
+    let net = "network n(x: real[2]) -> (y: real[1]) { x |> dense([[0, 0]], within: 1) -> y }";
+    let train = "train { x: [[1, 0]] } expect y == [[100]] by manhattan(rate: 1, epochs: 30)";
+    let wanted: f64 = (0..30).map(|pulse| 1e-6 * (20.0 - 5.0 * 0.98_f64.powi(pulse)) * 9.0 * 50e-9).sum();
+    for engine in ENGINES {
+        let results = &run("joules", &chip(soft, "reference", net, train), &NoFiles, engine)[0];
+        assert_eq!(results.training[0].pulses, 30);
+        let joules = &results.training[0].energy_j;
+        let pulses = joules.iter().find(|(kind, _)| *kind == nmc_program::ComponentKind::Programming).unwrap().1;
+        assert!((pulses / wanted - 1.0).abs() < 1e-9, "{pulses} {wanted}");
+    }
+}
+
 /// Steps are rounded to whole pulses, or what is left is kept until it makes one.
 #[test]
 fn what_is_less_than_a_pulse_is_rounded_or_kept() {

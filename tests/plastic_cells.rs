@@ -81,6 +81,19 @@ fn a_change_of_a_step_is_a_pulse() {
     }
 }
 
+/// Twenty pulses from 0 on, by 0.5 uS each, 2 V for 10 ns across what is held before: 0 + 0.5 + … + 9.5 uS in each of a thousand cells.
+#[test]
+fn pulses_take_what_their_voltage_and_width_say() {
+    let steady = "levels: ideal; potentiation: 0.5 uS; depression: 0.25 uS";
+    let device = format!("{steady}; pulse_voltage: 2 V; programming: one_shot(pulse_time: 10 ns)");
+    for engine in ENGINES {
+        let results = run("plastic.nmc", &text(&device, ADDS, ", cells: cell", ""), &NoFiles, engine).remove(0);
+        let wanted = 1000.0 * 95e-6 * 4.0 * 10e-9;
+        assert!((joules(&results) / wanted - 1.0).abs() < 1e-9, "{}", joules(&results));
+    }
+    assert_eq!(joules(&once(&text(steady, ADDS, ", cells: cell", ""))), 0.0);
+}
+
 /// Changes that are no whole number of steps are right on average. Oracle: the rule with weights that are numbers, and binomial numbers.
 #[test]
 fn parts_of_a_pulse_come_by_chance() {

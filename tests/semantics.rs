@@ -55,6 +55,19 @@ fn every_sentence_has_its_test() {
     }
 }
 
+/// Two targets, of three synapses and of two: what a rule adds to a neuron at its interval it adds for each. Oracle: by hand.
+#[test]
+fn every_is_done_for_each_synapse() {
+    let network = "plasticity tally { every 0.2 ms { post.v += 1 } }
+network net(s: spikes[3]) {
+    population a: counter[2]()
+    connect s -> a { pattern: matrix, synapse: add(), weight: [[1, 1], [1, 0], [1, 1]], plasticity: tally() }
+    probe a.v
+}";
+    let results = ran(network, "run for 0.5 ms { s: spikes([0], [0]) }");
+    near(values(&results, "a.v"), &[1.0, 1.0, 4.0, 3.0, 4.0, 3.0, 7.0, 5.0, 7.0, 5.0]);
+}
+
 /// Given in step 3: there at the end of step 3, not of 2. Oracle: by hand.
 #[test]
 fn without_delay_a_spike_arrives_in_its_step() {

@@ -384,3 +384,34 @@ fn the_error_that_is_estimated_knows_wires() {
     let far: Vec<_> = all.iter().filter(|one| one.5.abs() > 1.0).collect();
     assert!(far.is_empty(), "{far:#?}");
 }
+
+/// Drivers that resist before wires that take next to nothing: a node for each line. Oracle: its conductances, solved by hand for two rows and
+/// one column. Where wires are ideal the resistance of drivers is refused, and what to say instead.
+#[test]
+fn drivers_resist_before_wires_that_hardly_do() {
+    let text = |wire: &str| {
+        format!(
+            "
+device cell {{ conductance: 0 S .. 100 uS; levels: ideal }}
+tile array {{
+    cells: cell[2, 1]; weights: unsigned; input: ideal; sense: ideal; read_voltage: 1 V; read_time: 1 us
+    {wire}driver_resistance: 2 kohm; sense_resistance: 1 kohm
+}}
+core one {{ tiles: array[1] }}
+chip board {{ cores: grid(1, 1) of one; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0 J per bit) }}
+network net(x: real[2]) -> (y: real[1]) {{ x |> dense([[1, 0.5]]) -> y }}
+experiment e {{ deploy net on board {{ calibrate: [[1, 0.5]] }}; test {{ x: [[1, 0.5]] }} measure m = sum(y) }}"
+        )
+    };
+    let results = nmc_tests::run("drivers", &text("wire: 0.001 ohm; "), &NoFiles, EngineKind::Jit).remove(0);
+    // A row is a source behind its driver and its cell in series; the column's node lies between both and the sense circuit.
+    let branch = |siemens: f64| 1.0 / (2e3 + 1.0 / siemens);
+    let (first, second) = (branch(100e-6), branch(50e-6));
+    let node = (first + 0.5 * second) / (first + second + 1e-3);
+    let wanted = 1e-3 * node / 100e-6;
+    let found = values(&results, "y")[0];
+    assert!((found / wanted - 1.0).abs() < 1e-5, "{found} for {wanted}");
+    let told = nmc_tests::told(&text(""));
+    assert_eq!(told[0].code.number(), "E0503");
+    assert!(told[0].primary.as_ref().unwrap().text.contains("`wire: 0.001 ohm`"), "{told:?}");
+}

@@ -100,6 +100,34 @@ fn long_lists_are_wrapped() {
     check(&text);
 }
 
+#[test]
+fn long_statements_go_on_between_their_items() {
+    let text = "experiment e {
+    deploy n on c { pin fc1: core (0, 1) }
+    test { x: shown.x } for 10 ms measure first_error = nrmse(y, shown.y) measure second = mse(y, shown.y) measure third = mean(y) measure last = max(y)
+    train { x: x } measure long_enough_to_be_alone_on_its_line = nrmse(y, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]) measure b = mean(y)
+}
+network m() {
+    probe a_population_with_a_name.spikes, another_population_with_a_name.spikes, the_third_of_them.spikes, d.v every 1 ms
+}
+";
+    let expected = "experiment e {
+    deploy n on c { pin fc1: core(0, 1) }
+    test { x: shown.x } for 10 ms measure first_error = nrmse(y, shown.y) measure second = mse(y, shown.y)
+        measure third = mean(y) measure last = max(y)
+    train { x: x }
+        measure long_enough_to_be_alone_on_its_line = nrmse(y, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15])
+        measure b = mean(y)
+}
+network m() {
+    probe a_population_with_a_name.spikes, another_population_with_a_name.spikes, the_third_of_them.spikes,
+        d.v every 1 ms
+}
+";
+    assert_eq!(format(text).unwrap(), expected);
+    check(text);
+}
+
 /// An expression as text, with blanks and comments where they may stand.
 fn expression() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![

@@ -117,7 +117,7 @@ impl Checkpoint {
 fn another(difference: &str) -> RunError {
     let message = format!("this checkpoint is of another run: {difference}");
     let help = "go on with the program and the options that it was made with";
-    RunError { code: "E0709", message, help: Some(String::from(help)) }
+    RunError { code: "E0709", message, help: Some(String::from(help)), place: None }
 }
 
 /// FNV-1a over words of eight bytes and the length; it tells damage and difference, not intent.

@@ -358,6 +358,7 @@ fn listed(connection: &Connection, sources: &Tensor, targets: &Tensor) -> Result
                     connection.name
                 ),
                 help: None,
+                place: Some(connection.place),
             });
         }
         rows[source as usize].push(target as u32);

@@ -19,7 +19,7 @@ pub struct Counts {
     /// By matrix: joules dissipated by reads, and pulses in training.
     pub read_energy: Vec<f64>,
     pub pulses: Vec<u64>,
-    /// Pulses in programming, joules of what it takes besides, and reads of single rows.
+    /// Pulses in programming, joules of what it takes besides (of pulses in training, too, where voltage and width say them), and reads of single rows.
     pub written: Vec<u64>,
     pub write_energy: Vec<f64>,
     pub row_reads: Vec<u64>,

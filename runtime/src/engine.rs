@@ -124,7 +124,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
             let Some(cells) = &matrix.cells else { continue };
             let main = &mut self.state.main;
             let left = write::left(matrix, cells, &asked, main.buffers[cells.conductance.index()].lane(0), &given);
-            main.counts.write_energy[id.index()] += left.read_joules + left.half_selected_joules;
+            main.counts.write_energy[id.index()] += left.read_joules + left.half_selected_joules + left.pulse_joules;
             let programmed = &mut self.state.results.programmed;
             programmed.retain(|known| known.name != left.name);
             programmed.push(left);
@@ -415,7 +415,7 @@ fn useless(broken: &Broken, sample: usize) -> RunError {
             "lower its rate, or use a smaller time step",
         ),
     };
-    RunError { code, message, help: Some(String::from(help)) }
+    RunError { code, message, help: Some(String::from(help)), place: None }
 }
 
 /// The engine asked for.
@@ -430,6 +430,7 @@ pub fn kernels<'a, T: Computable>(
                 code: "E0711",
                 message: format!("no machine code could be made: {reason}"),
                 help: Some(String::from("run it with `--engine interpreter`, and report this with the program")),
+                place: None,
             }),
         },
         EngineKind::Interpreter => Ok(Arc::new(Interpreter::new(&program.kernels))),

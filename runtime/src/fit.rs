@@ -47,6 +47,7 @@ pub fn ridge(
         code: "E0705",
         message: format!("the readout {name} cannot be fitted: its features depend on each other"),
         help: Some(String::from("use a larger ridge penalty, or more training samples than features")),
+        place: None,
     })?;
     for column in right.chunks_exact_mut(inputs) {
         solve(&normal, inputs, column);

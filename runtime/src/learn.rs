@@ -226,7 +226,7 @@ impl<T: Computable + Product> Engine<'_, T> {
         }
         let epoch = learned.epochs.len();
         let message = format!("the loss is no longer a number after epoch {epoch} of training");
-        Err(RunError { code: "E0706", message, help: Some(String::from("train with a lower `rate`")) })
+        Err(RunError { code: "E0706", message, help: Some(String::from("train with a lower `rate`")), place: None })
     }
 
     /// Brings what was learned into the arrays that are kept.

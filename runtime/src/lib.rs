@@ -10,6 +10,7 @@ pub mod deliver;
 pub mod energy;
 pub mod engine;
 pub mod fit;
+pub mod floating;
 pub mod fuse;
 pub mod interpreter;
 pub mod interval;
@@ -163,4 +164,6 @@ pub struct RunError {
     pub message: String,
     /// How to mend it.
     pub help: Option<String>,
+    /// Where the source speaks of it.
+    pub place: Option<nmc_program::Place>,
 }

@@ -21,7 +21,7 @@ pub fn check(program: &Program, lanes: usize, most: u64) -> Result<(), RunError>
     let message =
         format!("this run would take {bytes:.0} GB of memory, most of it for {largest}; {most:.0} GB are free");
     let help = "shorten delays, record fewer elements or less often (`every 1 ms`), or use fewer neurons";
-    Err(RunError { code: "E0707", message, help: Some(String::from(help)) })
+    Err(RunError { code: "E0707", message, help: Some(String::from(help)), place: None })
 }
 
 /// Bytes, and what takes the most of them.

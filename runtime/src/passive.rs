@@ -1,8 +1,9 @@
 //! Programming of passive arrays: while one cell gets a pulse, cells that share lines with it see a part of its voltage, which may move them
 //! and takes energy.
 
-use nmc_program::{HalfSelected, MatrixId, Program, Written, WrittenBy};
+use nmc_program::{HalfSelected, Matrix, MatrixId, Program, Scheme, Written, WrittenBy};
 
+use crate::floating::Lines;
 use crate::interpreter::Computable;
 use crate::state::{Buffer, Clock, Kernels};
 use crate::write::{self, Given};
@@ -12,6 +13,8 @@ struct Beside {
     matrix: MatrixId,
     list: Vec<u32>,
     alike: Vec<bool>,
+    /// Row and column in the array.
+    places: Vec<(usize, usize)>,
 }
 
 /// Writes the cells of a matrix one after the other, row by row.
@@ -49,44 +52,74 @@ pub fn write<T: Computable>(
                 given.missed += 1;
                 break;
             }
-            write::pulse(kernels, &written.pulse, cells, buffers, (&[cell], &[way]), clock);
+            let (own, all) = beside.get_or_insert_with(|| besides(program, matrix, half, cell as usize));
+            let settled = half.floating.map(|floating| {
+                let (rows, columns) = lines(program, half, buffers).settle(*own, floating.volts);
+                move |(row, column): (usize, usize)| rows[row] - columns[column]
+            });
+            write::pulse(kernels, &written.pulse, cells, buffers, (&[cell], &[way]), clock, &mut given);
             given.pulses[cell as usize] += 1;
-            let all = beside.get_or_insert_with(|| besides(program, matrix, half, cell as usize));
             for beside in all {
-                given.half_selected += disturb(program, kernels, beside, buffers, way, clock);
+                let across = settled.as_ref().map(|settled| settled as &dyn Fn((usize, usize)) -> f64);
+                given.half_selected += disturb(program, kernels, (beside, across), buffers, way, clock);
             }
         }
     }
     given
 }
 
-/// The cells that see a part of the pulses on a cell: those on its lines, and with V/3 all others.
-fn besides(program: &Program, matrix: MatrixId, half: &HalfSelected, cell: usize) -> Vec<Beside> {
+/// A matrix with how its cells stand for weights.
+fn scheme_of(program: &Program, id: MatrixId) -> Option<(&Matrix, Scheme)> {
+    let found = &program.matrices[id.index()];
+    Some((found, found.cells.as_ref()?.scheme))
+}
+
+/// Row and column in its array of a cell of a matrix whose first row is given.
+fn place(program: &Program, &(id, first): &(MatrixId, usize), cell: usize) -> Option<(usize, usize)> {
+    let (found, scheme) = scheme_of(program, id)?;
+    let width = scheme.cells(1, found.cols);
+    Some((first + cell / width, scheme.column(cell % width, found.cols)))
+}
+
+/// The conductances of a passive array; 0 where there are no cells.
+fn lines<T: Computable>(program: &Program, half: &HalfSelected, buffers: &[Buffer<T>]) -> Lines {
+    let pieces = program.passive.get(half.array).map_or(&[][..], Vec::as_slice);
+    let mut held = Vec::new();
+    for piece in pieces {
+        let Some((found, scheme)) = scheme_of(program, piece.0) else { continue };
+        let Some(cells) = &found.cells else { continue };
+        let (width, own) = (scheme.cells(1, found.cols), scheme.own(found.cols));
+        let siemens = buffers[cells.conductance.index()].lane(0);
+        let own = (0..siemens.len()).filter(|cell| cell % width < own);
+        held.extend(own.filter_map(|cell| Some((place(program, piece, cell)?, siemens[cell].wide()))));
+    }
+    let rows = held.iter().map(|((row, _), _)| row + 1).max().unwrap_or(0);
+    let cols = held.iter().map(|((_, column), _)| column + 1).max().unwrap_or(1);
+    let mut siemens = vec![0.0; rows * cols];
+    held.into_iter().for_each(|((row, column), held)| siemens[row * cols + column] = held);
+    Lines { cols, siemens }
+}
+
+/// Where a cell lies, and those that see a part of the pulses on it: those on its lines, and with V/3 or lines that float all others.
+fn besides(program: &Program, matrix: MatrixId, half: &HalfSelected, cell: usize) -> ((usize, usize), Vec<Beside>) {
     let none = Vec::new();
     let array = program.passive.get(half.array).unwrap_or(&none);
-    let of = |id: MatrixId| {
-        let found = &program.matrices[id.index()];
-        Some((found, found.cells.as_ref()?.scheme))
-    };
-    let place = |&(id, first): &(MatrixId, usize), cell: usize| {
-        let (found, scheme) = of(id)?;
-        let width = scheme.cells(1, found.cols);
-        Some((first + cell / width, scheme.column(cell % width, found.cols)))
-    };
-    let own = array.iter().find(|(id, _)| *id == matrix).and_then(|piece| place(piece, cell));
-    let Some((row, column)) = own else { return Vec::new() };
+    let own = array.iter().find(|(id, _)| *id == matrix).and_then(|piece| place(program, piece, cell));
+    let Some((row, column)) = own else { return ((0, 0), Vec::new()) };
     let mut all = Vec::new();
     for piece in array {
-        let Some((found, scheme)) = of(piece.0) else { continue };
+        let Some((found, scheme)) = scheme_of(program, piece.0) else { continue };
         let (width, own) = (scheme.cells(1, found.cols), scheme.own(found.cols));
-        let mut beside = Beside { matrix: piece.0, list: Vec::new(), alike: Vec::new() };
-        let rows = if half.others { 0..found.rows } else { 0..0 };
+        let mut beside = Beside { matrix: piece.0, list: Vec::new(), alike: Vec::new(), places: Vec::new() };
+        let everywhere = half.others || half.floating.is_some();
+        let rows = if everywhere { 0..found.rows } else { 0..0 };
         let mut add = |index: usize| {
-            let Some(at) = place(piece, index).filter(|at| *at != (row, column)) else { return };
+            let Some(at) = place(program, piece, index).filter(|at| *at != (row, column)) else { return };
             beside.list.push(index as u32);
             beside.alike.push(at.0 == row || at.1 == column);
+            beside.places.push(at);
         };
-        if half.others {
+        if everywhere {
             rows.flat_map(|row| (0..own).map(move |index| row * width + index)).for_each(&mut add);
         } else {
             let on_row = row.checked_sub(piece.1).filter(|at| *at < found.rows);
@@ -97,14 +130,14 @@ fn besides(program: &Program, matrix: MatrixId, half: &HalfSelected, cell: usize
         }
         all.push(beside);
     }
-    all
+    ((row, column), all)
 }
 
-/// What a pulse this way does to cells beside; gives the joules it takes.
+/// What a pulse this way does to cells beside, which see what `across` says of their places where lines float; gives the joules it takes.
 fn disturb<T: Computable>(
     program: &Program,
     kernels: &dyn Kernels<T>,
-    beside: &Beside,
+    (beside, across): (&Beside, Option<&dyn Fn((usize, usize)) -> f64>),
     buffers: &mut [Buffer<T>],
     way: T,
     clock: Clock,
@@ -114,8 +147,17 @@ fn disturb<T: Computable>(
     let Some(half) = &written.half_selected else { return 0.0 };
     let len = written.pulse.len.max(1);
     let mut joules = 0.0;
-    for (list, alike) in beside.list.chunks(len).zip(beside.alike.chunks(len)) {
-        let ways: Vec<T> = alike.iter().map(|alike| if *alike { way } else { T::of(-way.wide()) }).collect();
+    let chunks = beside.list.chunks(len).zip(beside.alike.chunks(len)).zip(beside.places.chunks(len));
+    for ((list, alike), places) in chunks {
+        let turned = |alike: bool| if alike { way } else { T::of(-way.wide()) };
+        let ways: Vec<T> = match across {
+            Some(across) => places.iter().map(|at| turned(across(*at) >= 0.0)).collect(),
+            None => alike.iter().map(|alike| turned(*alike)).collect(),
+        };
+        if let Some((across, floating)) = across.zip(half.floating) {
+            let into = &mut buffers[floating.across.index()].data;
+            into.iter_mut().zip(places).for_each(|(into, at)| *into = T::of(across(*at).abs()));
+        }
         write::pulse_by(kernels, (half.kernel, &written.pulse), cells, buffers, (list, &ways), clock);
         joules += buffers[half.joules.index()].data[..list.len()].iter().map(|joules| joules.wide()).sum::<f64>();
     }

@@ -360,6 +360,10 @@ impl<'a, T: Computable + Product> Hits<'a, T> {
         }
         buffers[pulsed.pulse.conductance.index()].data = changed;
         lanes.counts.pulses[self.index] += count as u64;
+        if let Some(joules) = pulsed.pulse.joules {
+            let taken = lanes.buffers[joules.index()].data[..count].iter().map(|joules| joules.wide());
+            lanes.counts.write_energy[self.index] += taken.sum::<f64>();
+        }
         self.cell.clear();
         self.weight.clear();
         self.up.clear();

@@ -26,7 +26,12 @@ use crate::{EngineKind, Recording, Results, RunError, RunOptions};
 pub fn check(program: &Program, options: &RunOptions) -> Result<(), RunError> {
     if let Some(problem) = program.verify().into_iter().next() {
         let message = format!("this program image is damaged: {problem}");
-        return Err(RunError { code: "E0702", message, help: Some(String::from("build it again from its source")) });
+        return Err(RunError {
+            code: "E0702",
+            message,
+            help: Some(String::from("build it again from its source")),
+            place: None,
+        });
     }
     let side_by_side = program.phases.iter().any(|phase| is_independent(program, phase));
     memory::check(program, if side_by_side { BATCH * options.threads.max(1) } else { 1 }, options.memory)
@@ -128,7 +133,7 @@ impl<'a> Simulation<'a> {
 /// A checkpoint that cannot be used.
 pub fn damaged(why: &str) -> RunError {
     let message = format!("this is no whole checkpoint: {why}");
-    RunError { code: "E0710", message, help: Some(String::from("run from the start, without --resume")) }
+    RunError { code: "E0710", message, help: Some(String::from("run from the start, without --resume")), place: None }
 }
 
 /// A simulation in one precision or another.

@@ -314,6 +314,7 @@ fn improbable(connection: &Connection, source: u32, target: u32, p: f64) -> RunE
         code: "E0405",
         message: format!("`{name}`: the probability that neuron {source} is joined to neuron {target} is {p:.6}"),
         help: Some(String::from("it must lie within 0 and 1 (below 0 counts as 0): `random(p: min(…, 1))`")),
+        place: Some(connection.place),
     }
 }
 

@@ -164,7 +164,8 @@ fn program<T: Computable + Product>(
     for &row in rows {
         let at = row * of_row..(row + 1) * of_row;
         before[at.clone()].copy_from_slice(&held[at.clone()]);
-        lanes.counts.write_energy[id.index()] += given.verified(matrix, at.clone(), held).1;
+        let joules = given.verified(matrix, at.clone(), held).1 + write::taken(matrix, &given, at.clone(), held);
+        lanes.counts.write_energy[id.index()] += joules;
         lanes.counts.written[id.index()] += match given.pulses.get(at) {
             Some(pulses) => pulses.iter().map(|&pulses| u64::from(pulses)).sum(),
             None => (cells.write_pulses * of_row as f64).round() as u64,

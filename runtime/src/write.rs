@@ -30,6 +30,8 @@ pub struct Programmed {
     pub reads: f64,
     pub read_joules: f64,
     pub half_selected_joules: f64,
+    /// Joules of pulses whose voltage and width say them.
+    pub pulse_joules: f64,
     /// Seconds until all were written.
     pub seconds: f64,
     /// Mean and standard deviation of what is held less what was asked for, in siemens, and the width of the cells' range.
@@ -47,6 +49,8 @@ pub struct Given {
     pub reads: Vec<u32>,
     /// Siemens of each cell, added up over its reads.
     pub seen: Vec<f64>,
+    /// Joules of its pulses, where their voltage and width say them.
+    pub joules: Vec<f64>,
     pub missed: usize,
     /// Joules of cells that shared lines with those that got pulses.
     pub half_selected: f64,
@@ -56,7 +60,7 @@ impl Given {
     /// Nothing yet, of so many cells.
     pub fn of(cells: usize) -> Self {
         let (pulses, reads, seen) = (vec![0; cells], vec![0; cells], vec![0.0; cells]);
-        Given { pulses, reads, seen, missed: 0, half_selected: 0.0 }
+        Given { pulses, reads, joules: seen.clone(), seen, missed: 0, half_selected: 0.0 }
     }
 
     /// Notes a read of a cell that holds so much.
@@ -81,6 +85,18 @@ impl Given {
         }
         (reads, reads * joules + seen * joules_per_siemens)
     }
+}
+
+/// Joules of what pulses take by their voltage and width, of these cells, which hold so much in the end; where pulses are not simulated, all of
+/// them meet that.
+pub fn taken<T: Computable>(matrix: &Matrix, given: &Given, at: Range<usize>, held: &[T]) -> f64 {
+    let Some(cells) = &matrix.cells else { return 0.0 };
+    if let Some(joules) = given.joules.get(at.clone()) {
+        return joules.iter().sum();
+    }
+    let (width, own) = (cells.scheme.cells(1, matrix.cols), cells.scheme.own(matrix.cols));
+    let siemens: f64 = at.filter(|cell| cell % width < own).map(|cell| held[cell].wide()).sum();
+    cells.write_pulses * cells.write_joules_per_siemens * siemens
 }
 
 /// Gives cells the lowest conductance, those that are stuck what they are stuck at.
@@ -124,7 +140,7 @@ pub fn write<T: Computable>(
                         break;
                     }
                     let ways: Vec<T> = directions.into_iter().filter(|way| way.wide() != 0.0).collect();
-                    pulse(kernels, &written.pulse, cells, buffers, (&open, &ways), clock);
+                    pulse(kernels, &written.pulse, cells, buffers, (&open, &ways), clock, &mut given);
                     open.iter().for_each(|&cell| given.pulses[cell as usize] += 1);
                 }
                 given.missed += open.len();
@@ -140,7 +156,8 @@ pub fn write<T: Computable>(
                         break;
                     }
                     let clock = next(clock, rounds);
-                    pulse(kernels, &written.pulse, cells, buffers, (&open, &vec![T::of(1.0); open.len()]), clock);
+                    let ways = vec![T::of(1.0); open.len()];
+                    pulse(kernels, &written.pulse, cells, buffers, (&open, &ways), clock, &mut given);
                 }
             }
         }
@@ -186,8 +203,13 @@ pub fn pulse<T: Computable>(
     buffers: &mut [Buffer<T>],
     (list, ways): (&[u32], &[T]),
     clock: Clock,
+    given: &mut Given,
 ) {
     pulse_by(kernels, (pulse.kernel, pulse), cells, buffers, (list, ways), clock);
+    if let Some(joules) = pulse.joules {
+        let taken = list.iter().zip(&buffers[joules.index()].data);
+        taken.for_each(|(&cell, joules)| given.joules[cell as usize] += joules.wide());
+    }
 }
 
 /// The same by another kernel.
@@ -243,6 +265,7 @@ pub fn left<T: Computable>(matrix: &Matrix, cells: &Cells, asked: &[T], held: &[
         reads,
         read_joules,
         half_selected_joules: given.half_selected,
+        pulse_joules: taken(matrix, given, 0..count, held),
         // Of reads alone nothing is told where pulses have no time.
         seconds: match cells.verified.filter(|_| cells.write_time > 0.0) {
             Some(read) => pulses * cells.write_time + reads * read.seconds,

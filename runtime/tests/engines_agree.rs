@@ -129,6 +129,7 @@ fn program(kernel: Kernel, form: Form, precision: Precision) -> Program {
     let group = Group { name: "g".into(), len: LEN, source: Source::Kernel, component: 1 };
     let connection = Connection {
         name: "c".into(),
+        place: Place { file: 0, start: 0, end: 0 },
         source: Some(GroupId(0)),
         source_start: 0,
         source_len: LEN,

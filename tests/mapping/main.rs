@@ -183,7 +183,12 @@ fn a_conversion_that_stays_says_what_would_spare_it() {
     let unlined = format!("tiles: array[4]; {UNITS}");
     let unlined = mapped(&(hardware(MIXED, &unlined, chip) + &layers("")));
     let remedy = wire(&unlined, "hidden", "relu").remedy.as_deref().unwrap_or_default();
-    assert!(remedy.contains("`lines: "), "{remedy}");
+    assert!(remedy.contains("no line for voltage, current: `lines: voltage, current`"), "{remedy}");
+    // What is there is not missing.
+    let lined = format!("tiles: array[4]; lines: voltage; {UNITS}");
+    let lined = mapped(&(hardware(MIXED, &lined, chip) + &layers("")));
+    let remedy = wire(&lined, "hidden", "relu").remedy.as_deref().unwrap_or_default();
+    assert!(remedy.contains("core `crossbars` declares no line for current: `lines: voltage, current`"), "{remedy}");
     let forced = mapped(&joined("tia(), keeper()", "convert: everywhere"));
     let remedy = wire(&forced, "hidden", "relu").remedy.as_deref().unwrap_or_default();
     assert!(remedy.contains("convert: everywhere"), "{remedy}");
@@ -348,6 +353,78 @@ experiment e {{ deploy net on made {{ calibrate: [[1], [2]] }}; test {{ x: [[1]]
     assert_eq!(large("1e18"), Vec::<&str>::new());
     assert_eq!(large("1e20"), ["E0307"]);
     assert_eq!(large("1e39")[0], "E0307");
+}
+
+/// The reason is that of the way that comes furthest.
+#[test]
+fn a_layer_without_a_way_says_what_it_lacks() {
+    let told = |tile: &str, core: &str, converters: &str| {
+        let chip = format!("cores: grid(2, 1) of crossbars; converters: [{converters}]");
+        let found = nmc_tests::told(&(hardware(tile, core, &chip) + &layers("")));
+        let [fault] = &found.iter().filter(|one| one.is_error()).collect::<Vec<_>>()[..] else { panic!("{found:#?}") };
+        assert_eq!(fault.code.number(), "E0606");
+        format!("{} | {}", fault.message, fault.help.as_deref().unwrap_or_default())
+    };
+    let direct = "cells: cell[8, 16]; weights: differential; input: dac(bits: 8); sense: current";
+    let without = "tiles: array[4]; lines: voltage, current; units: [rectifier[64], logic[4]]";
+    let fault = told(direct, without, "tia()");
+    assert!(fault.contains("computes `hidden`") && fault.contains("nothing adds the 2 partial sums"), "{fault}");
+    assert!(fault.contains("`implements: sum`") && fault.contains("sar(bits: 8) or current"), "{fault}");
+    let unlined = format!("tiles: array[4]; {UNITS}");
+    let fault = told(direct, &unlined, "tia()");
+    assert!(fault.contains("`lines: current`"), "{fault}");
+    let pulsed = "cells: cell[16, 16]; weights: differential; input: width(bits: 4); sense: current";
+    let fault = told(pulsed, &unlined, "tia()");
+    assert!(fault.contains("no converter current -> charge"), "{fault}");
+    let fault = told(DIGITAL, "tiles: array[4]", "tia()");
+    assert!(fault.contains("2 partial sums") && fault.contains("digital unit"), "{fault}");
+}
+
+/// Devices are driven and read where they are: everything else is bits. Oracle: the best design, which converts as much.
+#[test]
+fn devices_are_read_where_everything_is_converted() {
+    let text = |deploy: &str, chip: &str| {
+        format!(
+            "use std.chip.{chip}
+use std.device.wox
+network one(u: real[2]) -> (y: real[2]) {{
+    population nodes: wox[2]()
+    u |> scale(1 V) -> nodes.v
+    nodes.conductance |> scale(1 / 10 uS) -> y
+}}
+experiment a {{
+    deploy one on {chip} {{ step: 0.5 ms; calibrate: [[1, 0.5]]; {deploy} }}
+    test {{ u: [[1, 0], [0, 1]] }} for 10 ms measure y = mean(y)
+}}"
+        )
+    };
+    let (all, best) = (map(&text("convert: everywhere", "reservoir")), map(&text("", "reservoir")));
+    assert_eq!(all.0.decisions.conversions.inserted, best.0.decisions.conversions.inserted);
+    let read = wire(&all.0, "nodes.conductance", "scale");
+    assert!(converts(&all.0, read), "{}", read.reason);
+    assert_eq!(read.remedy.as_deref(), Some("it would be converted without `convert: everywhere`, too"));
+    assert_eq!(wire(&all.0, "nodes", "nodes.conductance").reason, "current: devices are read where they are");
+    let y = |image: &Image| values(&run_with(image, 1), "y").to_vec();
+    assert!(y(&all.1).iter().any(|y| *y > 0.0));
+    assert_eq!(y(&all.1), y(&best.1));
+}
+
+/// A rectifier between two arrays: bits can become its voltage, but nothing turns what it gives to bits.
+#[test]
+fn a_chip_that_cannot_convert_everything_says_what_it_lacks() {
+    let tile =
+        "cells: cell[16, 16]; weights: differential; input: dac(bits: 8) or voltage; sense: sar(bits: 8) or current";
+    let core = "tiles: array[4]; lines: voltage, current; units: [rectifier[64], adder[64]]";
+    let text = |converters: &str, deploy: &str| {
+        let chip = format!("cores: grid(2, 1) of crossbars; converters: [{converters}]");
+        nmc_tests::told(&(hardware(tile, core, &chip) + &layers(deploy)))
+    };
+    assert!(!text("tia(), keeper(), dac()", "").iter().any(|one| one.is_error()));
+    let found = text("tia(), keeper(), dac()", "convert: everywhere");
+    let fault = found.iter().find(|one| one.is_error()).unwrap();
+    assert_eq!(fault.code.number(), "E0603");
+    assert!(fault.message.contains("`relu_1` (voltage) to `dense_1` (bits)"), "{}", fault.message);
+    assert!(fault.help.as_deref().unwrap().starts_with("leave out `convert: everywhere`"), "{:?}", fault.help);
 }
 
 /// What the host gave and takes back has not moved.

@@ -93,7 +93,11 @@ fn help(diagnostic: &Diagnostic) {
 
 /// Shows one at its place. `texts` holds the modules by name.
 fn one(file: &Path, model: &Model, texts: &mut impl Cache<String>, diagnostic: &Diagnostic) {
-    let Some(primary) = &diagnostic.primary else { return head(diagnostic) };
+    // Of an image there is no text.
+    let primary = diagnostic.primary.as_ref();
+    let Some(primary) = primary.filter(|label| model.modules.get(label.span.file.0 as usize).is_some()) else {
+        return head(diagnostic);
+    };
     let spans = || diagnostic.secondary.iter().chain([primary]).map(|label| label.span);
     if spans().any(|span| is_long(model, span)) {
         if let Some((file, line, column)) = place(file, model, primary.span) {

@@ -115,7 +115,8 @@ fn one(
     for program in &loaded.image.programs {
         host::check(&sweep.file, program, &how, None)?;
         let name = format!("{}: {}", program.name, spoken(combination));
-        let outcome = simulate(&sweep.file, program, &sweep.how, checkpoints.as_deref_mut(), None, &name)?;
+        let outcome = simulate(&sweep.file, program, &sweep.how, checkpoints.as_deref_mut(), None, &name);
+        let outcome = outcome.map_err(|wrong| Failure { model: loaded.model.clone(), diagnostics: vec![wrong] })?;
         for failure in &outcome.failures {
             eprintln!("{name}: {failure}");
             exit = Exit::Diagnostics;

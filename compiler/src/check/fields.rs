@@ -166,7 +166,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("sharing", Quantity("real")),
                     may("read_voltage", Quantity("voltage")),
                     may("read_time", Quantity("time")),
-                    may("write_bias", Word(&["half", "third"])),
+                    may("write_bias", Word(&["half", "third", "float", "ground"])),
                     may("wire", OrIdeal("resistance")),
                     may("driver_resistance", Quantity("resistance")),
                     may("sense_resistance", Quantity("resistance")),

@@ -3,7 +3,7 @@
 use nmc_program::ComponentKind;
 
 use super::{Event, Often, converter_kind, title, unit_kind};
-use crate::forms::chip::{Chip, Domain, Drive, Programming, Sense, TileKind, Way, WeightScheme};
+use crate::forms::chip::{Chip, Domain, Drive, Programming, PulseEnergy, Sense, TileKind, Way, WeightScheme};
 use crate::forms::circuit::{Circuit, Part, Role};
 use crate::forms::decisions::{Decisions, OnTiles};
 use crate::forms::mapped::Given;
@@ -55,12 +55,12 @@ pub fn of(given: Given, tiling: &Tiling, how: Option<OnTiles>, part: &Part, kind
             if bias_rows > 0 {
                 add(ComponentKind::Programming, "programming of bias cells", counted(true), energy);
             }
-            if verifies || tile.write_bias.is_some() {
-                let what = match (verifies, tile.write_bias) {
-                    (_, None) => "verify reads",
-                    (true, Some(_)) => "verify reads and half-selected cells",
-                    (false, Some(_)) => "half-selected cells",
-                };
+            let across = matches!(device.pulse_energy, PulseEnergy::Across { .. });
+            let what =
+                [("pulses", across), ("verify reads", verifies), ("half-selected cells", tile.write_bias.is_some())];
+            let what: Vec<&str> = what.into_iter().filter_map(|(what, is)| is.then_some(what)).collect();
+            if !what.is_empty() {
+                let what = &what.join(" and ");
                 for bias in [false, true].into_iter().filter(|bias| !bias || bias_rows > 0) {
                     add(ComponentKind::Programming, what, Often::Written { block, bias }, 1.0);
                 }

@@ -75,9 +75,11 @@ impl Elaborator<'_> {
         let weighed = weight.span;
         let mut weights = None;
         let (pattern, weight) = if given {
-            let (pattern, term, listed) = self.given_weights(weight, pattern, sizes, field("plasticity").is_some())?;
+            let drawn = self.drawn_about(weight, ends)?;
+            let data = drawn.as_ref().map_or(weight, |(data, _)| data);
+            let (pattern, term, listed) = self.given_weights(data, pattern, sizes, field("plasticity").is_some())?;
             weights = listed;
-            (pattern, term)
+            (pattern, drawn.map_or(term, |(_, term)| term))
         } else {
             let term = self.of_pairs(ends, weight, None)?;
             if pattern == Waiting::Matrix {

@@ -224,7 +224,9 @@ impl Elaborator<'_> {
         self.names.local.clear();
         let term = term?;
         if is_random(&term.expr) {
-            self.error(Code::E0305, "data cannot be random", ast.span, "drawn anew in every run");
+            let help = "a connection can: `connect … { weight: data[\"w\"] * normal(1 mV, 0.1 mV) }`";
+            let wrong = Diagnostic::new(Code::E0305, "data cannot be random", ast.span, "drawn anew in every run");
+            self.closer.diagnostics.push(wrong.with_help(help));
             return None;
         }
         let shape = shape.to_vec();

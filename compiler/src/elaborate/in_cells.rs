@@ -7,7 +7,7 @@ use nmc_grammar::diagnostic::Diagnostic;
 use super::Elaborator;
 use crate::algebra::{add, call, constant, multiply, substitute};
 use crate::analyse::evaluate::evaluate;
-use crate::forms::chip::{ASKED, Device, PROGRAMMED, Pulse};
+use crate::forms::chip::{ASKED, Device, PROGRAMMED, Pulse, PulseEnergy, VOLTS};
 use crate::forms::equations::{Change, Dynamics, Expr, Function, State, Symbol};
 use crate::forms::network::InCells;
 use crate::quantity::Dimension;
@@ -19,11 +19,13 @@ struct Cells<'d> {
     /// Weights at the lowest and at the highest conductance.
     low: f64,
     high: f64,
-    /// Which cells are stuck, if some may be; the first of the numbers that are a cell's own; the pulses that are due, and all there were.
+    /// Which cells are stuck, if some may be; the first of the numbers that are a cell's own; the pulses that are due, all there were, and what
+    /// these took, where voltage and width say it.
     luck: Option<usize>,
     own: usize,
     due: usize,
     pulses: usize,
+    joules: Option<usize>,
     /// What a pulse is taken to change when their number is asked for: a cell in the middle of its range, in weights.
     up: f64,
     down: f64,
@@ -83,14 +85,20 @@ impl Elaborator<'_> {
         before.1 = own;
         let due = state("cell.due", Dimension::NONE, number(0.0));
         let pulses = state("pulses", Dimension::NONE, number(0.0));
+        let energy = match device.pulse_energy {
+            PulseEnergy::Said => Some((pulses, pulse.energy)),
+            PulseEnergy::Across { .. } => Some((state("cell.joules", Dimension::NONE, number(0.0)), 1.0)),
+            PulseEnergy::Unknown => None,
+        };
         let down = down.unwrap_or(f64::INFINITY);
-        let cells = Cells { device: &device, pulse: &pulse, low, high, luck, own, due, pulses, up, down };
+        let joules = energy.map(|(state, _)| state).filter(|state| *state != pulses);
+        let cells = Cells { device: &device, pulse: &pulse, low, high, luck, own, due, pulses, joules, up, down };
         *weight = cells.written(asked);
         let regular = dynamics.regular.iter_mut().map(|regular| &mut regular.changes);
         for changes in [&mut dynamics.on_pre, &mut dynamics.on_post].into_iter().chain(regular) {
             *changes = changes.drain(..).flat_map(|change| cells.pulsed(change)).collect();
         }
-        Some(InCells { before, first, pulses, pulse_energy: pulse.energy })
+        Some(InCells { before, first, pulses, energy })
     }
 }
 
@@ -179,6 +187,10 @@ impl Cells<'_> {
         let total = to(self.pulses, add(named(self.pulses), many.clone()));
         let siemens =
             add(number(self.device.g_min), multiply(minus(weight.clone(), number(self.low)), number(1.0 / self.per())));
+        let taken = self
+            .joules
+            .zip(self.across(&rises(), &siemens))
+            .map(|(joules, each)| to(joules, add(named(joules), multiply(many.clone(), each))));
         let up = self.at(&self.pulse.up, &siemens, None);
         let down = self.pulse.down.as_ref().map_or(number(0.0), |down| self.at(down, &siemens, None));
         let step = select(rises(), up, call(Function::Negate, vec![down]));
@@ -194,6 +206,20 @@ impl Cells<'_> {
             Some(luck) => select(less(named(luck), number(stuck)), weight, after),
             None => after,
         };
-        vec![wanted, counted, total, Change { target: Symbol::Weight, value }]
+        [wanted, counted, total].into_iter().chain(taken).chain([Change { target: Symbol::Weight, value }]).collect()
+    }
+
+    /// Joules of a pulse of known voltage and width across a cell that conducts so much.
+    fn across(&self, rises: &Expr, siemens: &Expr) -> Option<Expr> {
+        let PulseEnergy::Across { volts, seconds } = self.device.pulse_energy else { return None };
+        let Some(current) = &self.device.current else {
+            return Some(multiply(siemens.clone(), Expr::Number(volts * volts * seconds)));
+        };
+        let volts = select(rises.clone(), Expr::Number(volts), Expr::Number(-volts));
+        let amperes = substitute(current, &|symbol| match symbol == VOLTS {
+            true => Some(volts.clone()),
+            false => (symbol == Symbol::Input(0)).then(|| siemens.clone()),
+        });
+        Some(multiply(multiply(amperes, volts.clone()), Expr::Number(seconds)))
     }
 }

@@ -190,6 +190,12 @@ impl Elaborator<'_> {
             parts.push(self.real(node, span)?);
         }
         for arg in args {
+            if self.kind(&arg.value) == Kind::Number {
+                let message = "`concat` joins signals to a vector, one after the other: it has no axis to choose";
+                let wrong = Diagnostic::new(Code::E0305, message, arg.value.span, "not a signal");
+                self.closer.diagnostics.push(wrong.with_help("leave it out; images get their shape back by `reshape`"));
+                return None;
+            }
             let node = self.signal(&arg.value, None)?;
             parts.push(self.real(node, arg.value.span)?);
         }

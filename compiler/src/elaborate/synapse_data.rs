@@ -1,17 +1,20 @@
 //! Synapses as data say them: lists of pairs, weights and delays.
 
-use nmc_grammar::ast::{Arg, Expr as Ast};
+use nmc_grammar::ast::{Arg, Expr as Ast, ExprKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
 use nmc_program::{Tensor, TensorData, TensorId};
 
-use super::Elaborator;
 use super::array::Array;
+use super::signal::Kind;
 use super::term::Term;
-use crate::forms::equations::Expr;
+use super::{Elaborator, operand};
+use crate::analyse::pairs::End;
+use crate::forms::equations::{Expr, Symbol};
 use crate::forms::network::Pattern;
 use crate::quantity::Dimension;
+use crate::typing::walk::within;
 use crate::units::dimension_name;
 
 /// A pattern, or the wait for the weights that tell it.
@@ -87,13 +90,43 @@ impl Elaborator<'_> {
         }
         let tensor = self.loaded(&array, ast.span)?;
         if all && plastic && (0..tensor.data.len()).any(|index| tensor.data.get(index) == 0.0) {
-            let wrong =
-                Diagnostic::new(Code::E0409, "a plastic weight of 0 would be no synapse", ast.span, "holds zeros");
-            self.closer.diagnostics.push(wrong.with_help("say `pattern: matrix` if zeros mean no synapse"));
-            return None;
+            // What is 0 may grow: it is a synapse as others are.
+            let order: Vec<usize> = (0..sources * targets).collect();
+            let mut list = |what: &str, of: &dyn Fn(usize) -> f64| {
+                self.ordered(format!("{}{what}", tensor.name), of, &order, ast.span)
+            };
+            let sources = list(": sources", &|pair| (pair / targets) as f64)?;
+            let ends = list(": targets", &|pair| (pair % targets) as f64)?;
+            let listed = list("", &|pair| tensor.data.get(pair))?;
+            return Some((Waiting::Listed(Pattern::List { sources, targets: ends }, order), weight, Some(listed)));
         }
         let id = self.keep(tensor, ast.span)?;
         Some((Waiting::Known(Pattern::Matrix(id)), weight, None))
+    }
+
+    /// Where weights are drawn about data: which data, and the weight, in which [`Symbol::Weight`] is what they say of a pair.
+    pub fn drawn_about(&mut self, ast: &Ast, ends: (End, End)) -> Option<Option<(Ast, Term)>> {
+        let mut drawn = false;
+        within(ast, &mut |part| {
+            let callee = if let ExprKind::Call(callee, _) = &part.kind { Some(&callee.kind) } else { None };
+            drawn |= matches!(callee, Some(ExprKind::Name(name)) if name == "uniform" || name == "normal");
+        });
+        if !drawn {
+            return Some(None);
+        }
+        let (lifted, parts) = operand::lift(ast, &|part: &Ast| self.is_part(part, Kind::Data));
+        let [part] = &parts[..] else {
+            let wrong = Diagnostic::new(Code::E0305, "weights are drawn about one array", ast.span, "several");
+            let help =
+                "give what follows from several a name: `mean = a * b`, then `weight: mean * normal(1 mV, 0.1 mV)`";
+            self.closer.diagnostics.push(wrong.with_help(help));
+            return None;
+        };
+        let term = Term { expr: Expr::Symbol(Symbol::Weight), dimension: self.array(part)?.dimension };
+        self.names.names.insert(operand::name(0), term);
+        let term = self.of_pairs(ends, &lifted, None);
+        self.names.names.remove(&operand::name(0));
+        Some(Some((part.clone(), term?)))
     }
 
     /// Numbers of a list's pairs.

@@ -246,14 +246,17 @@ pub enum WriteBias {
     Half,
     /// V/3 on other rows, 2 V/3 on other columns: cells on its row or column see V/3, the others -V/3.
     Third,
+    /// Other lines are joined to nothing, and settle where their cells bring them.
+    Float,
 }
 
 impl WriteBias {
-    /// Share of the voltage that cells see on the row or column of the selected one.
-    pub fn share(self) -> f64 {
+    /// Share of the voltage that cells see on the row or column of the selected one; none: that depends on all cells.
+    pub fn share(self) -> Option<f64> {
         match self {
-            WriteBias::Half => 1.0 / 2.0,
-            WriteBias::Third => 1.0 / 3.0,
+            WriteBias::Half => Some(1.0 / 2.0),
+            WriteBias::Third => Some(1.0 / 3.0),
+            WriteBias::Float => None,
         }
     }
 }
@@ -412,6 +415,17 @@ pub struct Programming {
     pub time: f64,
 }
 
+/// What is known of the energy of a pulse.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub enum PulseEnergy {
+    #[default]
+    Unknown,
+    /// Its joules.
+    Said,
+    /// So many volts for so many seconds, across a cell that conducts as it did before.
+    Across { volts: f64, seconds: f64 },
+}
+
 /// Where pulses are simulated, all from the lowest conductance on.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub enum Way {
@@ -457,6 +471,7 @@ pub struct Device {
     /// Seconds in which it loses all but 1/e of what sets it apart from a weight of 0; 0: nothing is lost.
     pub leak: f64,
     pub programming: Programming,
+    pub pulse_energy: PulseEnergy,
     /// Area of a cell in m2.
     pub area: f64,
 }

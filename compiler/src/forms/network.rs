@@ -171,7 +171,8 @@ pub struct Connection {
     pub target_range: (usize, usize),
     /// Which pairs.
     pub pattern: Pattern,
-    /// Weight per synapse in SI units (may be random, may use `SourceIndex`, `TargetIndex`, `Pre` and `Post`); ignored for `Pattern::Matrix`.
+    /// Weight per synapse in SI units (may be random, may use `SourceIndex`, `TargetIndex`, `Pre` and `Post`). Where data say weights it is what
+    /// becomes of them, as `Symbol::Weight`, or says nothing of that.
     pub weight: Expr,
     /// What weights are.
     pub dimension: Dimension,
@@ -201,8 +202,8 @@ pub struct InCells {
     /// The first of all, behind those of synapse and rule; that which counts pulses.
     pub first: usize,
     pub pulses: usize,
-    /// Joules of one.
-    pub pulse_energy: f64,
+    /// The state whose sum over all synapses, times so many joules, is what pulses take; none: nothing says that.
+    pub energy: Option<(usize, f64)>,
 }
 
 /// A signal recorded during a run.

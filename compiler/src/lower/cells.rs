@@ -13,7 +13,7 @@ use super::expression;
 use super::kernel::{Builder, OWN};
 use crate::algebra::{constant, derivative, mentions, substitute};
 use crate::cost;
-use crate::forms::chip::{ASKED, Device, Drive, PROGRAMMED, Sense, TileKind, Trap, VOLTS, WeightScheme};
+use crate::forms::chip::{ASKED, Device, Drive, PROGRAMMED, PulseEnergy, Sense, TileKind, Trap, VOLTS, WeightScheme};
 use crate::forms::circuit::{Part, Role};
 use crate::forms::equations::{Expr, Function, Symbol};
 use crate::forms::mapped::Mapped;
@@ -90,6 +90,7 @@ impl Lowering<'_> {
             current: None,
             write_pulses: device.programming.pulses,
             write_time: device.programming.time,
+            write_joules_per_siemens: taken_by_a_pulse(device),
             written: None,
             verified: self.verified(layer, device),
             block: self.written_with(block),
@@ -192,8 +193,6 @@ impl Lowering<'_> {
             return None;
         }
         let (volts, none) = (tile.read_voltage, vec![]);
-        // Of a curve that is a multiple of the conductance, as most are.
-        let amperes = device.current.as_ref().map_or(device.g_max * volts, |current| at(current, device.g_max, volts));
         let drive = match tile.inputs.get(layer.how.drive) {
             Some(Drive::Converter(id) | Drive::BitSerial { converter: id, .. }) => vec![*id],
             Some(Drive::Direct(_)) | None => none.clone(),
@@ -204,7 +203,7 @@ impl Lowering<'_> {
         };
         let converters = || drive.iter().chain(&sense).map(|id| &self.chip.converters[*id]);
         Some(VerifyRead {
-            joules_per_siemens: volts * amperes / device.g_max * tile.read_time,
+            joules_per_siemens: watts_a_siemens(device, volts) * tile.read_time,
             joules: tile.row_energy + converters().map(|converter| converter.energy).sum::<f64>(),
             seconds: tile.read_time + sense.iter().map(|id| self.chip.converters[*id].time).sum::<f64>(),
         })
@@ -375,7 +374,23 @@ impl Lowering<'_> {
         array
     }
 
+    /// What is known of the energy of a device's pulses.
+    pub(super) fn say_what_pulses_take(&mut self, device: &Device) {
+        let name = &device.name;
+        match device.pulse_energy {
+            PulseEnergy::Said => {}
+            PulseEnergy::Across { volts, seconds } => self.note(format!(
+                "{name}: a pulse takes what {volts} V across the cell do in {} ns, by its conductance before the pulse",
+                (seconds * 1e12).round() / 1e3
+            )),
+            PulseEnergy::Unknown => self.note(format!(
+                "{name}: energy of programming is not counted: neither `pulse_energy` nor `pulse_voltage` and `pulse_time` are said"
+            )),
+        }
+    }
+
     fn say_what_is_left_out(&mut self, tile: &TileKind) {
+        self.say_what_pulses_take(&self.chip.devices[tile.device]);
         if tile.layers > 1 {
             let TileKind { name, layers, .. } = tile;
             self.note(format!(
@@ -399,6 +414,20 @@ impl Lowering<'_> {
             self.program.left_out.push(note.clone());
         }
         self.note(note);
+    }
+}
+
+/// Watts a siemens of cells at so many volts: of a curve that is a multiple of the conductance, as most are.
+fn watts_a_siemens(device: &Device, volts: f64) -> f64 {
+    let amperes = device.current.as_ref().map_or(device.g_max * volts, |current| at(current, device.g_max, volts));
+    volts * amperes / device.g_max
+}
+
+/// Joules a siemens of a pulse, where its voltage and its width say them.
+fn taken_by_a_pulse(device: &Device) -> f64 {
+    match device.pulse_energy {
+        PulseEnergy::Across { volts, seconds } => watts_a_siemens(device, volts) * seconds,
+        PulseEnergy::Unknown | PulseEnergy::Said => 0.0,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::span::Span;
 use nmc_program::{
     Access, ArrayId, Connection, ConnectionId, Delay, Effect, Initial, KernelId, Len, MetricKind, Op, Pattern,
 };
@@ -20,6 +21,11 @@ use crate::forms::plan::Phase;
 
 /// Pairs whose probability is asked for at once.
 const PAIRS_AT_ONCE: usize = 4096;
+
+/// For messages of a run.
+pub(super) fn written_at(span: Span) -> nmc_program::Place {
+    nmc_program::Place { file: span.file.0, start: span.start, end: span.end }
+}
 
 /// A connection on its way.
 #[derive(Debug, Clone)]
@@ -214,6 +220,7 @@ impl Lowering<'_> {
         let (start, end) = (connection.source_range, connection.target_range);
         self.program.connections.push(Connection {
             name: connection.name.clone(),
+            place: written_at(connection.span),
             source,
             source_start: start.0,
             source_len: start.1 - start.0,
@@ -331,13 +338,25 @@ impl Lowering<'_> {
 
     fn weights(&mut self, id: ConnectionId, connection: &network::Connection, started: &Started) -> ArrayId {
         let name = format!("{}.w", connection.name);
-        if let network::Pattern::Matrix(tensor) = connection.pattern {
-            return self.array(name, Len::Synapses(id), false, Initial::Tensor { tensor, start: 0 });
+        let data = match connection.pattern {
+            network::Pattern::Matrix(tensor) => Some(tensor),
+            network::Pattern::AllToAll { .. }
+            | network::Pattern::OneToOne
+            | network::Pattern::Random { .. }
+            | network::Pattern::Likely { .. }
+            | network::Pattern::FixedInDegree { .. }
+            | network::Pattern::List { .. } => connection.weights,
+        };
+        let Some(tensor) = data else {
+            return self.synapse_values(name, (id, connection), &connection.weight, started);
+        };
+        let start = Initial::Tensor { tensor, start: 0 };
+        if !mentions(&connection.weight, &|symbol| symbol == Symbol::Weight) {
+            return self.array(name, Len::Synapses(id), false, start);
         }
-        if let Some(tensor) = connection.weights {
-            return self.array(name, Len::Synapses(id), false, Initial::Tensor { tensor, start: 0 });
-        }
-        self.synapse_values(name, (id, connection), &connection.weight, started)
+        let given = self.array(format!("{name}.given"), Len::Synapses(id), false, start);
+        let about = Started { weights: Some(given), states: Vec::new() };
+        self.synapse_values(name, (id, connection), &connection.weight, &about)
     }
 
     /// An array of synapses that starts from an expression over source and target index, and over what is there before it.

@@ -23,13 +23,19 @@ impl Lowering<'_> {
 
     /// Pulses on cells that hold weights of synapses.
     pub fn count_pulses(&mut self) {
+        let mut notes = Vec::new();
         for (connection, lowered) in self.network.connections.iter().zip(&self.connections) {
             let Some(cells) = connection.cells else { continue };
-            let Some(array) = lowered.states.get(cells.pulses).copied().flatten() else { continue };
+            let Some((state, energy_j)) = cells.energy else {
+                let note = "energy of pulses on its cells is not counted: neither `pulse_energy` nor `pulse_voltage` and `pulse_time` are said";
+                notes.push(format!("{}: {note}", connection.name));
+                continue;
+            };
+            let Some(array) = lowered.states.get(state).copied().flatten() else { continue };
             let (kind, count) = (ComponentKind::Programming, Count::Sum(array));
-            let cost = Cost { kind, name: connection.name.clone(), count, energy_j: cells.pulse_energy };
-            self.program.costs.costs.push(cost);
+            self.program.costs.costs.push(Cost { kind, name: connection.name.clone(), count, energy_j });
         }
+        notes.into_iter().for_each(|note| self.note(note));
     }
 
     /// What the run counts for an event.

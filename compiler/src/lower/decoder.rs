@@ -4,6 +4,7 @@ use nmc_program::{Access, Amount, Connection, Delay, Effect, Pattern, Value};
 
 use super::Lowering;
 use super::algebra;
+use super::connection::written_at;
 use super::event::pair;
 use super::expression;
 use super::kernel::Builder;
@@ -56,6 +57,7 @@ impl Lowering<'_> {
             let component = self.component();
             let op = self.one_to_one(Connection {
                 name,
+                place: written_at(self.network.graph[population.node].span),
                 source: Some(source),
                 source_start,
                 source_len: population.len,

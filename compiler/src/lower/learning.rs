@@ -11,6 +11,7 @@ use nmc_program::{
 
 use super::kernel::{Builder, OWN};
 use super::population::outside;
+use super::transfer::across;
 use super::{Lowering, Signal, expression};
 use crate::analyse::adjoint::{Adjoint, adjoint};
 use crate::forms::chip::TileKind;
@@ -257,9 +258,13 @@ impl<'a> Lowering<'a> {
                 return self.cannot_learn(node, why, "leave it out: cells have noise of their own");
             }
             if let Some(tile) = self.tile(node).map(|(tile, _)| tile) {
-                let energy_j = self.chip.devices[tile.device].pulse.as_ref().map_or(0.0, |pulse| pulse.energy);
+                let device = &self.chip.devices[tile.device];
                 let (kind, name) = (ComponentKind::Programming, format!("{name}: pulses"));
-                backward.costs.push(Cost { kind, name, count: Count::Pulses(matrix), energy_j });
+                let (count, energy_j) = match (across(device), &device.pulse) {
+                    (true, Some(_)) if !programs => (Count::WriteEnergy(matrix), 1.0),
+                    (_, pulse) => (Count::Pulses(matrix), pulse.as_ref().map_or(0.0, |pulse| pulse.energy)),
+                };
+                backward.costs.push(Cost { kind, name, count, energy_j });
             }
             let len = Len::Fixed((inputs.1 - inputs.0) * (outputs.1 - outputs.0));
             let buffered = plan.transfer.as_ref().is_some_and(|transfer| transfer.buffer);

@@ -1,14 +1,14 @@
 //! What pulses do to cells in training: a kernel for each device, made from its equations, and the cells' own numbers.
 
 use nmc_program::{
-    ArrayId, Binary, Compare, Draw, HalfSelected, Initial, KernelId, Len, MatrixId, Pulsed, Scheme, Unary, Value,
-    Written, WrittenBy,
+    ArrayId, Binary, Compare, Draw, Floating, HalfSelected, Initial, KernelId, Len, MatrixId, Pulsed, Scheme, Unary,
+    Value, Written, WrittenBy,
 };
 
 use super::kernel::{Builder, OWN};
 use super::{Lowering, expression};
 use crate::analyse::evaluate::evaluate;
-use crate::forms::chip::{ASKED, Device, PROGRAMMED, Pulse, TileKind, VOLTS, Way, WriteBias};
+use crate::forms::chip::{ASKED, Device, PROGRAMMED, Pulse, PulseEnergy, TileKind, VOLTS, Way, WriteBias};
 use crate::forms::equations::Symbol;
 use crate::forms::network::NodeId;
 
@@ -24,10 +24,12 @@ pub(super) struct Scratch {
     direction: ArrayId,
     /// What is asked of cells that are verified.
     asked: ArrayId,
+    /// Where the kernel writes what a pulse takes, if it does.
+    joules: Option<ArrayId>,
     /// The numbers that are a cell's own, in the order of the device's, and last, where cells may be stuck, its luck.
     own: Vec<ArrayId>,
-    /// Of cells that are half-selected, by the share of the voltage that they see: the kernel, and where it writes joules.
-    half: Option<(f64, KernelId, ArrayId)>,
+    /// Of cells that are half-selected in a way: the kernel, where it writes joules, and where it reads voltages, if these differ.
+    half: Option<(WriteBias, KernelId, ArrayId, Option<ArrayId>)>,
 }
 
 impl Lowering<'_> {
@@ -103,8 +105,8 @@ impl Lowering<'_> {
         if let (Some(&into), Some(&luck)) = (scratch.own.get(pulse.own.len()), self.luck.get(&matrix)) {
             own.push((luck, into));
         }
-        let Scratch { kernel, len, conductance, direction, .. } = scratch;
-        let made = nmc_program::Pulse { kernel, len, conductance, direction, own };
+        let Scratch { kernel, len, conductance, direction, joules, .. } = scratch;
+        let made = nmc_program::Pulse { kernel, len, conductance, direction, joules, own };
         self.pulses_of.insert(matrix, made.clone());
         Some(made)
     }
@@ -160,36 +162,32 @@ impl Lowering<'_> {
             passive.len() - 1
         });
         passive[array].push((matrix, first));
-        let others = bias == WriteBias::Third;
-        let scratch = self.pulses.get(&index)?.clone();
-        if let Some(&(_, kernel, joules)) = scratch.half.iter().find(|(share, ..)| *share == bias.share()) {
-            return Some(HalfSelected { kernel, joules, array, others });
-        }
         let device = &self.chip.devices[index];
-        let volts = device.pulse.as_ref()?.volts * bias.share();
-        let joules = self.array(format!("{}.joules", device.name), Len::Fixed(scratch.len), false, Initial::Fill(0.0));
-        let mut b = Builder::default();
-        let held = b.load(scratch.conductance, OWN);
-        moved(&mut b, device, volts, &scratch);
-        let way = b.load(scratch.direction, OWN);
-        let across = b.number(volts);
-        let across = b.multiply(across, way);
-        let amperes = match &device.current {
-            Some(current) => {
-                let mut names = |_: &mut Builder, symbol: Symbol| match symbol == VOLTS {
-                    true => Some(across),
-                    false => (symbol == Symbol::Input(0)).then_some(held),
-                };
-                expression::number(&mut b, &mut names, current)
-            }
-            None => b.multiply(held, across),
+        let volts = device.pulse.as_ref()?.volts;
+        let made = |kernel: KernelId, joules: ArrayId, across: Option<ArrayId>| {
+            let floating = across.map(|across| Floating { volts, across });
+            HalfSelected { kernel, joules, array, others: bias == WriteBias::Third, floating }
         };
-        let (watts, seconds) = (b.multiply(amperes, across), b.number(device.programming.time));
-        let taken = b.multiply(watts, seconds);
-        b.store(joules, OWN, taken);
+        let scratch = self.pulses.get(&index)?.clone();
+        if let Some(&(_, kernel, joules, across)) = scratch.half.iter().find(|(known, ..)| *known == bias) {
+            return Some(made(kernel, joules, across));
+        }
+        let mut array = |what: &str| {
+            self.array(format!("{}.{what}", device.name), Len::Fixed(scratch.len), false, Initial::Fill(0.0))
+        };
+        let joules = array("joules");
+        let across = bias.share().is_none().then(|| array("across"));
+        let seen = match (bias.share(), across) {
+            (Some(share), _) => Volts::Known(volts * share),
+            (None, Some(across)) => Volts::Each(across),
+            (None, None) => return None,
+        };
+        let mut b = Builder::default();
+        take(&mut b, device, (seen, device.programming.time), &scratch, joules);
+        moved(&mut b, device, seen, &scratch);
         let kernel = self.kernel(format!("{}: half-selected", device.name), b);
-        self.pulses.get_mut(&index)?.half = Some((bias.share(), kernel, joules));
-        Some(HalfSelected { kernel, joules, array, others })
+        self.pulses.get_mut(&index)?.half = Some((bias, kernel, joules, across));
+        Some(made(kernel, joules, across))
     }
 
     /// Reads cells, and says which way they have to go.
@@ -247,17 +245,60 @@ impl Lowering<'_> {
         let own: Vec<ArrayId> =
             (0..pulse.own.len() + usize::from(faulty)).map(|n| array(self, &format!("own {n}"))).collect();
         let mut b = Builder::default();
-        let mut made = Scratch { kernel: KernelId(0), len, conductance, direction, asked, own, half: None };
-        moved(&mut b, device, pulse.volts, &made);
+        let across = match device.pulse_energy {
+            PulseEnergy::Across { volts, seconds } => Some((Volts::Known(volts), seconds)),
+            PulseEnergy::Unknown | PulseEnergy::Said => None,
+        };
+        let joules = across.map(|_| array(self, "pulse_joules"));
+        let mut made = Scratch { kernel: KernelId(0), len, conductance, direction, asked, joules, own, half: None };
+        if let Some((across, joules)) = across.zip(joules) {
+            take(&mut b, device, across, &made, joules);
+        }
+        moved(&mut b, device, Volts::Known(pulse.volts), &made);
         made.kernel = self.kernel(format!("{}: pulse", device.name), b);
         self.pulses.insert(index, made.clone());
         made
     }
 }
 
+/// What stands across cells.
+#[derive(Debug, Clone, Copy)]
+enum Volts {
+    Known(f64),
+    /// Of each cell its own, 0 or above.
+    Each(ArrayId),
+}
+
+/// Writes what a pulse of so many volts and seconds takes of cells as they are before it.
+fn take(b: &mut Builder, device: &Device, (volts, seconds): (Volts, f64), scratch: &Scratch, joules: ArrayId) {
+    let (held, way) = (b.load(scratch.conductance, OWN), b.load(scratch.direction, OWN));
+    let across = match volts {
+        Volts::Known(volts) => b.number(volts),
+        Volts::Each(array) => b.load(array, OWN),
+    };
+    let across = b.multiply(across, way);
+    let amperes = match &device.current {
+        Some(current) => {
+            let mut names = |_: &mut Builder, symbol: Symbol| match symbol == VOLTS {
+                true => Some(across),
+                false => (symbol == Symbol::Input(0)).then_some(held),
+            };
+            expression::number(b, &mut names, current)
+        }
+        None => b.multiply(held, across),
+    };
+    let (watts, seconds) = (b.multiply(amperes, across), b.number(seconds));
+    let taken = b.multiply(watts, seconds);
+    b.store(joules, OWN, taken);
+}
+
 /// Moves cells by a pulse of so many volts.
-fn moved(b: &mut Builder, device: &Device, volts: f64, scratch: &Scratch) {
-    let Some(pulse) = device.pulse.as_ref().map(|pulse| pulse.at_volts(volts)) else { return };
+fn moved(b: &mut Builder, device: &Device, volts: Volts, scratch: &Scratch) {
+    let Some(pulse) = &device.pulse else { return };
+    let (pulse, across) = match volts {
+        Volts::Known(volts) => (pulse.at_volts(volts), None),
+        Volts::Each(array) => (pulse.clone(), Some(b.load(array, OWN))),
+    };
     let Scratch { conductance, direction, own, .. } = scratch;
     let (held, way) = (b.load(*conductance, OWN), b.load(*direction, OWN));
     let zero = b.number(0.0);
@@ -265,6 +306,7 @@ fn moved(b: &mut Builder, device: &Device, volts: f64, scratch: &Scratch) {
         let mut names = |b: &mut Builder, symbol: Symbol| match symbol {
             Symbol::Input(0) => Some(held),
             Symbol::Input(1) => size,
+            VOLTS => across,
             Symbol::State(n) => own.get(n).map(|own| b.load(*own, OWN)),
             Symbol::Time => Some(zero),
             Symbol::Input(_)

@@ -10,7 +10,7 @@ use super::kernel::{Builder, OWN};
 use super::learning::{Backward, SMALL};
 use super::{Lowering, Signal, chain};
 use crate::cost;
-use crate::forms::chip::{Converter, Device, Drive, Sense, TileKind, Way, WeightScheme};
+use crate::forms::chip::{Converter, Device, Drive, PulseEnergy, Sense, TileKind, Way, WeightScheme};
 use crate::forms::decisions::Range;
 use crate::forms::network::NodeId;
 use crate::forms::plan;
@@ -64,7 +64,7 @@ impl Lowering<'_> {
         let (read, verify) = (Count::ReadEnergy(fast), Count::WriteEnergy(fast));
         for (kind, count, energy_j) in [
             (ComponentKind::Programming, count, once.energy),
-            (ComponentKind::Programming, verify, f64::from(u8::from(once.verifies))),
+            (ComponentKind::Programming, verify, f64::from(u8::from(once.verifies || across(device)))),
             (ComponentKind::Cells, read, 1.0),
         ] {
             self.program.costs.costs.push(Cost { kind, name: name.clone(), count, energy_j });
@@ -233,11 +233,21 @@ impl Lowering<'_> {
             anew.into_iter().filter_map(|(anew, matrix, index)| Some((matrix, index.filter(|_| anew)?)))
         {
             add(ComponentKind::Programming, "programming", Count::Written(matrix), device(index).programming.energy);
-            if device(index).programming.verifies {
+            if device(index).programming.verifies && !across(device(index)) {
                 add(ComponentKind::Programming, "verify reads", Count::WriteEnergy(matrix), 1.0);
             }
         }
+        let of_fast = (fast, tile.fast.filter(|index| across(device(*index))));
+        let of_slow = (slow, Some(tile.device).filter(|index| plan.programs && across(device(*index))));
+        for matrix in [of_fast, of_slow].into_iter().filter_map(|(matrix, index)| index.map(|_| matrix)) {
+            add(ComponentKind::Programming, "pulses and reads", Count::WriteEnergy(matrix), 1.0);
+        }
     }
+}
+
+/// Whether the voltage and the width of a pulse say what it takes.
+pub(super) fn across(device: &Device) -> bool {
+    matches!(device.pulse_energy, PulseEnergy::Across { .. })
 }
 
 /// Share of the range at which pulses up and down move a cell without deviations as far; the middle where there is no such place, the

@@ -94,11 +94,11 @@ impl Printer {
         }
     }
 
-    /// A statement over several lines: each list or body is opened if it does not fit.
+    /// A statement over several lines: what stands between commas, or `measure`s, goes to the next one, each list or body is opened if it does not fit.
     fn broken(&mut self, pieces: &[Piece], indent: usize) {
         for (index, piece) in pieces.iter().enumerate() {
             let tail = || -> usize {
-                let words = pieces[index + 1..].iter().map_while(|piece| match piece {
+                let words = item(&pieces[index + 1..], 0).iter().map_while(|piece| match piece {
                     Piece::Word(text, space) => Some(text.chars().count() + usize::from(*space)),
                     Piece::List { .. } | Piece::Body(_) | Piece::Comment { .. } | Piece::LineEnd => None,
                 });
@@ -108,10 +108,16 @@ impl Printer {
             };
             match piece {
                 Piece::Word(text, space) => {
+                    if text == "measure" && index > 0 && !self.has_room(item(&pieces[index..], 1)) {
+                        self.fresh_line(indent + INDENT);
+                    }
                     if *space && index > 0 && self.column > self.indent {
                         self.push(" ");
                     }
                     self.push(text);
+                    if text == "," && !self.has_room(item(&pieces[index + 1..], 0)) {
+                        self.new_line(indent + INDENT);
+                    }
                 }
                 Piece::Comment { text, .. } => self.comment(text),
                 Piece::LineEnd => self.new_line(indent + INDENT),
@@ -131,6 +137,11 @@ impl Printer {
                 },
             }
         }
+    }
+
+    /// Whether this line has room for a space and these pieces, if they fit a line at all.
+    fn has_room(&self, pieces: &[Piece]) -> bool {
+        flat(pieces).is_none_or(|text| self.column + 1 + text.chars().count() <= WIDTH)
     }
 
     /// A list or body over several lines.
@@ -223,6 +234,17 @@ impl Printer {
             }
         }
     }
+}
+
+/// What stands before the next place where a long statement may go on in a new line: up to a comma and with it, or to a `measure` that is not
+/// among the first `skip` pieces.
+fn item(pieces: &[Piece], skip: usize) -> &[Piece] {
+    let ends = |(at, piece): (usize, &Piece)| match piece {
+        Piece::Word(text, _) if text == "," => Some(at + 1),
+        Piece::Word(text, _) if text == "measure" && at >= skip => Some(at),
+        Piece::Word(..) | Piece::List { .. } | Piece::Body(_) | Piece::Comment { .. } | Piece::LineEnd => None,
+    };
+    &pieces[..pieces.iter().enumerate().find_map(ends).unwrap_or(pieces.len())]
 }
 
 fn has_word(item: &[Piece]) -> bool {

@@ -31,7 +31,8 @@ fn ends_value(token: Option<Token>) -> bool {
 /// Whether `(` or `[` after this token belongs to it.
 fn is_called(before: Token, further: Option<Token>) -> bool {
     use Token::*;
-    matches!(before, Name | RightParen | RightBracket | Iterate) || (before.is_word() && further == Some(Dot))
+    // `core(0, 0)` is a place.
+    matches!(before, Name | RightParen | RightBracket | Iterate | Core) || (before.is_word() && further == Some(Dot))
 }
 
 /// Whether the range at `at` is between two plain numbers or names: `0..4`, but `10 uS .. 200 uS`.

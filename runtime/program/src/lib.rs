@@ -32,8 +32,8 @@ pub use phase::{
     Aggregate, Histogram, InputFeed, Metric, MetricKind, Over, Part, Phase, PhaseKind, Probe, Probed, Requirement,
     Target, To,
 };
-pub use spikes::{Amount, Connection, Delay, Effect, Group, Pattern, Source};
-pub use writing::{HalfSelected, Pulse, VerifyRead, Written, WrittenBy};
+pub use spikes::{Amount, Connection, Delay, Effect, Group, Pattern, Place, Source};
+pub use writing::{Floating, HalfSelected, Pulse, VerifyRead, Written, WrittenBy};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)*) => {$(

@@ -59,9 +59,12 @@ pub struct Cells {
     pub pulses: bool,
     /// What cells conduct where that is not their conductance times the voltage.
     pub current: Option<Current>,
-    /// How often, and for how many seconds, a cell is pulsed when it is programmed; and how, where that is simulated.
+    /// How often, and for how many seconds, a cell is pulsed when it is programmed.
     pub write_pulses: f64,
     pub write_time: f64,
+    /// Joules of one a siemens of the cell in the end, where pulses are not simulated.
+    pub write_joules_per_siemens: f64,
+    /// How, where that is simulated.
     pub written: Option<Written>,
     /// The reads that verify it, one after each pulse and, where pulses are simulated, one before the first; none: it is not read.
     pub verified: Option<VerifyRead>,

@@ -30,11 +30,20 @@ pub enum Source {
     Given,
 }
 
+/// Where something stands in the source: which of its files, in the order read, and bytes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub file: u32,
+    pub start: u32,
+    pub end: u32,
+}
+
 /// Synapses from a range of one group to a range of another population.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Connection {
     /// `exc->inh`
     pub name: String,
+    pub place: Place,
     /// Sending group, `source_start .. source_start + source_len` of its elements; none: of a population that does not spike.
     pub source: Option<crate::GroupId>,
     pub source_start: usize,

@@ -13,6 +13,8 @@ pub struct Pulse {
     pub len: usize,
     pub conductance: ArrayId,
     pub direction: ArrayId,
+    /// Where it writes the joules that a pulse takes, if it does.
+    pub joules: Option<ArrayId>,
     /// What cells have of their own, in the order of cells, and the scratch array it is gathered into.
     pub own: Vec<(ArrayId, ArrayId)>,
 }
@@ -42,6 +44,16 @@ pub struct HalfSelected {
     pub array: usize,
     /// Whether all other cells see the same share the other way round (V/3); else nothing (V/2).
     pub others: bool,
+    /// Where other lines float, and all cells see what these settle at.
+    pub floating: Option<Floating>,
+}
+
+/// A pulse on a cell whose row is at its voltage and whose column is at 0 V, while all other lines are joined to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Floating {
+    pub volts: f64,
+    /// The scratch array from which the kernel takes what each cell sees, 0 or above.
+    pub across: ArrayId,
 }
 
 /// A read that verifies a cell.

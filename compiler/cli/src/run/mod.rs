@@ -159,7 +159,8 @@ fn finish(
         let begun = checkpoints.as_ref().map(Checkpoints::begun).unwrap_or_default();
         let recorder = folder.as_mut().map(|folder| Recorder::begin(folder, program, begun));
         let mut recorder = recorder.transpose()?;
-        let outcome = simulate(&run.file, program, &run.how, checkpoints.as_mut(), recorder.as_mut(), &program.name)?;
+        let outcome = simulate(&run.file, program, &run.how, checkpoints.as_mut(), recorder.as_mut(), &program.name);
+        let outcome = outcome.map_err(|wrong| Failure { model: loaded.model.clone(), diagnostics: vec![wrong] })?;
         let outputs = recorder.map_or(Ok(Vec::new()), |recorder| recorder.finish(outcome.first()))?;
         for failure in &outcome.failures {
             eprintln!("{}: {failure}", program.name);

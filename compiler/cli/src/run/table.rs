@@ -90,9 +90,11 @@ fn hardware(program: &Program, outcome: &Outcome, add: &mut impl FnMut(&str, Str
         for layer in layers {
             let Layer { name, cells, pulses, most, missed, error, spread, range, .. } = layer;
             add(&format!("  {name}: pulses a cell"), format!("{} (at most {most})", digits(pulses / cells)));
-            for (what, joules) in
-                [("verify reads", layer.read_joules), ("half-selected cells", layer.half_selected_joules)]
-            {
+            for (what, joules) in [
+                ("pulses, by voltage and width", layer.pulse_joules),
+                ("verify reads", layer.read_joules),
+                ("half-selected cells", layer.half_selected_joules),
+            ] {
                 if joules > 0.0 {
                     add(&format!("  {name}: {what}"), si(joules, "J"));
                 }

@@ -112,3 +112,15 @@ fn a_requirement_that_does_not_hold_fails_the_run() {
     assert_eq!(status, Some(1));
     assert!(shown.contains("required rate_hz.p > 1"), "{shown}");
 }
+
+/// What only a run finds out stands in the text, too.
+#[test]
+fn a_probability_above_one_is_told_at_its_connection() {
+    let body = "population p: lif[3]() { x: uniform(0, 1) }
+    connect p -> p { pattern: random(p: 1.05 - 0.1 * abs(pre.x - post.x)), weight: 1 mV }";
+    let text = network(body, "run for 10 ms { step: 0.1 ms }");
+    let (status, shown) = told("run", "probability", text.as_bytes());
+    assert_eq!(status, Some(1));
+    one_error(&shown, "E0405");
+    assert!(shown.contains("program.nmc:3:"), "{shown}");
+}

@@ -11,8 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use nmc_grammar::codes::Code;
-use nmc_grammar::diagnostic::Diagnostic;
-use nmc_program::{Precision, Program};
+use nmc_grammar::diagnostic::{Diagnostic, Label};
+use nmc_grammar::span::{FileId, Span};
+use nmc_program::{Place, Precision, Program};
 use nmc_runtime::chips::{Chips, Each, Moved, Reached};
 use nmc_runtime::maps::Map;
 use nmc_runtime::simulation::{Compiled, damaged};
@@ -99,7 +100,7 @@ pub fn check(file: &Path, program: &Program, settings: &Settings, out: Option<&P
             let (needed, room) = (needed as f64 / 1e9, room as f64 / 1e9);
             let message = format!("its recordings would take {needed:.0} GB of the disk, {room:.0} GB are free");
             let help = String::from("record fewer elements or less often (`every 1 ms`), or choose another folder");
-            return Err(diagnostic(file, program, &RunError { code: "E0707", message, help: Some(help) }));
+            return Err(diagnostic(file, program, &RunError { code: "E0707", message, help: Some(help), place: None }));
         }
     }
     let checked = chips::check(program, &options, chips);
@@ -210,7 +211,12 @@ pub fn maps(file: &Path, program: &Program) -> Result<Vec<Map>, Diagnostic> {
 
 /// An error of a run in the form of all others.
 fn diagnostic(file: &Path, program: &Program, error: &RunError) -> Diagnostic {
-    coded(error, format!("{}: experiment `{}`: {}", file.display(), program.name, error.message))
+    let message = format!("experiment `{}`: {}", program.name, error.message);
+    let Some(Place { file: of, start, end }) = error.place else {
+        return coded(error, format!("{}: {message}", file.display()));
+    };
+    let span = Span::new(FileId(of), start as usize, end as usize);
+    Diagnostic { primary: Some(Label { span, text: String::from("found when it was drawn") }), ..coded(error, message) }
 }
 
 fn coded(error: &RunError, message: String) -> Diagnostic {

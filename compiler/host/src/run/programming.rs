@@ -17,10 +17,11 @@ pub struct Layer {
     pub pulses: f64,
     pub most: u32,
     pub missed: f64,
-    /// Reads that verified cells, their joules, and those of cells that were half-selected.
+    /// Reads that verified cells, their joules, those of cells that were half-selected, and those of pulses where their voltage and width say them.
     pub reads: f64,
     pub read_joules: f64,
     pub half_selected_joules: f64,
+    pub pulse_joules: f64,
     /// Held less asked for: mean and standard deviation over cells and chips, and the width of the range, in siemens.
     pub error: f64,
     pub spread: f64,
@@ -57,6 +58,7 @@ fn joined(name: String, all: &[&Programmed], chips: f64) -> Layer {
         reads: sum(&|one| one.reads) / chips,
         read_joules: sum(&|one| one.read_joules) / chips,
         half_selected_joules: sum(&|one| one.half_selected_joules) / chips,
+        pulse_joules: sum(&|one| one.pulse_joules) / chips,
         error,
         spread: (square - error * error).max(0.0).sqrt(),
         range: all.iter().map(|one| one.range).fold(0.0, f64::max),
@@ -132,6 +134,7 @@ pub fn told(outcome: &Outcome) -> Value {
             "verify_reads": number(layer.reads),
             "verify_j": number(layer.read_joules),
             "half_selected_j": number(layer.half_selected_joules),
+            "pulse_j": number(layer.pulse_joules),
             "error_s": number(layer.error),
             "error_sd_s": number(layer.spread),
             "range_s": number(layer.range),

@@ -6,7 +6,7 @@ use nmc_grammar::codes::Code;
 use super::super::term::{Scope, Term, is_random};
 use super::{AREA, ENERGY, Elaborator, Fields, fields_of, is_ideal};
 use crate::algebra::mentions;
-use crate::forms::chip::{ASKED, Device, PROGRAMMED, Programming, Pulse, Trap, VOLTS, Way};
+use crate::forms::chip::{ASKED, Device, PROGRAMMED, Programming, Pulse, PulseEnergy, Trap, VOLTS, Way};
 use crate::forms::equations::{Expr, Symbol};
 use crate::quantity::Dimension;
 use crate::typing::walk::all;
@@ -24,8 +24,21 @@ impl Elaborator<'_> {
         };
         let outer = self.cell_names(block, (g_min, g_max));
         let Faults { stuck_on, stuck_off, dead_row, dead_column } = self.faults(&fields)?;
-        let programming = self.programming(&fields)?;
-        let pulse = self.pulse(&fields, block, programming.energy)?;
+        let (mut programming, said) = self.programming(&fields)?;
+        let pulse_voltage = self.number(&fields, "pulse_voltage", Dimension::VOLTAGE, 0.0)?;
+        // Where one of both is said, it is that of all pulses.
+        let energy = self.number(&fields, "pulse_energy", ENERGY, programming.energy)?;
+        let pulse_energy = match (said || fields.contains_key("pulse_energy"), programming.time) {
+            (true, _) => PulseEnergy::Said,
+            (false, seconds) if pulse_voltage > 0.0 && seconds > 0.0 => {
+                PulseEnergy::Across { volts: pulse_voltage, seconds }
+            }
+            (false, _) => PulseEnergy::Unknown,
+        };
+        if !said {
+            programming.energy = energy;
+        }
+        let pulse = self.pulse(&fields, block, (energy, pulse_voltage))?;
         let (read_sigma, read_error) = match fields.get("noise read") {
             Some(ast) if !is_normal(ast) => (None, Some(self.read_error(ast)?)),
             _ => (self.sigma(&fields, "noise read")?, None),
@@ -48,6 +61,7 @@ impl Elaborator<'_> {
             dead_column,
             leak: self.number(&fields, "leak", Dimension::TIME, 0.0)?,
             programming,
+            pulse_energy,
             area: self.number(&fields, "cell_area", AREA, 0.0)?,
         };
         self.names = outer;
@@ -168,7 +182,7 @@ impl Elaborator<'_> {
     }
 
     /// What pulses do in training. A random name is a number of the cell's own here.
-    fn pulse(&mut self, fields: &Fields, block: &Block, energy: f64) -> Option<Option<Pulse>> {
+    fn pulse(&mut self, fields: &Fields, block: &Block, (energy, volts): (f64, f64)) -> Option<Option<Pulse>> {
         let Some(up) = fields.get("potentiation") else { return Some(None) };
         let (mut own, outer) = (Vec::new(), self.names.clone());
         for name in ["asked", "programmed"] {
@@ -189,7 +203,6 @@ impl Elaborator<'_> {
             };
             self.names.names.insert(name.clone(), Term { expr, dimension });
         }
-        let volts = self.number(fields, "pulse_voltage", Dimension::VOLTAGE, 0.0)?;
         let up_expr = self.pulse_expression(up, volts)?;
         let down = match fields.get("depression") {
             Some(down) => Some(self.pulse_expression(down, volts)?),
@@ -203,7 +216,6 @@ impl Elaborator<'_> {
             None => None,
         };
         let drawn = [Some(&up_expr), down.as_ref(), sigma.as_ref()].into_iter().flatten().any(is_random);
-        let energy = self.number(fields, "pulse_energy", ENERGY, energy)?;
         self.names = outer;
         if drawn {
             let message = "what a pulse does is drawn with a name of its own, or as `noise pulse`";
@@ -240,9 +252,9 @@ impl Elaborator<'_> {
         None
     }
 
-    /// How a cell gets its conductance.
-    fn programming(&mut self, fields: &Fields) -> Option<Programming> {
-        let Some(ast) = fields.get("programming") else { return Some(Programming::default()) };
+    /// How a cell gets its conductance, and whether it is said what a pulse of that takes.
+    fn programming(&mut self, fields: &Fields) -> Option<(Programming, bool)> {
+        let Some(ast) = fields.get("programming") else { return Some((Programming::default(), false)) };
         let ExprKind::Call(callee, _) = &ast.kind else { return None };
         let ExprKind::Name(name) = &callee.kind else { return None };
         let known = [
@@ -275,7 +287,8 @@ impl Elaborator<'_> {
             return None;
         }
         let verifies = name == "write_verify";
-        Some(Programming { way, verifies, pulses, energy: number("pulse_energy"), time: number("pulse_time") })
+        let (energy, time) = (number("pulse_energy"), number("pulse_time"));
+        Some((Programming { way, verifies, pulses, energy, time }, given.contains_key("pulse_energy")))
     }
 }
 

@@ -84,8 +84,9 @@ impl Elaborator<'_> {
         };
         for key in ["driver_resistance", "sense_resistance", "driven"] {
             if let (Some(ast), true) = (fields.get(key), wire_ohms == 0.0) {
-                let message = format!("`{key}` matters where wires resist");
-                self.error(Code::E0503, message, ast.span, "add `wire: 1 ohm`, a segment between two cells");
+                let message = format!("`{key}` is solved together with wires that resist, and these are ideal");
+                let label = "say `wire: 0.001 ohm`, a segment between two cells, where wires take next to nothing";
+                self.error(Code::E0503, message, ast.span, label);
                 return None;
             }
         }
@@ -171,9 +172,9 @@ impl Elaborator<'_> {
     }
 
     /// The bias scheme of a passive array; what a part of a pulse does to its cells must be known.
-    fn write_bias(&mut self, fields: &Fields, device: usize) -> Option<Option<WriteBias>> {
+    fn write_bias(&mut self, fields: &Fields, index: usize) -> Option<Option<WriteBias>> {
         let Some(&ast) = fields.get("write_bias") else { return Some(None) };
-        let device = &self.chip.devices[device];
+        let device = &self.chip.devices[index];
         let label = match &device.pulse {
             _ if device.programming.way == Way::Drawn => {
                 "write them pulse by pulse, by a field of the device: `programming: write_verify(tolerance: 1 uS, pulses: 100, pulse_time: 100 ns)` or `open_loop(…)`"
@@ -184,9 +185,33 @@ impl Elaborator<'_> {
             _ if device.programming.time == 0.0 => {
                 "how long a pulse lasts is not known: `pulse_time: 100 ns` in `programming`"
             }
-            Some(_) | None => return Some(half_or_third(ast)),
+            Some(_) | None => return self.bias_scheme(ast, index).map(Some),
         };
         let message = format!("nothing says what a part of a pulse does to cells of `{}`", device.name);
+        self.error(Code::E0503, message, ast.span, label);
+        None
+    }
+
+    fn bias_scheme(&mut self, ast: &Ast, index: usize) -> Option<WriteBias> {
+        let device = &self.chip.devices[index];
+        let ExprKind::Name(name) = &ast.kind else { return None };
+        let (message, label) = match name.as_str() {
+            "half" => return Some(WriteBias::Half),
+            "third" => return Some(WriteBias::Third),
+            "ground" => (
+                "with all other lines at 0 V a pulse writes the whole row",
+                "its cells see all of the voltage: use `half`, `third` or `float`",
+            ),
+            _ if device.current.is_some() => (
+                "where floating lines settle is known of cells whose current is `g * v`",
+                "use `half` or `third`, or leave out the device's `current`",
+            ),
+            _ if device.g_min <= 0.0 => (
+                "lines that float settle by their cells, and these may conduct nothing",
+                "use `half` or `third`, or a lowest conductance above 0",
+            ),
+            _ => return Some(WriteBias::Float),
+        };
         self.error(Code::E0503, message, ast.span, label);
         None
     }
@@ -304,14 +329,6 @@ impl Elaborator<'_> {
             .diagnostics
             .push(wrong.with_help("`input: dac(bits: 8) or voltage`, `sense: sar(bits: 8) or current`"));
         None
-    }
-}
-
-fn half_or_third(ast: &Ast) -> Option<WriteBias> {
-    match &ast.kind {
-        ExprKind::Name(name) if name == "half" => Some(WriteBias::Half),
-        ExprKind::Name(name) if name == "third" => Some(WriteBias::Third),
-        _ => None,
     }
 }
 

@@ -223,7 +223,7 @@ fn dense(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId) -> Ve
 }
 
 /// What a column gives when rows are driven and columns sensed like that, and the converter that gathers it; none: it cannot be.
-fn column(chip: &Chip, tile: &crate::forms::chip::TileKind, how: OnTiles) -> Option<(Domain, Option<usize>)> {
+pub fn column(chip: &Chip, tile: &crate::forms::chip::TileKind, how: OnTiles) -> Option<(Domain, Option<usize>)> {
     let serial = matches!(tile.inputs[how.drive], Drive::BitSerial { .. });
     match &tile.senses[how.sense] {
         Sense::Converter { converter, .. } => Some((chip.converters[*converter].from, None)),
@@ -243,7 +243,7 @@ fn column(chip: &Chip, tile: &crate::forms::chip::TileKind, how: OnTiles) -> Opt
 }
 
 /// Ways to make one sum of the partial sums of a layer.
-fn sums(chip: &Chip, tiling: &Tiling, node: NodeId, how: OnTiles, line: Domain) -> Vec<Summing> {
+pub fn sums(chip: &Chip, tiling: &Tiling, node: NodeId, how: OnTiles, line: Domain) -> Vec<Summing> {
     let blocks = tiling.of(node).count();
     let Some((_, first)) = tiling.of(node).next() else { return Vec::new() };
     let tile = &chip.tile_kinds[first.tile_kind];
@@ -274,7 +274,14 @@ pub fn has_line(chip: &Chip, domain: Domain) -> bool {
 }
 
 /// Ways to add the bias of a layer.
-fn biases(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, digital: bool, serial: bool) -> Vec<Bias> {
+pub fn biases(
+    given: Given,
+    tiling: &Tiling,
+    found: &Calibration,
+    node: NodeId,
+    digital: bool,
+    serial: bool,
+) -> Vec<Bias> {
     if !has_bias(given.network, node) {
         return vec![Bias::None];
     }

@@ -352,11 +352,19 @@ impl<'a> Choices<'a> {
         let mut needed: Vec<Domain> = inputs.chain([Domain::Bits]).collect();
         needed.sort_unstable();
         needed.dedup();
-        needed.retain(|domain| !demand.everywhere || !domain.is_analog());
+        // What reads devices is where they are: no wire is between that could be converted.
+        let read = |domain| consumers.iter().any(|&to| self.reads_devices(to, domain));
+        needed.retain(|&domain| !demand.everywhere || !domain.is_analog() || read(domain));
         (1..1_usize << needed.len())
             .map(|mask| (0..needed.len()).filter(|bit| mask >> bit & 1 == 1).map(|bit| needed[bit]).collect())
             .filter(|set: &Vec<Domain>| set.len() <= consumers.len().min(3))
             .collect()
+    }
+
+    /// Whether a node reads devices, as values of this domain.
+    fn reads_devices(&self, node: NodeId, domain: Domain) -> bool {
+        let read = matches!(self.given.network.graph[node].operator, Operator::Read { .. });
+        read && domain.is_analog() && self.alternatives[self.index(node)].iter().all(|one| one.input == domain)
     }
 
     /// What a source may leave as, and what that costs from each of its alternatives.

@@ -209,6 +209,8 @@ pub fn reason(choices: &Choices, decisions: &Decisions, wire: &Wire, other: Opti
     let names = |ids: &[usize]| ids.iter().map(|&id| title(&chip.converters[id])).collect::<Vec<_>>().join(", ");
     let mut text = if pinned(wire.from, from.output) {
         format!("{}: `{}` is pinned", word(from.output), network.graph[wire.from].name)
+    } else if analog && matches!(network.graph[wire.to].operator, Operator::Read { .. }) {
+        format!("{}: devices are read where they are", word(to.input))
     } else if plan.convert_everywhere {
         format!("{}: everything is converted, as `convert: everywhere` asks", word(wire.domain))
     } else if analog {

@@ -5,8 +5,9 @@ use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::{FileId, Span};
 
 use super::calibrate::Calibration;
-use super::choices::Choices;
+use super::choices::{Choices, State};
 use super::domains::{chain, word};
+use super::obstacle::no_array;
 use super::problem::Demand;
 use crate::forms::chip::Domain;
 use crate::forms::mapped::Given;
@@ -34,7 +35,7 @@ pub fn missing(choices: &Choices) -> Option<Diagnostic> {
         match &graph[node].operator {
             Operator::Population { kind: PopulationKind::Neuron, .. } if !spiking => return Some(no_core(given, node)),
             Operator::Dense { .. } if choices.alternatives[index].is_empty() => {
-                return Some(no_unit(given, node, "sum"));
+                return Some(no_array(choices, node));
             }
             Operator::Elementwise { function, .. } if choices.alternatives[index].is_empty() => {
                 return Some(no_unit(given, node, function));
@@ -77,14 +78,39 @@ pub fn no_way(choices: &Choices, base: &Demand) -> Diagnostic {
             return pin_fault(choices, pin, domain);
         }
     }
-    // Then it is the first signal whose ends cannot be joined in their cheapest implementations.
-    let (&from, consumers) = match choices.fans.iter().next() {
-        Some(fan) => fan,
-        None => return Diagnostic::placeless(Code::E0603, "the chip offers no way to compute this network"),
+    // Then it is a signal that cannot come from any allowed implementation of its source to any of what takes it.
+    let posed = choices.posed(base);
+    let allowed = |node: NodeId| {
+        let index = choices.index(node);
+        choices.alternatives[index].iter().enumerate().filter(move |(_, one)| choices.allowed(index, one, base))
     };
-    let to = consumers[0].0;
-    let ends = |node| &choices.alternatives[choices.index(node)];
-    no_converter(choices.given, from, to, ends(from)[0].output, ends(to)[0].input)
+    let ways = choices.fans.iter().zip(posed.states.iter().zip(&posed.leaving));
+    let stuck = ways.flat_map(|((&from, consumers), (states, leaving))| {
+        consumers.iter().map(move |&(to, _)| (from, to, states, leaving))
+    });
+    let stuck = stuck.into_iter().find(|&(from, to, states, leaving)| {
+        let takes = |state: &State| {
+            allowed(to).any(|(_, end)| choices.take(from, &state.set, state.width, (to, end), base).is_some())
+        };
+        let leaves = |at: usize| allowed(from).any(|(index, _)| leaving[index][at].is_finite());
+        !(0..states.len()).any(|at| leaves(at) && takes(&states[at]))
+    });
+    let Some((from, to, ..)) = stuck else {
+        return Diagnostic::placeless(Code::E0603, "the chip offers no way to compute this network");
+    };
+    let domains = allowed(from).next().zip(allowed(to).next()).map(|((_, a), (_, b))| (a.output, b.input));
+    let (a, b) = domains.unwrap_or((Domain::Bits, Domain::Bits));
+    // As bits, where everything is to be converted.
+    let b = if base.everywhere && a.is_analog() { Domain::Bits } else { b };
+    let wrong = no_converter(choices.given, from, to, a, b);
+    match base.everywhere && choices.solve(&Demand { everywhere: false, ..base.clone() }).is_some() {
+        true => wrong.with_help(format!(
+            "leave out `convert: everywhere`, or add a converter {} -> {} to `converters: […]` of the chip",
+            word(a),
+            word(b)
+        )),
+        false => wrong,
+    }
 }
 
 /// Whether a value can come from one domain to another: as it is, or by converters, through bits if need be.
@@ -93,7 +119,7 @@ fn joined(chip: &crate::forms::chip::Chip, from: Domain, to: Domain) -> bool {
     (from == to || way(from, to)) || (way(from, Domain::Bits) && way(Domain::Bits, to))
 }
 
-fn on_chip(given: Given, diagnostic: Diagnostic) -> Diagnostic {
+pub fn on_chip(given: Given, diagnostic: Diagnostic) -> Diagnostic {
     match given.chip.span {
         Some(span) => diagnostic.with_label(span, "the chip"),
         None => diagnostic,

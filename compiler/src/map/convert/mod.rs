@@ -12,6 +12,7 @@ mod explain;
 mod faults;
 mod limit;
 mod lines;
+mod obstacle;
 pub mod pbqp;
 mod print;
 mod problem;

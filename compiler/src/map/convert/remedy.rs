@@ -1,22 +1,25 @@
 //! Why not? For each conversion that stayed: what would have to be true for it to go, found by solving again with that one thing changed.
 
+use std::collections::BTreeSet;
+
 use super::alternatives::has_line;
 use super::choices::Choices;
 use super::domains::word;
 use super::problem::Demand;
 use super::search::{Site, search};
-use crate::forms::chip::{Chip, Domain, UnitKind};
-use crate::forms::circuit::{Circuit, Role};
+use crate::forms::chip::{Chip, CoreKind, Domain, UnitKind};
+use crate::forms::circuit::{Circuit, End, PartId, Role};
 use crate::forms::decisions::{Decisions, Implementation, OnTiles, Summing, Wire};
 use crate::forms::mapped::Given;
 use crate::forms::network::{NodeId, Operator};
-use crate::map::place::least;
+use crate::forms::tiling::Tiling;
+use crate::map::place::{least, wholes};
 
 /// Networks with more operators are not solved again for this.
 const MOST: usize = 64;
 
-/// The words for a wire that a changed chip would leave analog.
-type Words = Box<dyn Fn(&Decisions, &Circuit, &Wire) -> String>;
+/// The words for a wire that a changed chip would leave analog; none: that is not what was changed for it.
+type Words = Box<dyn Fn(&Decisions, &Circuit, &Wire) -> Option<String>>;
 
 /// One thing changed.
 struct Change {
@@ -56,8 +59,16 @@ pub fn remedies(choices: &Choices, base: &Demand, error: Option<f64>, decisions:
     }
     let stays = |wire: &Wire| inner(wire) && to_bits(choices.chip(), wire);
     if base.everywhere {
-        let asked = decisions.wires.iter_mut().filter(|wire| inner(wire) && to_bits(choices.chip(), wire));
-        asked.for_each(|wire| wire.remedy = Some(String::from("leave out `convert: everywhere`")));
+        let free = Demand { everywhere: false, ..base.clone() };
+        let site = Site { least: &|circuit| least(choices.given, choices.tiling, circuit), place: None };
+        let design = if choices.nodes.len() > MOST { None } else { search(choices, &free, error, &site).ok() };
+        for (index, wire) in decisions.wires.iter_mut().enumerate().filter(|(_, wire)| stays(wire)) {
+            let without = design.as_ref().is_some_and(|free| to_bits(choices.chip(), &free.decisions.wires[index]));
+            wire.remedy = Some(String::from(match without {
+                true => "it would be converted without `convert: everywhere`, too",
+                false => "leave out `convert: everywhere`",
+            }));
+        }
         return;
     }
     if choices.nodes.len() > MOST || !decisions.wires.iter().any(stays) {
@@ -77,8 +88,8 @@ pub fn remedies(choices: &Choices, base: &Demand, error: Option<f64>, decisions:
             .map(|(index, _)| index)
             .collect();
         for index in free {
-            let words = (change.words)(&design.decisions, &design.circuit, &design.decisions.wires[index]);
-            decisions.wires[index].remedy = Some(words);
+            decisions.wires[index].remedy =
+                (change.words)(&design.decisions, &design.circuit, &design.decisions.wires[index]);
         }
     }
     for wire in decisions.wires.iter_mut().filter(|wire| inner(wire) && to_bits(choices.chip(), wire)) {
@@ -115,7 +126,7 @@ fn changes(choices: &Choices, error: Option<f64>) -> Vec<Change> {
         let unit = changed.unit_kinds.len() - 1;
         changed.core_kinds.iter_mut().for_each(|core| core.units.push((unit, usize::MAX / 2)));
         let words = move |_: &Decisions, _: &Circuit, _: &Wire| {
-            format!("an amplifier in the core that computes {function} of a {}", word(domain))
+            Some(format!("an amplifier in the core that computes {function} of a {}", word(domain)))
         };
         all.push(Change { chip: changed, error, words: Box::new(words) });
     }
@@ -131,10 +142,8 @@ fn changes(choices: &Choices, error: Option<f64>) -> Vec<Change> {
         changed
     };
     if [Domain::Voltage, Domain::Current, Domain::Charge].into_iter().any(|domain| !has_line(chip, domain)) {
-        let words = |decisions: &Decisions, _: &Circuit, wire: &Wire| {
-            let domain = decisions.choice(wire.to).map_or(Domain::Voltage, |choice| choice.input);
-            format!("the core declares no line for it: `lines: {}`", lines_of(domain))
-        };
+        let (before, blocks) = (chip.clone(), choices.tiling.clone());
+        let words = move |_: &Decisions, circuit: &Circuit, wire: &Wire| missing_lines(&before, &blocks, circuit, wire);
         all.push(Change { chip: lined(1), error, words: Box::new(words) });
     }
     let arrays = choices.tiling.blocks.iter().filter(|block| block.backward.is_none()).count();
@@ -147,7 +156,7 @@ fn changes(choices: &Choices, error: Option<f64>) -> Vec<Change> {
             let name = |node: NodeId| {
                 names.iter().find(|(id, _)| *id == node).map_or_else(String::new, |(_, name)| name.clone())
             };
-            island_words(decisions, circuit, wire, &name)
+            Some(island_words(decisions, circuit, wire, &name))
         };
         all.push(Change { chip: lined(factor), error, words: Box::new(words) });
         factor *= 2;
@@ -155,11 +164,11 @@ fn changes(choices: &Choices, error: Option<f64>) -> Vec<Change> {
     let mut finer = chip.clone();
     finer.converters.iter_mut().for_each(|converter| converter.bits = converter.bits.map(|bits| bits + 1));
     let words = |_: &Decisions, _: &Circuit, _: &Wire| {
-        String::from("converters of one bit more elsewhere, within the accuracy limit")
+        Some(String::from("converters of one bit more elsewhere, within the accuracy limit"))
     };
     all.push(Change { chip: finer, error, words: Box::new(words) });
     if let Some(error) = error {
-        let words = |_: &Decisions, _: &Circuit, _: &Wire| String::from("an accuracy limit a tenth wider");
+        let words = |_: &Decisions, _: &Circuit, _: &Wire| Some(String::from("an accuracy limit a tenth wider"));
         all.push(Change {
             chip: chip.clone(),
             error: Some(1.1 * (error + choices.wired) - choices.wired),
@@ -169,9 +178,33 @@ fn changes(choices: &Choices, error: Option<f64>) -> Vec<Change> {
     all
 }
 
-/// `current, voltage`
-fn lines_of(domain: Domain) -> String {
-    if domain == Domain::Current { String::from("current") } else { format!("{}, current", word(domain)) }
+/// Lines that a wire and what it joins to a whole would use, and that the core which lacks fewest of them does not declare; none where one has
+/// them all.
+fn missing_lines(chip: &Chip, tiling: &Tiling, circuit: &Circuit, wire: &Wire) -> Option<String> {
+    let joins = |part: &PartId| [wire.from, wire.to].contains(&circuit.parts[part.0].node);
+    let whole: Vec<PartId> = wholes(circuit).into_iter().filter(|whole| whole.iter().any(joins)).flatten().collect();
+    let nets = circuit.nets.iter().filter(|net| match &net.from {
+        End::Part(part) => whole.contains(part),
+        End::Host => false,
+    });
+    let used: BTreeSet<Domain> = nets.filter(|net| net.is_analog()).map(|net| net.domain).collect();
+    let tiles = whole.iter().filter_map(|part| match circuit.parts[part.0].role {
+        Role::Array { block, .. } => Some(tiling.blocks[block].tile_kind),
+        Role::Line { .. } | Role::Adder { .. } | Role::Unit { .. } | Role::Neurons | Role::Coder | Role::Devices => {
+            None
+        }
+    });
+    let tiles: BTreeSet<usize> = tiles.collect();
+    let holds = |core: &&CoreKind| tiles.iter().all(|kind| core.tiles.iter().any(|(of, _)| of == kind));
+    let missing = chip.core_kinds.iter().filter(holds).map(|core| {
+        let missing: Vec<Domain> = used.iter().copied().filter(|domain| !core.lines.contains(domain)).collect();
+        (core, missing)
+    });
+    let (core, missing) =
+        missing.min_by_key(|(_, missing)| missing.len()).filter(|(_, missing)| !missing.is_empty())?;
+    let words = |domains: &[Domain]| domains.iter().map(|domain| word(*domain)).collect::<Vec<_>>().join(", ");
+    let all = [&core.lines[..], &missing[..]].concat();
+    Some(format!("core `{}` declares no line for {}: `lines: {}`", core.name, words(&missing), words(&all)))
 }
 
 /// Arrays that would have to lie together: "the 4 partial sums of `hidden` …".

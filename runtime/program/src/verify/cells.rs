@@ -99,7 +99,8 @@ impl Checker<'_> {
     fn written(&mut self, matrix: &Matrix, cells: &Cells) {
         let user = &format!("programming of {}", matrix.name);
         let sound = |number: f64| number.is_finite() && number >= 0.0;
-        self.require(sound(cells.write_pulses) && sound(cells.write_time), || format!("{user}: no such pulses"));
+        let of_pulses = [cells.write_pulses, cells.write_time, cells.write_joules_per_siemens];
+        self.require(of_pulses.into_iter().all(sound), || format!("{user}: no such pulses"));
         self.require((0.0..=1.0).contains(&cells.rest), || {
             format!("{user}: cells rest at {} of their range", cells.rest)
         });
@@ -120,11 +121,14 @@ impl Checker<'_> {
         }
         let Some(written) = &cells.written else { return };
         self.pulse(&written.pulse, count, user);
-        if let Some(HalfSelected { kernel, joules, array, .. }) = written.half_selected {
+        if let Some(HalfSelected { kernel, joules, array, floating, .. }) = written.half_selected {
             self.require(array < self.program.passive.len(), || format!("{user}: no such passive array"));
+            self.require(floating.is_none_or(|floating| sound(floating.volts)), || format!("{user}: no such voltage"));
             self.dense(kernel, written.pulse.len, user);
-            self.slice(joules, 0, written.pulse.len, user);
-            self.of_all(joules, user);
+            for array in [joules].into_iter().chain(floating.map(|floating| floating.across)) {
+                self.slice(array, 0, written.pulse.len, user);
+                self.of_all(array, user);
+            }
         }
         if let Some(luck) = written.luck {
             self.slice(luck, 0, count, user);

@@ -173,7 +173,7 @@ impl Checker<'_> {
         self.require(pulse.len >= 2, || format!("{user}: too few cells at a time"));
         self.dense(pulse.kernel, pulse.len, user);
         let scratch = pulse.own.iter().map(|(_, scratch)| *scratch);
-        for array in scratch.chain([pulse.conductance, pulse.direction]) {
+        for array in scratch.chain([pulse.conductance, pulse.direction]).chain(pulse.joules) {
             self.slice(array, 0, pulse.len, user);
             self.of_all(array, user);
         }

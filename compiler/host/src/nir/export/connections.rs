@@ -90,6 +90,9 @@ impl Exporter<'_> {
         let mut join = |source: usize, target: usize, weight: f64| {
             weights[(to.0 + target) * inputs + from.0 + source] += factor * weight / left[to.0 + target];
         };
+        if algebra::mentions(&connection.weight, &|symbol| symbol == Symbol::Weight) {
+            return Err(String::from("its weights are drawn when it runs"));
+        }
         let given = connection.weights.map(|tensor| self.tensor(tensor));
         let known = |source: usize, target: usize| {
             let numbers = [
