@@ -1,9 +1,11 @@
 //! Training by a fast array beside that of the weights: transfers against plain loops written here (oracle: analytic), and what they are for.
 
+use std::path::Path;
+
 use nmc_compiler::files::NoFiles;
 use nmc_compiler::{Options, compile};
-use nmc_program::ComponentKind;
-use nmc_runtime::{EngineKind, Results};
+use nmc_program::{ComponentKind, Precision};
+use nmc_runtime::{EngineKind, Results, RunOptions};
 use nmc_tests::{ENGINES, codes, run, values};
 
 /// Samples of two inputs, with their targets.
@@ -174,6 +176,117 @@ fn choppers_cancel_offsets_of_fast_cells() {
     };
     let (kept, turned) = (drift("0 %"), drift("100 %"));
     assert!(kept > 0.1 && turned < 0.03, "{kept} {turned}");
+}
+
+/// An array of AIHWKIT's (`reference/data/two_arrays_aihwkit.py`).
+fn theirs(name: &str) -> Vec<f64> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/data/two_arrays_aihwkit.npz");
+    let file = nmc_host::data::read(&path).unwrap();
+    let tensor = file.arrays.iter().find(|stored| stored.name == name).unwrap().tensor().unwrap();
+    (0..tensor.data.len()).map(|index| tensor.data.get(index)).collect()
+}
+
+/// Rows of numbers as the language writes them.
+fn rows(values: &[f64], width: usize) -> String {
+    let row = |row: &[f64]| format!("[{}]", row.iter().map(f64::to_string).collect::<Vec<_>>().join(", "));
+    format!("[{}]", values.chunks(width).map(row).collect::<Vec<_>>().join(", "))
+}
+
+/// Over seeds: the error of the weights (root mean square), and the loss of the last epoch. Cells are AIHWKIT's `SoftBoundsDevice`: steps of 0.01, bounds at
+/// 1, each with a spread of 30 % between cells, half the difference of pulses up and down `asymmetry` of the mean step, and 30 % between pulses; 10 uS are a weight of 1.
+fn learned_over_seeds(
+    (x, targets, weights): (&[f64], &[f64], &[f64]),
+    inputs: usize,
+    (by, asymmetry): (&str, f64),
+    seeds: u64,
+) -> (Vec<f64>, Vec<f64>) {
+    let outputs = weights.len() / inputs;
+    let units: Vec<f64> = (0..inputs * inputs).map(|n| f64::from(u8::from(n / inputs == n % inputs))).collect();
+    let text = format!(
+        "device cell {{
+            conductance: 0 uS .. 60 uS
+            size = normal(0.1 uS, 0.03 uS)
+            apart = normal(0 uS, {asymmetry} * 0.1 uS)
+            top = normal(10 uS, 3 uS)
+            bottom = normal(10 uS, 3 uS)
+            above = max(30 uS + abs(top) - g, 0 uS)
+            below = max(g - 30 uS + abs(bottom), 0 uS)
+            potentiation: min(abs(size + apart) * above / abs(top), above)
+            depression: min(abs(size - apart) * below / abs(bottom), below)
+            noise pulse: normal(0, 30 % of step)
+        }}
+        unit logic: bits(16) -> bits(16) {{ implements: any; energy: 0.1 pJ; area: 500 um2; time: 1 ns }}
+        tile array {{
+            cells: cell[64, 512]; weights: reference; fast: cell; input: ideal; sense: ideal; read_voltage: 0.2 V
+            read_time: 10 ns; transposable: true; wire: ideal
+        }}
+        core cim {{ tiles: array[4]; units: logic; buffer: 64 kB }}
+        chip board {{ cores: grid(2, 2) of cim; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit) }}
+        network n(x: real[{inputs}]) -> (y: real[{outputs}]) {{ x |> dense({}, within: 3) -> y }}
+        experiment e {{
+            deploy n on board
+            train {{ x: {} }} expect y == {} by two_arrays(rate: 0.1, buffer: true, shuffle: false, {by})
+            test {{ x: {} }} measure m = mean(y)
+        }}",
+        rows(&vec![0.0; weights.len()], inputs),
+        rows(x, inputs),
+        rows(targets, outputs),
+        rows(&units, inputs)
+    );
+    let options = Options { precision: Precision::F64, ..Options::default() };
+    let program = compile("seeds", &text, &NoFiles, &options).image.unwrap().programs.remove(0);
+    let of_seed = |seed| {
+        let options = RunOptions { seed, engine: EngineKind::Jit, threads: 1, memory: 16 << 30, progress: None };
+        let results = nmc_runtime::run(&program, &options).unwrap();
+        // [inputs, outputs]
+        let y = values(&results, "y");
+        let square = |n: usize| (y[n % inputs * outputs + n / inputs] - weights[n]).powi(2);
+        let error = (0..weights.len()).map(square).sum::<f64>() / weights.len() as f64;
+        (error.sqrt(), *results.training[0].loss.last().unwrap())
+    };
+    (1..=seeds).map(of_seed).unzip()
+}
+
+/// Mean, and its variance.
+fn mean(values: &[f64]) -> (f64, f64) {
+    let (count, mean) = (values.len() as f64, values.iter().sum::<f64>() / values.len() as f64);
+    (mean, values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0) / count)
+}
+
+/// Whether two samples have one mean, within four times the error of its difference.
+fn agree(ours: &[f64], theirs: &[f64]) {
+    let ((a, of_a), (b, of_b)) = (mean(ours), mean(theirs));
+    assert!((a - b).abs() < 4.0 * (of_a + of_b).sqrt(), "{a} {b}: {}", (a - b).abs() / (of_a + of_b).sqrt());
+    // Where the samples tell something.
+    assert!((of_a + of_b).sqrt() < 0.25 * b, "{ours:?} {theirs:?}");
+}
+
+/// Oracle: AIHWKIT 1.1, `BufferedTransferCompound` and `ChoppedTransferCompound`.
+#[test]
+fn two_arrays_learn_as_in_aihwkit() {
+    let [x, targets, weights] = ["x", "targets", "weights"].map(theirs);
+    for (name, choppers) in [("buffered", 0.0), ("chopped", 0.1)] {
+        let by = format!("epochs: 40, transfer_rate: 0.05, choppers: {choppers}");
+        let (errors, losses) = learned_over_seeds((&x, &targets, &weights), 8, (&by, 0.0), 20);
+        agree(&errors, &theirs(&format!("{name}_error")));
+        agree(&losses, &theirs(&format!("{name}_loss")));
+    }
+}
+
+/// Targets above and below the weight in turn drive fast cells to where pulses up and down move them as far; that is taken for a gradient unless signs
+/// turn. Oracle: where both pull as hard, 0.4 of a cell's asymmetry away; and AIHWKIT 1.1.
+#[test]
+fn choppers_keep_asymmetric_cells_from_biasing_weights() {
+    let targets: Vec<f64> = [[0.4; 300], [-0.4; 300]].concat();
+    let errors = |choppers: f64| {
+        let by = format!("epochs: 600, transfer_rate: 0.001, choppers: {choppers}");
+        learned_over_seeds((&[1.0, 1.0], &targets, &[0.0; 300]), 1, (&by, 0.3), 4).0
+    };
+    let (buffered, chopped) = (errors(0.0), errors(0.1));
+    agree(&buffered, &theirs("asymmetric_buffered"));
+    agree(&chopped, &theirs("asymmetric_chopped"));
+    let bias = 0.4 * 0.3;
+    assert!((mean(&buffered).0 / bias - 1.0).abs() < 0.2 && mean(&chopped).0 < 0.5 * bias, "{buffered:?} {chopped:?}");
 }
 
 fn joules(results: &Results, kind: ComponentKind) -> f64 {

@@ -117,15 +117,21 @@ pub fn moves(network: &Network) -> Moves {
 
 /// The nodes whose values change while layers learn: layers that do, and all that is made from them.
 pub fn learned(network: &Network, plan: &Plan) -> BTreeSet<NodeId> {
-    let mut found = BTreeSet::new();
-    for node in order(network) {
-        let forward = network.backward.get(&node);
-        let mut from = operands(network, node).into_iter().chain(forward.copied());
-        if plan.trains(node) || from.any(|from| found.contains(&from)) {
-            found.insert(node);
+    let (mut found, order) = (BTreeSet::new(), order(network));
+    // States close loops: once more until there are no more.
+    loop {
+        let before = found.len();
+        for &node in &order {
+            let forward = network.backward.get(&node);
+            let mut from = operands(network, node).into_iter().chain(forward.copied());
+            if plan.trains(node) || from.any(|from| found.contains(&from)) {
+                found.insert(node);
+            }
+        }
+        if found.len() == before {
+            return found;
         }
     }
-    found
 }
 
 /// The fitted layer whose values a node hands on as they are; none: it does not.

@@ -1,6 +1,8 @@
 //! Arrays as their columns see them through resisting wires: what a volt at a row's driver gives at each column's end.
 
-use nmc_program::{Op, Program, Wired};
+use std::collections::BTreeSet;
+
+use nmc_program::{Learning, MatrixId, Op, Program, Wired};
 use rayon::prelude::*;
 
 use crate::interpreter::Computable;
@@ -75,7 +77,7 @@ pub fn see<T: Computable>(
     wires.solve(&vec![1.0; rows], tolerance, &mut common);
     let together = |at: usize| common.row_volts[at] - common.column_volts[at];
     let mut counted: Vec<usize> = Vec::new();
-    let of_piece = |&(matrix, first): &(nmc_program::MatrixId, usize)| {
+    let of_piece = |&(matrix, first): &(MatrixId, usize)| {
         let matrix = &program.matrices[matrix.index()];
         let mut seen = Seen::default();
         let Some(cells) = &matrix.cells else { return seen };
@@ -99,7 +101,24 @@ pub fn see<T: Computable>(
     wired.pieces.iter().map(of_piece).collect()
 }
 
-/// The effective matrices of a program. Where wires resist, an array that has few reads to come is solved for each instead.
+/// Whether a matrix lies on wires that resist.
+pub fn is_wired(program: &Program, id: MatrixId) -> bool {
+    program.wired.iter().flat_map(|wired| &wired.pieces).any(|(piece, _)| *piece == id)
+}
+
+/// Matrices that are read backward, too, or learn.
+fn read_backward(program: &Program) -> BTreeSet<MatrixId> {
+    let stages = program.stages().into_iter().flat_map(|(_, ops)| ops);
+    let turned = stages.chain(program.learning().flat_map(Learning::ops)).filter_map(|op| {
+        let Op::Transposed { matrix, .. } = op else { return None };
+        Some(*matrix)
+    });
+    let layers = program.learning().flat_map(|learning| &learning.layers);
+    turned.chain(layers.flat_map(|layer| &layer.matrices).map(|learner| learner.matrix)).collect()
+}
+
+/// The effective matrices of a program. Where wires resist, an array that has few reads to come, and none backward, is solved for each
+/// instead.
 fn fold<T: Computable>(
     program: &Program,
     fitted: &[Fitted],
@@ -110,7 +129,8 @@ fn fold<T: Computable>(
     let tolerance = if size_of::<T>() == 8 { 1e-13 } else { 1e-8 };
     let presented =
         program.phases.iter().map(|phase| phase.samples as u64 * u64::from(phase.ticks.max(1))).sum::<u64>();
-    let reads = |of: nmc_program::MatrixId| {
+    let backward = read_backward(program);
+    let reads = |of: MatrixId| {
         let ops = program.stages().into_iter().flat_map(|(_, ops)| ops);
         let positions = ops.filter_map(|op| {
             let Op::Multiply { matrix, positions, .. } = op else { return None };
@@ -120,13 +140,14 @@ fn fold<T: Computable>(
     };
     let mut matrices: Vec<Option<Effective<T>>> = program.matrices.iter().map(|_| None).collect();
     for wired in &program.wired {
-        let alone = |&(id, _): &(nmc_program::MatrixId, usize)| {
+        let alone = |&(id, _): &(MatrixId, usize)| {
             let matrix = &program.matrices[id.index()];
             let plain = matrix
                 .cells
                 .as_ref()
                 .is_some_and(|cells| cells.read_sigma.is_none() && cells.telegraph.is_empty() && !cells.pulses);
-            plain && reads(id) < matrix.rows as u64 && !program.drift_compensated && !program.wires_compensated
+            let few = reads(id) < matrix.rows as u64 && !backward.contains(&id);
+            plain && few && !program.drift_compensated && !program.wires_compensated
         };
         if let [(id, _)] = wired.pieces[..] {
             let Wired { segment, driver, sense, both_ends, .. } = *wired;

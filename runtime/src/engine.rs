@@ -250,7 +250,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
             let State { main, records, .. } = &mut self.state;
             let record = &mut records[place.row..];
             while within < ticks {
-                main.tick(&self.shared, phase, place, within, record);
+                main.tick(&self.shared, phase, (place, within), record, |lane| place.row + lane);
                 within += 1;
                 if within.is_multiple_of(TICKS) && pause() {
                     self.state.sample = Some((place, within));
@@ -328,7 +328,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
             let mut records = vec![SampleRecord::new(self.shared.program, phase); lanes.used];
             lanes.begin(&self.shared, phase, place, |lane| row + lane);
             for within in 0..u64::from(phase.ticks) {
-                lanes.tick(&self.shared, phase, place, within, &mut records);
+                lanes.tick(&self.shared, phase, (place, within), &mut records, |lane| row + lane);
             }
             lanes.end(&self.shared, phase, place, &mut records);
             self.report(lanes.used);

@@ -1,6 +1,6 @@
 //! Learning by gradients: batches are presented, their gradient goes back through the network, layers change their weights.
 
-use nmc_program::{Draw, Learning, Loss, Phase, Tensor, TensorData};
+use nmc_program::{Draw, Kept, Learning, Loss, Phase, Tensor, TensorData, Through};
 use serde::{Deserialize, Serialize};
 
 use crate::energy::Counts;
@@ -112,6 +112,13 @@ impl<T: Computable + Product> Engine<'_, T> {
         let mut forward = |lanes: &mut Lanes<T>, initial| {
             lanes.restart(&self.shared, initial, number);
             lanes.begin(&self.shared, phase, place, |lane| rows[lane]);
+            for within in 0..u64::from(phase.ticks) {
+                lanes.tick(&self.shared, phase, (place, within), &mut records, |lane| rows[lane]);
+                if let Some(through) = &learning.through {
+                    keep(&through.kept, lanes, phase.ticks, within);
+                    follow(learning, lanes);
+                }
+            }
             lanes.end(&self.shared, phase, place, &mut records);
         };
         forward(lanes, &self.initial);
@@ -124,6 +131,15 @@ impl<T: Computable + Product> Engine<'_, T> {
         self.lose(learning, lanes, rows);
         let moment = Moment { sample: number, tick: 1, ..Moment::default() };
         lanes.run(&self.shared, phase, &learning.backward, moment);
+        if let Some(Through { kept, tick, gradients, begin }) = &learning.through {
+            for within in (0..u64::from(phase.ticks)).rev() {
+                follow(learning, lanes);
+                put_back(kept, lanes, phase.ticks, within);
+                lanes.run(&self.shared, phase, tick, Moment { tick: within, within, ..moment });
+                keep(gradients, lanes, phase.ticks, within);
+            }
+            lanes.run(&self.shared, phase, begin, moment);
+        }
         for (matrix, weights) in clean {
             self.shared.matrices[matrix].weights = weights;
         }
@@ -266,6 +282,40 @@ impl<T: Computable + Product> Engine<'_, T> {
             accuracy: progress.epochs.iter().filter(|_| labels).map(|(_, right)| *right).collect(),
             pulses: counts.pulses.iter().chain(&counts.written).sum(),
             energy_j: crate::energy::of_training(self.shared.program, learning, &counts),
+        }
+    }
+}
+
+/// Calls `each` for every stretch of what is kept of a tick: of the elements, where it starts in them, where it is kept, and how long it is.
+fn stretches(kept: &Kept, (ticks, tick): (u32, u64), mut each: impl FnMut(usize, usize, usize)) {
+    let Kept { start, len, positions, .. } = *kept;
+    for at in 0..len / positions {
+        each(start + at * positions, (at * ticks as usize + tick as usize) * positions, positions);
+    }
+}
+
+/// Keeps what a tick left.
+fn keep<T: Computable + Product>(all: &[Kept], lanes: &mut Lanes<T>, ticks: u32, tick: u64) {
+    for kept in all {
+        for lane in 0..lanes.used {
+            let mut into = std::mem::take(&mut lanes.buffers[kept.to.index()]);
+            let from = lanes.buffers[kept.from.index()].lane(lane);
+            let to = into.lane_mut(lane);
+            stretches(kept, (ticks, tick), |a, b, len| to[b..b + len].copy_from_slice(&from[a..a + len]));
+            lanes.buffers[kept.to.index()] = into;
+        }
+    }
+}
+
+/// Puts what a tick left in its place again.
+fn put_back<T: Computable + Product>(all: &[Kept], lanes: &mut Lanes<T>, ticks: u32, tick: u64) {
+    for kept in all {
+        for lane in 0..lanes.used {
+            let mut into = std::mem::take(&mut lanes.buffers[kept.from.index()]);
+            let from = lanes.buffers[kept.to.index()].lane(lane);
+            let to = into.lane_mut(lane);
+            stretches(kept, (ticks, tick), |a, b, len| to[a..a + len].copy_from_slice(&from[b..b + len]));
+            lanes.buffers[kept.from.index()] = into;
         }
     }
 }

@@ -51,7 +51,7 @@ pub fn maps<T: Computable + Product>(shared: &Shared<T>, held: &[Buffer<T>], ini
     lanes.begin(shared, phase, place, |_| 0);
     let mut record = [SampleRecord::new(program, phase)];
     for within in 0..u64::from(phase.ticks) {
-        lanes.tick(shared, phase, place, within, &mut record);
+        lanes.tick(shared, phase, (place, within), &mut record, |_| 0);
     }
     lanes.end(shared, phase, place, &mut record);
     let driven = driven(program, &lanes);

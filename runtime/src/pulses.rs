@@ -1,6 +1,8 @@
 //! Updates of weights: exact, or by pulses that move the cells they meet.
 
-use nmc_program::{ArrayId, Cells, Draw, Layer, Learner, Learning, Matrix, MatrixId, Program, Pulsed, Scheme, Update};
+use nmc_program::{
+    ArrayId, Cells, Draw, Factor, Layer, Learner, Learning, Matrix, MatrixId, Program, Pulsed, Scheme, Update,
+};
 
 use crate::arrays;
 use crate::interpreter::Computable;
@@ -41,9 +43,9 @@ pub fn update<T: Computable + Product>(
                 Update::Stochastic { length } => {
                     for lane in 0..lanes.used {
                         clock.sample = number + lane as u64;
-                        for (of, positions) in layer.factors() {
-                            for position in 0..positions {
-                                let (x, d) = vectors((of, positions), learner, hits.matrix, lanes, (lane, position));
+                        for factor in &layer.factors {
+                            for position in 0..factor.positions {
+                                let (x, d) = vectors(factor, learner, hits.matrix, lanes, (lane, position));
                                 hits.trains(shared, lanes, (&x, &d), rate, length, clock, &mut rounds);
                             }
                         }
@@ -70,9 +72,13 @@ fn bias<T: Computable + Product>(layer: &Layer, lanes: &mut Lanes<T>, rate: f64)
     let Some(bias) = layer.bias else { return };
     let positions = layer.positions;
     for output in 0..layer.outputs {
-        let at = layer.gradient.1 + output * positions;
-        let of_lane = |lane: usize| &lanes.buffers[layer.gradient.0.index()].lane(lane)[at..at + positions];
-        let sum: f64 = (0..lanes.used).flat_map(of_lane).map(|value| value.wide()).sum();
+        let of_lane = |factor: &Factor, lane: usize| -> f64 {
+            let at = factor.columns.1 + output * factor.positions;
+            let all = &lanes.buffers[factor.columns.0.index()].lane(lane)[at..at + factor.positions];
+            all.iter().map(|value| value.wide()).sum()
+        };
+        let factors = layer.factors.iter().filter(|factor| !factor.turned);
+        let sum: f64 = factors.flat_map(|factor| (0..lanes.used).map(move |lane| of_lane(factor, lane))).sum();
         let change = if layer.update == Update::Sign { sign(sum) * rate * lanes.used as f64 } else { rate * sum };
         for value in &mut lanes.buffers[bias.index()].lane_mut(0)[output * positions..(output + 1) * positions] {
             *value = T::of(value.wide() - change);
@@ -87,7 +93,7 @@ fn sign(value: f64) -> f64 {
 
 /// What the rows and columns of a block see of a sample at a position.
 fn vectors<T: Computable + Product>(
-    ([input, gradient], positions): ([(ArrayId, usize); 2], usize),
+    &Factor { rows, columns, positions, .. }: &Factor,
     learner: &Learner,
     matrix: &Matrix,
     lanes: &Lanes<T>,
@@ -100,12 +106,12 @@ fn vectors<T: Computable + Product>(
             positions => all.iter().skip(position).step_by(positions).take(len).copied().collect(),
         }
     };
-    let mut x = take(input, learner.input_start, matrix.rows);
+    let mut x = take(rows, learner.input_start, matrix.rows);
     if let Some(signs) = matrix.cells.as_ref().and_then(|cells| cells.signs) {
         let signs = lanes.buffers[signs.index()].lane(0);
         x.iter_mut().zip(signs).for_each(|(x, sign)| *x = T::of(x.wide() * sign.wide()));
     }
-    (x, take(gradient, learner.output_start, matrix.cols))
+    (x, take(columns, learner.output_start, matrix.cols))
 }
 
 /// Adds so many times the gradient of a block, of every sample of the batch: [rows, cols].
@@ -118,9 +124,9 @@ fn gradient<T: Computable + Product>(
     into: &mut [T],
 ) {
     let (mut unit, times) = (T::UNIT, T::of(times));
-    for (lane, (of, positions)) in (0..lanes.used).flat_map(|lane| layer.factors().map(move |of| (lane, of))) {
-        for position in 0..positions {
-            let (x, d) = vectors((of, positions), learner, matrix, lanes, (lane, position));
+    for (lane, factor) in (0..lanes.used).flat_map(|lane| layer.factors.iter().map(move |factor| (lane, factor))) {
+        for position in 0..factor.positions {
+            let (x, d) = vectors(factor, learner, matrix, lanes, (lane, position));
             for (x, row) in x.iter().zip(into.chunks_exact_mut(matrix.cols)) {
                 let x = unit.multiply(*x, times);
                 if x.wide() != 0.0 {
@@ -209,8 +215,8 @@ impl<'a, T: Computable + Product> Hits<'a, T> {
         let matrix = &program.matrices[index];
         let cells = matrix.cells.as_ref()?;
         let scale = matrix::scale(program, matrix, cells, fitted);
-        // What cells give just after a pulse is what they hold, unless they drift.
-        let direct = cells.aged == cells.conductance;
+        // What cells give just after a pulse is what they hold, unless they drift or wires resist.
+        let direct = cells.aged == cells.conductance && !arrays::is_wired(program, id);
         let (cell, weight, up) = (Vec::new(), Vec::new(), Vec::new());
         Some(Hits { index, matrix, cells, pulsed, scale, direct, cell, weight, up })
     }

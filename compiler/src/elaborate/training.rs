@@ -1,5 +1,7 @@
 //! Training by gradients: layers that start from random weights, and `by backprop(…)`.
 
+use std::collections::BTreeSet;
+
 use nmc_grammar::ast::{Arg, Clause, Expr as Ast, ExprKind, Ident};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
@@ -152,13 +154,9 @@ impl Elaborator<'_> {
         if phase.kind != PhaseKind::Train {
             return not(self, "only `train` learns", rule.span, "in a test nothing changes");
         }
-        if phase.sequence || self.has_time() {
-            return not(
-                self,
-                "training by gradients takes plain samples of a network without time",
-                rule.span,
-                "not so here",
-            );
+        if phase.sequence || (self.has_time() && !self.only_states()) {
+            let message = "training by gradients takes plain samples of a network without neurons or devices";
+            return not(self, message, rule.span, "not so here");
         }
         if phase.skip > 0 || !phase.metrics.is_empty() {
             let label = "`skip` and `measure` have no place with it";
@@ -178,6 +176,10 @@ impl Elaborator<'_> {
             }
             "mixed_precision" => Update::Kept { most: PULSES },
             "manhattan" => Update::Sign,
+            "direct_feedback_alignment" if self.has_time() => {
+                let message = "errors of outputs reach no steps before the last at once";
+                return not(self, message, rule.span, "the network has states: use `backprop`");
+            }
             "direct_feedback_alignment" => {
                 learning.feedback = Feedback::Direct;
                 Update::Stochastic { length: PULSES }
@@ -320,8 +322,11 @@ impl Elaborator<'_> {
 
     /// The layers with given weights that an output is made from.
     fn learners(&self, output: NodeId) -> Vec<NodeId> {
-        let (mut found, mut open) = (Vec::new(), vec![output]);
+        let (mut found, mut open, mut seen) = (Vec::new(), vec![output], BTreeSet::new());
         while let Some(node) = open.pop() {
+            if !seen.insert(node) {
+                continue;
+            }
             let is_layer =
                 matches!(self.network.graph[node].operator, Operator::Dense { weights: Weights::Given(_), .. });
             // What reads another's array backward learns with it.

@@ -1,12 +1,12 @@
-//! Training by gradients: the adjoint network as operations, and what they are converted with.
+//! Training by gradients: the adjoint network as operations, and the layers that they lead to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{
-    ArrayId, ComponentKind, Cost, Count, Followed, Initial, Layer, Learner, Learning, Len, MatrixId, Op, TensorId,
-    Update,
+    ArrayId, ComponentKind, Cost, Count, Factor, Followed, Initial, Layer, Learner, Learning, Len, MatrixId, Op,
+    TensorId, Through, Update,
 };
 
 use super::kernel::{Builder, OWN};
@@ -33,9 +33,9 @@ pub(super) struct Placed {
     pub outputs: (usize, usize),
 }
 
-/// The adjoint's operations in the making.
+/// An adjoint's operations in the making.
 pub(super) struct Backward {
-    adjoint: Adjoint,
+    pub adjoint: Adjoint,
     signals: BTreeMap<NodeId, Signal>,
     pub ops: Vec<Op>,
     pub ranges: Vec<Followed>,
@@ -43,6 +43,23 @@ pub(super) struct Backward {
     /// The loss's gradient by the output.
     loss: Signal,
     feedback: plan::Feedback,
+}
+
+impl Backward {
+    /// The gradient by a node.
+    pub fn gradient(&self, node: NodeId) -> Option<Signal> {
+        self.signals.get(self.adjoint.gradients.get(&node)?).copied()
+    }
+}
+
+/// What leads gradients to the layers: operations, and what each layer's gradient is the sum of.
+#[derive(Default)]
+pub(super) struct Way {
+    pub backward: Vec<Op>,
+    pub through: Option<Through>,
+    pub factors: BTreeMap<NodeId, Vec<Factor>>,
+    pub ranges: Vec<Followed>,
+    pub costs: Vec<Cost>,
 }
 
 impl<'a> Lowering<'a> {
@@ -70,33 +87,31 @@ impl<'a> Lowering<'a> {
     /// What a phase learns; none where it learns nothing, or cannot, which is told.
     pub(super) fn learning(&mut self, phase: &plan::Phase) -> Option<Learning> {
         let plan = phase.learning.as_ref()?;
-        let (network, output) = (self.network, *self.signals.get(&plan.output)?);
-        let adjoint = adjoint(network, &[plan.output], &self.program.tensors);
+        let output = *self.signals.get(&plan.output)?;
+        let gradient = self.zeros("d loss", output.len);
+        let loss = Signal { array: gradient, start: 0, len: output.len };
+        let mut way = match self.in_time(plan.output) {
+            true => self.through_time(phase, plan, loss)?,
+            false => self.at_once(plan, loss)?,
+        };
         for &layer in &plan.layers {
-            let mut uses = self.uses(layer);
-            if !uses.any(|node| adjoint.gradients.contains_key(&node)) {
+            if !way.factors.contains_key(&layer) {
                 let message = format!("no gradient reaches `{}`", self.name(layer));
                 let label = "what lies between it and the output has none";
-                self.diagnostics.push(Diagnostic::new(Code::E0619, message, network.graph[layer].span, label));
+                self.diagnostics.push(Diagnostic::new(Code::E0619, message, self.network.graph[layer].span, label));
                 return None;
             }
         }
-        let gradient = self.zeros("d loss", output.len);
-        let loss = Signal { array: gradient, start: 0, len: output.len };
-        let (signals, feedback) = (BTreeMap::new(), plan.feedback);
-        let (ops, ranges, costs) = (Vec::new(), Vec::new(), Vec::new());
-        let mut backward = Backward { adjoint, signals, ops, ranges, costs, loss, feedback };
-        self.go_back(plan, &mut backward)?;
         let mut layers = Vec::new();
         for &layer in &plan.layers {
-            layers.push(self.learner(plan, layer, &mut backward)?);
+            layers.push(self.learner(plan, layer, &mut way)?);
         }
         if !self.chip.ideal {
             self.note(String::from(
                 "training: the gradient is multiplied, added and scaled by ideal digital units whose energy is not counted, and its time is not told",
             ));
         }
-        backward.ranges.append(&mut self.ranges_followed.clone());
+        way.ranges.extend(self.ranges_followed.iter().cloned());
         Some(Learning {
             loss: plan.loss.clone(),
             output: (output.array, output.start, output.len),
@@ -108,23 +123,58 @@ impl<'a> Lowering<'a> {
             shuffled: plan.shuffle.then(|| self.component()),
             stop: plan.stop,
             noise: plan.noise,
-            backward: backward.ops,
+            backward: way.backward,
+            through: way.through,
             layers,
-            ranges: backward.ranges,
-            costs: backward.costs,
+            ranges: way.ranges,
+            costs: way.costs,
         })
     }
 
-    /// The operations from the loss's gradient to those of the layers that learn.
-    fn go_back(&mut self, plan: &plan::Learning, backward: &mut Backward) -> Option<()> {
-        let network = std::mem::take(&mut backward.adjoint.network);
-        let uses = plan.layers.iter().flat_map(|layer| self.uses(*layer));
-        let wanted = uses.filter_map(|node| backward.adjoint.gradients.get(&node).copied());
-        let needed = needed(&network, wanted.collect());
-        for (of, source) in &backward.adjoint.sources {
-            if *of == plan.output {
-                backward.signals.insert(*source, backward.loss);
+    /// From the output of a network without time.
+    fn at_once(&mut self, plan: &plan::Learning, loss: Signal) -> Option<Way> {
+        let wanted: Vec<NodeId> = plan.layers.iter().flat_map(|layer| self.uses(*layer)).collect();
+        let passed = self.go_back(self.network, &[(plan.output, loss)], &wanted, (loss, plan.feedback))?;
+        let mut way = Way::default();
+        for &layer in &plan.layers {
+            let factors: Vec<Factor> =
+                self.uses(layer).filter_map(|node| self.factor(node, layer, passed.gradient(node)?)).collect();
+            if !factors.is_empty() {
+                way.factors.insert(layer, factors);
             }
+        }
+        (way.backward, way.ranges, way.costs) = (passed.ops, passed.ranges, passed.costs);
+        Some(way)
+    }
+
+    /// What a use of a layer adds to its gradient.
+    pub(super) fn factor(&self, node: NodeId, layer: NodeId, gradient: Signal) -> Option<Factor> {
+        let Operator::Dense { positions, .. } = self.network.graph[node].operator else { return None };
+        let (driven, gradient) = (self.rows_of.get(&node)?, (gradient.array, gradient.start));
+        let driven = (driven.array, driven.start);
+        let turned = node != layer;
+        let (rows, columns) = if turned { (gradient, driven) } else { (driven, gradient) };
+        Some(Factor { rows, columns, positions, turned })
+    }
+
+    /// The operations from the gradients by some nodes of a network to those by others.
+    pub(super) fn go_back(
+        &mut self,
+        network: &Network,
+        given: &[(NodeId, Signal)],
+        wanted: &[NodeId],
+        (loss, feedback): (Signal, plan::Feedback),
+    ) -> Option<Backward> {
+        let outputs: Vec<NodeId> = given.iter().map(|(node, _)| *node).collect();
+        let adjoint = adjoint(network, &outputs, &self.program.tensors);
+        let (signals, ops, ranges, costs) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut made = Backward { adjoint, signals, ops, ranges, costs, loss, feedback };
+        let backward = &mut made;
+        let network = std::mem::take(&mut backward.adjoint.network);
+        let wanted = wanted.iter().filter_map(|node| backward.adjoint.gradients.get(node).copied());
+        let needed = needed(&network, wanted.collect());
+        for (node, signal) in given {
+            backward.signals.extend(backward.adjoint.sources.get(node).map(|source| (*source, *signal)));
         }
         for (of, source) in &backward.adjoint.values {
             let signal = self.signals.get(of).copied();
@@ -140,8 +190,7 @@ impl<'a> Lowering<'a> {
                 backward.signals.insert(node, signal);
             }
         }
-        backward.adjoint.network = network;
-        Some(())
+        Some(made)
     }
 
     /// One operator of the adjoint.
@@ -229,23 +278,10 @@ impl<'a> Lowering<'a> {
     }
 
     /// A layer, and what moves its weights.
-    fn learner(&mut self, plan: &plan::Learning, node: NodeId, backward: &mut Backward) -> Option<Layer> {
-        let Operator::Dense { positions, .. } = self.network.graph[node].operator else { return None };
+    fn learner(&mut self, plan: &plan::Learning, node: NodeId, way: &mut Way) -> Option<Layer> {
+        let data = &self.network.graph[node];
+        let Operator::Dense { positions, .. } = data.operator else { return None };
         let (name, input) = (self.name(node), *self.rows_of.get(&node)?);
-        let gradient_at = |node: NodeId| backward.signals.get(backward.adjoint.gradients.get(&node)?).copied();
-        let turned = self.uses(node).skip(1).filter_map(|back| {
-            let (rows, columns) = (gradient_at(back)?, self.rows_of.get(&back)?);
-            Some([(rows.array, rows.start), (columns.array, columns.start)])
-        });
-        let turned: Vec<_> = turned.collect();
-        let gradient = match gradient_at(node) {
-            Some(gradient) => gradient,
-            // What it gives forward leads nowhere.
-            None => {
-                let len = self.network.graph[node].len();
-                Signal { array: self.zeros(format!("d {name}"), len), start: 0, len }
-            }
-        };
         let mut matrices = Vec::new();
         for Placed { matrix, fast, inputs, outputs } in self.placed.get(&node).cloned().unwrap_or_default() {
             let programs = plan.transfer.as_ref().is_some_and(|transfer| transfer.programs);
@@ -264,19 +300,19 @@ impl<'a> Lowering<'a> {
                     (true, Some(_)) if !programs => (Count::WriteEnergy(matrix), 1.0),
                     (_, pulse) => (Count::Pulses(matrix), pulse.as_ref().map_or(0.0, |pulse| pulse.energy)),
                 };
-                backward.costs.push(Cost { kind, name, count, energy_j });
+                way.costs.push(Cost { kind, name, count, energy_j });
             }
             let len = Len::Fixed((inputs.1 - inputs.0) * (outputs.1 - outputs.0));
             let buffered = plan.transfer.as_ref().is_some_and(|transfer| transfer.buffer);
             let keeps = pulsed.is_some() && (buffered || matches!(plan.update, Update::Kept { .. }));
             let kept = keeps.then(|| self.array(format!("{name}: kept"), len, false, Initial::Fill(0.0)));
             let fast = match (&plan.transfer, self.tile(node)) {
-                (Some(transfer), Some(tile)) => Some(self.transfer(node, transfer, (matrix, fast), tile, backward)?),
+                (Some(transfer), Some(tile)) => Some(self.transfer(node, transfer, (matrix, fast), tile, way)?),
                 (Some(_), None) | (None, _) => None,
             };
             matrices.push(Learner { matrix, input_start: inputs.0, output_start: outputs.0, kept, pulsed, fast });
         }
-        let (inputs, outputs) = (input.len / positions, gradient.len / positions);
+        let (inputs, outputs) = (input.len / positions, data.len() / positions);
         let shape = match self.network.windows.get(&node) {
             Some(&[channels, rows, columns]) => vec![outputs, channels, rows, columns],
             None => vec![outputs, inputs],
@@ -284,9 +320,7 @@ impl<'a> Lowering<'a> {
         Some(Layer {
             name,
             shape,
-            input: (input.array, input.start),
-            gradient: (gradient.array, gradient.start),
-            turned,
+            factors: way.factors.remove(&node)?,
             positions,
             inputs,
             outputs,
@@ -297,7 +331,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// A layer, and what reads its arrays backward.
-    fn uses(&self, layer: NodeId) -> impl Iterator<Item = NodeId> + use<'a> {
+    pub(super) fn uses(&self, layer: NodeId) -> impl Iterator<Item = NodeId> + use<'a> {
         let network = self.network;
         let backs = network.backward.iter().filter(move |(_, forward)| **forward == layer);
         std::iter::once(layer).chain(backs.map(|(back, _)| *back))

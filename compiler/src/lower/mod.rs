@@ -33,6 +33,7 @@ mod substeps;
 mod synapses;
 #[cfg(test)]
 mod tests;
+mod through;
 mod times;
 mod trace;
 mod transfer;
@@ -264,7 +265,7 @@ impl Lowering<'_> {
         let mut before: BTreeMap<MatrixId, usize> = BTreeMap::new();
         let Program { begin, tick, end, phases, .. } = &mut self.program;
         let learning = phases.iter_mut().filter_map(|phase| phase.learning.as_mut());
-        let backward = learning.flat_map(|learning| &mut learning.backward);
+        let backward = learning.flat_map(nmc_program::Learning::ops_mut);
         for op in begin.iter_mut().chain(tick).chain(end).chain(backward) {
             if let Op::Multiply { matrix, positions, read, .. } | Op::Transposed { matrix, positions, read, .. } = op {
                 let number = before.entry(*matrix).or_default();

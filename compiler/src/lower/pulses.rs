@@ -46,11 +46,14 @@ impl Lowering<'_> {
         let (scheme, w_max, rest) =
             found.cells.as_ref().map(|cells| (cells.scheme, cells.w_max.unwrap_or(1.0), cells.rest))?;
         if tile.wire_ohms > 0.0 {
-            return self.cannot_learn(
-                layer,
-                "its wires resist, and an update would ask for a new solution",
-                "use `wire: ideal` for training",
-            );
+            if self.plan.wires_compensated {
+                let why = "its outputs are scaled for what wires take, which every update changes";
+                return self.cannot_learn(layer, why, "leave `wires` out of `compensate`: training makes up for them");
+            }
+            self.left_out(format!(
+                "{}: pulses of training reach cells in full: what wires take of them is left out",
+                tile.name
+            ));
         }
         let range = device.g_max - device.g_min;
         let per_siemens = w_max / range;

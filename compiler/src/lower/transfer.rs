@@ -7,10 +7,10 @@ use nmc_program::{
 
 use super::dense::{Layer, transposed};
 use super::kernel::{Builder, OWN};
-use super::learning::{Backward, SMALL};
+use super::learning::{SMALL, Way};
 use super::{Lowering, Signal, chain};
 use crate::cost;
-use crate::forms::chip::{Converter, Device, Drive, PulseEnergy, Sense, TileKind, Way, WeightScheme};
+use crate::forms::chip::{self, Converter, Device, Drive, PulseEnergy, Sense, TileKind, WeightScheme};
 use crate::forms::decisions::Range;
 use crate::forms::network::NodeId;
 use crate::forms::plan;
@@ -58,8 +58,8 @@ impl Lowering<'_> {
         }
         let (once, cells) = (device.programming, scheme.cells(rows, cols) as f64);
         let count = match once.way {
-            Way::Drawn => Count::Once(once.pulses * cells),
-            Way::Verified(_) | Way::Open => Count::Written(fast),
+            chip::Way::Drawn => Count::Once(once.pulses * cells),
+            chip::Way::Verified(_) | chip::Way::Open => Count::Written(fast),
         };
         let (read, verify) = (Count::ReadEnergy(fast), Count::WriteEnergy(fast));
         for (kind, count, energy_j) in [
@@ -120,7 +120,7 @@ impl Lowering<'_> {
         plan: &plan::Transfer,
         (matrix, fast): (MatrixId, Option<MatrixId>),
         (tile, how): (&TileKind, (usize, usize)),
-        backward: &mut Backward,
+        way: &mut Way,
     ) -> Option<Fast> {
         let (Some(fast), Some(index)) = (fast, tile.fast) else {
             let why = format!("no fast array lies beside its own (`{}`)", tile.name);
@@ -130,6 +130,10 @@ impl Lowering<'_> {
                 "say which cells it has: `fast: cell` in the tile, with `potentiation` and `depression`",
             );
         };
+        if tile.wire_ohms > 0.0 {
+            let why = "its wires resist, and so would those of its fast array";
+            return self.cannot_learn(node, why, "use `wire: ideal` for training by two arrays");
+        }
         let pulsed = self.pulsed(node, fast, tile, index)?;
         let (chip, slow) = (self.chip, &self.program.matrices[matrix.index()]);
         let (rows, cols, layer) = (slow.rows, slow.cols, self.name(node));
@@ -159,7 +163,7 @@ impl Lowering<'_> {
         if let Some(sense) = sense.filter(|sense| chain::acts(sense)) {
             let full = SMALL * w_max;
             let range = self.array(format!("{name}.range"), Len::Fixed(1), false, Initial::Fill(1.0));
-            backward.ranges.push(Followed { range, values: (largest, 0, 1), full });
+            way.ranges.push(Followed { range, values: (largest, 0, 1), full });
             let range = b.load(range, Access::Broadcast { offset: 0 });
             value = b.binary(Binary::Divide, value, range);
             value = chain::convert(&mut b, value, sense, Range { full, unsigned: false });
@@ -167,7 +171,7 @@ impl Lowering<'_> {
         }
         b.store(read, OWN, value);
         let kernel = self.kernel(format!("{name}: read"), b);
-        self.charge(&layer, (fast, matrix), tile, plan, (drive, sense), backward);
+        self.charge(&layer, (fast, matrix), tile, plan, (drive, sense), way);
         let device = &chip.devices[index];
         let seconds = LONGER * self.mapped.timetable.interval;
         let left = if device.leak > 0.0 { (-seconds / device.leak).exp() } else { 1.0 };
@@ -212,10 +216,10 @@ impl Lowering<'_> {
         tile: &TileKind,
         plan: &plan::Transfer,
         (drive, sense): (Option<&Converter>, Option<&Converter>),
-        backward: &mut Backward,
+        way: &mut Way,
     ) {
         let mut add = |kind: ComponentKind, what: &str, count: Count, energy_j: f64| {
-            backward.costs.push(Cost { kind, name: format!("{layer}: fast, {what}"), count, energy_j });
+            way.costs.push(Cost { kind, name: format!("{layer}: fast, {what}"), count, energy_j });
         };
         let cols = self.program.matrices[fast.index()].cols as f64;
         let device = |index: usize| &self.chip.devices[index];

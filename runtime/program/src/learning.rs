@@ -27,11 +27,50 @@ pub struct Learning {
     pub noise: f64,
     /// Takes the gradient from the output to the layers, once a sample after `end`.
     pub backward: Vec<Op>,
+    /// How it goes on through the ticks of a sample; none without them.
+    pub through: Option<Through>,
     pub layers: Vec<Layer>,
     /// Ranges that follow what is seen.
     pub ranges: Vec<Followed>,
     /// What takes energy in training besides the presentation of samples: `PerSample` counts samples trained, `Pulses` pulses given.
     pub costs: Vec<Cost>,
+}
+
+impl Learning {
+    /// Every operation that takes the gradient back.
+    pub fn ops(&self) -> impl Iterator<Item = &Op> + Clone {
+        let through = self.through.iter().flat_map(|through| through.tick.iter().chain(&through.begin));
+        self.backward.iter().chain(through)
+    }
+
+    /// The same, to change them.
+    pub fn ops_mut(&mut self) -> impl Iterator<Item = &mut Op> {
+        let through = self.through.iter_mut().flat_map(|through| through.tick.iter_mut().chain(&mut through.begin));
+        self.backward.iter_mut().chain(through)
+    }
+}
+
+/// How gradients go back through the ticks of a sample (back-propagation through time).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Through {
+    /// What is kept of every tick, and stands in its place again when the gradient goes through that tick.
+    pub kept: Vec<Kept>,
+    /// Takes it through a tick, from the states after it to those before; the last tick comes first.
+    pub tick: Vec<Op>,
+    /// What is kept of that for the layers.
+    pub gradients: Vec<Kept>,
+    /// Takes it to what was done before the first tick.
+    pub begin: Vec<Op>,
+}
+
+/// Elements that are kept of every tick in an array of every lane's own: [len / positions, ticks, positions].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    pub from: ArrayId,
+    pub start: usize,
+    pub len: usize,
+    pub positions: usize,
+    pub to: ArrayId,
 }
 
 /// What is made small, the mean over samples.
@@ -51,11 +90,8 @@ pub struct Layer {
     pub name: String,
     /// Of its weights as they are given: [outputs, inputs], or [outputs, channels, rows, columns] of windows.
     pub shape: Vec<usize>,
-    /// What rows are driven with, [inputs, positions], and the gradient at the layer's outputs, [outputs, positions]: arrays and first elements.
-    pub input: (ArrayId, usize),
-    pub gradient: (ArrayId, usize),
-    /// Of each layer that reads its arrays backward: the gradient there, which its rows see, and what drove its columns.
-    pub turned: Vec<[(ArrayId, usize); 2]>,
+    /// What its gradient is the sum of.
+    pub factors: Vec<Factor>,
     pub positions: usize,
     pub inputs: usize,
     pub outputs: usize,
@@ -65,12 +101,16 @@ pub struct Layer {
     pub matrices: Vec<Learner>,
 }
 
-impl Layer {
-    /// What its gradient is the product of: what rows and columns see, and at how many positions.
-    pub fn factors(&self) -> impl Iterator<Item = ([(ArrayId, usize); 2], usize)> + '_ {
-        let turned = self.turned.iter().map(|factors| (*factors, 1));
-        std::iter::once(([self.input, self.gradient], self.positions)).chain(turned)
-    }
+/// Outer products that a layer's gradient is the sum of, one for each position (and each tick): what its rows are driven with, and the gradient at
+/// its columns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Factor {
+    /// [inputs, positions] and [outputs, positions]: arrays and first elements.
+    pub rows: (ArrayId, usize),
+    pub columns: (ArrayId, usize),
+    pub positions: usize,
+    /// Whether its arrays are read backward there: the gradient is what rows see, columns are driven, and no bias is added.
+    pub turned: bool,
 }
 
 /// How a layer's weights follow their gradient. Without cells they do so exactly.

@@ -159,6 +159,14 @@ impl fmt::Display for Program {
                 let Learning { rate, decay, batch, epochs, shuffled, stop, .. } = learning;
                 writeln!(f, "  rate {rate} * {decay}^epoch, batch {batch}, {epochs} epochs, {shuffled:?}, {stop:?}")?;
                 learning.backward.iter().try_for_each(|op| writeln!(f, "    {op:?}"))?;
+                if let Some(Through { kept, tick, gradients, begin }) = &learning.through {
+                    kept.iter().try_for_each(|kept| writeln!(f, "    {kept:?}"))?;
+                    writeln!(f, "  through each tick")?;
+                    tick.iter().try_for_each(|op| writeln!(f, "    {op:?}"))?;
+                    gradients.iter().try_for_each(|kept| writeln!(f, "    {kept:?}"))?;
+                    writeln!(f, "  to before the ticks")?;
+                    begin.iter().try_for_each(|op| writeln!(f, "    {op:?}"))?;
+                }
                 learning.layers.iter().try_for_each(|layer| writeln!(f, "  {layer:?}"))?;
                 learning.ranges.iter().try_for_each(|range| writeln!(f, "  {range:?}"))?;
                 learning.costs.iter().try_for_each(|cost| writeln!(f, "  {cost:?}"))?;

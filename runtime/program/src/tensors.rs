@@ -69,7 +69,9 @@ impl Program {
                     Loss::CrossEntropy { labels } | Loss::SquaredLabels { labels } => labels,
                     Loss::Squared { targets } => targets,
                 });
-                ids.extend(learning.backward.iter_mut().filter_map(indices));
+                let through = learning.through.iter_mut();
+                let through = through.flat_map(|through| through.tick.iter_mut().chain(&mut through.begin));
+                ids.extend(learning.backward.iter_mut().chain(through).filter_map(indices));
             }
             ids.extend(phase.fits.iter_mut().map(|fit| &mut fit.target));
             ids.extend(phase.metrics.iter_mut().flat_map(|metric| &mut metric.steps).filter_map(compared));

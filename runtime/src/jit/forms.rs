@@ -72,7 +72,7 @@ fn plain_forms(program: &Program) -> (Vec<bool>, Vec<bool>) {
             dense[kernel.index()] = true;
         }
     }
-    let backward = program.learning().flat_map(|learning| &learning.backward);
+    let backward = program.learning().flat_map(nmc_program::Learning::ops);
     for op in program.stages().into_iter().flat_map(|(_, ops)| ops).chain(backward) {
         if let Op::Kernel { kernel, .. } | Op::Substeps { kernel, .. } = op {
             dense[kernel.index()] = true;

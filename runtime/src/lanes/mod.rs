@@ -197,7 +197,14 @@ impl<T: Computable + Product> Lanes<T> {
     }
 
     /// One tick of the sample in each lane.
-    pub fn tick(&mut self, shared: &Shared<T>, phase: &Phase, place: Place, within: u64, records: &mut [SampleRecord]) {
+    pub fn tick(
+        &mut self,
+        shared: &Shared<T>,
+        phase: &Phase,
+        (place, within): (Place, u64),
+        records: &mut [SampleRecord],
+        row_of: impl Fn(usize) -> usize,
+    ) {
         let program = shared.program;
         let moment = Moment { sample: place.number, tick: place.tick + within, within, row: place.row };
         let stepped = |feed: &&InputFeed| match feed {
@@ -209,7 +216,7 @@ impl<T: Computable + Product> Lanes<T> {
         };
         for feed in phase.inputs.iter().filter(stepped) {
             for lane in 0..self.used {
-                self.show(program, feed, lane, place.row + lane, within);
+                self.show(program, feed, lane, row_of(lane), within);
             }
         }
         let heard = Heard { tick: within, all: place.heard + within, start: true };

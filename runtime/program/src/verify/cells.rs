@@ -164,7 +164,7 @@ impl Program {
                 Initial::Kernel(_) | Initial::Fill(_) | Initial::Tensor { .. } => {}
             }
         }
-        let backward = program.learning().flat_map(|learning| &learning.backward);
+        let backward = program.learning().flat_map(Learning::ops);
         for op in program.begin.iter().chain(&program.tick).chain(&program.end).chain(backward) {
             match *op {
                 Op::Kernel { kernel, .. }
@@ -224,9 +224,11 @@ impl Program {
         for learning in program.learning() {
             arrays.extend([learning.output.0, learning.gradient]);
             arrays.extend(learning.ranges.iter().map(|followed| followed.values.0));
-            arrays.extend(
-                learning.layers.iter().flat_map(|layer| layer.factors()).flat_map(|(of, _)| of.map(|(array, _)| array)),
-            );
+            let factors = learning.layers.iter().flat_map(|layer| &layer.factors);
+            arrays.extend(factors.flat_map(|factor| [factor.rows.0, factor.columns.0]));
+            let through = learning.through.iter();
+            let kept = through.flat_map(|through| through.kept.iter().chain(&through.gradients));
+            arrays.extend(kept.flat_map(|kept| [kept.from, kept.to]));
         }
         for phase in &program.phases {
             arrays.extend(phase.fits.iter().map(|fit| fit.features.0));

@@ -25,10 +25,11 @@ impl Checker<'_> {
         let numbers = [learning.rate, learning.decay, learning.stop.unwrap_or(0.0)];
         let few = learning.epochs.checked_mul(phase.samples).is_some_and(|all| all <= MOST);
         let sound = numbers.iter().all(|number| number.is_finite()) && learning.batch > 0 && few;
-        self.require(sound && !phase.sequence && phase.ticks == 0 && phase.samples > 0, || {
+        let ticks = phase.ticks > 0 || learning.through.is_none();
+        self.require(sound && !phase.sequence && ticks && phase.samples > 0, || {
             format!("{user}: no way to learn in batches of {}", learning.batch)
         });
-        for op in &learning.backward {
+        for op in learning.ops() {
             let plain = matches!(
                 op,
                 Op::Kernel { spikes: None, .. }
@@ -42,6 +43,13 @@ impl Checker<'_> {
             );
             self.require(plain, || format!("{user}: an operation that has no place in it"));
             self.op(user, op);
+        }
+        for kept in learning.through.iter().flat_map(|through| through.kept.iter().chain(&through.gradients)) {
+            self.slice(kept.from, kept.start, kept.len, user);
+            self.slice(kept.to, 0, kept.len.saturating_mul(phase.ticks as usize), user);
+            let own = self.program.arrays.get(kept.to.index()).is_some_and(|array| array.per_lane);
+            let whole = kept.positions > 0 && kept.len.is_multiple_of(kept.positions) && own && kept.from != kept.to;
+            self.require(whole, || format!("{user}: positions of what is kept of ticks"));
         }
         for followed in &learning.ranges {
             let (array, start, len) = followed.values;
@@ -81,12 +89,11 @@ impl Checker<'_> {
     fn layer(&mut self, layer: &Layer) {
         let user = &format!("learning of {}", layer.name);
         let (positions, program) = (layer.positions, self.program);
-        self.slice(layer.input.0, layer.input.1, layer.inputs.saturating_mul(positions), user);
-        self.slice(layer.gradient.0, layer.gradient.1, layer.outputs.saturating_mul(positions), user);
         self.require(positions > 0, || format!("{user}: no position"));
-        for [rows, columns] in &layer.turned {
-            self.slice(rows.0, rows.1, layer.inputs, user);
-            self.slice(columns.0, columns.1, layer.outputs, user);
+        for &Factor { rows, columns, positions, .. } in &layer.factors {
+            self.slice(rows.0, rows.1, layer.inputs.saturating_mul(positions), user);
+            self.slice(columns.0, columns.1, layer.outputs.saturating_mul(positions), user);
+            self.require(positions > 0, || format!("{user}: no position"));
         }
         let weights = layer.shape.iter().try_fold(1_usize, |product, axis| product.checked_mul(*axis));
         let whole = weights == layer.outputs.checked_mul(layer.inputs) && layer.shape.first() == Some(&layer.outputs);
