@@ -26,7 +26,7 @@ fn memory_is_shared_out_among_chips() {
     let options =
         |memory, threads| RunOptions { seed: 1, engine: EngineKind::Interpreter, threads, memory, progress: None };
     // The least memory that one chip can do with.
-    let fits = |memory: u64| chips::check(program, &options(memory, 1), 1).is_ok();
+    let fits = |memory: u64| chips::Each::new(program, &options(memory, 1), 1, false).is_ok();
     let (mut little, mut enough) = (0, 1 << 40);
     while enough - little > 1 {
         let middle = (little + enough) / 2;

@@ -29,7 +29,7 @@ impl Simulation<'_> {
                 Some(Emission::Once { at }) => {
                     for (index, spikes) in spikes.iter_mut().enumerate() {
                         let at = self.of_neuron(state, id, index, &fed[&id], at);
-                        *spikes = usize::from(at >= 0.0 && (at / self.dt + 1e-6).floor() == within as f64);
+                        *spikes = usize::from(at >= 0.0 && (at / self.dt + 1e-6).floor() == state.draws as f64);
                     }
                 }
                 Some(Emission::Given) => {

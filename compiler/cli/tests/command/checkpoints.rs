@@ -64,7 +64,7 @@ fn cut(place: &Path, command: &[&str], settings: &[&str]) {
     let (mut random, mut kills) = (7_u64, 0);
     for round in 0..3 {
         let (state, out) = (place.join("state"), format!("out_{round}"));
-        let _ = fs::remove_file(&state);
+        let _ = fs::remove_file(&state).and_then(|()| fs::remove_dir_all(place.join("state.recordings")));
         let (state_path, out_path) = (path("state"), path(&out));
         let written = ["--out", &out_path, "--checkpoint", &state_path, "--checkpoint-every", "0.005"];
         for attempt in 0.. {
@@ -216,6 +216,10 @@ fn what_is_no_checkpoint_of_the_run_is_told() {
     told(&["run", &program, "--resume", &state], "E0901");
     told(&["run", &program, "--resume", &program], "E0710");
     told(&["run", &program, "--checkpoint", "/proc/no/such/state"], "E0905");
+    // Nobody's folder is taken away.
+    fs::create_dir(place.join("state.recordings")).unwrap();
+    told(&["run", &program, "--checkpoint", &state], "E0905");
+    fs::remove_dir(place.join("state.recordings")).unwrap();
     clean(&["run", &program, "--checkpoint", &state]);
     assert!(clean(&["run", &program, "--resume", &state]).contains("time to simulate"));
     told(&["run", &program, "--resume", &state, "--seed", "2"], "E0709");

@@ -65,9 +65,14 @@ impl Checkpoints {
             }
             reached.recorded = kept;
         }
-        // What another run left there is of no use without its checkpoint, which is about to be replaced.
         let (into, from) = (files.into.as_deref().map(recordings), files.resume.as_deref().map(recordings));
         if let Some(into) = into.filter(|into| into.is_dir() && !from.is_some_and(|from| is_same(into, &from))) {
+            // What another run left there is of no use without its checkpoint, which is about to be replaced.
+            if !files.into.as_ref().is_some_and(|file| file.is_file()) {
+                let message = format!("{} is there already, and no checkpoint beside it", into.display());
+                let help = "recordings are to grow there: take it away, or give the checkpoint another name";
+                return Err(Diagnostic::placeless(Code::E0905, message).with_help(help));
+            }
             std::fs::remove_dir_all(&into).map_err(|error| disk::cannot_write(&into, &error))?;
         }
         Ok(Some(Checkpoints { files, origin, reached, written: None, mark: 0, known: 0 }))
