@@ -174,8 +174,8 @@ fn floating_lines_settle_by_all_cells() {
     let wanted: Vec<f64> = asked.concat().into_iter().flat_map(|w: f64| [w.max(0.0), (-w).max(0.0)]).collect();
     let mut held = vec![10.0; rows * cols];
     let (mut taken, mut own, mut pulses) = (0.0, 0.0, 0);
-    for cell in 0..held.len() {
-        for _ in 0..(wanted[cell] / 10.0).round() as usize {
+    for (cell, wanted) in wanted.iter().enumerate() {
+        for _ in 0..(wanted / 10.0).round() as usize {
             let at = (cell / cols, cell % cols);
             let volts = settled(&held, cols, at, 2.0);
             for (other, held) in held.iter_mut().enumerate() {

@@ -17,6 +17,9 @@ struct Beside {
     places: Vec<(usize, usize)>,
 }
 
+/// Volts from the row to the column of a place.
+type Across<'a> = &'a dyn Fn((usize, usize)) -> f64;
+
 /// Writes the cells of a matrix one after the other, row by row.
 pub fn write<T: Computable>(
     program: &Program,
@@ -60,7 +63,7 @@ pub fn write<T: Computable>(
             write::pulse(kernels, &written.pulse, cells, buffers, (&[cell], &[way]), clock, &mut given);
             given.pulses[cell as usize] += 1;
             for beside in all {
-                let across = settled.as_ref().map(|settled| settled as &dyn Fn((usize, usize)) -> f64);
+                let across = settled.as_ref().map(|settled| settled as Across);
                 given.half_selected += disturb(program, kernels, (beside, across), buffers, way, clock);
             }
         }
@@ -137,7 +140,7 @@ fn besides(program: &Program, matrix: MatrixId, half: &HalfSelected, cell: usize
 fn disturb<T: Computable>(
     program: &Program,
     kernels: &dyn Kernels<T>,
-    (beside, across): (&Beside, Option<&dyn Fn((usize, usize)) -> f64>),
+    (beside, across): (&Beside, Option<Across>),
     buffers: &mut [Buffer<T>],
     way: T,
     clock: Clock,

@@ -74,7 +74,7 @@ fn stop(choices: &Choices, node: NodeId, tile: &TileKind, (drive, sense): (usize
         };
         let help =
             format!("{analog}; or let them be converted, too, and added as bits: `sense: sar(bits: 8) or current`");
-        return told(2, &format!("{what}, which are a {} each", word(line)), &help);
+        return told(2, &format!("{what}, each a {}", word(line)), &help);
     }
     if biases(given, tiling, choices.found, node, converts, serial).is_empty() {
         let help = "add a digital unit to a core (`units: [std.unit.digital_alu]`) and a converter to the tile (`sense: sar(bits: 8)`), or leave rows of the array for it";
