@@ -165,4 +165,8 @@ fn what_cannot_be_recorded_so_is_told() {
     }
     let help = told(&text("probe a.v histogram")).into_iter().find_map(|told| told.help);
     assert_eq!(help.as_deref(), Some("say how many bins: `histogram 50`"));
+    let all = "network n(x: real[2]) -> (y: real[2]) { x |> relu -> y }
+experiment e { deploy n; test { x: [[1, 2]] } measure low = min(y), high = max(y) }";
+    let help = told(all).into_iter().find_map(|told| told.help);
+    assert_eq!(help.as_deref(), Some("say `measure` again: `measure low = min(y) measure high = max(y)`"));
 }

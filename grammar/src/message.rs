@@ -395,6 +395,9 @@ impl Case<'_> {
         if self.at > 0 && self.written(self.at - 1) == "histogram" && !self.expects("SEPARATOR") {
             return Some("say how many bins: `histogram 50`".to_string());
         }
+        if found == Some(Token::Comma) && (self.statement_start()..self.at).any(|at| self.written(at) == "measure") {
+            return Some("say `measure` again: `measure low = min(y) measure high = max(y)`".to_string());
+        }
         if found == Some(Token::Equals) && self.before() == Some(Token::Colon) {
             return Some("a value is given with `=`".to_string());
         }

@@ -181,6 +181,11 @@ impl<'t> Reads<'t> {
             StmtKind::Input { at: Some(at), .. } => {
                 self.names.insert(&at.text);
             }
+            // A neuron does not spike while a state of it is held.
+            StmtKind::Hold { name, .. } => {
+                self.names.insert(&name.text);
+                walk::expressions(stmt).into_iter().for_each(|expr| self.expr(expr));
+            }
             StmtKind::Bounds { name, .. } if name.text == "w" => {
                 walk::expressions(stmt).into_iter().for_each(|expr| self.expr(expr));
             }

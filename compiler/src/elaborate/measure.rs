@@ -24,10 +24,16 @@ const MEASURES: &[(&str, bool)] =
 impl Elaborator<'_> {
     /// `argmax(scores) == labels` or `y == target`.
     pub fn expect(&mut self, condition: &Ast, learns: bool, phase: &mut Phase) -> Option<()> {
+        let trains = phase.kind == PhaseKind::Train;
         let wrong = |this: &mut Self| {
             let message = "what is expected compares an output with data";
             let wrong = Diagnostic::new(Code::E0417, message, condition.span, "not such a comparison");
-            let help = "such as `argmax(scores) == digits.y` or `y == series.x[1..2001]`";
+            let help = match trains {
+                true => "such as `argmax(scores) == digits.y` or `y == series.x[1..2001]`",
+                false => {
+                    "such as `argmax(scores) == digits.y`; how far numbers are off is measured: `measure error = nrmse(y, series.x)`"
+                }
+            };
             this.closer.diagnostics.push(wrong.with_help(help));
         };
         let ExprKind::Binary(BinaryOp::Equal, a, b) = &condition.kind else {

@@ -59,7 +59,7 @@ pub fn given<'a>(
 ) -> Vec<Option<&'a Arg>> {
     let mut given: Vec<Option<&Arg>> = vec![None; params.len()];
     let names = || params.iter().map(|param| param.name.text.as_str());
-    let owner = owner.map_or_else(|| String::from("there are"), |owner| format!("`{owner}` has"));
+    let owned = |there: &str| owner.map_or_else(|| String::from(there), |owner| format!("`{owner}` has"));
     let mut unknown_given = false;
     for (position, arg) in args.iter().enumerate() {
         let index = match &arg.name {
@@ -69,9 +69,11 @@ pub fn given<'a>(
         let at = arg.name.as_ref().map_or(arg.value.span, |name| name.span);
         let Some(index) = index else {
             let (message, near) = match &arg.name {
-                Some(name) => (format!("{owner} no parameter `{}`", name.text), closest(&name.text, names())),
-                None if params.is_empty() => (format!("{owner} no parameters"), None),
-                None => (format!("{owner} {} parameters", params.len()), None),
+                Some(name) => {
+                    (format!("{} no parameter `{}`", owned("there is"), name.text), closest(&name.text, names()))
+                }
+                None if params.is_empty() => (format!("{} no parameters", owned("there are")), None),
+                None => (format!("{} {} parameters", owned("there are"), params.len()), None),
             };
             let mut unknown = Diagnostic::new(Code::E0206, message, at, "unknown parameter");
             let all = || format!("its parameters: {}", names().collect::<Vec<_>>().join(", "));
