@@ -60,3 +60,26 @@ pub fn spikes<'r>(results: &'r Results, name: &str) -> (&'r [u32], &'r [u64]) {
     let Recorded::Spikes { neuron, step, .. } = recorded(results, name) else { panic!("{name} holds no spikes") };
     (neuron, step)
 }
+
+/// Numbers of both signs that follow no pattern.
+pub fn numbers(seed: usize, len: usize) -> Vec<f64> {
+    (0..len).map(|n| ((seed * 1000 + n * n + 3 * n) as f64 * 12.9898).sin()).collect()
+}
+
+/// Nested lists as the language writes them.
+pub fn nested(values: &[f64], shape: &[usize]) -> String {
+    let Some((first, rest)) = shape.split_first() else { return values[0].to_string() };
+    let each = values.len() / first;
+    let parts: Vec<String> = values.chunks(each).map(|part| nested(part, rest)).collect();
+    format!("[{}]", parts.join(", "))
+}
+
+/// `w x`, with the rows of `w` one after the other.
+pub fn product(w: &[f64], x: &[f64]) -> Vec<f64> {
+    w.chunks(x.len()).map(|row| row.iter().zip(x).map(|(w, x)| w * x).sum()).collect()
+}
+
+/// 1 / (1 + e^-z).
+pub fn sigmoid(z: f64) -> f64 {
+    1.0 / (1.0 + (-z).exp())
+}

@@ -2,10 +2,11 @@
 
 use nmc_compiler::files::NoFiles;
 use nmc_compiler::{Options, compile};
+use nmc_grammar::codes::Code;
 use nmc_program::{ComponentKind, Precision};
 use nmc_runtime::{EngineKind, Results, RunOptions};
 use nmc_tests::dice::Dice;
-use nmc_tests::{ENGINES, codes, run, values};
+use nmc_tests::{ENGINES, codes, run, told, values};
 
 /// One layer without a bias on unsigned cells, whose outputs are the conductances of its one row in microsiemens.
 fn cells(device: &str, targets: &[f64], test: &str) -> String {
@@ -272,4 +273,12 @@ fn phase_change_memory_is_aihwkits() {
         }
     }
     println!("at most {:.2} % off", 100.0 * worst);
+}
+
+/// A property that stands in the wrong block is told where it belongs.
+#[test]
+fn programming_is_a_property_of_devices() {
+    let text = "tile array { cells: std.device.hfox_1t1r[8, 8]; input: ideal; sense: ideal; programming: one_shot() }";
+    let found = told(text).into_iter().find(|told| told.code == Code::E0501).unwrap();
+    assert_eq!(found.help.as_deref(), Some("`programming` is a property of a device"));
 }

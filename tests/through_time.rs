@@ -2,31 +2,10 @@
 
 use nmc_compiler::files::NoFiles;
 use nmc_runtime::{EngineKind, Results};
-use nmc_tests::{ENGINES, codes, run, values};
-
-/// Numbers of both signs that follow no pattern.
-fn numbers(seed: usize, len: usize) -> Vec<f64> {
-    (0..len).map(|n| ((seed * 1000 + n * n + 3 * n) as f64 * 12.9898).sin()).collect()
-}
-
-/// Nested lists as the language writes them.
-fn nested(values: &[f64], shape: &[usize]) -> String {
-    let Some((first, rest)) = shape.split_first() else { return values[0].to_string() };
-    let each = values.len() / first;
-    let parts: Vec<String> = values.chunks(each).map(|part| nested(part, rest)).collect();
-    format!("[{}]", parts.join(", "))
-}
-
-fn product(w: &[f64], x: &[f64]) -> Vec<f64> {
-    w.chunks(x.len()).map(|row| row.iter().zip(x).map(|(w, x)| w * x).sum()).collect()
-}
+use nmc_tests::{ENGINES, codes, nested, numbers, product, run, sigmoid, values};
 
 fn sum(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a + b).collect()
-}
-
-fn sigmoid(z: f64) -> f64 {
-    1.0 / (1.0 + (-z).exp())
 }
 
 const INPUTS: usize = 3;

@@ -364,7 +364,13 @@ fn each_known(checker: &mut Checker, fields: &[&Field], known: &[&str], place: &
         if !known.contains(&key.as_str()) {
             let message = format!("{place} has no property `{key}`");
             let unknown = Diagnostic::new(Code::E0501, message, key_span(field), "unknown property");
-            checker.diagnostics.push(unknown.with_help(suggestion(&key, known.iter().copied())));
+            let others = [BlockKind::Device, BlockKind::Converter, BlockKind::Tile, BlockKind::Core, BlockKind::Chip];
+            let owner = others.into_iter().find(|kind| properties(*kind).iter().any(|property| property.key == key));
+            let help = match owner {
+                Some(owner) => format!("`{key}` is a property of {}", a(owner)),
+                None => suggestion(&key, known.iter().copied()),
+            };
+            checker.diagnostics.push(unknown.with_help(help));
         }
     }
 }

@@ -500,19 +500,8 @@ pub(crate) fn at_target(expr: &Expr, joint: &dyn Fn(usize) -> Option<usize>) -> 
 }
 
 pub(crate) fn role_of(lowered: &Lowered, change: &Change) -> Option<Role> {
-    match change.target {
-        Symbol::State(state) => lowered.roles.get(state).copied(),
-        Symbol::Input(_)
-        | Symbol::Weight
-        | Symbol::Pre(_)
-        | Symbol::Post(_)
-        | Symbol::SourceIndex
-        | Symbol::TargetIndex
-        | Symbol::Index
-        | Symbol::Time
-        | Symbol::TimeStep
-        | Symbol::Noise => None,
-    }
+    let Symbol::State(state) = change.target else { return None };
+    lowered.roles.get(state).copied()
 }
 
 fn replace_weight(dynamics: &mut Dynamics, weight: f64) {
