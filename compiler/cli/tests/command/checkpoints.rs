@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -59,7 +59,9 @@ fn killed_and_resumed(test: &str, program: &str, settings: &[&str]) {
 /// Kills a command time and again, and goes on with it.
 fn cut(place: &Path, command: &[&str], settings: &[&str]) {
     let path = |name: &str| place.join(name).display().to_string();
+    let begun = Instant::now();
     clean(&[command, &["--out", &path("whole")], settings].concat());
+    let took = begun.elapsed();
     let whole = results(&place.join("whole"));
     let (mut random, mut kills) = (7_u64, 0);
     for round in 0..3 {
@@ -79,7 +81,10 @@ fn cut(place: &Path, command: &[&str], settings: &[&str]) {
             }
             let run = Command::new(env!("CARGO_BIN_EXE_nmc")).args(&arguments).stdout(Stdio::null()).spawn().unwrap();
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            if !kill(run, &state, Duration::from_micros((random >> 33) % 60_000)) {
+            // The first is killed as soon as it can be gone on with.
+            let longer =
+                if attempt == 0 { Duration::ZERO } else { took.mul_f64((random >> 33) as f64 / 2_f64.powi(32)) };
+            if !kill(run, &state, longer) {
                 assert!(!place.join("state.recordings").exists(), "recordings are left");
                 break;
             }
@@ -128,8 +133,8 @@ fn a_sweep_can_be_killed_at_any_moment() {
     let file = path("rates.nmc");
     let text = "use std.neuron.{lif, poisson}\nconst rate = 10 Hz\nnetwork net() {\n    population s: poisson[50](rate: rate)\n    \
                 population a: lif[200](bias: 0.12 nA)\n    connect s -> a { weight: 2 mV }\n}\n\
-                experiment e { deploy net; run for 200 ms { step: 0.1 ms } }\n\
-                experiment f { deploy net { chips: 2 }; run for 200 ms { step: 0.1 ms }; require rate_hz.s < 35 }\n";
+                experiment e { deploy net; run for 4 s { step: 0.1 ms } }\n\
+                experiment f { deploy net { chips: 2 }; run for 4 s { step: 0.1 ms }; require rate_hz.s < 35 }\n";
     fs::write(&file, text).unwrap();
     let over = "rate=[10 Hz, 20 Hz, -1 Hz, 30 Hz]";
     let sweep = |more: &[&str]| nmc(&[&["sweep", &file, "--over", over], more].concat());
@@ -160,7 +165,7 @@ fn recordings_grow_beside_the_checkpoint() {
     let place = folder("recorded_beside");
     let path = |name: &str| place.join(name).display().to_string();
     let file = path("long.nmc");
-    let text = "use std.neuron.{lif, poisson}\nnetwork net() {\n    population s: poisson[20](rate: 100 Hz)\n    population a: lif[200](bias: 0.12 nA)\n                    connect s -> a { weight: 2 mV }\n    probe a.v\n    probe a.spikes, a.rate every 1 ms\n}\n                experiment e { deploy net; run for 300 ms { step: 0.1 ms } }\n                experiment f { deploy net; run for 2 s { step: 0.1 ms } }\n";
+    let text = "use std.neuron.{lif, poisson}\nnetwork net() {\n    population s: poisson[20](rate: 100 Hz)\n    population a: lif[200](bias: 0.12 nA)\n    population b: lif[3000](bias: 0.12 nA)\n                    connect s -> a { weight: 2 mV }\n    probe a.v\n    probe a.spikes, a.rate every 1 ms\n}\n                experiment e { deploy net; run for 300 ms { step: 0.1 ms } }\n                experiment f { deploy net; run for 2 s { step: 0.1 ms } }\n";
     fs::write(&file, text).unwrap();
     clean(&["run", &file, "--out", &path("whole")]);
     let whole = results(&place.join("whole"));
