@@ -9,7 +9,7 @@ use crate::connect::{Shape, Wiring};
 use crate::interpreter::Computable;
 use crate::math::Arithmetic;
 use crate::sources::total;
-use crate::spikes::{GroupState, Spiked, UnderWay};
+use crate::spikes::{GroupState, Spiked, UnderWay, each_marked};
 use crate::state::{Buffer, Clock, Even, Indices, Kernels, Steps};
 use crate::team;
 
@@ -30,8 +30,8 @@ pub struct Scratch {
     arrivals: Vec<u16>,
     planes: Vec<Planes>,
     ranges: Vec<(u32, u32)>,
-    /// Of each lane.
-    rows: Vec<Vec<u32>>,
+    /// Of each lane a bit for each row, in words.
+    pub marks: Vec<u32>,
 }
 
 /// One connection in one lane.
@@ -192,6 +192,9 @@ impl<T: Computable> Delivery<'_, T> {
         let mut spikes = std::mem::take(&mut self.scratch.spikes);
         spikes.clear();
         match spiked {
+            Spiked::Marks(marks) => each_marked::<T>(marks, |source| {
+                spikes.extend(self.row_of(source).map(|row| (row as u32, 1)));
+            }),
             Spiked::List(list) => {
                 spikes.extend(list.iter().filter_map(|&source| Some((self.row_of(source)? as u32, 1))))
             }
@@ -277,101 +280,6 @@ impl<T: Computable> Delivery<'_, T> {
     }
 }
 
-/// Where every source reaches all targets and the weights stand in `amounts`: adds the rows of all that spiked, in all lanes side by side, so
-/// that weights come from memory once. Returns how many synapses were reached; none where this is not so.
-pub fn deliver_rows<T: Computable>(
-    connection: &Connection,
-    carrier: &Carrier,
-    groups: &[Vec<GroupState<T>>],
-    buffers: &mut [Buffer<T>],
-    scratch: &mut Scratch,
-    tick: u64,
-) -> Option<u64> {
-    let Effect::Add { array, amount: Amount::Array(amounts), held } = &connection.on_pre else { return None };
-    let (Delay::Ticks(ago), Some(source)) = (&connection.delay, connection.source) else { return None };
-    if carrier.wiring.shape != Shape::Full || buffers[amounts.index()].per_lane {
-        return None;
-    }
-    let first = connection.source_start as u32;
-    scratch.rows.resize(groups.len(), Vec::new());
-    for (rows, groups) in scratch.rows.iter_mut().zip(groups) {
-        let Spiked::List(spikes) = groups[source.index()].spiked(tick, *ago) else { return None };
-        let before = |end: u32| spikes.partition_point(|&source| source < end);
-        rows.clear();
-        let within = &spikes[before(first)..before(first + connection.source_len as u32)];
-        rows.extend(within.iter().map(|source| source - first));
-    }
-    let mut into = std::mem::take(&mut buffers[array.index()]);
-    let (amounts, held) = (buffers[amounts.index()].lane(0), held.map(|held| &buffers[held.index()]));
-    let targets = connection.target_start..connection.target_start + connection.target_len;
-    let rows = &scratch.rows;
-    // As many sums as registers hold.
-    match size_of::<T>() {
-        4 => Arch::new().dispatch(Rows::<T, 64> { amounts, rows, targets, held, into: &mut into }),
-        _ => Arch::new().dispatch(Rows::<T, 32> { amounts, rows, targets, held, into: &mut into }),
-    }
-    buffers[array.index()] = into;
-    Some(rows.iter().map(|rows| rows.len() as u64).sum::<u64>() * connection.target_len as u64)
-}
-
-/// Adds rows of `amounts`, those of each lane in ascending order: first together, then to what is there.
-struct Rows<'a, T, const WIDTH: usize> {
-    amounts: &'a [T],
-    rows: &'a [Vec<u32>],
-    targets: std::ops::Range<usize>,
-    held: Option<&'a Buffer<T>>,
-    into: &'a mut Buffer<T>,
-}
-
-impl<T: Computable, const WIDTH: usize> WithSimd for Rows<'_, T, WIDTH> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        /// Rows whose pieces the nearest cache holds while all lanes add them.
-        const NEAR: usize = 64;
-        #[derive(Clone, Copy)]
-        #[repr(align(64))]
-        struct Piece<T, const WIDTH: usize>([T; WIDTH]);
-        let len = self.targets.len();
-        let all = self.rows.iter().filter_map(|rows| rows.last()).max().map_or(0, |&last| last as usize + 1);
-        // Where lanes share rows, their pieces are brought together: from row to row it may be a distance that caches are bad at.
-        let shared = self.rows.iter().map(Vec::len).sum::<usize>() > 2 * all;
-        let mut near = vec![Piece([T::default(); WIDTH]); if shared { NEAR } else { 0 }];
-        for first in self.targets.clone().step_by(WIDTH) {
-            let (last, skipped) = (self.targets.end.min(first + WIDTH), first - self.targets.start);
-            let piece = |row: usize| &self.amounts[row * len + skipped..][..last - first];
-            let mut lanes: Vec<([T; WIDTH], &[u32])> =
-                self.rows.iter().map(|rows| ([T::default(); WIDTH], rows.as_slice())).collect();
-            for start in (0..all).step_by(NEAR) {
-                for (near, row) in near.iter_mut().zip(start..all) {
-                    match piece(row).first_chunk() {
-                        Some(whole) => near.0 = *whole,
-                        None => near.0[..last - first].copy_from_slice(piece(row)),
-                    }
-                }
-                for lane in &mut lanes {
-                    let (mut sums, left) = *lane;
-                    let (rows, left) = left.split_at(left.partition_point(|&row| (row as usize) < start + NEAR));
-                    for &row in rows {
-                        let row = row as usize;
-                        let row = if shared { &near[row - start].0[..] } else { piece(row) };
-                        match row.first_chunk::<WIDTH>() {
-                            Some(row) => (0..WIDTH).for_each(|at| add(&mut sums[at], row[at])),
-                            None => sums.iter_mut().zip(row).for_each(|(sum, &amount)| add(sum, amount)),
-                        }
-                    }
-                    *lane = (sums, left);
-                }
-            }
-            for (lane, (sums, _)) in lanes.iter().enumerate() {
-                let into = &mut self.into.lane_mut(lane)[first..last];
-                add_all(into, self.held.map(|held| &held.lane(lane)[first..last]), sums.iter().copied());
-            }
-        }
-    }
-}
-
 /// What came together, added to all targets with the best vectors there are; a closure would be compiled for any processor.
 struct Added<'a, T, C> {
     into: &'a mut [T],
@@ -398,7 +306,7 @@ impl<T: Computable, C: Copy + Into<f64>> WithSimd for Added<'_, T, C> {
 
 /// Adds one amount to each target, the first to the first; not to those that stand still.
 #[inline(always)]
-fn add_all<T: Computable>(into: &mut [T], held: Option<&[T]>, amounts: impl Iterator<Item = T>) {
+pub fn add_all<T: Computable>(into: &mut [T], held: Option<&[T]>, amounts: impl Iterator<Item = T>) {
     let into = into.iter_mut().zip(amounts);
     match held {
         None => into.for_each(|(into, amount)| add(into, amount)),
@@ -478,7 +386,7 @@ impl<T: Computable> Adding<'_, T> {
 }
 
 #[inline(always)]
-fn add<T: Computable>(into: &mut T, amount: T) {
+pub fn add<T: Computable>(into: &mut T, amount: T) {
     let mut unit = T::UNIT;
     *into = unit.add(*into, amount);
 }

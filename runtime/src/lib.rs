@@ -29,6 +29,7 @@ pub mod random;
 pub mod read;
 pub mod record;
 pub mod rewire;
+pub mod rows;
 pub mod simulation;
 pub mod sources;
 pub mod spikes;

@@ -241,7 +241,7 @@ impl WithSimd for Count<'_> {
         let (zero, one) = (simd.splat_u32s(0), simd.splat_u32s(1));
         for (block, counts) in self.counts.chunks_mut(4 * LANES).enumerate() {
             let element = self.key.element / 4 + (block * LANES) as u32;
-            let mut words = block::words(Key { element, ..self.key });
+            let mut words = block::words(simd, Key { element, ..self.key });
             let (vectors, _) = S::as_mut_simd_u32s(words.as_flattened_mut());
             for vector in vectors {
                 let mut sum = zero;

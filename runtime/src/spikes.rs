@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::interpreter::Computable;
 use crate::sources::{Drawn, Processes, total};
-use crate::state::{Clock, per_byte};
+use crate::state::{Clock, per_byte, spike_bytes};
 
 /// Who spiked in a tick.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ struct Spikes {
     most: u32,
     /// Of each element how many, in place of the list.
     counts: Vec<u8>,
+    /// The bits that a kernel set, in place of the list.
+    marks: Vec<u8>,
 }
 
 /// Spikes as they are taken through connections.
@@ -27,6 +29,8 @@ pub enum Spiked<'a> {
     List(&'a [u32]),
     /// Of each element how many.
     Counts(&'a [u8]),
+    /// [`per_byte`] elements a byte.
+    Marks(&'a [u8]),
 }
 
 /// A group within a lane.
@@ -54,6 +58,7 @@ impl<T: Computable> GroupState<T> {
         for spikes in &mut self.ring {
             spikes.list.clear();
             spikes.counts.clear();
+            spikes.marks.clear();
             spikes.most = 1;
         }
         self.processes.new_sample();
@@ -64,7 +69,8 @@ impl<T: Computable> GroupState<T> {
         let whole = |spikes: &Spikes| {
             let below = spikes.list.iter().all(|&element| (element as usize) < len);
             let counts = spikes.counts.is_empty() || (self.counted && spikes.counts.len() == len);
-            below && counts && spikes.list.is_sorted() && spikes.most <= most(&spikes.list)
+            let marks = spikes.marks.is_empty() || (self.counted && spikes.marks.len() == spike_bytes::<T>(len));
+            below && counts && marks && spikes.list.is_sorted() && spikes.most <= most(&spikes.list)
         };
         let alike = (self.counted, self.steady) == (fresh.counted, fresh.steady) && self.ring.len() == fresh.ring.len();
         alike && self.processes.is_of(len) && self.ring.iter().all(whole)
@@ -84,6 +90,7 @@ impl<T: Computable> GroupState<T> {
     pub fn spiked(&self, tick: u64, ago: u32) -> Spiked<'_> {
         match self.at(tick, ago) {
             Some(spikes) if !spikes.counts.is_empty() => Spiked::Counts(&spikes.counts),
+            Some(spikes) if !spikes.marks.is_empty() => Spiked::Marks(&spikes.marks),
             Some(_) | None => Spiked::List(self.spikes(tick, ago)),
         }
     }
@@ -108,6 +115,7 @@ impl<T: Computable> GroupState<T> {
         let spikes = &mut self.ring[slot];
         spikes.list.clear();
         spikes.counts.clear();
+        spikes.marks.clear();
         spikes.most = 1;
         spikes
     }
@@ -116,23 +124,19 @@ impl<T: Computable> GroupState<T> {
     pub fn take(&mut self, tick: u64, mut given: Vec<u32>) -> u64 {
         given.sort_unstable();
         let (most, count) = (most(&given), given.len() as u64);
-        *self.fresh(tick) = Spikes { list: given, most, counts: Vec::new() };
+        *self.fresh(tick) = Spikes { list: given, most, ..Spikes::default() };
         count
     }
 
     /// Takes the marked bits as the spikes of this tick; returns how many.
     pub fn collect(&mut self, tick: u64, bitmap: &[u8]) -> u64 {
-        let list = &mut self.fresh(tick).list;
-        for (word, bytes) in bitmap.chunks(8).enumerate() {
-            let mut padded = [0; 8];
-            padded[..bytes.len()].copy_from_slice(bytes);
-            let mut bits = u64::from_le_bytes(padded);
-            while bits != 0 {
-                let (byte, place) = (8 * word as u32 + bits.trailing_zeros() / 8, bits.trailing_zeros() % 8);
-                list.push(byte * per_byte::<T>() as u32 + place);
-                bits &= bits - 1;
-            }
+        let counted = self.counted;
+        let Spikes { list, marks, .. } = self.fresh(tick);
+        if counted {
+            marks.extend_from_slice(bitmap);
+            return bitmap.iter().map(|byte| u64::from(byte.count_ones())).sum();
         }
+        each_marked::<T>(bitmap, |element| list.push(element));
         list.len() as u64
     }
 
@@ -180,6 +184,20 @@ impl<T: Computable> GroupState<T> {
     }
 }
 
+/// Tells the elements that kernels marked, in ascending order.
+pub fn each_marked<T>(bitmap: &[u8], mut tell: impl FnMut(u32)) {
+    for (word, bytes) in bitmap.chunks(8).enumerate() {
+        let mut padded = [0; 8];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        let mut bits = u64::from_le_bytes(padded);
+        while bits != 0 {
+            let (byte, place) = (8 * word as u32 + bits.trailing_zeros() / 8, bits.trailing_zeros() % 8);
+            tell(byte * per_byte::<T>() as u32 + place);
+            bits &= bits - 1;
+        }
+    }
+}
+
 /// How often the most frequent element stands in an ascending list, which is 1 as well for none.
 fn most(list: &[u32]) -> u32 {
     list.chunk_by(|a, b| a == b).map(<[u32]>::len).max().unwrap_or(1) as u32
@@ -208,12 +226,20 @@ pub fn groups<T: Computable>(program: &Program) -> Vec<GroupState<T>> {
         // Where other connections do more than add, all their spikes are taken one by one.
         let counts = |op: &Op| {
             let Op::Deliver { connection } = op else {
-                return !matches!(op, Op::OnSpikes { group, .. } if group.index() == index);
+                // What was drawn anew is delivered by lists.
+                let is_target = |id: &nmc_program::ConnectionId| {
+                    program.connections[id.index()].target.is_some_and(|group| group.index() == index)
+                };
+                return !matches!(op, Op::OnSpikes { group, .. } if group.index() == index)
+                    && !matches!(op, Op::OnPost { connection, .. } if is_target(connection))
+                    && !matches!(op, Op::Rewire { .. });
             };
             let connection = &program.connections[connection.index()];
             matches!((&connection.on_pre, &connection.delay), (Effect::Add { .. }, Delay::Ticks(_)))
         };
-        let counted = matches!(group.source, Source::Poisson { .. }) && !probed && program.tick.iter().all(counts);
+        let counted = matches!(group.source, Source::Poisson { .. } | Source::Kernel)
+            && !probed
+            && program.tick.iter().all(counts);
         let steady = matches!(group.source, Source::Poisson { rate } if !is_written(program, rate));
         states.push(GroupState::new(delay, counted, steady));
     }

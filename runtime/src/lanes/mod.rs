@@ -8,7 +8,7 @@ use std::sync::Arc;
 use nmc_program::{ArrayId, Delay, Effect, InputFeed, KernelId, Len, Op, Phase, Program, To};
 use serde::{Deserialize, Serialize};
 
-use crate::deliver::{self, Carrier, Scratch};
+use crate::deliver::{Carrier, Scratch};
 use crate::energy::Counts;
 use crate::interpreter::Computable;
 use crate::jit::product::Product;
@@ -17,6 +17,7 @@ use crate::random::Key;
 use crate::read::{self, Ports, Times};
 use crate::record::{Broken, Heard, SampleRecord};
 use crate::rewire;
+use crate::rows;
 use crate::spikes::{self, GroupState, UnderWay};
 use crate::start::{of_pairs, round_weights, synapses_of};
 use crate::state::{Buffer, Clock, Indices, Kernels};
@@ -386,7 +387,7 @@ impl<T: Computable + Product> Lanes<T> {
         let (index, groups) = (connection.index(), &self.groups[..self.used]);
         let (connection, carrier) = (&shared.program.connections[index], &shared.carriers[index]);
         let (buffers, scratch) = (&mut self.buffers, &mut self.scratch);
-        let events = deliver::deliver_rows(connection, carrier, groups, buffers, scratch, self.tick);
+        let events = rows::deliver_rows(connection, carrier, groups, buffers, scratch, self.tick);
         self.counts.synaptic_events[index] += events.unwrap_or(0);
         events.is_some()
     }

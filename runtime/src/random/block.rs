@@ -3,7 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::{
-    Key, LANES, PARTS_32, PARTS_64, box_muller, next_key, open_f32, open_f64, philox_round, turns_f32, turns_f64,
+    Key, LANES, PARTS_32, PARTS_64, PHILOX_FACTORS, PHILOX_STEPS, box_muller, open_f32, open_f64, turns_f32, turns_f64,
     unit_f32, unit_f64,
 };
 use crate::math::{self, Arithmetic, has_fma};
@@ -170,13 +170,13 @@ macro_rules! block {
             type Output = ();
 
             #[inline(always)]
-            fn with_simd<S: Simd>(self, _: S) {
+            fn with_simd<S: Simd>(self, simd: S) {
                 let mut on = $name { fused: has_fma() };
                 let start = self.key.element as usize;
                 let end = start + self.out.len();
                 let group = LANES * $parts;
                 for first in (start / group * group..end).step_by(group) {
-                    let words = words(Key { element: (first / $parts) as u32, ..self.key });
+                    let words = words(simd, Key { element: (first / $parts) as u32, ..self.key });
                     for part in (0..$parts).step_by(2) {
                         let first = first + part * LANES;
                         if first >= end || first + 2 * LANES <= start {
@@ -239,19 +239,30 @@ block!(Block64, Fill64, f64, u64, PARTS_64, Scalar64, true, open_f64, turns_f64,
 
 /// `Key::words` of consecutive elements, word by word.
 #[inline(always)]
-pub fn words(key: Key) -> [[u32; LANES]; 4] {
-    let (mut round_key, [element, number, tick, sample]) = key.start();
-    let (mut a, mut b, mut c, mut d) = ([element; LANES], [number; LANES], [tick; LANES], [sample; LANES]);
-    for (i, element) in a.iter_mut().enumerate() {
+pub fn words<S: Simd>(simd: S, key: Key) -> [[u32; LANES]; 4] {
+    let (key, [element, number, tick, sample]) = key.start();
+    let mut words = [[element; LANES], [number; LANES], [tick; LANES], [sample; LANES]];
+    for (i, element) in words[0].iter_mut().enumerate() {
         *element = element.wrapping_add(i as u32);
     }
-    for _ in 0..10 {
-        for i in 0..LANES {
-            [a[i], b[i], c[i], d[i]] = philox_round(round_key, [a[i], b[i], c[i], d[i]]);
+    let factors = PHILOX_FACTORS.map(|factor| simd.splat_u32s(factor));
+    let [all_a, all_b, all_c, all_d] = words.each_mut().map(|words| S::as_mut_simd_u32s(words).0);
+    for at in 0..all_a.len() {
+        // As `philox` does it, with whole vectors.
+        let [mut first_key, mut second_key] = key.map(|key| simd.splat_u32s(key));
+        let (mut a, mut b, mut c, mut d) = (all_a[at], all_b[at], all_c[at], all_d[at]);
+        for _ in 0..10 {
+            let (first_low, first_high) = simd.widening_mul_u32s(a, factors[0]);
+            let (second_low, second_high) = simd.widening_mul_u32s(c, factors[1]);
+            a = simd.xor_u32s(simd.xor_u32s(second_high, b), first_key);
+            c = simd.xor_u32s(simd.xor_u32s(first_high, d), second_key);
+            (b, d) = (second_low, first_low);
+            first_key = simd.add_u32s(first_key, simd.splat_u32s(PHILOX_STEPS[0]));
+            second_key = simd.add_u32s(second_key, simd.splat_u32s(PHILOX_STEPS[1]));
         }
-        round_key = next_key(round_key);
+        (all_a[at], all_b[at], all_c[at], all_d[at]) = (a, b, c, d);
     }
-    [a, b, c, d]
+    words
 }
 
 #[cfg(test)]

@@ -144,33 +144,20 @@ fn box_muller<A: Arithmetic>(on: &mut A, first: A::Number, turns: [A::Number; 2]
     [on.multiply(radius, cosine), on.multiply(radius, sine)]
 }
 
-/// Ten rounds of Philox4x32.
-#[inline(always)]
-pub fn philox(mut key: [u32; 2], mut counter: [u32; 4]) -> [u32; 4] {
+/// What Philox4x32 multiplies by, and what its keys grow by from round to round.
+const PHILOX_FACTORS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+const PHILOX_STEPS: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+
+/// Ten rounds of Philox4x32; [`block::words`] does many at a time.
+pub fn philox(mut key: [u32; 2], [mut a, mut b, mut c, mut d]: [u32; 4]) -> [u32; 4] {
     for _ in 0..10 {
-        counter = philox_round(key, counter);
-        key = next_key(key);
+        let first = u64::from(PHILOX_FACTORS[0]) * u64::from(a);
+        let second = u64::from(PHILOX_FACTORS[1]) * u64::from(c);
+        (a, b) = ((second >> 32) as u32 ^ b ^ key[0], second as u32);
+        (c, d) = ((first >> 32) as u32 ^ d ^ key[1], first as u32);
+        key = [key[0].wrapping_add(PHILOX_STEPS[0]), key[1].wrapping_add(PHILOX_STEPS[1])];
     }
-    counter
-}
-
-/// One round.
-#[inline(always)]
-fn philox_round(key: [u32; 2], counter: [u32; 4]) -> [u32; 4] {
-    let first = u64::from(0xD251_1F53_u32) * u64::from(counter[0]);
-    let second = u64::from(0xCD9E_8D57_u32) * u64::from(counter[2]);
-    [
-        (second >> 32) as u32 ^ counter[1] ^ key[0],
-        second as u32,
-        (first >> 32) as u32 ^ counter[3] ^ key[1],
-        first as u32,
-    ]
-}
-
-/// The key of the round after.
-#[inline(always)]
-fn next_key(key: [u32; 2]) -> [u32; 2] {
-    [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)]
+    [a, b, c, d]
 }
 
 #[cfg(test)]
