@@ -55,6 +55,82 @@ fn every_sentence_has_its_test() {
     }
 }
 
+/// Looked at with the threshold, done after the reset, in the order written. Oracle: by hand.
+#[test]
+fn events_that_are_no_spikes_come_after_the_reset() {
+    // v is 0.1, 0.2, 0.3: then it fires, the reset makes it 0, and the event that saw 0.3 adds 10.
+    let net = "neuron eventful() {
+        state v: real = 0; state n: real = 0; state seen: real = 0
+        v' = 1 / 1 ms
+        spike when v > 0.25 { v = 0; n += 100 }
+        when v > 0.15 { n += 1; seen = v }
+        when v > 0.25 { n *= 2; v += 10 * pulse(v == 0) }
+    }
+    network net() { population a: eventful[1](); probe a.v, a.n, a.seen, a.spikes }";
+    let results = ran(net, "run for 0.5 ms");
+    assert_eq!(spikes(&results, "a.spikes").1, [2, 3, 4]);
+    near(values(&results, "a.n"), &[0.0, 1.0, 204.0, 610.0, 1422.0]);
+    near(values(&results, "a.seen"), &[0.0, 0.2, 0.0, 0.0, 0.0]);
+    near(values(&results, "a.v"), &[0.1, 0.2, 10.0, 10.0, 10.0]);
+    // What arrives in its step is there when it is done, not when it is looked at; a state that is held stays.
+    let net = "neuron holding() {
+        state v: real = 0; state n: real = 0; state m: real = 0
+        spike when v > 0.5 { v = 0; hold n for 0.3 ms }
+        when v > 0.2 { n += 1; m += v }
+    }
+    network net(s: spikes[1]) { population a: holding[1](); connect s -> a { synapse: add(), weight: 0.3 }
+        probe a.v, a.n, a.m }";
+    let results = ran(net, "run for 0.7 ms { s: spikes([0, 0], [1, 2]) }");
+    // In step 2 it sees the 0.3 of step 1 and finds 0.6, which fires in step 3 and is reset; n is held in steps 3 to 5.
+    near(values(&results, "a.v"), &[0.0, 0.3, 0.6, 0.0, 0.0, 0.0, 0.0]);
+    near(values(&results, "a.n"), &[0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
+    near(values(&results, "a.m"), &[0.0, 0.0, 0.6, 0.6, 0.6, 0.6, 0.6]);
+    let text = |event: &str| {
+        format!(
+            "{BLOCKS}neuron n() {{ state v: real = 0; v' = 1 / 1 ms; spike when v > 1 {{ v = 0 }}
+        {event} }}
+        network net() {{ population a: n[1](); probe a.v }}
+        experiment e {{ deploy net; run for 1 ms {{ step: 0.1 ms }} }}"
+        )
+    };
+    assert_eq!(codes(&text("when v > 0.5 { v = 0.1 }")), [""; 0]);
+    assert_eq!(codes(&text("when v { v = 0.1 }")), ["E0320"]);
+    assert_eq!(codes(&text("when v > 0.5 { hold v for 1 ms }")), ["E0401"]);
+    assert_eq!(codes(&text("when v > 0.5 { u = 0.1 }")), ["E0201"]);
+    assert_eq!(codes(&text("spike when v > 0.5 { v = 0.1 }")), ["E0423"]);
+}
+
+/// A source whose state arrivals and its target's spikes change. Oracle: by hand.
+#[test]
+fn events_change_sources_for_each_synapse() {
+    let blocks = "neuron source(limit: real = 0.25) {
+        state v: real = 0; state y: real = 0; v' = 1 / 1 ms; spike when v > limit { v = 0 }
+    }
+    neuron holding() { state v: real = 0; state y: real = 0; v' = 1 / 1 ms; spike when v > 0.25 { v = 0; hold y for 0.3 ms } }
+    synapse touch { on pre { pre.y += w; post.v += pre.y } }
+    synapse both { on pre { pre.y += w; post.y += 10 * pre.y } }
+    plasticity back { on post { pre.y += 1 } }";
+    let of = |network: &str, phase: &str| ran(&format!("{blocks}\nnetwork net() {{ {network} }}"), phase);
+    // It fires in steps 2 and 5.
+    let joined =
+        "population b: counter[3](); connect a -> b { synapse: touch(), weight: 1 + j, delay: 0.1 ms }; probe a.y, b.v";
+    let results = of(&format!("population a: source[1](); {joined}"), "run for 0.7 ms");
+    near(values(&results, "a.y"), &[0.0, 0.0, 0.0, 6.0, 6.0, 6.0, 12.0]);
+    near(&values(&results, "b.v")[9..12], &[1.0, 3.0, 6.0]);
+    near(&values(&results, "b.v")[18..], &[8.0, 12.0, 18.0]);
+    let results = of(&format!("population a: holding[1](); {joined}"), "run for 0.5 ms");
+    near(values(&results, "a.y"), &[0.0; 5]);
+    near(values(&results, "b.v"), &[0.0; 15]);
+    let itself = "population a: source[2](); connect a -> a { synapse: both(), weight: 1, delay: 0.1 ms }; probe a.y";
+    let results = of(itself, "run for 0.4 ms");
+    // 0 to 0: 1, 11; 0 to 1: 12, 120; 1 to 0: 121, 12 + 1210; 1 to 1: 122, 122 + 1220.
+    near(&values(&results, "a.y")[6..], &[1222.0, 1342.0]);
+    let behind = "population q: source[2](limit: 9); population b: ramp[1](limit: 0.25)
+        connect q -> b { synapse: add(), weight: 1, plasticity: back() }; probe q.y";
+    let results = of(behind, "run for 0.6 ms");
+    near(values(&results, "q.y"), &[0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0]);
+}
+
 /// Two targets, of three synapses and of two: what a rule adds to a neuron at its interval it adds for each. Oracle: by hand.
 #[test]
 fn every_is_done_for_each_synapse() {

@@ -225,6 +225,7 @@ pub fn interval(expr: &Expr, names: &dyn Fn(Symbol) -> Option<(f64, f64)>) -> Op
         }
         Function::Select => hull(&[ranges[1].0, ranges[1].1, ranges[2].0, ranges[2].1]),
         Function::Uniform => hull(&[ranges[0].0, ranges[1].1]),
+        Function::Normal if args.len() == 4 => hull(&[ranges[2].0, ranges[3].1]),
         Function::Normal => Some((ranges[0].0 - 6.0 * ranges[1].1, ranges[0].1 + 6.0 * ranges[1].1)),
         Function::Sin | Function::Cos => Some((-1.0, 1.0)),
         Function::Less | Function::LessEqual | Function::Equal => Some((0.0, 1.0)),

@@ -171,6 +171,8 @@ pub enum StmtKind {
     Derivative { name: Ident, value: Expr },
     /// `spike when v > v_thresh { v = v_reset; hold v for refractory }`
     SpikeWhen { condition: Expr, body: Vec<Stmt> },
+    /// `when v > limit { n += 1 }`: an event that is no spike.
+    When { condition: Expr, body: Vec<Stmt> },
     /// `on pre { … }`, `on post { … }`, `on reward { … }`
     On { event: Ident, body: Vec<Stmt> },
     /// `every 1 s { w *= target / sum(w) }`
@@ -254,6 +256,8 @@ pub struct Field {
     pub value: Expr,
     /// `drive: data["i"] every 1 ms`: how long each row is shown.
     pub every: Option<Expr>,
+    /// `r = abs(pre.x - post.x)`, in a connection: a name for an expression that its fields may use.
+    pub named: bool,
     /// All of it.
     pub span: Span,
 }

@@ -102,7 +102,8 @@ impl Build<'_> {
             self.errors.borrow_mut().push(wrong.with_help(help));
         }
         let value = self.expr(start, end, ExprKind::Bool(true));
-        Field { doc: Vec::new(), key: vec![word, connection], value, every: None, span: self.span(start, end) }
+        let (doc, key, span) = (Vec::new(), vec![word, connection], self.span(start, end));
+        Field { doc, key, value, every: None, named: false, span }
     }
 
     /// `next h = …`; `next` is a name everywhere else.

@@ -2,7 +2,7 @@
 
 use nmc_program::{
     Access, Amount, Array, ArrayId, Connection, ConnectionId, Delay, Effect, Initial, Inst, KernelId, Len, Op, Pattern,
-    Program, Tensor,
+    Probed, Program, Tensor,
 };
 use rayon::prelude::*;
 
@@ -101,7 +101,7 @@ pub fn build(program: &Program, id: ConnectionId, seed: u64, likely: Likely) -> 
     };
     let first = connection.target_start as u32;
     joined.iter_mut().for_each(|target| *target += first);
-    let repeats = matches!(connection.pattern, Pattern::List { .. });
+    let repeats = matches!(connection.pattern, Pattern::List { .. } | Pattern::FixedTotalNumber { .. });
     let full = !repeats && joined.len() == sources * targets;
     let shape = match (&connection.pattern, full) {
         (Pattern::OneToOne, _) => Shape::Diagonal,
@@ -150,8 +150,28 @@ fn are_alike(program: &Program, id: ConnectionId) -> bool {
     let kept = program.arrays.iter().any(|array| array.len == Len::Synapses(id));
     let mut ops = program.stages().into_iter().flat_map(|(_, ops)| ops);
     let asked = ops.any(|op| is_rewired(op, id) || kernel_over(op, id).is_some());
-    let listed = matches!(connection.pattern, Pattern::Likely { .. });
+    let listed = matches!(connection.pattern, Pattern::Likely { .. } | Pattern::FixedTotalNumber { .. });
     adds && in_time && !connection.by_target && !kept && !asked && !listed
+}
+
+/// Whether synapses of a connection with delays of their own may stand in any order within a source: nothing is known of them but what they add.
+pub fn are_unseen(program: &Program, id: ConnectionId) -> bool {
+    let connection = &program.connections[id.index()];
+    let (Effect::Add { amount, .. }, Delay::PerSynapse { seconds, .. }) = (&connection.on_pre, &connection.delay)
+    else {
+        return false;
+    };
+    let amount = if let Amount::Array(array) = amount { Some(*array) } else { None };
+    let numbered = |(number, array): (usize, &Array)| {
+        let number = ArrayId(number as u32);
+        array.len == Len::Synapses(id) && Some(number) != amount && number != *seconds
+    };
+    let kept = program.arrays.iter().enumerate().any(numbered);
+    let mut ops = program.stages().into_iter().flat_map(|(_, ops)| ops);
+    let asked = ops.any(|op| is_rewired(op, id) || kernel_over(op, id).is_some());
+    let recorded = program.probes.iter().any(|probe| matches!(probe.probed, Probed::Synapses(of, _) if of == id));
+    let set = program.phases.iter().flat_map(|phase| &phase.changes).any(|(array, _)| Some(*array) == amount);
+    !connection.by_target && !kept && !asked && !recorded && !set
 }
 
 /// Whether a kernel over the connection's synapses asks where they come from.
@@ -190,6 +210,7 @@ pub fn expected(connection: &Connection) -> f64 {
         Pattern::Random { p, .. } => sources * targets * p,
         Pattern::Likely { mean, .. } => sources * targets * mean,
         Pattern::FixedInDegree { sources, .. } => *sources as f64 * targets,
+        Pattern::FixedTotalNumber { synapses, .. } => *synapses as f64,
         Pattern::OneToOne | Pattern::Matrix(_) | Pattern::List { .. } => 0.0,
     }
 }
@@ -226,7 +247,7 @@ fn row(connection: &Connection, seed: u64, source: usize, mut found: impl FnMut(
             });
         }
         Pattern::OneToOne | Pattern::FixedInDegree { .. } | Pattern::Matrix(_) | Pattern::List { .. } => {}
-        Pattern::Likely { .. } => {}
+        Pattern::Likely { .. } | Pattern::FixedTotalNumber { .. } => {}
     }
 }
 
@@ -282,6 +303,7 @@ fn rows(program: &Program, connection: &Connection, seed: u64) -> Result<Rows, R
                 false => by_source::<u32>(sources, targets, &mut draw),
             }
         }
+        &Pattern::FixedTotalNumber { synapses, itself } => crate::total::rows(connection, seed, synapses, itself),
         Pattern::Matrix(tensor) => {
             let values = &program.tensors[tensor.index()].data;
             one_by_one(0..sources, |source, row| {

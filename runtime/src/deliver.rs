@@ -17,8 +17,27 @@ use crate::team;
 #[derive(Debug, Clone, Default)]
 pub struct Carrier {
     pub wiring: Wiring,
-    /// Ticks of each synapse, where they differ.
+    /// Ticks of each synapse, where they differ; none where there are `runs`.
     pub delays: Vec<u32>,
+    pub runs: Option<Runs>,
+}
+
+/// Synapses of each source that have one delay stand together, where nothing but what they add tells them apart: a spike sends runs.
+#[derive(Debug, Clone, Default)]
+pub struct Runs {
+    /// Runs of source `i` (within the source range) are `rows[i] .. rows[i + 1]`.
+    pub rows: Vec<u32>,
+    /// Synapses of run `i` are `starts[i] .. starts[i + 1]`.
+    pub starts: Vec<u32>,
+    /// Of each run.
+    pub ticks: Vec<u32>,
+}
+
+impl Carrier {
+    /// How many things spikes may be under way to.
+    pub fn reached(&self) -> usize {
+        self.runs.as_ref().map_or(self.wiring.len(), |runs| runs.ticks.len())
+    }
 }
 
 /// Room for what comes together at targets.
@@ -93,6 +112,23 @@ impl<T: Computable> Delivery<'_, T> {
                 (events, more)
             }
             (Delay::PerSynapse { .. }, effect) => {
+                if let (Some(runs), Effect::Add { array, amount, held }) = (&self.carrier.runs, effect) {
+                    if round == 0 {
+                        let rows = group.spikes(tick, 0).iter().filter_map(|&source| self.row_of(source));
+                        let sent = rows.flat_map(|row| runs.rows[row]..runs.rows[row + 1]);
+                        under_way.exchange(tick, sent.map(|run| (run, runs.ticks[run as usize])));
+                    }
+                    let (due, more) = under_way.round();
+                    let mut events = 0;
+                    self.adding(*array, amount, *held, |adding, _| {
+                        for &run in &due {
+                            let (start, end) = (runs.starts[run as usize], runs.starts[run as usize + 1]);
+                            adding.stretch(start as usize, end as usize, 1);
+                            events += u64::from(end - start);
+                        }
+                    });
+                    return (events, more);
+                }
                 if round == 0 {
                     let rows = group.spikes(tick, 0).iter().filter_map(|&source| self.row_of(source));
                     let ranges = rows.map(|row| self.carrier.wiring.range(row));
@@ -336,7 +372,11 @@ impl<T: Computable> Adding<'_, T> {
             return bits.row(row).for_each(|target| self.one(first + target, self.amount, count));
         }
         let (start, end) = self.wiring.range(row);
-        let (start, end) = (start as usize, end as usize);
+        self.stretch(start as usize, end as usize, count);
+    }
+
+    /// Synapses of one source that follow one another.
+    fn stretch(&mut self, start: usize, end: usize, count: u8) {
         let targets = &self.wiring.targets[start..end];
         match (self.held, self.amounts, count) {
             (None, None, 1) => targets.iter().for_each(|&target| add(&mut self.into[target as usize], self.amount)),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use nmc_program::{ArrayId, Count, Effect, Op, Phase, PhaseKind, Program, WeightSource};
+use nmc_program::{ArrayId, Count, Effect, Len, Op, Phase, PhaseKind, Program, WeightSource};
 use rayon::prelude::*;
 
 use crate::arrays;
@@ -68,7 +68,13 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         let repaired = program.lines.iter().map(|of| lines::repair(program, of, &mut initial)).collect();
         let (matrices, tick) = (Vec::new(), lanes::together(program, &program.tick));
         let shared = Shared { program, kernels, carriers, matrices, fitted, seed: options.seed, tick };
-        let state = State::new(program, Lanes::new(&shared, &initial, 1));
+        // What lanes share of synapses never starts anew: it is moved, and not there twice.
+        let shared_by = |array: &nmc_program::Array| matches!(array.len, Len::Synapses(_)) && !array.per_lane;
+        let moved: Vec<usize> = (0..initial.len()).filter(|&at| shared_by(&program.arrays[at])).collect();
+        let taken: Vec<Vec<T>> = moved.iter().map(|&at| std::mem::take(&mut initial[at].data)).collect();
+        let mut main = Lanes::new(&shared, &initial, 1);
+        moved.into_iter().zip(taken).for_each(|(at, data)| main.buffers[at].data = data);
+        let state = State::new(program, main);
         let mut engine =
             Engine { shared, options, pool, initial, state, done_samples: AtomicUsize::new(0), after: 0.0 };
         engine.program_cells(|_| true);

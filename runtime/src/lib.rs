@@ -38,6 +38,7 @@ pub mod state;
 pub mod team;
 pub mod telegraph;
 pub mod thinning;
+pub mod total;
 pub mod transfer;
 pub mod wires;
 pub mod write;

@@ -52,7 +52,8 @@ fn itself(connection: &Connection, target: usize) -> Option<u32> {
         Pattern::AllToAll { itself }
         | Pattern::Random { itself, .. }
         | Pattern::Likely { itself, .. }
-        | Pattern::FixedInDegree { itself, .. } => !itself,
+        | Pattern::FixedInDegree { itself, .. }
+        | Pattern::FixedTotalNumber { itself, .. } => !itself,
         Pattern::OneToOne | Pattern::Matrix(_) | Pattern::List { .. } => false,
     };
     let own = (target + connection.target_start).checked_sub(connection.source_start);

@@ -297,7 +297,7 @@ impl<T: Computable> Lanes<T> {
         let groups = self.groups.iter().flatten().zip(fresh.groups.iter().flatten()).zip(&shared.program.groups);
         let mut groups = groups.map(|((group, fresh), of)| group.is_like(fresh, of.len));
         let under_way = self.under_way.iter().flatten().zip(fresh.under_way.iter().flatten()).zip(&shared.carriers);
-        let mut under_way = under_way.map(|((ring, fresh), carrier)| ring.is_like(fresh, carrier.wiring.len()));
+        let mut under_way = under_way.map(|((ring, fresh), carrier)| ring.is_like(fresh, carrier.reached()));
         let lens = |lanes: &Self| {
             let groups: Vec<usize> = lanes.groups.iter().map(Vec::len).collect();
             let under_way: Vec<usize> = lanes.under_way.iter().map(Vec::len).collect();

@@ -1,11 +1,13 @@
 //! What a run starts from: connections, and the initial values of arrays.
 
-use nmc_program::{Connection, ConnectionId, Delay, Len, Program, TensorId};
+use nmc_program::{Amount, Connection, ConnectionId, Delay, Effect, Len, Program, TensorId};
+use rayon::prelude::*;
 
-use crate::connect::Wiring;
-use crate::deliver::Carrier;
+use crate::connect::{Shape, Wiring, are_unseen};
+use crate::deliver::{Carrier, Runs};
 use crate::interpreter::Computable;
 use crate::state::{Buffer, Clock, Kernels, Synapses};
+use crate::team;
 use crate::thinning::Pairs;
 
 /// Initial values of all arrays, with one lane, and the connections.
@@ -22,18 +24,73 @@ pub fn prepare<T: Computable>(
         let id = nmc_program::ConnectionId(index as u32);
         let pairs = Pairs { program, kernels, buffers: &buffers, seed };
         let likely = |of: &Connection, p, into, itself| pairs.draw(of, p, into, itself);
-        carriers.push(Carrier { wiring: crate::connect::build(program, id, seed, &likely)?, delays: Vec::new() });
+        let wiring = crate::connect::build(program, id, seed, &likely)?;
+        carriers.push(Carrier { wiring, ..Carrier::default() });
     }
     fill(program, kernels, seed, &mut buffers, Some(&carriers));
     round_weights(program, &mut buffers);
-    for (connection, carrier) in program.connections.iter().zip(&mut carriers) {
-        if let Delay::PerSynapse { seconds, max_ticks } = connection.delay {
-            let values = buffers[seconds.index()].lane(0);
-            let ticks = |seconds: &T| (seconds.wide() / program.dt).round().clamp(0.0, f64::from(max_ticks)) as u32;
-            carrier.delays = values.iter().map(ticks).collect();
+    let mut delayed = Vec::new();
+    for (index, carrier) in carriers.iter_mut().enumerate() {
+        let connection = &program.connections[index];
+        let Delay::PerSynapse { seconds, max_ticks } = connection.delay else { continue };
+        // In seconds they have been of use.
+        let values = std::mem::take(&mut buffers[seconds.index()]).data;
+        let ticks = |seconds: &T| (seconds.wide() / program.dt).round().clamp(0.0, f64::from(max_ticks)) as u32;
+        carrier.delays = values.iter().map(ticks).collect();
+        if are_unseen(program, ConnectionId(index as u32)) {
+            let amounts = match &connection.on_pre {
+                Effect::Add { amount: Amount::Array(amounts), .. } => Some(amounts.index()),
+                Effect::Add { .. } | Effect::Kernel(_) => None,
+            };
+            delayed.push((
+                carrier,
+                amounts,
+                amounts.map(|at| std::mem::take(&mut buffers[at].data)).unwrap_or_default(),
+            ));
+        }
+    }
+    match team::threads() {
+        1 => delayed.iter_mut().for_each(|(carrier, _, amounts)| put_together(carrier, amounts)),
+        _ => delayed.par_iter_mut().for_each(|(carrier, _, amounts)| put_together(carrier, amounts)),
+    }
+    for (_, at, amounts) in delayed {
+        if let Some(at) = at {
+            buffers[at].data = amounts;
         }
     }
     Ok((buffers, carriers))
+}
+
+/// Brings synapses of a source that have one delay together; where each adds an amount of its own, that comes along.
+fn put_together<T: Computable>(carrier: &mut Carrier, amounts: &mut [T]) {
+    let delays = std::mem::take(&mut carrier.delays);
+    let (mut runs, wiring) = (Runs { rows: vec![0], ..Runs::default() }, &mut carrier.wiring);
+    let (mut order, mut row_targets, mut row_amounts) = (Vec::<(u32, u32)>::new(), Vec::new(), Vec::new());
+    for ends in wiring.starts.windows(2) {
+        order.clear();
+        order.extend((ends[0]..ends[1]).map(|synapse| (delays[synapse as usize], synapse)));
+        order.sort_unstable();
+        let mut last = None;
+        for (at, &(ticks, _)) in order.iter().enumerate() {
+            if last.replace(ticks) != Some(ticks) {
+                runs.starts.push(ends[0] + at as u32);
+                runs.ticks.push(ticks);
+            }
+        }
+        runs.rows.push(runs.ticks.len() as u32);
+        let row = ends[0] as usize..ends[1] as usize;
+        row_targets.clear();
+        row_targets.extend(order.iter().map(|&(_, synapse)| wiring.targets[synapse as usize]));
+        wiring.targets[row.clone()].copy_from_slice(&row_targets);
+        if !amounts.is_empty() {
+            row_amounts.clear();
+            row_amounts.extend(order.iter().map(|&(_, synapse)| amounts[synapse as usize]));
+            amounts[row].copy_from_slice(&row_amounts);
+        }
+    }
+    runs.starts.push(wiring.len() as u32);
+    wiring.shape = Shape::Listed;
+    carrier.runs = Some(runs);
 }
 
 /// Gives arrays their initial values: those of synapses, once there are connections, or all others.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nmc_compiler::forms::equations::{Change, Emission, Expr, Symbol};
+use nmc_compiler::forms::equations::{Change, Dynamics, Emission, Event, Expr, Symbol};
 use nmc_compiler::forms::network::{NodeId, Operator, PopulationKind};
 use nmc_compiler::forms::plan::{InputData, Phase};
 use nmc_compiler::graph;
@@ -144,12 +144,16 @@ impl Simulation<'_> {
             match change.target {
                 Symbol::State(n) => state.gaps[number][at].states[n] = within(&dynamics.states[n].bounds, after),
                 Symbol::Weight => self.weights[number][at] = within(&dynamics.weight_bounds, after),
-                Symbol::Post(n) => {
-                    let (_, of_target) = self.populations[&connection.target];
+                Symbol::Pre(n) | Symbol::Post(n) => {
+                    let (node, at) = match change.target {
+                        Symbol::Pre(_) => (connection.source, source),
+                        _ => (connection.target, target),
+                    };
+                    let (_, of_neuron) = self.populations[&node];
                     let tick = state.tick;
-                    let neuron = &mut state.neurons.get_mut(&connection.target).unwrap()[target];
+                    let neuron = &mut state.neurons.get_mut(&node).unwrap()[at];
                     if tick >= neuron.free[n] {
-                        neuron.states[n] = self.bounded(of_target, n, &neuron.states, after);
+                        neuron.states[n] = self.bounded(of_neuron, n, &neuron.states, after);
                     }
                 }
                 other => panic!("{other:?} is changed"),
@@ -169,6 +173,44 @@ impl Simulation<'_> {
                                 self.change(state, (number, at), round, &connection.dynamics.on_post);
                             }
                         }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Which events that are no spikes happen, of each neuron.
+    pub(super) fn happening(
+        &self,
+        state: &State,
+        fed: &BTreeMap<NodeId, Vec<Vec<f64>>>,
+    ) -> BTreeMap<NodeId, Vec<Vec<bool>>> {
+        let of = |id: NodeId, index: usize, dynamics: &Dynamics| {
+            let holds = |event: &Event| self.of_neuron(state, id, index, &fed[&id], &event.condition) != 0.0;
+            dynamics.events.iter().map(holds).collect()
+        };
+        let all = self.populations.iter();
+        all.map(|(&id, (node, dynamics))| (id, (0..node.len()).map(|index| of(id, index, dynamics)).collect()))
+            .collect()
+    }
+
+    /// What they do.
+    pub(super) fn happen(
+        &self,
+        state: &mut State,
+        fed: &BTreeMap<NodeId, Vec<Vec<f64>>>,
+        happening: &BTreeMap<NodeId, Vec<Vec<bool>>>,
+    ) {
+        for (&id, (node, dynamics)) in &self.populations {
+            for index in 0..node.len() {
+                let happening = dynamics.events.iter().zip(&happening[&id][index]).filter(|(_, happens)| **happens);
+                for change in happening.flat_map(|(event, _)| &event.changes) {
+                    let after = self.of_neuron(state, id, index, &fed[&id], &change.value);
+                    let Symbol::State(which) = change.target else { panic!("{change:?}") };
+                    let tick = state.tick;
+                    let neuron = &mut state.neurons.get_mut(&id).unwrap()[index];
+                    if tick >= neuron.free[which] {
+                        neuron.states[which] = self.bounded(dynamics, which, &neuron.states, after);
                     }
                 }
             }

@@ -21,12 +21,38 @@ pub fn drawn(expr: &Expr, of: &dyn Fn(Symbol) -> f64, draw: &mut dyn FnMut(bool,
                 }
                 *count += 1;
                 let normal = *function == Function::Normal;
+                if let (true, [mean, sigma, low, high]) = (normal, &args[..]) {
+                    let share = |x: &f64| below((x - mean) / sigma);
+                    let (from, to) = (share(low), share(high));
+                    return mean + sigma * quantile(from + (to - from) * draw(false, number));
+                }
                 let drawn = draw(normal, number);
                 if normal { args[0] + args[1] * drawn } else { args[0] + (args[1] - args[0]) * drawn }
             }
         }
     }
     walk(expr, of, draw, &mut 0)
+}
+
+/// Which share of a normal distribution lies below: Marsaglia's series.
+fn below(x: f64) -> f64 {
+    let (mut sum, mut term, mut number) = (x, x, 1.0);
+    while sum + term != sum {
+        number += 2.0;
+        term *= x * x / number;
+        sum += term;
+    }
+    0.5 + sum * (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt()
+}
+
+/// Where so large a share lies below: by halving.
+fn quantile(share: f64) -> f64 {
+    let (mut low, mut high) = (-8.0, 8.0);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if below(middle) < share { low = middle } else { high = middle }
+    }
+    low
 }
 
 /// A name that an expression may not hold where it stands.

@@ -31,6 +31,7 @@ synapse unreliable(p: real = 0.5) {
 }
 synapse counting { state n: real = 0; on pre { n += 1; post.v += w * min(n, 5) } }
 synapse silent { }
+synapse tiring { on pre { post.v += w; pre.v -= w / 4 + (post.v - pre.v) / 100 } }
 synapse gap { on pre { post.v += w * clamp((pre.v - post.v) / 10 mV, -1, 1) } }
 synapse worn(tau: time = 30 ms) {
     state r: real = uniform(0.3, 0.9)
@@ -282,6 +283,15 @@ impl Writer<'_> {
             lines.push(String::from("state seen: real = 0"));
             reset.push(String::from("seen += 1"));
         }
+        if self.dice.once_in(4) {
+            lines.push(String::from("state low: real = 0"));
+            let change =
+                self.dice.one(&["low += 1", "low += 1; v += 0.1 mV", "low = low + v / 1 V; v -= 0.05 mV * low"]);
+            lines.push(format!(
+                "when {} {{ {change} }}",
+                self.dice.one(&["v < rest - 1 mV", "v > rest + 4 mV and low < 9"])
+            ));
+        }
         // Without a reset it fires when the condition becomes true.
         if self.dice.once_in(8) {
             reset.clear();
@@ -325,8 +335,10 @@ impl Writer<'_> {
             ("silent()", Weight::Voltage, ""),
             ("worn()", Weight::Voltage, ""),
             ("gap()", Weight::Voltage, ""),
+            ("tiring()", Weight::Voltage, ""),
         ]);
-        let synapse = if synapse == "gap()" && !source.starts_with('p') { "towards()" } else { synapse };
+        let reads_source = matches!(synapse, "gap()" | "tiring()");
+        let synapse = if reads_source && !source.starts_with('p') { "towards()" } else { synapse };
         let (low, high, unit) = match kind {
             Weight::Voltage => (0.3, 3.0, "mV"),
             Weight::Current => (10.0, 60.0, "pA"),
@@ -335,7 +347,7 @@ impl Writer<'_> {
         let draws_apart = synapse.starts_with("towards") || synapse.starts_with("gap");
         let sign = if kind != Weight::Conductance && !draws_apart && self.dice.once_in(5) { -1.0 } else { 1.0 };
         let plastic = self.dice.once_in(3) && sign > 0.0 && !synapse.starts_with("unreliable");
-        let mut pattern = match self.dice.below(6) {
+        let mut pattern = match self.dice.below(7) {
             0 => format!("all_to_all({itself})"),
             1 if sources == targets => String::from("one_to_one"),
             2 => format!("random(p: {}{comma}{itself})", self.dice.one(&["40 %", "80 %"])),
@@ -350,6 +362,9 @@ impl Writer<'_> {
                 };
                 format!("list(sources: [{}], targets: [{}])", list(&|pair| pair.0), list(&|pair| pair.1))
             }
+            5 if sources * targets > 1 => {
+                format!("fixed_total_number({}{comma}{itself})", self.dice.below(2 * sources * targets))
+            }
             _ => String::from("matrix"),
         };
         pattern = pattern.replace("all_to_all()", "all_to_all");
@@ -362,11 +377,12 @@ impl Writer<'_> {
             (_, 2) if sign > 0.0 => format!("clamp(normal({number} {unit}, {low} {unit}), 0 {unit}, {high} {unit})"),
             (_, _) => format!("{number} {unit}"),
         };
-        let delay = match self.dice.below(6) {
+        let delay = match self.dice.below(7) {
             0 => String::from("0 ms"),
             1 => String::from("uniform(0 ms, 3 ms)"),
             2 => String::from("1 ms * i"),
             3 => String::from("clamp(normal(1 ms, 0.7 ms), 0 ms, 2 ms)"),
+            4 => String::from("normal(1 ms, 0.8 ms, 0.1 ms, 4 ms)"),
             _ => format!("{} ms", self.dice.one(&[0.5, 1.0, 2.0])),
         };
         let mut fields =

@@ -102,14 +102,16 @@ impl Case {
                 pairs.sort_unstable();
                 Some(pairs)
             }
-            Pattern::Random { .. } | Pattern::Likely { .. } | Pattern::FixedInDegree { .. } => None,
+            Pattern::Random { .. } | Pattern::Likely { .. } => None,
+            Pattern::FixedInDegree { .. } | Pattern::FixedTotalNumber { .. } => None,
         };
         if let Some(wanted) = wanted {
             assert_eq!(pairs, wanted, "{}\n{}", connection.name, self.text);
             return;
         }
         // Of a drawn pattern: different pairs within the ranges, itself left out where it is to be, and so many as there must be.
-        let apart = pairs.windows(2).all(|pair| pair[0] < pair[1]);
+        let several = matches!(connection.pattern, Pattern::FixedTotalNumber { .. });
+        let apart = pairs.windows(2).all(|pair| pair[0] < pair[1] || several && pair[0] == pair[1]);
         let within = pairs.iter().all(|&(a, b)| (first..past).contains(&a) && (low..high).contains(&b));
         let (itself, counted) = match connection.pattern {
             Pattern::Random { p, itself } => (itself, p > 0.0 && p < 1.0 || pairs.len() == all().count()),
@@ -118,6 +120,7 @@ impl Case {
                 let into = |b: usize| pairs.iter().filter(|pair| pair.1 == b).count();
                 (itself, (low..high).all(|b| into(b) == sources.min(others(b))))
             }
+            Pattern::FixedTotalNumber { synapses, itself } => (itself, pairs.len() == synapses),
             _ => (true, true),
         };
         let alone = itself || !same || pairs.iter().all(|(a, b)| a != b);

@@ -195,9 +195,13 @@ impl<'a> Simulation<'a> {
             let own = |change: &Change| change.target == Symbol::State(number);
             let by_rule = |connection: &Connection| {
                 let mut changes = connection.dynamics.on_pre.iter().chain(&connection.dynamics.on_post);
-                connection.target == id && changes.any(|change| change.target == Symbol::Post(number))
+                changes.any(|change| {
+                    connection.target == id && change.target == Symbol::Post(number)
+                        || connection.source == id && change.target == Symbol::Pre(number)
+                })
             };
-            let reset = matches!(&dynamics.emission, Some(Emission::When { resets, .. }) if resets.iter().any(own));
+            let reset = matches!(&dynamics.emission, Some(Emission::When { resets, .. }) if resets.iter().any(own))
+                || dynamics.events.iter().any(|event| event.changes.iter().any(own));
             let state = &dynamics.states[number];
             state.derivative.is_some()
                 || reset
@@ -252,9 +256,11 @@ impl<'a> Simulation<'a> {
         state.draws = state.before + within;
         self.sources(phase, state, &fed, within, recorded);
         self.integrate(state, &fed);
+        let happening = self.happening(state, &fed);
         self.deliver(state);
         self.on_post(state);
         self.reset(state, &fed);
+        self.happen(state, &fed, &happening);
         self.record(state, &fed, recorded, heard);
         state.tick += 1;
     }

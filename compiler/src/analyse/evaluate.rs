@@ -25,13 +25,14 @@ pub fn evaluate_at(expr: &Expr, inputs: &[f64], states: &[f64], (time, above): (
             | Symbol::Noise,
         ) => 0.0,
         Expr::Call(function, args) => {
-            // No function takes more than three operands.
-            let mut values = [0.0; 3];
+            // No function takes more than four operands.
+            let mut values = [0.0; 4];
             for (value, arg) in values.iter_mut().zip(args) {
                 *value = evaluate_at(arg, inputs, states, (time, above));
             }
             let drawn = if *function == Function::Normal { above * values[1] } else { 0.0 };
-            function.value(&values) + drawn
+            let value = function.value(&values) + drawn;
+            if *function == Function::Normal && args.len() == 4 { value.max(values[2]).min(values[3]) } else { value }
         }
     }
 }

@@ -133,8 +133,8 @@ fn value(expr: &Expr, names: &dyn Fn(Symbol) -> f64, draws: &mut u64) -> f64 {
         Expr::Symbol(symbol) => return names(*symbol),
         Expr::Call(function, args) => (*function, args),
     };
-    // No function takes more than three operands.
-    let mut x = [0.0; 3];
+    // No function takes more than four operands.
+    let mut x = [0.0; 4];
     for (x, arg) in x.iter_mut().zip(args) {
         *x = value(arg, names, draws);
     }
@@ -145,6 +145,7 @@ fn value(expr: &Expr, names: &dyn Fn(Symbol) -> f64, draws: &mut u64) -> f64 {
     if function == Function::Uniform {
         x[0] + (x[1] - x[0]) * scramble::uniform(*draws)
     } else {
-        x[0] + x[1] * scramble::gaussian(*draws >> 1)
+        let drawn = x[0] + x[1] * scramble::gaussian(*draws >> 1);
+        if args.len() == 4 { drawn.max(x[2]).min(x[3]) } else { drawn }
     }
 }

@@ -19,6 +19,7 @@ pub fn check(checker: &mut Checker, block: &Block) {
     });
     walk::statements(&block.body, &mut |stmt| {
         if let StmtKind::SpikeWhen { condition, .. }
+        | StmtKind::When { condition, .. }
         | StmtKind::EmitWhen { condition }
         | StmtKind::If { condition, .. } = &stmt.kind
         {

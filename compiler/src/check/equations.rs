@@ -87,7 +87,8 @@ fn once(checker: &mut Checker, block: &Block) {
                     let message = format!("{} spikes for one reason", a(block.kind));
                     let twice = Diagnostic::new(Code::E0423, message, stmt.span, "a second reason to spike");
                     let twice = twice.with_label(first, "the first is here");
-                    checker.diagnostics.push(twice.with_help("join conditions with `or`"));
+                    let help = "join conditions with `or`; an event that is no spike is `when … { … }`";
+                    checker.diagnostics.push(twice.with_help(help));
                 }
             }
             _ => {}
@@ -154,8 +155,13 @@ fn choices(checker: &Checker, block: &Block) -> Vec<Choice> {
     for member in members(block) {
         let known = checker.elsewhere.states.get(member.1.as_str());
         let mut dimensions: Vec<Dimension> = known.into_iter().flatten().copied().collect();
-        dimensions
-            .extend(usual.iter().copied().filter(|dimension| !dimensions.contains(dimension)).collect::<Vec<_>>());
+        let named = checker.elsewhere.names.contains(member.1.as_str());
+        let others = ["frequency", "time", "resistance", "capacitance", "power"].into_iter().filter(|_| named);
+        for dimension in usual.iter().copied().chain(others.filter_map(type_dimension)) {
+            if !dimensions.contains(&dimension) {
+                dimensions.push(dimension);
+            }
+        }
         all = dimensions
             .iter()
             .flat_map(|dimension| {
@@ -208,7 +214,7 @@ fn close(checker: &Checker, block: &Block, choice: &Choice) -> Vec<Diagnostic> {
         super::values::cell_names(&mut scope);
     }
     let exponents = exponents(block);
-    let mut closer = Closer::new(checker.model, &mut found);
+    let mut closer = Closer::generic(checker.model, &mut found);
     let mut args = Vec::new();
     for param in &block.params {
         let dimension = declared(param).or(choice.weight).unwrap_or_default();

@@ -275,16 +275,20 @@ pub fn check(checker: &mut Checker, block: &Block) {
     walk::statements(&block.body, &mut |stmt| match &stmt.kind {
         StmtKind::Connect { fields, .. } => {
             fields.iter().for_each(|field| lasts(checker, field));
-            let fields: Vec<&Field> = fields.iter().collect();
+            let (named, fields): (Vec<&Field>, Vec<&Field>) = fields.iter().partition(|field| field.named);
+            each_once(checker, &named);
+            super::pairs::named(checker, &named, &fields);
             each_known(checker, &fields, CONNECTION, "a connection");
             each_once(checker, &fields);
             let known = |field: &&Field| CONNECTION.contains(&field_key(field).as_str());
-            if fields.iter().all(known) && !fields.iter().any(|field| field_key(field) == "weight") {
+            let weighed = |field: &&Field| field_key(field) == "weight";
+            if fields.iter().all(known) && !fields.iter().chain(&named).any(weighed) {
                 checker.report(Code::E0207, "a connection needs a weight", stmt.span, "`weight` is missing");
             }
         }
         StmtKind::Population { values, .. } => {
             values.iter().for_each(|field| lasts(checker, field));
+            no_names(checker, values);
             each_once(checker, &values.iter().collect::<Vec<_>>());
             for field in values.iter().filter(|field| field.key.len() > 1) {
                 let message = format!("`{}` is no name of a value", field_key(field));
@@ -298,6 +302,7 @@ pub fn check(checker: &mut Checker, block: &Block) {
             each_once(checker, &fields);
         }
         StmtKind::Run { fields, .. } | StmtKind::Present { inputs: fields, .. } => {
+            no_names(checker, fields);
             each_once(checker, &fields.iter().collect::<Vec<_>>());
             let afresh = matches!(stmt.kind, StmtKind::Present { sequence: false, .. });
             fields
@@ -321,6 +326,15 @@ pub fn check(checker: &mut Checker, block: &Block) {
         }
         _ => {}
     });
+}
+
+/// `x = …` where only fields stand.
+fn no_names(checker: &mut Checker, fields: &[Field]) {
+    for field in fields.iter().filter(|field| field.named) {
+        let message = format!("`{} = …` names an expression, which only a connection does", field_key(field));
+        let wrong = Diagnostic::new(Code::E0401, message, field.span, "has no place here");
+        checker.diagnostics.push(wrong.with_help(format!("a value is given by `{}: …`", field_key(field))));
+    }
 }
 
 /// `every 1 ms` belongs to the data of an input.
@@ -351,7 +365,7 @@ pub fn fields(body: &[Stmt]) -> Vec<&Field> {
     body.iter().filter_map(|stmt| if let StmtKind::Field(field) = &stmt.kind { Some(field) } else { None }).collect()
 }
 
-fn key_span(field: &Field) -> Span {
+pub fn key_span(field: &Field) -> Span {
     match (field.key.first(), field.key.last()) {
         (Some(first), Some(last)) => first.span.to(last.span),
         (_, _) => field.span,

@@ -19,7 +19,7 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nmc_grammar::ast::{Block, BlockKind, Expr as Ast, ExprKind, Item, Param, StmtKind};
+use nmc_grammar::ast::{AssignOp, Block, BlockKind, Expr as Ast, ExprKind, Item, Param, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::{FileId, Span};
@@ -30,7 +30,7 @@ use crate::forms::equations::{Expr, Symbol};
 use crate::forms::model::Model;
 use crate::quantity::Dimension;
 use crate::typing::term::{Closer, Scope, Term, built_in};
-use crate::typing::{a, walk};
+use crate::typing::{a, tables, walk};
 use crate::units::type_dimension;
 
 /// The rules in order. A block that breaks one is not held to the next: they would only say the same again.
@@ -96,19 +96,26 @@ struct Checker<'a> {
 struct Elsewhere<'a> {
     /// Dimensions of the states of neurons and devices, by name.
     states: BTreeMap<&'a str, BTreeSet<Dimension>>,
+    /// Names that neurons and devices give to expressions.
+    names: BTreeSet<&'a str>,
     /// States that synapses and rules change in the neurons they join.
     changed: BTreeSet<&'a str>,
 }
 
 impl<'a> Elsewhere<'a> {
     fn new(model: &'a Model) -> Self {
-        let mut elsewhere = Elsewhere { states: BTreeMap::new(), changed: BTreeSet::new() };
+        let mut elsewhere = Elsewhere { states: BTreeMap::new(), names: BTreeSet::new(), changed: BTreeSet::new() };
         for item in model.modules.iter().flat_map(|module| &module.tree.items) {
             let Item::Block(block) = item else { continue };
             let joins = matches!(block.kind, BlockKind::Synapse | BlockKind::Plasticity);
             walk::statements(&block.body, &mut |stmt| match &stmt.kind {
                 StmtKind::State { name, ty, .. } if matches!(block.kind, BlockKind::Neuron | BlockKind::Device) => {
                     elsewhere.states.entry(&name.text).or_default().extend(type_dimension(&ty.name.text));
+                }
+                StmtKind::Assign { target: Ast { kind: ExprKind::Name(name), .. }, op: AssignOp::Set, .. }
+                    if !joins =>
+                {
+                    elsewhere.names.insert(name);
                 }
                 StmtKind::Assign { target: Ast { kind: ExprKind::Member(_, member), .. }, .. } if joins => {
                     elsewhere.changed.insert(&member.text);
@@ -134,7 +141,12 @@ impl Checker<'_> {
     fn constant(&mut self, value: &Ast) {
         // A circle is told at its first constant.
         let circle = self.diagnostics.iter().any(|diagnostic| diagnostic.code == Code::E0223);
-        if !circle && walk::is_scalar(value, &|_| true) {
+        if circle {
+            return;
+        }
+        if tables::axes(self.model, self.file, value) > 0 {
+            Closer::new(self.model, self.diagnostics).table(&Scope::default(), self.file, value);
+        } else if walk::is_scalar(value, &|_| true) {
             self.close(&Scope::default(), value);
         }
     }
@@ -148,11 +160,11 @@ impl Checker<'_> {
     }
 
     fn close(&mut self, scope: &Scope, ast: &Ast) -> Option<Term> {
-        Closer::new(self.model, self.diagnostics).close(scope, self.file, ast)
+        Closer::generic(self.model, self.diagnostics).close(scope, self.file, ast)
     }
 
     fn close_as(&mut self, scope: &Scope, ast: &Ast, dimension: Dimension) -> Option<Term> {
-        Closer::new(self.model, self.diagnostics).close_as(scope, self.file, ast, dimension)
+        Closer::generic(self.model, self.diagnostics).close_as(scope, self.file, ast, dimension)
     }
 
     /// The parameters of a block, and what every equation knows, with unknown values.

@@ -23,6 +23,7 @@ fn level(checker: &mut Checker, stmt: &Stmt, may: &[&str], place: &str) {
     let (may, place): (&[&str], &str) = match &stmt.kind {
         StmtKind::Deploy { .. } => (&["field", "pin"], "`deploy`"),
         StmtKind::SpikeWhen { .. } => (&["=", "change", "hold"], "a reset"),
+        StmtKind::When { .. } => (&["=", "change"], "an event"),
         StmtKind::On { .. } | StmtKind::Trace { .. } => (&["=", "change"], "a rule"),
         StmtKind::Every { body, .. } => {
             // What is drawn anew is done with.
@@ -90,6 +91,7 @@ fn word(stmt: &Stmt) -> &'static str {
         StmtKind::Trace { .. } => "trace",
         StmtKind::Derivative { .. } => "'",
         StmtKind::SpikeWhen { .. } => "spike when",
+        StmtKind::When { .. } => "when",
         StmtKind::On { .. } => "on",
         StmtKind::Every { .. } => "every",
         StmtKind::Hold { .. } => "hold",
@@ -124,16 +126,27 @@ fn word(stmt: &Stmt) -> &'static str {
 fn allowed(kind: BlockKind) -> &'static [&'static str] {
     match kind {
         BlockKind::Network => &["population", "connect", "probe", "state", "next", "->", "=", "for", "if"],
-        BlockKind::Neuron => {
-            &["input", "state", "trace", "'", "=", "in", "spike when", "emit", "emit once", "emit when", "field"]
-        }
+        BlockKind::Neuron => &[
+            "input",
+            "state",
+            "trace",
+            "'",
+            "=",
+            "in",
+            "spike when",
+            "when",
+            "emit",
+            "emit once",
+            "emit when",
+            "field",
+        ],
         BlockKind::Synapse => &["state", "trace", "'", "=", "in", "on", "every", "field"],
         BlockKind::Plasticity => &["state", "trace", "'", "=", "in", "on", "every", "field"],
         BlockKind::Encoder => {
             &["state", "trace", "'", "=", "in", "spike when", "emit", "emit once", "emit when", "field"]
         }
         BlockKind::Decoder => &["state", "trace", "'", "=", "in", "on", "field"],
-        BlockKind::Device => &["input", "state", "'", "=", "in", "spike when", "field"],
+        BlockKind::Device => &["input", "state", "'", "=", "in", "spike when", "when", "field"],
         BlockKind::Unit => &["=", "field"],
         BlockKind::Converter | BlockKind::Tile | BlockKind::Core | BlockKind::Chip => &["field"],
         BlockKind::Experiment => &["deploy", "data", "run", "train", "test", "require", "report"],
@@ -156,6 +169,7 @@ fn spoken(word: &str) -> (&'static str, &'static str) {
             "equations stand in a neuron, synapse, plasticity rule, encoder, decoder or device",
         ),
         "spike when" => ("`spike when`", "neurons, encoders and devices spike"),
+        "when" => ("`when … { … }`", "events that are no spikes stand in neurons and devices"),
         "on" => ("`on`", "rules for spikes stand in a synapse, a plasticity rule or a decoder"),
         "every" => (
             "`every … { … }`",
@@ -168,9 +182,10 @@ fn spoken(word: &str) -> (&'static str, &'static str) {
         "emit once" => ("`emit once`", "neurons and encoders emit spikes"),
         "emit when" => ("`emit when`", "neurons and encoders emit spikes"),
         "=" => ("`=`", "names are given in a network or a block of equations"),
-        "change" => {
-            ("a change (`+=`, `post.v = …`)", "changes stand in the braces of `on …`, `every …` or `spike when …`")
-        }
+        "change" => (
+            "a change (`+=`, `post.v = …`)",
+            "changes stand in the braces of `on …`, `every …`, `when …` or `spike when …`",
+        ),
         "field" => ("a property (`name: …`)", "properties stand in hardware blocks and in `deploy`"),
         "for" => ("`for`", "repetition is for the structure of a network"),
         "if" => ("`if`", "as a statement `if` is for the structure of a network; elsewhere write `if c then a else b`"),

@@ -108,9 +108,9 @@ fn level(checker: &mut Checker, body: &[Stmt], scope: &Scope, names: &BTreeSet<&
         match &stmt.kind {
             StmtKind::Population { model, shape, args, values, .. } => {
                 if let Some(block) = checker.named_block(model, POPULATIONS) {
-                    own_values(checker, scope, block, values);
+                    let mut elements = given(scope, names);
+                    own_values(checker, &elements, block, values);
                     let before = checker.diagnostics.len();
-                    let mut elements = scope.clone();
                     elements.names.insert(String::from("i"), unknown(Dimension::NONE));
                     checker.arguments(&elements, block, args, stmt.span);
                     // `lif(5)` for `lif[5]()`.
@@ -128,10 +128,7 @@ fn level(checker: &mut Checker, body: &[Stmt], scope: &Scope, names: &BTreeSet<&
                 for end in from.iter().chain(to) {
                     known(checker, end, names, "population");
                 }
-                // Signals may be given to rules; which they are, only the network built tells.
-                let signals = names.iter().filter(|name| !scope.names.contains_key(**name));
-                let failed = signals.map(ToString::to_string).collect();
-                connection(checker, &Scope { failed, ..scope.clone() }, fields);
+                connection(checker, &given(scope, names), &walk::written_out(fields));
             }
             StmtKind::Probe { signals, .. } => {
                 signals.iter().for_each(|signal| known(checker, signal, names, "population, connection or layer"));
@@ -148,6 +145,12 @@ fn level(checker: &mut Checker, body: &[Stmt], scope: &Scope, names: &BTreeSet<&
             _ => {}
         }
     }
+}
+
+/// A scope in which nothing is said of what the network gives a name: which are numbers, which data or signals, only the network built tells.
+fn given(scope: &Scope, names: &BTreeSet<&str>) -> Scope {
+    let others = names.iter().filter(|name| !scope.names.contains_key(**name));
+    Scope { failed: others.map(ToString::to_string).collect(), ..scope.clone() }
 }
 
 /// Values that elements of a population have besides what its block gives them.
@@ -221,6 +224,7 @@ const PATTERNS: &[(&str, bool)] = &[
     ("one_to_one", false),
     ("random", true),
     ("fixed_in_degree", true),
+    ("fixed_total_number", true),
     ("matrix", false),
     ("list", false),
 ];
@@ -239,6 +243,9 @@ fn pattern(checker: &mut Checker, ast: &Ast) {
         (_, Some((_, takes))) if *takes == number => return,
         ("random", _) => ("how probable is a connection?", String::from("such as `random(p: 2 %)`")),
         ("fixed_in_degree", _) => ("how many sources has a target?", String::from("such as `fixed_in_degree(10)`")),
+        ("fixed_total_number", _) => {
+            ("how many synapses are there?", String::from("such as `fixed_total_number(1000)`"))
+        }
         (_, Some(_)) => ("this pattern takes no number", format!("write `{name}`")),
         (_, None) => {
             let near = closest(name, PATTERNS.iter().map(|(name, _)| *name));

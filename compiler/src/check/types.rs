@@ -52,7 +52,7 @@ fn is_signal(ty: &Type) -> bool {
 /// The type of a port: its shape is made of whole numbers.
 fn signal(checker: &mut Checker, scope: &Scope, ty: &Type) {
     for length in ty.shape.iter().chain(&ty.args) {
-        Closer::new(checker.model, checker.diagnostics).count(scope, checker.file, length, 1.0);
+        Closer::generic(checker.model, checker.diagnostics).count(scope, checker.file, length, 1.0);
     }
 }
 

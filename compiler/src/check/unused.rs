@@ -91,7 +91,7 @@ fn within_block(
                 let output = has_equations(block.kind) && crate::typing::closing::OUTPUTS.contains(&text.as_str());
                 // A layer's name serves pins and records, too.
                 let named = block.kind == BlockKind::Network && everywhere.pinned.contains(text.as_str());
-                if !output && !named && !reads.names.contains(text.as_str()) {
+                if !output && !named && !reads.names.contains(text.as_str()) && !elsewhere(text) {
                     let name = Ident { text: text.clone(), span: *span };
                     report(&name, "the name", rename(&name));
                 }
@@ -101,6 +101,20 @@ fn within_block(
         };
         report(name, what, rename(name));
     }
+    walk::statements(&block.body, &mut |stmt| {
+        let StmtKind::Connect { fields, .. } = &stmt.kind else { return };
+        for field in fields.iter().filter(|field| field.named) {
+            let mut used = false;
+            for other in fields.iter().filter(|other| other.span != field.span) {
+                walk::within(&other.value, &mut |expr| {
+                    used |= matches!(&expr.kind, ExprKind::Name(name) if *name == field.key[0].text);
+                });
+            }
+            if !used {
+                report(&field.key[0], "the name", rename(&field.key[0]));
+            }
+        }
+    });
 }
 
 /// The names that are read anywhere but in their own equations.

@@ -44,7 +44,7 @@ fn cell(checker: &mut Checker, block: &Block, scope: &mut Scope) {
     for stmt in &block.body {
         let StmtKind::Assign { target, op: AssignOp::Set, value } = &stmt.kind else { continue };
         let ExprKind::Name(name) = &target.kind else { continue };
-        match Closer::new(checker.model, &mut Vec::new()).close(scope, checker.file, value) {
+        match Closer::generic(checker.model, &mut Vec::new()).close(scope, checker.file, value) {
             Some(term) => drop(scope.names.insert(name.clone(), term)),
             None => drop(scope.failed.insert(name.clone())),
         }
@@ -147,10 +147,10 @@ fn value(checker: &mut Checker, scope: &Scope, field: &Field, holds: Holds) {
         Holds::OrIdeal(_) if ideal => {}
         Holds::Quantity(word) | Holds::OrIdeal(word) => {
             let Some(dimension) = type_dimension(word) else { return };
-            Closer::new(checker.model, checker.diagnostics).quantity(scope, checker.file, &field.value, dimension);
+            Closer::generic(checker.model, checker.diagnostics).quantity(scope, checker.file, &field.value, dimension);
         }
         Holds::Deviation => {
-            Closer::new(checker.model, checker.diagnostics).deviation(scope, checker.file, &field.value);
+            Closer::generic(checker.model, checker.diagnostics).deviation(scope, checker.file, &field.value);
         }
         Holds::Range(word) => {
             let Some(dimension) = type_dimension(word) else { return };
@@ -160,7 +160,7 @@ fn value(checker: &mut Checker, scope: &Scope, field: &Field, holds: Holds) {
                 checker.diagnostics.push(wrong.with_help("such as `10 uS .. 200 uS`"));
                 return;
             };
-            let mut closer = Closer::new(checker.model, checker.diagnostics);
+            let mut closer = Closer::generic(checker.model, checker.diagnostics);
             closer.range(scope, checker.file, (low, high), dimension);
         }
         Holds::Word(words) => word(checker, field, &field.value, words),
@@ -168,7 +168,7 @@ fn value(checker: &mut Checker, scope: &Scope, field: &Field, holds: Holds) {
         Holds::Noise(word) => noise(checker, scope, &field.value, word),
         Holds::Drawn(word) => {
             // What draws nothing is no noise, and told to be none.
-            let drawn = Closer::new(checker.model, &mut Vec::new()).close(scope, checker.file, &field.value);
+            let drawn = Closer::generic(checker.model, &mut Vec::new()).close(scope, checker.file, &field.value);
             let normal = matches!(&field.value.kind, ExprKind::Call(callee, _) if matches!(&callee.kind, ExprKind::Name(name) if name == "normal"));
             match (normal, drawn, type_dimension(word)) {
                 (false, Some(term), _) if !is_random(&term.expr) => noise(checker, scope, &field.value, word),
@@ -278,7 +278,7 @@ fn arguments(checker: &mut Checker, scope: &Scope, args: &[Arg], parameters: &[(
             continue;
         };
         if let Some(dimension) = type_dimension(ty) {
-            Closer::new(checker.model, checker.diagnostics).quantity(scope, checker.file, &arg.value, dimension);
+            Closer::generic(checker.model, checker.diagnostics).quantity(scope, checker.file, &arg.value, dimension);
         } else if !matches!(&arg.value.kind, ExprKind::Name(name) if ANALOG.contains(&name.as_str())) {
             let unknown = Diagnostic::new(Code::E0504, "wires carry an analog domain", arg.value.span, "not one");
             checker.diagnostics.push(unknown.with_help(format!("one of {}", ANALOG.join(", "))));

@@ -13,10 +13,12 @@ use super::steps::Counted;
 use super::synapse_data::Waiting;
 use super::target::Target;
 use super::term::{Term, built_in};
+use crate::algebra::{mentions, substitute};
 use crate::analyse::pairs::{End, Ends};
 use crate::forms::equations::{Dynamics, Expr, Function, Input, Symbol};
 use crate::forms::network::{Connection, Edge, NodeId, Operator, Pattern};
 use crate::quantity::Dimension;
+use crate::typing::walk;
 use crate::units::dimension_name;
 
 impl Elaborator<'_> {
@@ -26,6 +28,7 @@ impl Elaborator<'_> {
         let targets: Option<Vec<_>> = to.iter().map(|target| self.led_to(target)).collect();
         let (Some(sources), Some(targets)) = (sources, targets) else { return };
         let several = sources.len() * targets.len() > 1;
+        let fields = &walk::written_out(fields);
         for &source in &sources {
             for &target in &targets {
                 let Some(mut connection) = self.connection(source, target, fields, span) else { return };
@@ -163,7 +166,8 @@ impl Elaborator<'_> {
         let itself = !args.iter().filter(is_itself).any(|arg| matches!(arg.value.kind, ExprKind::Bool(false)));
         if let (Some(arg), "one_to_one" | "matrix" | "list") = (args.iter().find(is_itself), name) {
             let message = format!("`{name}` has no argument `itself`");
-            self.error(Code::E0206, message, arg.value.span, "of `all_to_all`, `random` and `fixed_in_degree`");
+            let of = "of `all_to_all`, `random`, `fixed_in_degree` and `fixed_total_number`";
+            self.error(Code::E0206, message, arg.value.span, of);
             return None;
         }
         let number = args.iter().find(|arg| !is_itself(arg)).map(|arg| &arg.value);
@@ -192,6 +196,16 @@ impl Elaborator<'_> {
                 }
                 known(Pattern::FixedInDegree { sources: degree, itself })
             }
+            ("fixed_total_number", Some(n)) => {
+                let synapses = self.count(n, 0.0)?;
+                let ((from, first), (to, last)) = ends;
+                if synapses > 0 && !itself && from == to && sources == 1 && targets == 1 && first == last {
+                    let message = "the only pair is a neuron and itself";
+                    self.error(Code::E0404, message, ast.span, "which is left out");
+                    return None;
+                }
+                known(Pattern::FixedTotalNumber { synapses, itself })
+            }
             ("matrix", None) => Some(Waiting::Matrix),
             ("list", _) => self.list(args, ast.span, (sources, targets)),
             // The check has told of other patterns.
@@ -217,6 +231,18 @@ impl Elaborator<'_> {
                 let symbol = if side == "pre" { Symbol::Pre(index) } else { Symbol::Post(index) };
                 let term = Term { expr: Expr::Symbol(symbol), dimension: state.dimension };
                 scope.members.insert((side.to_string(), state.name.clone()), term);
+            }
+            // What is named over states; an input is known to its own neuron only.
+            for (name, expr, dimension) in &dynamics.names {
+                let of_side = substitute(expr, &|symbol| match symbol {
+                    Symbol::State(index) if side == "pre" => Some(Expr::Symbol(Symbol::Pre(index))),
+                    Symbol::State(index) => Some(Expr::Symbol(Symbol::Post(index))),
+                    _ => None,
+                });
+                if !mentions(expr, &|symbol| matches!(symbol, Symbol::Input(_) | Symbol::Index)) {
+                    let term = Term { expr: of_side, dimension: *dimension };
+                    scope.members.insert((side.to_string(), name.clone()), term);
+                }
             }
         }
         if let Some((at, dimension)) = self.potential(to) {
@@ -350,9 +376,8 @@ impl Elaborator<'_> {
     fn redrawn(&mut self, pattern: &Pattern, given: bool, span: Span) -> Option<()> {
         let message = match pattern {
             Pattern::AllToAll { .. } => "`all_to_all` leaves no source that a synapse could be drawn from anew",
-            Pattern::OneToOne | Pattern::Random { .. } | Pattern::Likely { .. } | Pattern::FixedInDegree { .. } => {
-                return Some(());
-            }
+            Pattern::OneToOne | Pattern::Random { .. } | Pattern::Likely { .. } => return Some(()),
+            Pattern::FixedInDegree { .. } | Pattern::FixedTotalNumber { .. } => return Some(()),
             Pattern::Matrix(_) | Pattern::List { .. } if given => "weights from data are of pairs, not of new ones",
             Pattern::Matrix(_) | Pattern::List { .. } => return Some(()),
         };
@@ -377,6 +402,7 @@ impl Elaborator<'_> {
 fn draws_normal(expr: &Expr) -> bool {
     match expr {
         Expr::Number(_) | Expr::Symbol(_) => false,
-        Expr::Call(function, operands) => *function == Function::Normal || operands.iter().any(draws_normal),
+        Expr::Call(Function::Normal, operands) if operands.len() == 2 => true,
+        Expr::Call(_, operands) => operands.iter().any(draws_normal),
     }
 }

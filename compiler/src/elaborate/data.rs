@@ -37,6 +37,7 @@ impl Elaborator<'_> {
         match &ast.kind {
             ExprKind::Name(name) => match self.values.get(name) {
                 Some(Value::Data(data)) => Some(data.clone()),
+                None if self.is_table(ast) => self.written(ast),
                 Some(Value::Signal(_) | Value::Outputs(_)) | None => {
                     let message = format!("`{name}` is no data");
                     let unknown = Diagnostic::new(Code::E0201, message, ast.span, "data are needed here");
@@ -65,6 +66,9 @@ impl Elaborator<'_> {
             }
             ExprKind::Call(callee, args) if matches!(&callee.kind, ExprKind::Name(name) if name == "transpose") => {
                 self.transpose(args, ast.span)
+            }
+            ExprKind::Call(callee, args) if matches!(&callee.kind, ExprKind::Name(name) if name == "sum") => {
+                self.added_up(args, ast.span)
             }
             ExprKind::List(_) => self.written(ast),
             ExprKind::Iterate { count, start, next } => self.iterate(count, start, next, ast.span),
@@ -164,6 +168,19 @@ impl Elaborator<'_> {
             return None;
         }
         Some(Data::Array(array.transposed()))
+    }
+
+    /// `sum(x)`: all numbers of an array together.
+    fn added_up(&mut self, args: &[Arg], span: Span) -> Option<Data> {
+        let [Arg { name: None, value }] = args else {
+            self.error(Code::E0224, "`sum` takes one array", span, "wrong number of arguments");
+            return None;
+        };
+        let array = self.array(value)?;
+        let numbers = self.loaded(&array, value.span)?.data;
+        let data = TensorData::F64(vec![(0..numbers.len()).map(|at| numbers.get(at)).sum()]);
+        let tensor = Tensor { name: format!("sum of {}", array.name), shape: Vec::new(), data };
+        Some(Data::Array(Array::known(tensor, array.dimension)))
     }
 
     /// `x[0..50]`, `x[3]`, `x[0..10, 2]`: ranges keep their axis, single indices drop it.

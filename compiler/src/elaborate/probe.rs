@@ -83,7 +83,7 @@ impl Elaborator<'_> {
         let state = dynamics.states.iter().position(|state| state.name == name);
         state.is_some_and(|index| {
             dynamics.states[index].derivative.is_some()
-                || dynamics.resets().iter().any(|change| change.target == Symbol::State(index))
+                || dynamics.changes().any(|change| change.target == Symbol::State(index))
         })
     }
 

@@ -46,12 +46,13 @@ impl Elaborator<'_> {
                 Some(Value::Signal(_) | Value::Outputs(_)) => Kind::Signal,
                 Some(Value::Data(_)) => Kind::Data,
                 None if self.nodes.contains_key(name) => Kind::Signal,
+                None if self.is_table(ast) => Kind::Data,
                 None => Kind::Number,
             },
             ExprKind::Member(object, _) => self.kind(object),
             ExprKind::Index(object, _) => match &object.kind {
                 ExprKind::Name(name) if self.is_family(name) => Kind::Signal,
-                _ => self.kind(object),
+                _ => self.kind_of_entry(ast).unwrap_or_else(|| self.kind(object)),
             },
             ExprKind::Pipe(..) => Kind::Signal,
             ExprKind::Iterate { .. } | ExprKind::List(_) => Kind::Data,
@@ -90,7 +91,7 @@ impl Elaborator<'_> {
             ExprKind::Name(_) | ExprKind::Member(..) | ExprKind::Index(..) | ExprKind::Pipe(..) => true,
             ExprKind::Iterate { .. } | ExprKind::List(_) => true,
             ExprKind::Call(callee, _) => {
-                let of_its_own = |name: &str| matches!(name, "load" | "transpose") || self.makes_a_node(name);
+                let of_its_own = |name: &str| matches!(name, "load" | "transpose" | "sum") || self.makes_a_node(name);
                 matches!(&callee.kind, ExprKind::Name(name) if of_its_own(name))
             }
             _ => false,
@@ -237,7 +238,11 @@ impl Elaborator<'_> {
             let dimension = dynamics.states[index].dimension;
             return Some(Term { expr: Expr::Symbol(Symbol::State(index)), dimension });
         }
+        if let Some((_, expr, dimension)) = dynamics.names.iter().find(|(other, ..)| other == name) {
+            return Some(Term { expr: expr.clone(), dimension: *dimension });
+        }
         let mut known: Vec<String> = dynamics.states.iter().map(|state| state.name.clone()).collect();
+        known.extend(dynamics.names.iter().map(|(name, ..)| name.clone()));
         known.extend(dynamics.outputs.iter().map(|(name, _)| name.clone()));
         if dynamics.emission.is_some() {
             known.push(String::from("spikes"));

@@ -8,6 +8,7 @@ use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
 
 use super::Elaborator;
+use super::data::Data;
 use super::signal::{Kind, Value};
 use super::term::Term;
 use crate::forms::equations::{Dynamics, Emission};
@@ -294,8 +295,14 @@ impl Elaborator<'_> {
         let user = Ident { text: name.clone(), span: target.span };
         match self.kind(value) {
             Kind::Data => {
-                if let Some(data) = self.data(value) {
-                    self.values.insert(name, Value::Data(data));
+                let Some(data) = self.data(value) else { return };
+                match data {
+                    // A single number of data is one as any other.
+                    Data::Array(array) if array.shape.is_empty() => {
+                        let Some(tensor) = self.loaded(&array, value.span) else { return };
+                        self.set(&name, Term { dimension: array.dimension, ..Term::number(tensor.data.get(0)) });
+                    }
+                    data => drop(self.values.insert(name, Value::Data(data))),
                 }
             }
             Kind::Signal => {

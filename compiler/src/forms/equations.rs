@@ -74,7 +74,7 @@ pub enum Function {
     Select,
     /// `Uniform(low, high)`: a fresh draw.
     Uniform,
-    /// `Normal(mean, sigma)`: a fresh draw.
+    /// `Normal(mean, sigma)`: a fresh draw. `Normal(mean, sigma, low, high)`: drawn anew while it lies outside.
     Normal,
     /// `Sum(x)`: over the synapses of a connection that reach the same target.
     Sum,
@@ -166,7 +166,7 @@ impl Input {
 /// `target op value` in a rule; rules run in the order written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
-    /// What changes: `State`, `Weight` or `Post`.
+    /// What changes: `State`, `Weight`, `Pre` or `Post`.
     pub target: Symbol,
     /// The new value, the old one being available by name (`x += 1` is `x = x + 1`).
     pub value: Expr,
@@ -180,6 +180,13 @@ pub struct Regular {
     pub changes: Vec<Change>,
     /// Then synapses for which this holds get another source, at random.
     pub rewire: Option<Expr>,
+}
+
+/// What happens in every step in which a condition holds, and is no spike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    pub condition: Expr,
+    pub changes: Vec<Change>,
 }
 
 /// How spikes arise.
@@ -221,10 +228,14 @@ pub struct Dynamics {
     pub states: Vec<State>,
     /// Inputs in the order written.
     pub inputs: Vec<Input>,
+    /// Names for expressions over states and inputs, which others may read: `f = 1 / (1 + exp(-u))`.
+    pub names: Vec<(String, Expr, Dimension)>,
     /// Named outputs: `current`, `conductance`, `y`, … over states and inputs.
     pub outputs: Vec<(String, Expr)>,
     /// Spikes, if any.
     pub emission: Option<Emission>,
+    /// In a neuron: `when … { … }`, in the order written.
+    pub events: Vec<Event>,
     /// In a connection: `on pre`, the synapse's changes before the rule's. In a decoder: `on spike`.
     pub on_pre: Vec<Change>,
     /// In a connection: `on post`.
@@ -256,9 +267,14 @@ impl Dynamics {
         }
     }
 
+    /// What its events that are no spikes do.
+    fn happening(&self) -> impl Iterator<Item = &Change> {
+        self.events.iter().flat_map(|event| &event.changes)
+    }
+
     /// Every change that events make.
     pub fn changes(&self) -> impl Iterator<Item = &Change> {
-        self.resets().iter().chain(self.rules())
+        self.resets().iter().chain(self.happening()).chain(self.rules())
     }
 
     /// Every expression in it.
@@ -276,6 +292,7 @@ impl Dynamics {
             Some(Emission::Poisson { rate: expr } | Emission::Once { at: expr }) => all.push(expr),
             Some(Emission::Given) | None => {}
         }
+        all.extend(self.events.iter().map(|event| &event.condition));
         all.extend(self.regular.iter().map(|regular| &regular.interval).chain(self.rewires()));
         all.extend(self.outputs.iter().map(|(_, output)| output).chain(&self.weight_derivative));
         all.extend(self.weight_bounds.iter().flat_map(|(low, high)| [low, high]));
@@ -299,7 +316,7 @@ impl Dynamics {
     pub fn keeps(&self, index: usize) -> bool {
         let own = |change: &Change| change.target == Symbol::State(index);
         let state = &self.states[index];
-        let moved = self.resets().iter().chain(&self.on_pre).any(own);
+        let moved = self.resets().iter().chain(self.happening()).chain(&self.on_pre).any(own);
         state.derivative.is_none() && state.bounds.is_none() && !moved
     }
 

@@ -304,6 +304,7 @@ impl Lowering<'_> {
                 Pattern::Likely { p: self.kernel(name, b), into, mean, itself }
             }
             network::Pattern::FixedInDegree { sources, itself } => Pattern::FixedInDegree { sources, itself },
+            network::Pattern::FixedTotalNumber { synapses, itself } => Pattern::FixedTotalNumber { synapses, itself },
             network::Pattern::Matrix(tensor) => Pattern::Matrix(tensor),
             network::Pattern::List { sources, targets } => Pattern::List { sources, targets },
         }
@@ -345,6 +346,7 @@ impl Lowering<'_> {
             | network::Pattern::Random { .. }
             | network::Pattern::Likely { .. }
             | network::Pattern::FixedInDegree { .. }
+            | network::Pattern::FixedTotalNumber { .. }
             | network::Pattern::List { .. } => connection.weights,
         };
         let Some(tensor) = data else {

@@ -41,10 +41,10 @@ impl Lowering<'_> {
         Effect::Kernel(self.event(lowered, connection, changes, "on pre", Side::Synapse))
     }
 
-    /// Where the ticks are counted for which the target holds what is changed.
+    /// Where the ticks are counted for which a neuron holds what is changed.
     fn held(&self, connection: &network::Connection, target: Symbol) -> Option<ArrayId> {
-        let Symbol::Post(state) = target else { return None };
-        self.populations.get(&connection.target)?.held(state)
+        let (node, state) = of_neuron(connection, target)?;
+        self.populations.get(&node)?.held(state)
     }
 
     /// An amount that is a constant or one number a synapse, known before the run (or the weight itself).
@@ -144,6 +144,17 @@ impl Lowering<'_> {
             }
             now.retain(|(other, _)| *other != place);
             now.push((place, value));
+            // Of a synapse from a neuron to itself both ends are one place.
+            let twin = twin(connection, changes, change.target).filter(|_| side == Side::Synapse);
+            if let Some(twin) = twin.and_then(|twin| self.place(lowered, connection, twin, side)) {
+                let (source, target) = (b.nullary(Inst::SourceIndex), b.nullary(Inst::TargetIndex));
+                let same = b.compare(Compare::Equal, source, target);
+                let before = now.iter().find(|(other, _)| *other == twin).map(|(_, value)| *value);
+                let before = before.unwrap_or_else(|| b.load(twin.0, twin.1));
+                let both = b.select(same, value, before);
+                now.retain(|(other, _)| *other != twin);
+                now.push((twin, both));
+            }
         }
         for ((array, access), mut value) in now {
             if let Some(factors) = lowered.factors_of(array) {
@@ -183,13 +194,13 @@ impl Lowering<'_> {
         match target {
             Symbol::Weight => lowered.dynamics.weight_bounds.clone(),
             Symbol::State(state) => lowered.dynamics.states.get(state)?.bounds.clone(),
-            Symbol::Post(state) => {
-                let bounds = self.populations.get(&connection.target)?.dynamics.states.get(state)?.bounds.clone()?;
+            Symbol::Pre(_) | Symbol::Post(_) => {
+                let (node, state) = of_neuron(connection, target)?;
+                let bounds = self.populations.get(&node)?.dynamics.states.get(state)?.bounds.clone()?;
                 let constant = algebra::constant(&bounds.0).is_some() && algebra::constant(&bounds.1).is_some();
                 constant.then_some(bounds)
             }
             Symbol::Input(_)
-            | Symbol::Pre(_)
             | Symbol::SourceIndex
             | Symbol::TargetIndex
             | Symbol::Index
@@ -226,6 +237,31 @@ impl Lowered {
         let state = self.states.iter().position(|kept| *kept == Some(array))?;
         self.decays[state].map(|(factors, _)| factors)
     }
+}
+
+/// The neurons whose state a name of a connection stands for, and which of their states.
+fn of_neuron(connection: &network::Connection, symbol: Symbol) -> Option<(network::NodeId, usize)> {
+    match symbol {
+        Symbol::Pre(state) => Some((connection.source, state)),
+        Symbol::Post(state) => Some((connection.target, state)),
+        Symbol::State(_)
+        | Symbol::Input(_)
+        | Symbol::Weight
+        | Symbol::SourceIndex
+        | Symbol::TargetIndex
+        | Symbol::Index
+        | Symbol::Time
+        | Symbol::TimeStep
+        | Symbol::Noise => None,
+    }
+}
+
+/// The same state at the other end, where changes know both and they may be of one neuron.
+fn twin(connection: &network::Connection, changes: &[Change], symbol: Symbol) -> Option<Symbol> {
+    let (_, state) = of_neuron(connection, symbol).filter(|_| connection.source == connection.target)?;
+    let twin = if symbol == Symbol::Pre(state) { Symbol::Post(state) } else { Symbol::Pre(state) };
+    let known = |change: &Change| change.target == twin || mentions(&change.value, &|other| other == twin);
+    changes.iter().any(known).then_some(twin)
 }
 
 /// What a number that decays by itself is now.

@@ -3,6 +3,7 @@
 use nmc_program::{Binary, Compare, Draw, Unary, Value};
 
 use super::kernel::Builder;
+use super::truncated::truncated;
 use crate::forms::equations::{Expr, Function, Symbol};
 
 /// What names stand for in a kernel.
@@ -40,6 +41,7 @@ pub fn number(b: &mut Builder, names: &mut Names, expr: &Expr) -> Value {
     match values[..] {
         [x] => one(b, function, x),
         [x, y] => two(b, function, x, y),
+        [mean, sigma, low, high] if function == Function::Normal => truncated(b, [mean, sigma, low, high]),
         _ => {
             b.problems.push(format!("{function:?} of {} operands", values.len()));
             b.number(0.0)

@@ -26,6 +26,11 @@ impl Lowering<'_> {
     /// Tells why a core cannot step a population so.
     pub fn keep_to_equations(&mut self, population: &Population, scheme: &Scheme) {
         let Some(core) = self.cores_of(population.node).into_iter().find(|core| core.linear) else { return };
+        if !population.dynamics.events.is_empty() {
+            let why = String::from("its neurons have no events besides spikes");
+            let help = "leave `when … { … }` out, or take a core without `neuron_model: linear`";
+            return self.cannot_run(population.node, core.name.clone(), why, help);
+        }
         let Some(&state) = scheme.rest.first() else { return };
         let why = format!(
             "`{}` is not linear with constant coefficients, and the core steps nothing else",
@@ -100,6 +105,7 @@ fn sources(connection: &Connection) -> usize {
         | Pattern::Random { .. }
         | Pattern::Likely { .. }
         | Pattern::FixedInDegree { .. }
+        | Pattern::FixedTotalNumber { .. }
         | Pattern::Matrix(_)
         | Pattern::List { .. } => all,
     }

@@ -37,6 +37,7 @@ mod through;
 mod times;
 mod trace;
 mod transfer;
+mod truncated;
 mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -211,6 +212,7 @@ pub fn lower(
     lowering.update_populations();
     lowering.connect();
     lowering.reset_populations();
+    lowering.events_of_populations();
     lowering.probes();
     lowering.phases();
     lowering.count_costs();

@@ -35,6 +35,8 @@ pub(crate) struct Population {
     pub merged: bool,
     /// At most [`MOST_HOLDS`].
     pub holds: Vec<Hold>,
+    /// 1 where an event that is no spike happens in this tick, of each of them.
+    pub happens: Vec<ArrayId>,
 }
 
 /// States that a spike holds for a time.
@@ -151,6 +153,7 @@ impl Lowering<'_> {
             fed,
             merged: true,
             holds: Vec::new(),
+            happens: Vec::new(),
             dynamics,
         };
         self.declare_states(&mut population);
@@ -180,9 +183,11 @@ impl Lowering<'_> {
 
     /// Whether anything changes a state after the start.
     fn changes(&self, population: &Population, index: usize) -> bool {
-        let mut rules = self.network.connections.iter().filter(|connection| connection.target == population.node);
-        let by_rule =
-            rules.any(|connection| connection.dynamics.rules().any(|change| change.target == Symbol::Post(index)));
+        let by_rule = self.network.connections.iter().any(|connection| {
+            let ends = [(connection.source, Symbol::Pre(index)), (connection.target, Symbol::Post(index))];
+            let changes = |symbol| connection.dynamics.rules().any(|change| change.target == symbol);
+            ends.into_iter().any(|(node, symbol)| node == population.node && changes(symbol))
+        });
         population.kind == PopulationKind::State || by_rule || !population.dynamics.keeps(index)
     }
 
@@ -210,6 +215,8 @@ impl Lowering<'_> {
 
     fn declare_group(&mut self, population: &mut Population) {
         let (name, len) = (population.name.clone(), population.len);
+        let events = population.dynamics.events.iter();
+        population.happens = events.map(|_| self.zeros(format!("{name}.happens"), len)).collect();
         let source = match population.dynamics.emission.clone() {
             None => return,
             Some(Emission::Given) => Source::Given,

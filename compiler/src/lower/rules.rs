@@ -70,7 +70,7 @@ impl Lowering<'_> {
     }
 
     /// A sum is of what all synapses are after the changes before it. `in_turn`: each change is made to all synapses before the next,
-    /// which differs where it is of what they share, a state of their target.
+    /// which differs where it is of what they share, a state of a neuron.
     fn passes(
         &mut self,
         lowered: &mut Lowered,
@@ -83,7 +83,8 @@ impl Lowering<'_> {
             let mut sums = Vec::new();
             let value = self.added_up(lowered, connection, &change.value, &mut sums);
             let change = Change { value, ..*change };
-            let shares = |pass: &Pass| pass.changes.iter().any(|change| matches!(change.target, Symbol::Post(_)));
+            let of_neuron = |change: &Change| matches!(change.target, Symbol::Pre(_) | Symbol::Post(_));
+            let shares = |pass: &Pass| pass.changes.iter().any(of_neuron);
             match passes.last_mut() {
                 Some(pass) if sums.is_empty() && !(in_turn && shares(pass)) => pass.changes.push(change),
                 Some(_) | None => passes.push(Pass { changes: vec![change], sums }),

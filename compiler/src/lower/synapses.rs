@@ -179,11 +179,13 @@ fn one_sided(dynamics: &Dynamics, roles: &mut [Role], changes: &[Change], others
             roles[index] == Role::Synapse && plain && one_side
         })
         .collect();
+    // What each synapse changes of a neuron is another value for the next.
+    let changed = |symbol: Symbol| changes.iter().any(|change| change.target == symbol);
     let reads_more = |index: usize, found: &[usize]| {
         let alien = |symbol: Symbol| match symbol {
             Symbol::State(n) => !found.contains(&n),
-            Symbol::Pre(_) => !source,
-            Symbol::Post(_) => source,
+            Symbol::Pre(_) => !source || changed(symbol),
+            Symbol::Post(_) => source || changed(symbol),
             Symbol::TimeStep | Symbol::Time => false,
             Symbol::Input(_) | Symbol::Weight | Symbol::SourceIndex | Symbol::TargetIndex | Symbol::Index => true,
             Symbol::Noise => true,

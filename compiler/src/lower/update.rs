@@ -97,7 +97,8 @@ impl Lowering<'_> {
             Some(Emission::Poisson { .. } | Emission::Once { .. } | Emission::Given) | None => None,
         };
         self.keep_to_equations(population, &scheme);
-        if scheme.exact.is_empty() && scheme.rest.is_empty() && condition.is_none() {
+        let events = &population.dynamics.events;
+        if scheme.exact.is_empty() && scheme.rest.is_empty() && condition.is_none() && events.is_empty() {
             return Vec::new();
         }
         let described = system.describe(&scheme, &population.names);
@@ -135,6 +136,13 @@ impl Lowering<'_> {
             if let Some(still) = start.stands_still(&mut b, index) {
                 *new = b.select(still, moved, *new);
             }
+        }
+        for (event, array) in events.iter().zip(&population.happens) {
+            let condition = population.closed(&event.condition);
+            let happens = expression::truth(&mut b, &mut with_states(&new, &mut rest), &condition);
+            let (one, zero) = (b.number(1.0), b.number(0.0));
+            let value = b.select(happens, one, zero);
+            b.store(*array, OWN, value);
         }
         let mut spikes = None;
         if let Some((condition, edge, resets)) = condition {
@@ -231,6 +239,36 @@ impl Lowering<'_> {
             }
             let kernel = self.kernel(format!("{}.reset", population.name), b);
             self.tick.reset.push(Op::OnSpikes { kernel, group });
+        }
+    }
+
+    /// What events do that are no spikes, once resets are done.
+    pub fn events_of_populations(&mut self) {
+        let populations: Vec<Population> = self.populations.values().cloned().collect();
+        for population in populations.iter().filter(|population| !population.dynamics.events.is_empty()) {
+            let mut b = Builder::default();
+            let old: Vec<Value> = population.states.iter().map(|array| b.load(*array, OWN)).collect();
+            let mut rest = outside(self.input_signals(population), population.len, self.program.dt);
+            let (zero, mut new) = (b.number(0.0), old.clone());
+            for (event, happens) in population.dynamics.events.iter().zip(&population.happens) {
+                let happens = b.load(*happens, OWN);
+                let happens = b.compare(Compare::NotEqual, happens, zero);
+                for change in &event.changes {
+                    let after = run_changes(&mut b, std::slice::from_ref(change), new.clone(), &mut rest, population);
+                    let Symbol::State(state) = change.target else { continue };
+                    let free = population.held(state).map(|left| {
+                        let left = b.load(left, OWN);
+                        b.compare(Compare::LessEqual, left, zero)
+                    });
+                    let changes = free.map_or(happens, |free| b.and(happens, free));
+                    new[state] = b.select(changes, after[state], new[state]);
+                }
+            }
+            for (index, array) in population.states.iter().enumerate().filter(|(index, _)| new[*index] != old[*index]) {
+                b.store(*array, OWN, new[index]);
+            }
+            let kernel = self.kernel(format!("{}.events", population.name), b);
+            self.tick.reset.push(Op::Kernel { kernel, len: population.len, spikes: None });
         }
     }
 

@@ -8,7 +8,7 @@ use nmc_grammar::suggest::closest;
 
 use super::term::{Closer, Scope, Term, call, is_random};
 use crate::algebra::{mentions, random};
-use crate::forms::equations::{Change, Dynamics, Emission, Expr, Function, Input, Method, Regular, Symbol};
+use crate::forms::equations::{Change, Dynamics, Emission, Event, Expr, Function, Input, Method, Regular, Symbol};
 use crate::quantity::{Dimension, Quantity};
 use crate::units::{show, type_dimension};
 
@@ -120,7 +120,13 @@ impl Closing<'_, '_> {
             && !OUTPUTS.contains(&name.as_str())
         {
             match self.closer.close(&self.scope, self.file, value) {
-                Some(term) => drop(self.scope.names.insert(name.clone(), term)),
+                Some(term) => {
+                    let drawn = is_random(&term.expr) || mentions(&term.expr, &|symbol| symbol == Symbol::Noise);
+                    if !drawn {
+                        self.dynamics.names.push((name.clone(), term.expr.clone(), term.dimension));
+                    }
+                    self.scope.names.insert(name.clone(), term);
+                }
                 None => drop(self.scope.failed.insert(name.clone())),
             }
         }
@@ -161,6 +167,11 @@ impl Closing<'_, '_> {
                     let emission = Emission::When { condition: condition.expr, edge, resets: changes, holds };
                     self.dynamics.emission = Some(emission);
                 }
+            }
+            StmtKind::When { condition, body } => {
+                let (condition, changes) = (self.close(condition), self.changes(body));
+                let event = condition.map(|condition| Event { condition: condition.expr, changes });
+                self.dynamics.events.extend(event);
             }
             StmtKind::Input { name, at: Some(at), .. } => {
                 let state = self.known_state(at).map(|(index, _)| index);
@@ -300,7 +311,8 @@ impl Closing<'_, '_> {
 
     fn change(&mut self, target: &Ast, op: AssignOp, value: &Ast) -> Option<Change> {
         let old = self.close(target)?;
-        let Expr::Symbol(symbol @ (Symbol::State(_) | Symbol::Weight | Symbol::Post(_))) = old.expr else {
+        let Expr::Symbol(symbol @ (Symbol::State(_) | Symbol::Weight | Symbol::Pre(_) | Symbol::Post(_))) = old.expr
+        else {
             let wrong =
                 Diagnostic::new(Code::E0429, "only states and weights can be changed", target.span, "this is neither");
             self.closer.diagnostics.push(wrong);

@@ -80,13 +80,16 @@ impl Closer<'_> {
             ("uniform", [Some(low), Some(high)]) | ("clamp", [_, Some(low), Some(high)]) if low > high => {
                 Some(("the lower end comes first", "this end is the lower one"))
             }
-            ("normal", [_, Some(sigma)]) if *sigma < 0.0 => {
+            ("normal", [_, _, Some(low), Some(high)]) if low >= high => {
+                Some(("the lower end comes first", "this end is not above it"))
+            }
+            ("normal", [_, Some(sigma), ..]) if *sigma < 0.0 => {
                 Some(("a standard deviation cannot be negative", "below 0"))
             }
             _ => None,
         };
         if let Some((wrong, label)) = wrong {
-            let at = spans.last().copied().unwrap_or(spans[0]);
+            let at = if label == "below 0" { spans[1] } else { spans.last().copied().unwrap_or(spans[0]) };
             return self.report(Diagnostic::new(Code::E0306, wrong, at, label));
         }
         let exprs: Vec<Expr> = terms.into_iter().map(|term| term.expr).collect();

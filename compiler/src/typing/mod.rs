@@ -7,6 +7,7 @@ pub mod blocks;
 pub mod closing;
 pub mod functions;
 mod noise;
+pub mod tables;
 pub mod term;
 pub mod values;
 pub mod walk;

@@ -9,6 +9,7 @@ use nmc_grammar::span::{FileId, Span};
 use nmc_grammar::suggest::closest;
 
 use super::functions::{FUNCTIONS, later};
+use super::walk;
 use crate::forms::equations::{Expr, Function, Symbol};
 use crate::forms::model::{Definition, Model};
 use crate::quantity::{Dimension, Quantity};
@@ -68,6 +69,13 @@ pub struct Scope {
     pub sums: bool,
 }
 
+impl Scope {
+    /// Whether a name means something here, so that it is no constant.
+    pub fn hides(&self, ast: &Ast) -> bool {
+        matches!(&ast.kind, ExprKind::Name(name) if self.local.contains_key(name) || self.names.contains_key(name))
+    }
+}
+
 /// Names that every equation knows.
 pub fn built_in() -> Scope {
     let mut scope = Scope::default();
@@ -84,13 +92,20 @@ pub fn built_in() -> Scope {
 pub struct Closer<'a> {
     pub model: &'a Model,
     pub diagnostics: &'a mut Vec<Diagnostic>,
+    /// Whether parameters and indices of loops have no values yet.
+    pub generic: bool,
     /// Constants being evaluated, to notice circles.
     depth: usize,
 }
 
 impl<'a> Closer<'a> {
     pub fn new(model: &'a Model, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
-        Closer { model, diagnostics, depth: 0 }
+        Closer { model, diagnostics, generic: false, depth: 0 }
+    }
+
+    /// For blocks as they are written.
+    pub fn generic(model: &'a Model, diagnostics: &'a mut Vec<Diagnostic>) -> Self {
+        Closer { generic: true, ..Closer::new(model, diagnostics) }
     }
 
     pub fn report(&mut self, diagnostic: Diagnostic) -> Option<Term> {
@@ -139,9 +154,9 @@ impl<'a> Closer<'a> {
                 Some(Term { expr: call(Function::Select, vec![condition.expr, left.expr, right.expr]), dimension })
             }
             ExprKind::Call(callee, args) => self.call(scope, file, callee, args, ast.span),
+            ExprKind::Index(..) => self.entry(scope, file, ast),
             ExprKind::Error => None,
             ExprKind::Text(_)
-            | ExprKind::Index(..)
             | ExprKind::Range(..)
             | ExprKind::Pipe(..)
             | ExprKind::List(_)
@@ -210,23 +225,26 @@ impl<'a> Closer<'a> {
         if let Some(id) = self.model.lookup(file, name)
             && let Some(Definition::Constant(value)) = self.model.definition(id)
         {
-            if self.depth > 100 {
-                return self.report(Diagnostic::new(
-                    Code::E0223,
-                    format!("`{name}` is defined by itself"),
-                    span,
-                    "a circle",
-                ));
-            }
-            self.depth += 1;
-            let term = self.close(&Scope::default(), id.file, value);
-            self.depth -= 1;
-            return term;
+            let place = Ast { kind: ExprKind::Name(name.to_string()), span };
+            return self.within(&place, |closer| closer.close(&Scope::default(), id.file, value));
         }
         let mut unknown = Diagnostic::new(Code::E0201, format!("`{name}` is not known here"), span, "unknown name");
         unknown.help =
             closest(name, scope.names.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
         self.report(unknown)
+    }
+
+    /// Goes into what a constant stands for, which may be itself.
+    pub fn within<T>(&mut self, place: &Ast, inner: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if self.depth > 100 {
+            let name = walk::path(place).unwrap_or_default();
+            self.report(Diagnostic::new(Code::E0223, format!("`{name}` is defined by itself"), place.span, "a circle"));
+            return None;
+        }
+        self.depth += 1;
+        let found = inner(self);
+        self.depth -= 1;
+        found
     }
 
     /// The common dimension of two terms.
@@ -312,9 +330,15 @@ impl<'a> Closer<'a> {
                 closest(name, FUNCTIONS.iter().map(|(_, name)| *name)).map(|near| format!("did you mean `{near}`?"));
             return self.report(unknown);
         };
-        if terms.len() != *count {
-            let message =
-                format!("`{name}` takes {count} argument{}, not {}", if *count == 1 { "" } else { "s" }, terms.len());
+        if terms.len() != *count && !(name == "normal" && terms.len() == 4) {
+            let number = if name == "normal" {
+                "2 arguments, or 4 with its ends"
+            } else if *count == 1 {
+                "1 argument"
+            } else {
+                &format!("{count} arguments")
+            };
+            let message = format!("`{name}` takes {number}, not {}", terms.len());
             return self.report(Diagnostic::new(Code::E0224, message, span, "wrong number of arguments"));
         }
         let whole = terms.iter().all(|term| term.value().is_some_and(f64::is_finite));

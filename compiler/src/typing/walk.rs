@@ -1,6 +1,6 @@
 //! Ways through the tree: every statement, every expression of a statement, every expression within one.
 
-use nmc_grammar::ast::{Clause, Expr, ExprKind, Field, Stmt, StmtKind};
+use nmc_grammar::ast::{Arg, Clause, Expr, ExprKind, Field, Stmt, StmtKind};
 
 /// Every statement, those within others after the one that holds them.
 pub fn statements<'t>(body: &'t [Stmt], visit: &mut dyn FnMut(&'t Stmt)) {
@@ -17,6 +17,7 @@ pub fn bodies(stmt: &Stmt) -> Vec<&[Stmt]> {
     match &stmt.kind {
         StmtKind::Trace { on: Some((_, body)), .. }
         | StmtKind::SpikeWhen { body, .. }
+        | StmtKind::When { body, .. }
         | StmtKind::On { body, .. }
         | StmtKind::Every { body, .. }
         | StmtKind::For { body, .. }
@@ -69,6 +70,7 @@ pub fn expressions(stmt: &Stmt) -> Vec<&Expr> {
         | StmtKind::Next { value, .. }
         | StmtKind::Derivative { value, .. }
         | StmtKind::SpikeWhen { condition: value, .. }
+        | StmtKind::When { condition: value, .. }
         | StmtKind::Rewire { condition: value }
         | StmtKind::Hold { duration: value, .. }
         | StmtKind::Every { interval: value, .. }
@@ -127,6 +129,51 @@ pub fn within<'t>(expr: &'t Expr, visit: &mut dyn FnMut(&'t Expr)) {
     for part in parts(expr) {
         within(part, visit);
     }
+}
+
+/// The fields of a connection with what is named among them, `r = …`, in the place of the names.
+pub fn written_out(fields: &[Field]) -> Vec<Field> {
+    let (mut known, mut rest) = (Vec::new(), Vec::new());
+    for field in fields {
+        let value = put(&field.value, &known);
+        match (field.named, &field.key[..]) {
+            (true, [name, ..]) => known.push((name.text.clone(), value)),
+            (_, _) => rest.push(field.clone()),
+        }
+    }
+    rest.iter_mut().for_each(|field| field.value = put(&field.value, &known));
+    rest
+}
+
+/// An expression with others in the place of names.
+fn put(expr: &Expr, known: &[(String, Expr)]) -> Expr {
+    let inner = |expr: &Expr| put(expr, known);
+    let boxed = |expr: &Expr| Box::new(put(expr, known));
+    let kind = match &expr.kind {
+        ExprKind::Name(name) => match known.iter().find(|(other, _)| other == name) {
+            Some((_, value)) => return value.clone(),
+            None => ExprKind::Name(name.clone()),
+        },
+        ExprKind::Unary(op, a) => ExprKind::Unary(*op, boxed(a)),
+        ExprKind::Binary(op, a, b) => ExprKind::Binary(*op, boxed(a), boxed(b)),
+        ExprKind::If(c, a, b) => ExprKind::If(boxed(c), boxed(a), boxed(b)),
+        ExprKind::Range(a, b) => ExprKind::Range(boxed(a), boxed(b)),
+        ExprKind::Index(object, indices) => ExprKind::Index(object.clone(), indices.iter().map(inner).collect()),
+        ExprKind::List(all) => ExprKind::List(all.iter().map(inner).collect()),
+        ExprKind::Tuple(all) => ExprKind::Tuple(all.iter().map(inner).collect()),
+        ExprKind::Call(callee, args) => {
+            let args = args.iter().map(|arg| Arg { name: arg.name.clone(), value: inner(&arg.value) });
+            ExprKind::Call(callee.clone(), args.collect())
+        }
+        ExprKind::Number { .. }
+        | ExprKind::Text(_)
+        | ExprKind::Bool(_)
+        | ExprKind::Member(..)
+        | ExprKind::Pipe(..)
+        | ExprKind::Iterate { .. }
+        | ExprKind::Error => expr.kind.clone(),
+    };
+    Expr { kind, span: expr.span }
 }
 
 /// Whether an expression is a single number by its form alone; `known`: whether a name stands for one.

@@ -78,7 +78,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 14;
+    pub const FORMAT: u32 = 15;
 }
 
 /// Width of numbers.

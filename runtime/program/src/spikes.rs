@@ -93,6 +93,11 @@ pub enum Pattern {
         sources: usize,
         itself: bool,
     },
+    /// `synapses` in all, each drawn from all pairs; a pair may be joined several times.
+    FixedTotalNumber {
+        synapses: usize,
+        itself: bool,
+    },
     /// The non-zero entries of a tensor [source_len, target_len].
     Matrix(TensorId),
     /// Source and target indices within the ranges, of equal length.
@@ -106,7 +111,8 @@ impl Pattern {
     /// Whether chance decides who is joined.
     pub fn is_drawn(&self) -> bool {
         match self {
-            Pattern::Random { .. } | Pattern::Likely { .. } | Pattern::FixedInDegree { .. } => true,
+            Pattern::Random { .. } | Pattern::Likely { .. } => true,
+            Pattern::FixedInDegree { .. } | Pattern::FixedTotalNumber { .. } => true,
             Pattern::AllToAll { .. } | Pattern::OneToOne | Pattern::Matrix(_) | Pattern::List { .. } => false,
         }
     }

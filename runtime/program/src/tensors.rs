@@ -47,7 +47,8 @@ impl Program {
                 | Pattern::OneToOne
                 | Pattern::Random { .. }
                 | Pattern::Likely { .. }
-                | Pattern::FixedInDegree { .. } => {}
+                | Pattern::FixedInDegree { .. }
+                | Pattern::FixedTotalNumber { .. } => {}
             }
         }
         for op in self.begin.iter_mut().chain(&mut self.tick).chain(&mut self.end) {

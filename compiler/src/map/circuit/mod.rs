@@ -265,5 +265,6 @@ pub fn expected(connection: &Connection) -> f64 {
         Pattern::OneToOne | Pattern::List { .. } => sources.min(targets),
         Pattern::Random { p, .. } | Pattern::Likely { mean: p, .. } => sources * targets * p,
         Pattern::FixedInDegree { sources, .. } => *sources as f64 * targets,
+        Pattern::FixedTotalNumber { synapses, .. } => *synapses as f64,
     }
 }

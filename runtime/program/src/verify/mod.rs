@@ -146,7 +146,8 @@ impl Checker<'_> {
                             .get(sources.index())
                             .map(|sources| sources.data.len())
                             .filter(|_| start == 0),
-                        Pattern::Random { .. } | Pattern::Likely { .. } | Pattern::FixedInDegree { .. } => None,
+                        Pattern::Random { .. } | Pattern::Likely { .. } => None,
+                        Pattern::FixedInDegree { .. } | Pattern::FixedTotalNumber { .. } => None,
                     }),
                 };
                 self.require(values.is_none() || needed.is_some_and(|needed| Some(needed) <= values), || {
@@ -240,6 +241,13 @@ impl Checker<'_> {
         }
         match connection.pattern {
             Pattern::AllToAll { .. } | Pattern::Random { .. } | Pattern::FixedInDegree { .. } => {}
+            Pattern::FixedTotalNumber { synapses, itself } => {
+                let (sources, targets) = (connection.source_len, connection.target_len);
+                let alone = connection.same && connection.source_start == connection.target_start;
+                let pairs = sources > 0 && targets > 0 && (itself || !alone || sources > 1 || targets > 1);
+                let fits = u32::try_from(synapses).is_ok() && (pairs || synapses == 0);
+                self.require(fits, || format!("{user}: {synapses} synapses between {sources} and {targets}"));
+            }
             Pattern::Likely { p, into, mean, .. } => {
                 let stores = self.stores(p);
                 self.require(stores == [into] && (0.0..=1.0).contains(&mean), || format!("{user}: no probability"));

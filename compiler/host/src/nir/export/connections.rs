@@ -131,7 +131,10 @@ impl Exporter<'_> {
                     join(source, target, weight);
                 }
             }
-            Pattern::Random { .. } | Pattern::Likely { .. } | Pattern::FixedInDegree { .. } => {
+            Pattern::Random { .. }
+            | Pattern::Likely { .. }
+            | Pattern::FixedInDegree { .. }
+            | Pattern::FixedTotalNumber { .. } => {
                 return Err(String::from("who is joined is drawn when it runs"));
             }
         }

@@ -132,6 +132,9 @@ impl Exporter<'_> {
         if !leaky && !whole {
             return Err(FORM);
         }
+        if !dynamics.events.is_empty() {
+            return Err("NIR's neurons have no events besides spikes");
+        }
         let spike = match &dynamics.emission {
             None => None,
             Some(Emission::When { condition, edge, resets, holds }) => {
