@@ -143,9 +143,8 @@ fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
         b.swap(k, pivot);
         for row in k + 1..n {
             let factor = a[row][k] / a[k][k];
-            for col in k..n {
-                a[row][col] -= factor * a[k][col];
-            }
+            let (above, below) = a.split_at_mut(row);
+            below[0].iter_mut().zip(&above[k]).for_each(|(a, pivot)| *a -= factor * pivot);
             b[row] -= factor * b[k];
         }
     }

@@ -101,7 +101,7 @@ fn learned(rule: Rule) -> [f64; 2] {
                 let round = (turn * rule.rows + row) / 2;
                 let mut seen = signs[i] * fast[i];
                 if rule.dynamic > 0 {
-                    if round > 0 && round % rule.dynamic == 0 {
+                    if round > 0 && round.is_multiple_of(rule.dynamic) {
                         past[i] = running[i];
                     }
                     running[i] += f64::min(5.0 / rule.dynamic as f64, 1.0) * (fast[i] - running[i]);
@@ -117,7 +117,7 @@ fn learned(rule: Rule) -> [f64; 2] {
                 }
                 slow[i] = slow[i].clamp(-1.0, 1.0);
                 fast[i] = if rule.reset { 0.0 } else { fast[i] };
-                let turned = rule.turns || rule.dynamic > 0 && (round + 1) % rule.dynamic == 0;
+                let turned = rule.turns || rule.dynamic > 0 && (round + 1).is_multiple_of(rule.dynamic);
                 signs[i] = if turned { -signs[i] } else { signs[i] };
             }
             turn += 1;

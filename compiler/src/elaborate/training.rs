@@ -180,7 +180,7 @@ impl Elaborator<'_> {
             "mixed_precision" => Update::Kept { most: PULSES },
             "manhattan" => Update::Sign,
             "direct_feedback_alignment" if self.has_time() => {
-                let message = "errors of outputs reach no steps before the last at once";
+                let message = "direct feedback has no accepted form through states: what steps before did to an output goes through them";
                 return not(self, message, rule.span, "the network has states: use `backprop`");
             }
             "direct_feedback_alignment" => {
