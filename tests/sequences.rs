@@ -11,6 +11,9 @@ fn sum(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a + b).collect()
 }
 
+/// Weights, an input and the states to what is given, and the states after.
+type Step = fn(&[Vec<f64>], &[f64], &mut Vec<Vec<f64>>) -> Vec<f64>;
+
 /// A network whose weights are learned: by name, as they start.
 struct Net {
     text: &'static str,
@@ -20,7 +23,7 @@ struct Net {
     /// Its states before the first step.
     start: fn(&[Vec<f64>]) -> Vec<Vec<f64>>,
     /// What it gives after a step that is shown an input, and the states.
-    step: fn(&[Vec<f64>], &[f64], &mut Vec<Vec<f64>>) -> Vec<f64>,
+    step: Step,
 }
 
 impl Net {
