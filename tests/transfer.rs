@@ -61,6 +61,8 @@ struct Rule {
     buffer: bool,
     /// Signs turn after every read.
     turns: bool,
+    /// Signs turn after so many reads of all rows, and reads count from their mean before; 0: from nothing.
+    dynamic: usize,
     reset: bool,
     /// What the fast array adds to the weights; 0: it is not read with them.
     gain: f64,
@@ -74,6 +76,7 @@ const PLAIN: Rule = Rule {
     moved: 0.3731,
     buffer: true,
     turns: false,
+    dynamic: 0,
     reset: false,
     gain: 0.0,
 };
@@ -81,6 +84,7 @@ const PLAIN: Rule = Rule {
 /// The weights as they are read after training.
 fn learned(rule: Rule) -> [f64; 2] {
     let (mut slow, mut fast, mut kept, mut signs) = ([0.2, -0.3], [0.0_f64; 2], [0.0_f64; 2], [1.0_f64; 2]);
+    let (mut running, mut past) = ([0.0_f64; 2], [0.0_f64; 2]);
     let scale = if rule.gain > 0.0 { 1.0 / rule.gain } else { 1.0 };
     let (step, fast_step, read) = (0.01, 0.01 * scale, f64::from(u8::from(rule.gain > 0.0)));
     let mut turn = 0;
@@ -94,7 +98,16 @@ fn learned(rule: Rule) -> [f64; 2] {
         if (sample + 1) % rule.every == 0 {
             for row in 0..rule.rows {
                 let i = (turn * rule.rows + row) % 2;
-                let moved = rule.moved * signs[i] * fast[i];
+                let round = (turn * rule.rows + row) / 2;
+                let mut seen = signs[i] * fast[i];
+                if rule.dynamic > 0 {
+                    if round > 0 && round.is_multiple_of(rule.dynamic) {
+                        past[i] = running[i];
+                    }
+                    running[i] += f64::min(5.0 / rule.dynamic as f64, 1.0) * (fast[i] - running[i]);
+                    seen = if round < rule.dynamic { 0.0 } else { signs[i] * (fast[i] - past[i]) };
+                }
+                let moved = rule.moved * seen;
                 if rule.buffer {
                     let pulses = ((kept[i] + moved) / step).trunc();
                     kept[i] += moved - pulses * step;
@@ -104,7 +117,8 @@ fn learned(rule: Rule) -> [f64; 2] {
                 }
                 slow[i] = slow[i].clamp(-1.0, 1.0);
                 fast[i] = if rule.reset { 0.0 } else { fast[i] };
-                signs[i] = if rule.turns { -signs[i] } else { signs[i] };
+                let turned = rule.turns || rule.dynamic > 0 && (round + 1).is_multiple_of(rule.dynamic);
+                signs[i] = if turned { -signs[i] } else { signs[i] };
             }
             turn += 1;
         }
@@ -119,18 +133,23 @@ fn transfers_move_what_plain_loops_move() {
         Rule { every: 4, rows: 2, ..PLAIN },
         Rule { turns: true, ..PLAIN },
         Rule { reset: true, moved: 0.9137, every: 2, ..PLAIN },
+        Rule { dynamic: 6, ..PLAIN },
+        Rule { dynamic: 2, rows: 2, gain: 2.0, ..PLAIN },
         Rule { gain: 3.0, moved: 0.1037, ..PLAIN },
         Rule { gain: 2.0, moved: 0.1037, turns: true, every: 2, ..PLAIN },
         Rule { buffer: false, rows: 2, ..PLAIN },
         Rule { buffer: false, gain: 3.0, rows: 2, reset: true, turns: true, every: 5, moved: 1.0, ..PLAIN },
     ];
     for rule in rules {
-        let Rule { rate, epochs, every, rows, moved, buffer, turns, reset, gain } = rule;
+        let Rule { rate, epochs, every, rows, moved, buffer, turns, dynamic, reset, gain } = rule;
         let (how, rows) =
             (if buffer { "buffer: true" } else { "transfer: programming" }, if rows == 2 { "all" } else { "1" });
+        let signs = match dynamic {
+            0 => format!("choppers: {}", u8::from(turns)),
+            period => format!("choppers: 1 / {period}, reference: dynamic"),
+        };
         let by = format!(
-            "rate: {rate}, epochs: {epochs}, every: {every}, rows: {rows}, transfer_rate: {moved}, {how}, choppers: {}, reset: {reset}",
-            u8::from(turns)
+            "rate: {rate}, epochs: {epochs}, every: {every}, rows: {rows}, transfer_rate: {moved}, {how}, {signs}, reset: {reset}"
         );
         let gain = if gain > 0.0 { format!("fast: cell; gain: {gain}") } else { String::from("fast: cell") };
         for engine in ENGINES {
@@ -180,7 +199,11 @@ fn choppers_cancel_offsets_of_fast_cells() {
 
 /// An array of AIHWKIT's (`reference/data/two_arrays_aihwkit.py`).
 fn theirs(name: &str) -> Vec<f64> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/data/two_arrays_aihwkit.npz");
+    stored("two_arrays_aihwkit.npz", name)
+}
+
+fn stored(file: &str, name: &str) -> Vec<f64> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/data").join(file);
     let file = nmc_host::data::read(&path).unwrap();
     let tensor = file.arrays.iter().find(|stored| stored.name == name).unwrap().tensor().unwrap();
     (0..tensor.data.len()).map(|index| tensor.data.get(index)).collect()
@@ -289,6 +312,23 @@ fn choppers_keep_asymmetric_cells_from_biasing_weights() {
     assert!((mean(&buffered).0 / bias - 1.0).abs() < 0.2 && mean(&chopped).0 < 0.5 * bias, "{buffered:?} {chopped:?}");
 }
 
+/// Analog gradient accumulation with a dynamic reference. Oracle: AIHWKIT 1.1, `DynamicTransferCompound` (`reference/data/dynamic_aihwkit.py`).
+#[test]
+fn a_reference_that_follows_learns_as_in_aihwkit() {
+    let [x, targets, weights] = ["x", "targets", "weights"].map(theirs);
+    let of = |name: &str| stored("dynamic_aihwkit.npz", name);
+    let by =
+        |epochs: u32, rate: f64| format!("epochs: {epochs}, transfer_rate: {rate}, choppers: 10 %, reference: dynamic");
+    let (errors, losses) = learned_over_seeds((&x, &targets, &weights), 8, (&by(40, 0.05), 0.0), 20);
+    agree(&errors, &of("error"));
+    // Losses of single seeds lie far apart.
+    let roots = |losses: &[f64]| losses.iter().map(|loss| loss.sqrt()).collect::<Vec<_>>();
+    agree(&roots(&losses), &roots(&of("loss")));
+    let targets: Vec<f64> = [[0.4; 300], [-0.4; 300]].concat();
+    let (errors, _) = learned_over_seeds((&[1.0, 1.0], &targets, &[0.0; 300]), 1, (&by(600, 0.001), 0.3), 4);
+    agree(&errors, &of("asymmetric"));
+}
+
 fn joules(results: &Results, kind: ComponentKind) -> f64 {
     results.training[0].energy_j.iter().find(|(known, _)| *known == kind).map_or(0.0, |(_, joules)| *joules)
 }
@@ -375,6 +415,8 @@ fn what_two_arrays_cannot_do_is_told() {
         ("fast: cell", "rate: 0.1, choppers: 110 %", "E0306"),
         ("fast: cell", "rate: 0.1, transfer_rate: 0", "E0306"),
         ("fast: cell", "rate: 0.1, buffer: 3", "E0306"),
+        ("fast: cell", "rate: 0.1, choppers: 10 %, reference: mean", "E0306"),
+        ("fast: cell", "rate: 0.1, reference: dynamic", "E0415"),
         ("fast: cell", "rate: 0.1, transfer: magic", "E0306"),
         ("fast: cell", "rate: 0.1, transfer: programming, buffer: true", "E0306"),
         ("fast: cell", "rate: 0.1, chopper: 1", "E0206"),

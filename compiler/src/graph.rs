@@ -211,6 +211,8 @@ pub fn firings(network: &Network, plan: &Plan) -> Vec<f64> {
             | Operator::Read { .. } => operands(network, node).iter().any(|from| after_population[from.index()]),
         };
     }
+    // Where a phase takes outputs of every step, what leads to them works in each.
+    let taken = plan.phases.iter().any(|phase| phase.taken > 1);
     let both = after_population.into_iter().zip(moves(network).to_population);
-    both.map(|(after, before)| if after && before { ticks } else { 1.0 }).collect()
+    both.map(|(after, before)| if after && (before || taken) { ticks } else { 1.0 }).collect()
 }

@@ -1,8 +1,9 @@
 //! Arrays as their columns see them through resisting wires: what a volt at a row's driver gives at each column's end.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use nmc_program::{Learning, MatrixId, Op, Program, Wired};
+use nmc_program::{Learner, Learning, MatrixId, Op, Phase, Program, Wired};
 use rayon::prelude::*;
 
 use crate::interpreter::Computable;
@@ -114,16 +115,52 @@ fn read_backward(program: &Program) -> BTreeSet<MatrixId> {
         Some(*matrix)
     });
     let layers = program.learning().flat_map(|learning| &learning.layers);
-    turned.chain(layers.flat_map(|layer| &layer.matrices).map(|learner| learner.matrix)).collect()
+    let learners = layers.flat_map(|layer| &layer.matrices);
+    let both = |learner: &Learner| [Some(learner.matrix), learner.fast.as_ref().map(|fast| fast.matrix)];
+    turned.chain(learners.flat_map(both).flatten()).collect()
+}
+
+/// The arrays on resisting wires that a batch reads less often than they have rows: between whole folds they are solved for each of its reads, instead
+/// of once for each row.
+pub fn read_seldom(program: &Program, phase: &Phase, learning: &Learning) -> BTreeSet<usize> {
+    let (ticks, taken) = (phase.ticks as usize, phase.taken as usize);
+    let through = learning.through.iter();
+    let forward = [(&program.begin, 1), (&program.tick, ticks), (&program.end, taken), (&learning.backward, taken)];
+    let stages = forward.into_iter().chain(through.flat_map(|through| [(&through.tick, ticks), (&through.begin, 1)]));
+    let all: Vec<(&Op, usize)> = stages.flat_map(|(ops, times)| ops.iter().map(move |op| (op, times))).collect();
+    let rows_read = |of: MatrixId| {
+        let learners =
+            learning.layers.iter().flat_map(|layer| &layer.matrices).filter_map(|learner| learner.fast.as_ref());
+        learners.filter(|fast| fast.matrix == of).map(|fast| fast.rows.div_ceil(fast.every)).sum::<usize>()
+    };
+    let reads = |of: MatrixId| {
+        let of_op = |&(op, times): &(&Op, usize)| {
+            let (Op::Multiply { matrix, positions, .. } | Op::Transposed { matrix, positions, .. }) = op else {
+                return 0;
+            };
+            if *matrix == of { positions * times } else { 0 }
+        };
+        learning.batch.min(phase.samples) * (all.iter().map(of_op).sum::<usize>() + rows_read(of))
+    };
+    let seldom = |wired: &Wired| {
+        let rows = wired.pieces.iter().map(|(id, first)| first + program.matrices[id.index()].rows).max();
+        let plain = wired
+            .pieces
+            .iter()
+            .all(|(id, _)| program.matrices[id.index()].cells.as_ref().is_some_and(|cells| cells.current.is_none()));
+        plain && wired.pieces.iter().map(|(id, _)| reads(*id)).sum::<usize>() < rows.unwrap_or(0)
+    };
+    (0..program.wired.len()).filter(|&index| seldom(&program.wired[index])).collect()
 }
 
 /// The effective matrices of a program. Where wires resist, an array that has few reads to come, and none backward, is solved for each
-/// instead.
+/// instead; so are, of those that were known before, the arrays listed with them. What makes up for wires stays as it was before.
 fn fold<T: Computable>(
     program: &Program,
     fitted: &[Fitted],
     buffers: &[Buffer<T>],
     pool: Option<&rayon::ThreadPool>,
+    mut before: Option<(Vec<Effective<T>>, &BTreeSet<usize>)>,
 ) -> Vec<Effective<T>> {
     // Double precision is for comparing with other tools; single precision ends at 1e-7.
     let tolerance = if size_of::<T>() == 8 { 1e-13 } else { 1e-8 };
@@ -139,7 +176,7 @@ fn fold<T: Computable>(
         presented * positions.sum::<u64>()
     };
     let mut matrices: Vec<Option<Effective<T>>> = program.matrices.iter().map(|_| None).collect();
-    for wired in &program.wired {
+    for (index, wired) in program.wired.iter().enumerate() {
         let alone = |&(id, _): &(MatrixId, usize)| {
             let matrix = &program.matrices[id.index()];
             let plain = matrix
@@ -158,18 +195,25 @@ fn fold<T: Computable>(
                 continue;
             }
         }
-        if let [piece] = &wired.pieces[..]
-            && alone(piece)
-        {
-            let matrix = &program.matrices[piece.0.index()];
-            let (wires, _) = whole(program, wired, buffers);
-            matrices[piece.0.index()] = Some(matrix::solved(program, matrix, fitted, wires, tolerance));
+        let listed = before.as_ref().is_some_and(|(_, listed)| listed.contains(&index));
+        if listed || matches!(&wired.pieces[..], [piece] if alone(piece)) {
+            let wires = Arc::new(whole(program, wired, buffers).0);
+            for &(id, first) in &wired.pieces {
+                let of = &program.matrices[id.index()];
+                let known =
+                    before.as_mut().map(|(known, _)| std::mem::take(&mut known[id.index()])).unwrap_or_default();
+                let array = (wires.clone(), first);
+                matrices[id.index()] = Some(matrix::solved(program, of, fitted, buffers, array, tolerance, known));
+            }
             continue;
         }
         for (&(matrix, _), seen) in wired.pieces.iter().zip(see(program, wired, buffers, tolerance, pool)) {
             let of = &program.matrices[matrix.index()];
             let mut folded = matrix::fold(program, of, fitted, buffers, Some(&seen));
-            if program.wires_compensated {
+            let known = before.as_ref().map(|(known, _)| &known[matrix.index()].scales);
+            if let Some(scales) = known.filter(|scales| !scales.is_empty()) {
+                folded.scaled(scales.clone());
+            } else if program.wires_compensated {
                 folded.fit(&matrix::fold(program, of, fitted, buffers, None), of.cols);
             }
             matrices[matrix.index()] = Some(folded);
@@ -190,11 +234,27 @@ pub fn aged<T: Computable>(
     after: f64,
     pool: Option<&rayon::ThreadPool>,
 ) -> Vec<Effective<T>> {
+    age(shared, buffers, after);
+    fold(shared.program, &shared.fitted, buffers, pool, None)
+}
+
+/// The effective matrices after a batch of a phase that learns, just after programming: what makes up for wires stays as it was, and of arrays that are read
+/// seldom noise and energy, too.
+pub fn renewed<T: Computable>(
+    shared: &mut Shared<T>,
+    buffers: &mut [Buffer<T>],
+    pool: Option<&rayon::ThreadPool>,
+) -> Vec<Effective<T>> {
+    age(shared, buffers, 0.0);
+    let before = std::mem::take(&mut shared.matrices);
+    fold(shared.program, &shared.fitted, buffers, pool, Some((before, &shared.read_seldom)))
+}
+
+fn age<T: Computable>(shared: &Shared<T>, buffers: &mut [Buffer<T>], after: f64) {
     for op in &shared.program.ageing {
         if let Op::Kernel { kernel, len, .. } = op {
             let clock = Clock { seed: shared.seed, tick: 0, sample: 0, time: after };
             shared.kernels.dense(*kernel, buffers, 0, *len, clock, None, None);
         }
     }
-    fold(shared.program, &shared.fitted, buffers, pool)
 }

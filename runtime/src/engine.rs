@@ -40,7 +40,7 @@ pub type Pause<'p> = &'p (dyn Fn() -> bool + Sync);
 pub struct Engine<'a, T> {
     pub shared: Shared<'a, T>,
     options: &'a RunOptions<'a>,
-    pool: Option<rayon::ThreadPool>,
+    pub pool: Option<rayon::ThreadPool>,
     /// Arrays as they start, one lane.
     pub initial: Vec<Buffer<T>>,
     pub state: State<T>,
@@ -67,7 +67,8 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         let (mut initial, carriers) = team::together(shared_out, || prepare(program, kernels.as_ref(), options.seed))?;
         let repaired = program.lines.iter().map(|of| lines::repair(program, of, &mut initial)).collect();
         let (matrices, tick) = (Vec::new(), lanes::together(program, &program.tick));
-        let shared = Shared { program, kernels, carriers, matrices, fitted, seed: options.seed, tick };
+        let (seed, read_seldom) = (options.seed, Default::default());
+        let shared = Shared { program, kernels, carriers, matrices, fitted, read_seldom, seed, tick };
         // What lanes share of synapses never starts anew: it is moved, and not there twice.
         let shared_by = |array: &nmc_program::Array| matches!(array.len, Len::Synapses(_)) && !array.per_lane;
         let moved: Vec<usize> = (0..initial.len()).filter(|&at| shared_by(&program.arrays[at])).collect();
@@ -228,14 +229,14 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         let State { main, results, recorded, .. } = &mut self.state;
         let last = |array: ArrayId| main.buffers[array.index()].lane(0).iter().map(|v| v.wide()).collect();
         for metric in &phase.metrics {
-            let value = metrics::compute(program, metric, &outputs, phase.samples, last);
+            let value = metrics::compute(program, metric, &outputs, (phase.samples, phase.taken as usize), last);
             results.metrics.push((metric.name.clone(), value));
         }
         results.samples = phase.samples;
         record::gather(program, phase, records, *recorded, &mut results.recordings);
         if phase.kind != PhaseKind::Train {
             recorded.0 += phase.samples as u64 * u64::from(phase.ticks);
-            recorded.1 += phase.samples;
+            recorded.1 += phase.samples * phase.taken as usize;
         }
         if let Some(aside) = self.state.aside.take() {
             self.state.main.take_back(aside);
@@ -257,6 +258,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
             let record = &mut records[place.row..];
             while within < ticks {
                 main.tick(&self.shared, phase, (place, within), record, |lane| place.row + lane);
+                main.take(&self.shared, phase, (place, within), record);
                 within += 1;
                 if within.is_multiple_of(TICKS) && pause() {
                     self.state.sample = Some((place, within));
@@ -335,6 +337,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
             lanes.begin(&self.shared, phase, place, |lane| row + lane);
             for within in 0..u64::from(phase.ticks) {
                 lanes.tick(&self.shared, phase, (place, within), &mut records, |lane| row + lane);
+                lanes.take(&self.shared, phase, (place, within), &mut records);
             }
             lanes.end(&self.shared, phase, place, &mut records);
             self.report(lanes.used);

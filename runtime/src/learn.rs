@@ -3,6 +3,7 @@
 use nmc_program::{Draw, Kept, Learning, Loss, Phase, Tensor, TensorData, Through};
 use serde::{Deserialize, Serialize};
 
+use crate::arrays;
 use crate::energy::Counts;
 use crate::engine::{Engine, Pause};
 use crate::interpreter::Computable;
@@ -22,7 +23,7 @@ const BATCHES: usize = 64;
 pub struct Progress {
     /// Epochs that are over: mean loss, and share of right labels.
     pub epochs: Vec<(f64, f64)>,
-    /// Of the one under way: samples presented, their losses' sum, and how many were right.
+    /// Of the one under way: samples presented, their losses' sum, and how often they were right.
     pub done: usize,
     pub loss: f64,
     pub right: usize,
@@ -52,8 +53,14 @@ impl<T: Computable + Product> Engine<'_, T> {
             let before = std::mem::replace(&mut self.state.main.counts, Counts::new(self.shared.program));
             self.state.counts.add(&before);
         }
-        let mut lanes = Lanes::new(&self.shared, &self.state.main.buffers, batch);
+        // A sequence has one lane, and leaves its states.
+        let mut lanes = Lanes::new(&self.shared, &self.state.main.buffers, if phase.sequence { 1 } else { batch });
+        if phase.sequence {
+            lanes.take_back(self.state.main.own());
+            (self.state.going, self.state.ran, self.state.heard) = (true, None, 0);
+        }
         lanes.counts = std::mem::take(&mut self.state.main.counts);
+        self.shared.read_seldom = arrays::read_seldom(self.shared.program, phase, learning);
         let mut over = true;
         let mut batches = 0;
         let mut order = Vec::new();
@@ -77,6 +84,9 @@ impl<T: Computable + Product> Engine<'_, T> {
                     break;
                 }
             }
+        }
+        if phase.sequence {
+            self.state.main.take_back(lanes.own());
         }
         self.state.main.counts = std::mem::take(&mut lanes.counts);
         Ok(over)
@@ -103,52 +113,101 @@ impl<T: Computable + Product> Engine<'_, T> {
     /// One batch: forward, back, update.
     fn batch(&mut self, phase: &Phase, learning: &Learning, lanes: &mut Lanes<T>, order: &[usize]) {
         let done = self.state.learned.done;
-        lanes.used = lanes.lanes.min(phase.samples - done);
-        let rows = &order[done..done + lanes.used];
+        let samples = learning.batch.min(phase.samples - done);
+        let rows = &order[done..done + samples];
         let number = self.state.presented + self.state.learned.presented(phase) as u64;
-        let place = Place { row: done, number, ..Place::default() };
-        let mut records = vec![SampleRecord::new(self.shared.program, phase); lanes.used];
         let clean = self.disturb(learning, number);
-        let mut forward = |lanes: &mut Lanes<T>, initial| {
-            lanes.restart(&self.shared, initial, number);
-            lanes.begin(&self.shared, phase, place, |lane| rows[lane]);
-            for within in 0..u64::from(phase.ticks) {
-                lanes.tick(&self.shared, phase, (place, within), &mut records, |lane| rows[lane]);
-                if let Some(through) = &learning.through {
-                    keep(&through.kept, lanes, phase.ticks, within);
-                    follow(learning, lanes);
-                }
-            }
-            lanes.end(&self.shared, phase, place, &mut records);
-        };
-        forward(lanes, &self.initial);
         if !self.state.learned.ranged {
             // Ranges are known only when something was seen.
             self.state.learned.ranged = true;
+            let (loss, right) = (self.state.learned.loss, self.state.learned.right);
+            self.forward(phase, learning, lanes, rows, (done, number));
+            (self.state.learned.loss, self.state.learned.right) = (loss, right);
             follow(learning, lanes);
-            forward(lanes, &self.initial);
         }
-        self.lose(learning, lanes, rows);
-        let moment = Moment { sample: number, tick: 1, ..Moment::default() };
-        lanes.run(&self.shared, phase, &learning.backward, moment);
-        if let Some(Through { kept, tick, gradients, begin }) = &learning.through {
-            for within in (0..u64::from(phase.ticks)).rev() {
-                follow(learning, lanes);
-                put_back(kept, lanes, phase.ticks, within);
-                lanes.run(&self.shared, phase, tick, Moment { tick: within, within, ..moment });
-                keep(gradients, lanes, phase.ticks, within);
-            }
-            lanes.run(&self.shared, phase, begin, moment);
-        }
+        self.forward(phase, learning, lanes, rows, (done, number));
+        self.backward(phase, learning, lanes, (samples, number));
         for (matrix, weights) in clean {
             self.shared.matrices[matrix].weights = weights;
         }
         let rate = learning.rate * learning.decay.powi(self.state.learned.epochs.len() as i32);
         let before = self.state.learned.presented(phase) as u64;
-        pulses::update(&mut self.shared, learning, lanes, rate / lanes.used as f64, (before, number));
+        let presented = before..before + samples as u64;
+        let (rate, pool) = (rate / lanes.used as f64, self.pool.as_ref());
+        pulses::update(&mut self.shared, learning, lanes, rate, (presented, number), pool);
         follow(learning, lanes);
-        self.state.learned.done += lanes.used;
-        self.report(lanes.used);
+        self.state.learned.done += samples;
+        self.report(samples);
+    }
+
+    /// Presents a batch: side by side, or, of a sequence, one sample after the other. Its losses are added up; what the way back needs is kept.
+    fn forward(
+        &mut self,
+        phase: &Phase,
+        learning: &Learning,
+        lanes: &mut Lanes<T>,
+        rows: &[usize],
+        (done, number): (usize, u64),
+    ) {
+        lanes.used = lanes.lanes.min(rows.len());
+        if !phase.sequence || done == 0 {
+            lanes.restart(&self.shared, &self.initial, number);
+        }
+        let (ticks, taken) = (u64::from(phase.ticks), u64::from(phase.taken));
+        let mut records = vec![SampleRecord::new(self.shared.program, phase); lanes.used];
+        for (turn, shown) in rows.chunks(lanes.used).enumerate() {
+            let (turn, first) = (turn as u64, number + turn as u64);
+            let place = Place { row: done + turn as usize, number: first, ..Place::default() };
+            lanes.begin(&self.shared, phase, place, |lane| shown[lane]);
+            let share = 1.0 / (taken as usize * if phase.sequence { rows.len() } else { 1 }) as f64;
+            for within in 0..ticks {
+                lanes.tick(&self.shared, phase, (place, within), &mut records, |lane| shown[lane]);
+                let Some(through) = &learning.through else { continue };
+                keep(&through.kept, lanes, (through.ticks, turn * ticks + within));
+                follow(learning, lanes);
+                if phase.takes(within) && within + 1 < ticks {
+                    lanes.take(&self.shared, phase, (place, within), &mut records);
+                    self.lose(learning, lanes, shown, (taken, within), share);
+                    keep(&through.taken, lanes, (takes(phase, through), turn * taken + within));
+                }
+            }
+            lanes.end(&self.shared, phase, place, &mut records);
+            self.lose(learning, lanes, shown, (taken, taken - 1), share);
+            if let Some(through) = &learning.through {
+                keep(&through.taken, lanes, (takes(phase, through), (turn + 1) * taken - 1));
+                follow(learning, lanes);
+            }
+        }
+    }
+
+    /// Takes the gradient from every loss to the layers.
+    fn backward(&mut self, phase: &Phase, learning: &Learning, lanes: &mut Lanes<T>, (samples, number): (usize, u64)) {
+        let moment = Moment { sample: number, tick: 1, ..Moment::default() };
+        let Some(through) = &learning.through else {
+            return lanes.run(&self.shared, phase, &learning.backward, moment);
+        };
+        let (ticks, takes) = (u64::from(phase.ticks), takes(phase, through));
+        let all = ticks * if phase.sequence { samples as u64 } else { 1 };
+        if all < u64::from(through.ticks) {
+            for kept in through.from_taken.iter().chain(&through.gradients) {
+                lanes.buffers[kept.to.index()].data.fill(T::default());
+            }
+        }
+        for at in (0..all).rev() {
+            let (turn, within) = (at / ticks, at % ticks);
+            let moment = Moment { sample: number + turn, ..moment };
+            if phase.takes(within) {
+                let taken = if phase.taken > 1 { at } else { turn };
+                put_back(&through.taken, lanes, (takes, taken));
+                lanes.run(&self.shared, phase, &learning.backward, moment);
+                keep(&through.from_taken, lanes, (takes, taken));
+            }
+            follow(learning, lanes);
+            put_back(&through.kept, lanes, (through.ticks, at));
+            lanes.run(&self.shared, phase, &through.tick, Moment { tick: within, within, ..moment });
+            keep(&through.gradients, lanes, (through.ticks, at));
+        }
+        lanes.run(&self.shared, phase, &through.begin, moment);
     }
 
     /// Adds noise to weights that are numbers; returns what they were.
@@ -205,11 +264,12 @@ impl<T: Computable + Product> Engine<'_, T> {
         }
     }
 
-    /// The loss of each lane's sample, and its gradient by the output.
-    fn lose(&mut self, learning: &Learning, lanes: &mut Lanes<T>, rows: &[usize]) {
+    /// The loss of each lane's sample, one of so many that it has, and its share of their gradient by the output.
+    fn lose(&mut self, learning: &Learning, lanes: &mut Lanes<T>, rows: &[usize], (taken, at): (u64, u64), share: f64) {
         let (output, start, len) = learning.output;
         let tensor = |id: nmc_program::TensorId| &self.shared.program.tensors[id.index()].data;
         for (lane, &row) in rows.iter().enumerate() {
+            let row = row * taken as usize + at as usize;
             let y: Vec<f64> =
                 lanes.buffers[output.index()].lane(lane)[start..start + len].iter().map(|y| y.wide()).collect();
             let (loss, gradient, right) = match learning.loss {
@@ -224,17 +284,17 @@ impl<T: Computable + Product> Engine<'_, T> {
                     (loss, gradient, false)
                 }
             };
-            self.state.learned.loss += loss;
+            self.state.learned.loss += loss / taken as f64;
             self.state.learned.right += usize::from(right);
             let into = &mut lanes.buffers[learning.gradient.index()].lane_mut(lane)[..len];
-            into.iter_mut().zip(gradient).for_each(|(into, of)| *into = T::of(of));
+            into.iter_mut().zip(gradient).for_each(|(into, of)| *into = T::of(share * of));
         }
     }
 
     fn end_epoch(&mut self, phase: &Phase) -> Result<(), RunError> {
         let learned = &mut self.state.learned;
         let samples = phase.samples as f64;
-        let (loss, right) = (learned.loss / samples, learned.right as f64 / samples);
+        let (loss, right) = (learned.loss / samples, learned.right as f64 / (samples * f64::from(phase.taken)));
         learned.epochs.push((loss, right));
         (learned.done, learned.loss, learned.right) = (0, 0.0, 0);
         if loss.is_finite() {
@@ -286,6 +346,11 @@ impl<T: Computable + Product> Engine<'_, T> {
     }
 }
 
+/// How often outputs are taken in the ticks that a gradient goes back through.
+fn takes(phase: &Phase, through: &Through) -> u32 {
+    through.ticks / phase.ticks.max(1) * phase.taken
+}
+
 /// Calls `each` for every stretch of what is kept of a tick: of the elements, where it starts in them, where it is kept, and how long it is.
 fn stretches(kept: &Kept, (ticks, tick): (u32, u64), mut each: impl FnMut(usize, usize, usize)) {
     let Kept { start, len, positions, .. } = *kept;
@@ -294,27 +359,27 @@ fn stretches(kept: &Kept, (ticks, tick): (u32, u64), mut each: impl FnMut(usize,
     }
 }
 
-/// Keeps what a tick left.
-fn keep<T: Computable + Product>(all: &[Kept], lanes: &mut Lanes<T>, ticks: u32, tick: u64) {
+/// Keeps what a tick left, one of so many.
+fn keep<T: Computable + Product>(all: &[Kept], lanes: &mut Lanes<T>, which: (u32, u64)) {
     for kept in all {
         for lane in 0..lanes.used {
             let mut into = std::mem::take(&mut lanes.buffers[kept.to.index()]);
             let from = lanes.buffers[kept.from.index()].lane(lane);
             let to = into.lane_mut(lane);
-            stretches(kept, (ticks, tick), |a, b, len| to[b..b + len].copy_from_slice(&from[a..a + len]));
+            stretches(kept, which, |a, b, len| to[b..b + len].copy_from_slice(&from[a..a + len]));
             lanes.buffers[kept.to.index()] = into;
         }
     }
 }
 
 /// Puts what a tick left in its place again.
-fn put_back<T: Computable + Product>(all: &[Kept], lanes: &mut Lanes<T>, ticks: u32, tick: u64) {
+fn put_back<T: Computable + Product>(all: &[Kept], lanes: &mut Lanes<T>, which: (u32, u64)) {
     for kept in all {
         for lane in 0..lanes.used {
             let mut into = std::mem::take(&mut lanes.buffers[kept.from.index()]);
             let from = lanes.buffers[kept.to.index()].lane(lane);
             let to = into.lane_mut(lane);
-            stretches(kept, (ticks, tick), |a, b, len| to[a..a + len].copy_from_slice(&from[b..b + len]));
+            stretches(kept, which, |a, b, len| to[a..a + len].copy_from_slice(&from[b..b + len]));
             lanes.buffers[kept.from.index()] = into;
         }
     }

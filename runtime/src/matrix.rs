@@ -9,7 +9,7 @@ use crate::arrays::Seen;
 use crate::interpreter::Computable;
 use crate::state::{Buffer, Real};
 use crate::telegraph::{Telegraph, Traps};
-use crate::wires::{Wires, Wiring};
+use crate::wires::{Solution, Wires, Wiring};
 
 /// Weights found by a fit: [outputs, inputs].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub struct Effective<T> {
     pub solved: Option<Arc<Solved>>,
     /// Cells whose current is no multiple of the voltage are computed for every input.
     pub curved: Option<Curved>,
+    /// By what each output is scaled to make up for wires; empty: by nothing.
+    pub scales: Vec<f64>,
 }
 
 /// Variances of one read, of each output and, last, of the cells that all columns share, if there are any: all [rows, width] or [width].
@@ -73,15 +75,60 @@ pub struct Curved {
     pub pulses: bool,
 }
 
-/// An array that is solved for each input as it comes, where there are few.
+/// A matrix on an array that is solved for each input as it comes, where there are few.
 #[derive(Debug)]
 pub struct Solved {
-    pub wires: Wires,
+    pub wires: Arc<Wires>,
+    /// Its first row there.
+    pub first: usize,
     pub scheme: Scheme,
+    /// Of its rows; empty: none is turned.
+    pub signs: Vec<f64>,
+    /// Of its outputs; empty: none.
+    pub scales: Vec<f64>,
     /// Of an output for an ampere for an input of a volt; joules a watt.
     pub scale: f64,
     pub joules: f64,
     pub tolerance: f64,
+}
+
+impl Solved {
+    /// What its outputs are for these inputs, so many; and the watts at the drivers.
+    pub fn forward(&self, x: &[f64], cols: usize, found: &mut Solution) -> (Vec<f64>, f64) {
+        let mut volts = vec![0.0; self.wires.rows];
+        let sign = |row: usize| self.signs.get(row).copied().unwrap_or(1.0);
+        volts[self.first..].iter_mut().zip(x).enumerate().for_each(|(row, (volt, x))| *volt = sign(row) * x);
+        self.wires.solve(&volts, self.tolerance, found);
+        let cells = 0..self.scheme.cells(1, cols);
+        let amperes: Vec<f64> = cells.map(|index| found.column_amperes[self.scheme.column(index, cols)]).collect();
+        let scaled = |(col, amperes): (usize, f64)| amperes * self.scale * self.scales.get(col).unwrap_or(&1.0);
+        let y = outputs(self.scheme, cols, &amperes).enumerate().map(scaled).collect();
+        (y, volts.iter().zip(&found.row_amperes).map(|(volt, ampere)| volt * ampere).sum())
+    }
+
+    /// What its rows, so many, give where outputs are driven instead.
+    pub fn backward(&self, driven: &[f64], rows: usize, found: &mut Solution) -> Vec<f64> {
+        let cols = driven.len();
+        let mut ends = vec![0.0; self.wires.cols];
+        let mut add = |index: usize, volts: f64| ends[self.scheme.column(index, cols)] += volts;
+        for (col, driven) in driven.iter().enumerate() {
+            let volts = driven * self.scales.get(col).unwrap_or(&1.0);
+            match self.scheme {
+                Scheme::Differential => {
+                    add(2 * col, volts);
+                    add(2 * col + 1, -volts);
+                }
+                Scheme::Single => add(col, volts),
+                Scheme::Reference | Scheme::Digit { .. } => {
+                    add(col, volts);
+                    add(cols, -volts);
+                }
+            }
+        }
+        self.wires.solve_back(&ends, self.tolerance, found);
+        let sign = |row: usize| self.signs.get(row).copied().unwrap_or(1.0);
+        (0..rows).map(|row| -found.row_amperes[self.first + row] * self.scale * sign(row)).collect()
+    }
 }
 
 impl<T: Real> Effective<T> {
@@ -97,8 +144,14 @@ impl<T: Real> Effective<T> {
             product[at % cols] += seen.wide() * wanted.wide();
             square[at % cols] += seen.wide() * seen.wide();
         }
-        let mut scales: Vec<f64> =
-            product.iter().zip(&square).map(|(p, s)| if *s > 0.0 && *p > 0.0 { p / s } else { 1.0 }).collect();
+        let scale = |(p, s): (&f64, &f64)| if *s > 0.0 && *p > 0.0 { p / s } else { 1.0 };
+        self.scaled(product.iter().zip(&square).map(scale).collect());
+    }
+
+    /// Scales each output by so much.
+    pub fn scaled(&mut self, mut scales: Vec<f64>) {
+        let cols = scales.len();
+        self.scales.clone_from(&scales);
         self.weights.iter_mut().enumerate().for_each(|(at, w)| *w = T::of(w.wide() * scales[at % cols]));
         if let Some(telegraph) = &mut self.telegraph {
             telegraph.scales.iter_mut().zip(&scales).for_each(|(of, scale)| *of *= scale);
@@ -340,19 +393,29 @@ fn noise<T: Real>(matrix: &Matrix, cells: &Cells, sigma: &[T], seen: Option<&See
     noise
 }
 
-/// The matrix alone on its array, to be solved for every input.
+/// The matrix on its array, of which its first row is told, to be solved for every input; `before`: what it was, which it stays but for its products.
 pub fn solved<T: Computable>(
     program: &Program,
     matrix: &Matrix,
     fitted: &[Fitted],
-    wires: Wires,
+    buffers: &[Buffer<T>],
+    (wires, first): (Arc<Wires>, usize),
     tolerance: f64,
+    before: Effective<T>,
 ) -> Effective<T> {
-    let Some(cells) = &matrix.cells else { return Effective::default() };
+    let Some(cells) = &matrix.cells else { return before };
     let scale = scale(program, matrix, cells, fitted);
+    // What pairs of rows take is known from before.
     let joules = cells.read_voltage * cells.read_voltage * cells.read_time;
-    let solved = Solved { wires, scheme: cells.scheme, scale, joules, tolerance };
-    Effective { solved: Some(Arc::new(solved)), ..Effective::default() }
+    let joules = if before.pair_energy.is_empty() { joules } else { 0.0 };
+    let signs = cells.signs.map_or_else(Vec::new, |signs| widened(buffers[signs.index()].lane(0)));
+    let scales = before.scales.clone();
+    let solved = Solved { wires, first, scheme: cells.scheme, signs, scales, scale, joules, tolerance };
+    Effective { solved: Some(Arc::new(solved)), ..before }
+}
+
+fn widened<T: Real>(numbers: &[T]) -> Vec<f64> {
+    numbers.iter().map(|number| number.wide()).collect()
 }
 
 /// A matrix of cells whose current is no multiple of the voltage; its weights are what they would be if it were.

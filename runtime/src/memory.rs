@@ -79,7 +79,7 @@ fn recordings(program: &Program) -> impl Iterator<Item = (f64, String)> {
             Probed::Array(_) | Probed::Rate(_) | Probed::Synapses(..) => {
                 phase.samples as f64 * f64::from(phase.ticks) / f64::from(probe.every.max(1))
             }
-            Probed::Output(_) => phase.samples as f64,
+            Probed::Output(_) => phase.samples as f64 * f64::from(phase.taken),
         };
         let records: f64 = program.phases.iter().map(records).sum();
         (records * elements * 8.0, format!("the recording of `{}`", probe.name))

@@ -11,18 +11,19 @@ use crate::interpreter::binary;
 /// Outputs of a phase: for each array, [sample, element].
 pub type Outputs = BTreeMap<ArrayId, Vec<f64>>;
 
-/// One metric of a phase. `last` gives an array's values at the end of the phase.
+/// One metric of a phase of so many samples, each with outputs so many times. `last` gives an array's values at the end of the phase.
 pub fn compute(
     program: &Program,
     metric: &Metric,
     outputs: &Outputs,
-    samples: usize,
+    (samples, taken): (usize, usize),
     last: impl Fn(ArrayId) -> Vec<f64>,
 ) -> f64 {
-    // The values of a sample, for each that counts.
+    // The values of each time that outputs were taken of a sample that counts.
+    let (takes, skip) = (samples * taken, metric.skip * taken);
     let rows = |array: ArrayId| {
         let values = outputs.get(&array).map_or(&[][..], Vec::as_slice);
-        values.chunks_exact(values.len().checked_div(samples).unwrap_or(0).max(1)).skip(metric.skip)
+        values.chunks_exact(values.len().checked_div(takes).unwrap_or(0).max(1)).skip(skip)
     };
     let part = |part: Part| -> Vec<f64> {
         let (first, past) = part.elements;
@@ -30,7 +31,7 @@ pub fn compute(
     };
     let data = |tensor: TensorId, width: usize| -> Vec<f64> {
         let data = &program.tensors[tensor.index()].data;
-        (metric.skip * width..samples * width).map(|at| data.get(at)).collect()
+        (skip * width..takes * width).map(|at| data.get(at)).collect()
     };
     let compared = |output: Part, target: Target| match target {
         Target::Data(tensor) => errors(&part(output), &data(tensor, output.elements.1 - output.elements.0)),

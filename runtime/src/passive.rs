@@ -1,5 +1,7 @@
-//! Programming of passive arrays: while one cell gets a pulse, cells that share lines with it see a part of its voltage, which may move them
+//! Programming and training of passive arrays: while a cell gets a pulse, cells that share lines with it see a part of its voltage, which may move them
 //! and takes energy.
+
+use std::collections::BTreeSet;
 
 use nmc_program::{HalfSelected, Matrix, MatrixId, Program, Scheme, Written, WrittenBy};
 
@@ -69,6 +71,54 @@ pub fn write<T: Computable>(
         }
     }
     given
+}
+
+/// What a pulse this way, on all cells where one of these rows of a matrix meets one of these columns of its cells, does to the others of its array; gives
+/// the joules it takes.
+pub fn disturb_others<T: Computable>(
+    program: &Program,
+    kernels: &dyn Kernels<T>,
+    (matrix, half): (MatrixId, &HalfSelected),
+    (rows, columns): (&[u32], &[u32]),
+    buffers: &mut [Buffer<T>],
+    way: T,
+    (clock, rounds): (Clock, &mut u32),
+) -> f64 {
+    let pieces = program.passive.get(half.array).map_or(&[][..], Vec::as_slice);
+    let own = pieces.iter().find(|(id, _)| *id == matrix);
+    let (Some((_, first)), Some((found, scheme))) = (own, scheme_of(program, matrix)) else { return 0.0 };
+    let rows: BTreeSet<usize> = rows.iter().map(|row| first + *row as usize).collect();
+    let columns: BTreeSet<usize> = columns.iter().map(|cell| scheme.column(*cell as usize, found.cols)).collect();
+    if rows.is_empty() && columns.is_empty() {
+        return 0.0;
+    }
+    let mut joules = 0.0;
+    for piece in pieces {
+        let Some((found, scheme)) = scheme_of(program, piece.0) else { continue };
+        let written = found.cells.as_ref().and_then(|cells| cells.written.as_ref());
+        let most = written.map_or(1, |written| written.pulse.len.max(1));
+        let width = scheme.cells(1, found.cols);
+        let cells = (0..found.rows).flat_map(|row| (0..scheme.own(found.cols)).map(move |cell| row * width + cell));
+        let beside: Vec<(u32, bool, (usize, usize))> = cells
+            .filter_map(|cell| {
+                let at = place(program, piece, cell)?;
+                let lines = u8::from(rows.contains(&at.0)) + u8::from(columns.contains(&at.1));
+                (lines == 1 || lines == 0 && half.others).then_some((cell as u32, lines == 1, at))
+            })
+            .collect();
+        for some in beside.chunks(most) {
+            let clock = Clock { tick: u64::from(*rounds), ..clock };
+            *rounds += 1;
+            let of = Beside {
+                matrix: piece.0,
+                list: some.iter().map(|(cell, ..)| *cell).collect(),
+                alike: some.iter().map(|(_, alike, _)| *alike).collect(),
+                places: some.iter().map(|(.., at)| *at).collect(),
+            };
+            joules += disturb(program, kernels, (&of, None), buffers, way, clock);
+        }
+    }
+    joules
 }
 
 /// A matrix with how its cells stand for weights.

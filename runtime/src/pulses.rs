@@ -1,7 +1,10 @@
 //! Updates of weights: exact, or by pulses that move the cells they meet.
 
+use std::ops::Range;
+
 use nmc_program::{
-    ArrayId, Cells, Draw, Factor, Layer, Learner, Learning, Matrix, MatrixId, Program, Pulsed, Scheme, Update,
+    ArrayId, Cells, Draw, Factor, HalfSelected, Layer, Learner, Learning, Matrix, MatrixId, Program, Pulsed, Scheme,
+    Update,
 };
 
 use crate::arrays;
@@ -10,18 +13,20 @@ use crate::jit::product::Product;
 use crate::lanes::{Lanes, Shared};
 use crate::math::Arithmetic;
 use crate::matrix::{self, Fitted};
+use crate::passive;
 use crate::random::Key;
 use crate::state::{Buffer, Clock};
-use crate::transfer::transfer;
+use crate::transfer::{follow, transfer};
 
-/// Changes the weights of every layer by `rate` times the gradient summed over the batch, whose first sample has this number, and comes after
-/// so many of its phase.
+/// Changes the weights of every layer by `rate` times the gradient summed over the batch, whose first sample has this number, and which is this
+/// stretch of what its phase presents.
 pub fn update<T: Computable + Product>(
     shared: &mut Shared<T>,
     learning: &Learning,
     lanes: &mut Lanes<T>,
     rate: f64,
-    (before, number): (u64, u64),
+    (presented, number): (Range<u64>, u64),
+    pool: Option<&rayon::ThreadPool>,
 ) {
     let mut rounds = 0;
     let mut fold = false;
@@ -57,13 +62,14 @@ pub fn update<T: Computable + Product>(
                     hits.counted(shared, lanes, open, clock, &mut rounds);
                 }
             }
+            hits.followed(shared, &lanes.buffers);
             if let Some(fast) = &learner.fast {
-                fold |= transfer(shared, lanes, learner, fast, (before, number), &mut rounds);
+                fold |= transfer(shared, lanes, learner, fast, (&presented, number), &mut rounds);
             }
         }
     }
     if fold {
-        shared.matrices = arrays::aged(shared, &mut lanes.buffers, 0.0, None);
+        shared.matrices = arrays::renewed(shared, &mut lanes.buffers, pool);
     }
 }
 
@@ -198,6 +204,8 @@ pub struct Hits<'a, T> {
     matrix: &'a Matrix,
     cells: &'a Cells,
     pulsed: &'a Pulsed,
+    /// What its pulses do to others on their lines, where these see a part of them.
+    half: Option<&'a HalfSelected>,
     /// Of an effective weight a siemens.
     scale: f64,
     /// Whether weights follow conductances at once.
@@ -217,8 +225,10 @@ impl<'a, T: Computable + Product> Hits<'a, T> {
         let scale = matrix::scale(program, matrix, cells, fitted);
         // What cells give just after a pulse is what they hold, unless they drift or wires resist.
         let direct = cells.aged == cells.conductance && !arrays::is_wired(program, id);
+        let half = cells.written.as_ref().and_then(|written| written.half_selected.as_ref());
+        let half = half.filter(|half| half.floating.is_none());
         let (cell, weight, up) = (Vec::new(), Vec::new(), Vec::new());
-        Some(Hits { index, matrix, cells, pulsed, scale, direct, cell, weight, up })
+        Some(Hits { index, matrix, cells, pulsed, half, scale, direct, cell, weight, up })
     }
 
     /// Pulse trains on rows and columns for one outer product: where both are on in a slot, the cell gets a pulse. Probabilities share the
@@ -263,6 +273,10 @@ impl<'a, T: Computable + Product> Hits<'a, T> {
         for slot in 0..slots {
             on(&rows[slot * x.len()..(slot + 1) * x.len()], &row_share, &mut rows_on);
             on(&cols[slot * d.len()..(slot + 1) * d.len()], &col_share, &mut cols_on);
+            if self.half.is_some() {
+                self.slot(shared, lanes, (x, d), (&rows_on, &cols_on), clock, rounds);
+                continue;
+            }
             for &row in &rows_on {
                 if self.cell.len() + 2 * cols_on.len() > self.pulsed.pulse.len {
                     self.give(shared, lanes, clock, rounds);
@@ -278,6 +292,60 @@ impl<'a, T: Computable + Product> Hits<'a, T> {
         }
     }
 
+    /// A slot of a passive array: pulses up, then down, of rows of either sign, come one after the other; other cells on their lines see a part of each.
+    fn slot(
+        &mut self,
+        shared: &mut Shared<T>,
+        lanes: &mut Lanes<T>,
+        (x, d): (&[T], &[T]),
+        (rows, cols): (&[u32], &[u32]),
+        clock: Clock,
+        rounds: &mut u32,
+    ) {
+        for (way, sign) in [(1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)] {
+            let mut rows = rows.to_vec();
+            rows.retain(|row| x[*row as usize].wide() * sign > 0.0);
+            let of_col = |&col: &u32| {
+                let up = T::of(-(d[col as usize].wide() * sign).signum());
+                self.of_weight(col, up).filter(|(_, up)| up.wide() == way).map(move |(cell, _)| (cell, col))
+            };
+            let columns: Vec<(u32, u32)> = cols.iter().flat_map(of_col).collect();
+            for &row in &rows {
+                if self.cell.len() + columns.len() > self.pulsed.pulse.len {
+                    self.give(shared, lanes, clock, rounds);
+                }
+                columns.iter().for_each(|&(cell, col)| self.push(row, (cell, col), T::of(way)));
+            }
+            self.give(shared, lanes, clock, rounds);
+            let columns: Vec<u32> = columns.into_iter().map(|(cell, _)| cell).collect();
+            self.disturb(shared, lanes, (&rows, &columns), T::of(way), (clock, &mut *rounds));
+        }
+    }
+
+    /// What cells beside those that got a pulse see of it.
+    fn disturb(
+        &mut self,
+        shared: &Shared<T>,
+        lanes: &mut Lanes<T>,
+        on: (&[u32], &[u32]),
+        way: T,
+        when: (Clock, &mut u32),
+    ) {
+        let Some(half) = self.half else { return };
+        let (of, kernels) = ((MatrixId(self.index as u32), half), shared.kernels.as_ref());
+        let joules = passive::disturb_others(shared.program, kernels, of, on, &mut lanes.buffers, way, when);
+        lanes.counts.write_energy[self.index] += joules;
+    }
+
+    /// Makes the weights of all cells on a passive array, which pulses may have disturbed.
+    pub fn followed(&self, shared: &mut Shared<T>, buffers: &[Buffer<T>]) {
+        let Some(half) = self.half.filter(|_| self.direct) else { return };
+        let program = shared.program;
+        for (id, _) in program.passive.get(half.array).into_iter().flatten() {
+            follow(shared, buffers, *id);
+        }
+    }
+
     /// So many pulses, not 0, for each weight listed, one after the other.
     pub fn counted(
         &mut self,
@@ -287,6 +355,21 @@ impl<'a, T: Computable + Product> Hits<'a, T> {
         clock: Clock,
         rounds: &mut u32,
     ) {
+        if self.half.is_some() {
+            // On a passive array cell by cell.
+            for (weight, count) in open {
+                let (row, col) = ((weight / self.matrix.cols) as u32, (weight % self.matrix.cols) as u32);
+                let of_weight: Vec<(u32, T)> = self.of_weight(col, T::of(f64::from(count.signum()))).collect();
+                for (cell, way) in of_weight {
+                    for _ in 0..count.unsigned_abs() {
+                        self.push(row, (cell, col), way);
+                        self.give(shared, lanes, clock, rounds);
+                        self.disturb(shared, lanes, (&[row], &[cell]), way, (clock, &mut *rounds));
+                    }
+                }
+            }
+            return;
+        }
         for given in 1.. {
             for &(weight, count) in &open {
                 if self.cell.len() + 2 > self.pulsed.pulse.len {
@@ -303,29 +386,31 @@ impl<'a, T: Computable + Product> Hits<'a, T> {
         }
     }
 
-    /// A weight's cells: of a pair one goes up and the other down.
+    /// A weight's cells in their row, and which way each goes: of a pair one goes up and the other down.
+    #[inline(always)]
+    fn of_weight(&self, col: u32, up: T) -> impl Iterator<Item = (u32, T)> + use<T> {
+        let both = match self.cells.scheme {
+            Scheme::Differential if !self.pulsed.both_ways => {
+                [Some((2 * col + u32::from(up.wide() < 0.0), T::of(1.0))), None]
+            }
+            Scheme::Differential => [Some((2 * col, up)), Some((2 * col + 1, T::of(-up.wide())))],
+            Scheme::Reference | Scheme::Single | Scheme::Digit { .. } => [Some((col, up)), None],
+        };
+        both.into_iter().flatten()
+    }
+
+    /// A pulse for each of a weight's cells.
     #[inline(always)]
     fn hit(&mut self, row: u32, col: u32, up: T) {
-        let cols = self.matrix.cols as u32;
-        let weight = row * cols + col;
-        match self.cells.scheme {
-            Scheme::Differential if !self.pulsed.both_ways => {
-                self.cell.push(2 * weight + u32::from(up.wide() < 0.0));
-                self.weight.push(weight);
-                self.up.push(T::of(1.0));
-            }
-            Scheme::Differential => {
-                self.cell.extend([2 * weight, 2 * weight + 1]);
-                self.weight.extend([weight; 2]);
-                self.up.extend([up, T::of(-up.wide())]);
-            }
-            Scheme::Reference | Scheme::Single | Scheme::Digit { .. } => {
-                let own = if self.cells.scheme == Scheme::Single { 0 } else { row };
-                self.cell.push(weight + own);
-                self.weight.push(weight);
-                self.up.push(up);
-            }
-        }
+        self.of_weight(col, up).for_each(|(cell, up)| self.push(row, (cell, col), up));
+    }
+
+    #[inline(always)]
+    fn push(&mut self, row: u32, (cell, col): (u32, u32), up: T) {
+        let cols = self.matrix.cols;
+        self.cell.push(row * self.cells.scheme.cells(1, cols) as u32 + cell);
+        self.weight.push(row * cols as u32 + col);
+        self.up.push(up);
     }
 
     /// Gives the pulses, and makes the weights of the cells anew.

@@ -5,7 +5,7 @@ use nmc_program::{Draw, Matrix};
 use crate::interpreter::Computable;
 use crate::jit::product::Product;
 use crate::math::Arithmetic;
-use crate::matrix::{Effective, Noise, outputs};
+use crate::matrix::{Effective, Noise};
 use crate::random::Key;
 use crate::state::{Buffer, Clock, Kernels, Real};
 use crate::wires::Solution;
@@ -114,11 +114,9 @@ pub fn multiply<T: Computable + Product>(
         Some(solved) => {
             let mut found = Solution::default();
             for (x, y) in x.chunks_exact(rows).zip(y.chunks_exact_mut(cols)).take(used) {
-                let volts: Vec<f64> = x.iter().map(|x| x.wide()).collect();
-                solved.wires.solve(&volts, solved.tolerance, &mut found);
-                let of_columns = outputs(solved.scheme, cols, &found.column_amperes);
-                y.iter_mut().zip(of_columns).for_each(|(y, amperes)| *y = T::of(amperes * solved.scale));
-                let watts: f64 = volts.iter().zip(&found.row_amperes).map(|(volt, ampere)| volt * ampere).sum();
+                let x: Vec<f64> = x.iter().map(|x| x.wide()).collect();
+                let (outputs, watts) = solved.forward(&x, cols, &mut found);
+                y.iter_mut().zip(outputs).for_each(|(y, output)| *y = T::of(output));
                 energy += watts * solved.joules;
             }
         }
@@ -209,7 +207,19 @@ pub fn transposed<T: Computable + Product>(
             };
     }
     let mut read = vec![T::default(); rows * vectors];
-    T::product(rows, cols, vectors, &effective.weights, &driven, &mut read);
+    match &effective.solved {
+        None => T::product(rows, cols, vectors, &effective.weights, &driven, &mut read),
+        Some(solved) => {
+            let mut found = Solution::default();
+            for vector in 0..used * positions {
+                let of_vector = driven.iter().skip(vector).step_by(vectors);
+                let of_vector: Vec<f64> = of_vector.map(|share| share.wide()).collect();
+                let rows = solved.backward(&of_vector, rows, &mut found);
+                let into = read.iter_mut().skip(vector).step_by(vectors);
+                into.zip(rows).for_each(|(into, row)| *into = T::of(row));
+            }
+        }
+    }
     let width = effective.noise.width;
     if width > 0 {
         // What columns share is driven with all they are driven with.

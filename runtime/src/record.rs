@@ -40,7 +40,7 @@ pub struct SampleRecord {
     /// By probe: ticks, and values [tick, element]; of histograms, counts and edges; of rates, spikes, ticks, and ticks of the
     /// interval that passed in samples before.
     values: Vec<(Vec<u64>, Vec<f64>)>,
-    /// Wanted arrays at the end of the sample.
+    /// Wanted arrays, of every time that outputs are taken.
     ends: BTreeMap<ArrayId, Vec<f64>>,
     /// Whether probes record in this phase at all.
     listens: bool,
@@ -105,12 +105,17 @@ impl SampleRecord {
         }
     }
 
+    /// When outputs are taken.
+    pub fn take<T: Real>(&mut self, program: &Program, phase: &Phase, buffers: &[Buffer<T>], lane: usize) {
+        for array in crate::lanes::wanted(program, phase) {
+            let values = buffers[array.index()].lane(lane).iter().map(|v| v.wide());
+            self.ends.entry(array).or_default().extend(values);
+        }
+    }
+
     /// At the end of the sample.
     pub fn end<T: Real>(&mut self, program: &Program, phase: &Phase, buffers: &[Buffer<T>], lane: usize) {
-        for array in crate::lanes::wanted(program, phase) {
-            let values = buffers[array.index()].lane(lane).iter().map(|v| v.wide()).collect();
-            self.ends.insert(array, values);
-        }
+        self.take(program, phase, buffers, lane);
         let own = program.arrays.iter().zip(buffers).enumerate().filter(|(_, (array, _))| array.per_lane);
         self.broken = own
             .filter_map(|(index, (array, buffer))| {
@@ -161,7 +166,10 @@ pub fn fault<T: Real>(name: &str, values: &[T], never: bool) -> Option<Broken> {
 pub fn are_of(program: &Program, phase: &Phase, lens: impl Fn(ArrayId) -> usize, records: &[SampleRecord]) -> bool {
     let wanted = crate::lanes::wanted(program, phase);
     let whole = |record: &SampleRecord| {
-        let ends = record.ends.iter().all(|(&array, values)| wanted.contains(&array) && values.len() == lens(array));
+        let ends = record
+            .ends
+            .iter()
+            .all(|(&array, values)| wanted.contains(&array) && values.len() <= lens(array) * phase.taken as usize);
         let spikes = record.spikes.iter().all(|(elements, ticks)| elements.len() == ticks.len());
         let values = program.probes.iter().zip(&record.values).all(|(probe, (ticks, values))| {
             let each = match (probe.probed, probe.histogram) {
@@ -209,7 +217,7 @@ pub fn outputs(records: &[SampleRecord]) -> Outputs {
     outputs
 }
 
-/// Puts the samples of a phase into recordings, after those of earlier phases. `before`: ticks and samples of earlier phases.
+/// Puts the samples of a phase into recordings, after those of earlier phases. `before`: ticks of earlier phases, and how often outputs were taken.
 pub fn gather(
     program: &Program,
     phase: &Phase,
@@ -227,9 +235,11 @@ pub fn gather(
             let (ticks, values) = &record.values[index];
             match (&mut recording.values, probe.probed) {
                 (Recorded::Values { times, data, .. }, Probed::Output(array)) => {
-                    times.push((before.1 + number) as f64);
+                    let taken = phase.taken as usize;
+                    times.extend((0..taken).map(|at| (before.1 + number * taken + at) as f64));
                     if let Some(values) = record.ends.get(&array) {
-                        data.extend_from_slice(&values[probe.range.0..probe.range.1]);
+                        let rows = values.chunks_exact((values.len() / taken).max(1));
+                        rows.for_each(|row| data.extend_from_slice(&row[probe.range.0..probe.range.1]));
                     }
                 }
                 (Recorded::Values { times, data, .. }, Probed::Rate(_)) => {

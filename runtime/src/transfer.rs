@@ -1,7 +1,10 @@
 //! Transfers: what a fast array holds is read row by row and moved to the cells of the weights.
 
-use nmc_program::{Draw, Fast, Learner, MatrixId, Op};
+use std::ops::Range;
 
+use nmc_program::{Draw, Fast, Learner, MatrixId, Op, Reference};
+
+use crate::arrays;
 use crate::interpreter::Computable;
 use crate::jit::product::Product;
 use crate::lanes::{Lanes, Shared};
@@ -9,33 +12,47 @@ use crate::matrix;
 use crate::pulses::{Hits, whole};
 use crate::random::Key;
 use crate::state::{Buffer, Clock};
+use crate::wires::Solution;
 use crate::write::{self, Given};
 
-/// The transfers that are due after a batch, whose first sample has this number and comes after so many of its phase. Returns whether
-/// cells changed whose weights do not follow at once.
+/// The transfers that are due after a batch, whose first sample has this number, and which is this stretch of what its phase presents. Returns
+/// whether cells changed whose weights do not follow at once.
 pub fn transfer<T: Computable + Product>(
     shared: &mut Shared<T>,
     lanes: &mut Lanes<T>,
     learner: &Learner,
     fast: &Fast,
-    (before, number): (u64, u64),
+    (presented, number): (&Range<u64>, u64),
     rounds: &mut u32,
 ) -> bool {
-    let mut later = leak(shared, lanes, fast);
+    let mut later = leak(shared, lanes, fast, presented.end - presented.start);
     let (slow, signs) = {
         let [slow, fast] = [learner.matrix, fast.matrix].map(|id| &shared.program.matrices[id.index()]);
         (slow, fast.cells.as_ref().and_then(|cells| cells.signs))
     };
     let (cols, every) = (slow.cols, fast.every as u64);
-    for turn in before / every..(before + lanes.used as u64) / every {
+    // Of weights on resisting wires nothing is known until their arrays are looked at.
+    let wired = arrays::is_wired(shared.program, fast.matrix);
+    for turn in presented.start / every..presented.end / every {
         let first = (turn % slow.rows as u64) as usize * fast.rows;
+        let before = turn * fast.rows as u64;
         let rows: Vec<usize> = (0..fast.rows.min(slow.rows)).map(|row| (first + row) % slow.rows).collect();
         let clock = Clock { seed: shared.seed, tick: 0, sample: number, time: 0.0 };
+        if wired {
+            shared.matrices = arrays::renewed(shared, &mut lanes.buffers, None);
+            follow(shared, &lanes.buffers, learner.matrix);
+            later = true;
+        }
         let mut hits =
             learner.pulsed.as_ref().and_then(|p| Hits::on(shared.program, &shared.fitted, learner.matrix, p));
         let mut open = Vec::new();
-        for &row in &rows {
-            let moved: Vec<f64> = read(shared, lanes, fast, row, clock, rounds).iter().map(|w| fast.rate * w).collect();
+        for (&row, number) in rows.iter().zip(before..) {
+            let mut seen = read(shared, lanes, fast, row, clock, rounds);
+            if let (Some(reference), Some(signs)) = (&fast.reference, signs) {
+                let sign = lanes.buffers[signs.index()].lane(0)[row].wide();
+                compare(lanes, reference, (row * cols, sign), number / slow.rows as u64, &mut seen);
+            }
+            let moved: Vec<f64> = seen.iter().map(|w| fast.rate * w).collect();
             let at = row * cols..(row + 1) * cols;
             if let Some(asked) = fast.programmed {
                 let held = &shared.matrices[learner.matrix.index()].weights[at.clone()];
@@ -55,6 +72,7 @@ pub fn transfer<T: Computable + Product>(
         }
         if let Some(hits) = &mut hits {
             hits.counted(shared, lanes, open, clock, rounds);
+            hits.followed(shared, &lanes.buffers);
         }
         if fast.programmed.is_some() {
             program(shared, lanes, learner.matrix, &rows, clock, rounds);
@@ -65,10 +83,14 @@ pub fn transfer<T: Computable + Product>(
         later |= slow.cells.as_ref().is_some_and(|cells| cells.aged != cells.conductance);
         if let Some(signs) = signs {
             let signs = lanes.buffers[signs.index()].lane_mut(0);
-            for &row in &rows {
+            for (&row, number) in rows.iter().zip(before..) {
                 let (component, element, tick) = (fast.component, row as u32, turn as u32);
                 let key = Key { seed: shared.seed, component, element, number: 0, tick, sample: (turn >> 32) as u32 };
-                if key.uniform_f64() < fast.chop {
+                let turns = match &fast.reference {
+                    Some(reference) => (number / slow.rows as u64 + 1).is_multiple_of(reference.period as u64),
+                    None => key.uniform_f64() < fast.chop,
+                };
+                if turns {
                     signs[row] = T::of(-signs[row].wide());
                 }
             }
@@ -76,6 +98,29 @@ pub fn transfer<T: Computable + Product>(
         }
     }
     later
+}
+
+/// Takes off what a row, whose first weight and sign are told, gave on average before its sign turned last. `round`: how often all rows were read.
+fn compare<T: Computable + Product>(
+    lanes: &mut Lanes<T>,
+    reference: &Reference,
+    (first, sign): (usize, f64),
+    round: u64,
+    seen: &mut [f64],
+) {
+    let period = reference.period as u64;
+    for (at, seen) in (first..).zip(seen) {
+        // As it is held, without its sign.
+        let held = sign * *seen;
+        let mean = &mut lanes.buffers[reference.mean.index()].lane_mut(0)[at];
+        let before = mean.wide();
+        *mean = T::of(before + reference.share * (held - before));
+        let past = &mut lanes.buffers[reference.past.index()].lane_mut(0)[at];
+        if round > 0 && round.is_multiple_of(period) {
+            *past = T::of(before);
+        }
+        *seen = if round < period { 0.0 } else { sign * (held - past.wide()) };
+    }
 }
 
 /// Weights of a row of the fast array, as its converters tell them.
@@ -90,7 +135,14 @@ fn read<T: Computable + Product>(
     let (program, index) = (shared.program, fast.matrix.index());
     let (matrix, effective) = (&program.matrices[index], &shared.matrices[index]);
     let (cols, width) = (matrix.cols, effective.noise.width);
-    let mut seen = effective.weights[row * cols..(row + 1) * cols].to_vec();
+    let mut seen = match &effective.solved {
+        None => effective.weights[row * cols..(row + 1) * cols].to_vec(),
+        Some(solved) => {
+            let one: Vec<f64> = (0..matrix.rows).map(|other| f64::from(u8::from(other == row))).collect();
+            let (seen, _) = solved.forward(&one, cols, &mut Solution::default());
+            seen.into_iter().map(T::of).collect()
+        }
+    };
     if width > 0 {
         let (seed, component, tick) = (clock.seed, fast.component, *rounds);
         let mut errors = vec![T::default(); width];
@@ -118,11 +170,11 @@ fn read<T: Computable + Product>(
 }
 
 /// What fast cells lose while the samples of a batch last.
-fn leak<T: Computable + Product>(shared: &mut Shared<T>, lanes: &mut Lanes<T>, fast: &Fast) -> bool {
+fn leak<T: Computable + Product>(shared: &mut Shared<T>, lanes: &mut Lanes<T>, fast: &Fast, samples: u64) -> bool {
     let Some(cells) = shared.program.matrices[fast.matrix.index()].cells.as_ref().filter(|_| fast.left < 1.0) else {
         return false;
     };
-    let (rest, left) = (cells.g_min + cells.rest * (cells.g_max - cells.g_min), fast.left.powi(lanes.used as i32));
+    let (rest, left) = (cells.g_min + cells.rest * (cells.g_max - cells.g_min), fast.left.powi(samples as i32));
     let luck = fast.stuck.map(|(luck, share)| (lanes.buffers[luck.index()].lane(0).to_vec(), share));
     let is_stuck = |cell: usize| luck.as_ref().is_some_and(|(luck, share)| luck[cell].wide() < *share);
     for (cell, held) in lanes.buffers[cells.conductance.index()].lane_mut(0).iter_mut().enumerate() {
@@ -176,7 +228,7 @@ fn program<T: Computable + Product>(
 }
 
 /// Makes the weights of cells that changed otherwise than by pulses, as long as these do not drift.
-fn follow<T: Computable + Product>(shared: &mut Shared<T>, buffers: &[Buffer<T>], id: MatrixId) {
+pub fn follow<T: Computable + Product>(shared: &mut Shared<T>, buffers: &[Buffer<T>], id: MatrixId) {
     let matrix = &shared.program.matrices[id.index()];
     let Some(cells) = &matrix.cells else { return };
     let scale = matrix::scale(shared.program, matrix, cells, &shared.fitted);

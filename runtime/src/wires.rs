@@ -1,8 +1,8 @@
 //! Currents of an array whose wires resist: every cell joins a node of its row to a node of its column, neighbours along a line are a
 //! segment apart, rows are driven at their left end (or both), columns are held at 0 V below their last row.
 //!
-//! Kirchhoff's laws at the nodes, in units of a segment's conductance: T u - G v = b for the rows, P v - G u = 0 for the columns, with T and P
-//! tridiagonal along each line. The rows are eliminated, and (P - G T^-1 G) v = G T^-1 b is solved by conjugate gradients, preconditioned by
+//! Kirchhoff's laws at the nodes, in units of a segment's conductance: T u - G v = b for the rows, P v - G u = c for the columns (c is 0 but where
+//! columns are driven), with T and P tridiagonal along each line. The rows are eliminated, and (P - G T^-1 G) v = c + G T^-1 b is solved by conjugate gradients, preconditioned by
 //! P: wires carry far better than cells, so a few steps do.
 
 use pulp::{Arch, Simd, WithSimd};
@@ -43,6 +43,7 @@ type Lane = [f64; LANES];
 struct Solve<'a> {
     wires: &'a Wires,
     volts: &'a [f64],
+    ends: &'a [f64],
     sources: &'a [f64],
     tolerance: f64,
     found: &'a mut Solution,
@@ -53,7 +54,7 @@ impl WithSimd for Solve<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        self.wires.solve_here(self.volts, self.sources, self.tolerance, self.found);
+        self.wires.solve_here(self.volts, (self.ends, self.sources), self.tolerance, self.found);
     }
 }
 
@@ -116,11 +117,17 @@ impl Wires {
     /// With a source of so many amperes in each cell besides, from its row to its column; or none.
     pub fn solve_with_sources(&self, volts: &[f64], amperes: &[f64], tolerance: f64, found: &mut Solution) {
         let sources: Vec<f64> = amperes.iter().map(|ampere| ampere * self.wiring.segment).collect();
-        Arch::new().dispatch(Solve { wires: self, volts, sources: &sources, tolerance, found });
+        Arch::new().dispatch(Solve { wires: self, volts, ends: &[], sources: &sources, tolerance, found });
+    }
+
+    /// Read backward: for these volts at the columns' ends, rows being held at 0 V where they are driven otherwise.
+    pub fn solve_back(&self, ends: &[f64], tolerance: f64, found: &mut Solution) {
+        let volts = vec![0.0; self.rows];
+        Arch::new().dispatch(Solve { wires: self, volts: &volts, ends, sources: &[], tolerance, found });
     }
 
     #[inline(always)]
-    fn solve_here(&self, volts: &[f64], sources: &[f64], tolerance: f64, found: &mut Solution) {
+    fn solve_here(&self, volts: &[f64], (ends, sources): (&[f64], &[f64]), tolerance: f64, found: &mut Solution) {
         let (rows, cols) = (self.rows, self.cols);
         let len = rows * cols;
         for buffer in [
@@ -145,6 +152,7 @@ impl Wires {
             *residual *= cell;
         }
         residual.iter_mut().zip(sources).for_each(|(residual, source)| *residual += source);
+        residual[len - cols..].iter_mut().zip(ends).for_each(|(residual, end)| *residual += self.sink * end);
         let mut power = self.precondition(residual, preconditioned);
         let goal = power * tolerance * tolerance;
         let mut beta = 0.0;
@@ -373,6 +381,24 @@ mod tests {
         col[cols - 1 - 11] = 1.0;
         let back = solved(cols, rows, &turned, wiring, &col).column_amperes[rows - 1 - 4];
         assert!((forward - back).abs() < 1e-12 * forward);
+    }
+
+    /// Reciprocity: what a row gives for a volt at a column's end is what that column gives for a volt at the row.
+    #[test]
+    fn a_read_backward_is_the_transpose_of_one_forward() {
+        for wiring in [PLAIN, Wiring { segment: 30.0, driver: 200.0, sense: 70.0, both_ends: true }] {
+            let (rows, cols) = (11, 14);
+            let siemens: Vec<f64> = dice(rows * cols).iter().map(|x| 1e-4 * x).collect();
+            let wires = Wires::new(rows, cols, &siemens, wiring);
+            let one = |len: usize, at: usize| (0..len).map(|n| f64::from(u8::from(n == at))).collect::<Vec<_>>();
+            let (mut forward, mut back) = (Solution::default(), Solution::default());
+            for (row, col) in [(0, 0), (4, 9), (10, 13)] {
+                wires.solve(&one(rows, row), 1e-14, &mut forward);
+                wires.solve_back(&one(cols, col), 1e-14, &mut back);
+                let (a, b) = (forward.column_amperes[col], -back.row_amperes[row]);
+                assert!((a - b).abs() < 1e-12 * a, "{a} {b}");
+            }
+        }
     }
 
     #[test]

@@ -221,6 +221,15 @@ fn phases(given: Given) -> Option<Vec<Phase>> {
     let fed = |(node, id): (&NodeId, &TensorId)| (*node, InputData::Values(*id));
     let inputs = given.network.inputs.iter().zip(&plan.calibration).map(fed).collect();
     phases.iter_mut().for_each(|phase| phase.metrics.clear());
-    phases.push(Phase { kind: PhaseKind::Test, samples, inputs, target: None, metrics: Vec::new(), skip: 0, ..like });
+    phases.push(Phase {
+        kind: PhaseKind::Test,
+        samples,
+        inputs,
+        target: None,
+        metrics: Vec::new(),
+        skip: 0,
+        taken: 1,
+        ..like
+    });
     Some(phases)
 }

@@ -51,6 +51,7 @@ impl Elaborator<'_> {
             }
             if phase.kind == PhaseKind::Train {
                 let target = self.one_for_each_label(data, node, phase)?;
+                self.taken_once(phase, data.span)?;
                 return self.fitted(node, target, output, phase);
             }
             let labels = self.labels(data, node, phase)?;
@@ -68,7 +69,20 @@ impl Elaborator<'_> {
             return self.learned(node, data, false, phase);
         }
         let target = self.target(data, node, phase)?;
+        self.taken_once(phase, data.span)?;
         self.fitted(node, target, output, phase)
+    }
+
+    /// Fits look at the last step of a sample.
+    fn taken_once(&mut self, phase: &Phase, span: Span) -> Option<()> {
+        if phase.taken > 1 {
+            let message = "a fit looks at the last step of a sample alone";
+            let wrong = Diagnostic::new(Code::E0310, message, span, "one for each step");
+            let help = "write `train sequence { … } for 1 steps`, or train it `by backprop(rate: 0.05)`";
+            self.closer.diagnostics.push(wrong.with_help(help));
+            return None;
+        }
+        Some(())
     }
 
     /// A fit of the layer behind an output.
@@ -135,10 +149,11 @@ impl Elaborator<'_> {
         Some(node)
     }
 
-    /// Labels, one a sample.
-    pub fn labels(&mut self, data: &Ast, output: NodeId, phase: &Phase) -> Option<Tensor> {
+    /// Labels, one a sample or step.
+    pub fn labels(&mut self, data: &Ast, output: NodeId, phase: &mut Phase) -> Option<Tensor> {
         let array = self.array(data)?;
-        self.samples_of(&array, &[1], phase, data.span, "one label a sample is needed")?;
+        let shape = self.taken(&array, &[1], phase, data.span)?;
+        self.samples_of(&array, &shape, phase, data.span, "one label a sample is needed")?;
         let tensor = self.loaded(&array, data.span)?;
         let classes = self.network.graph[output].len() as f64;
         let bad = (0..tensor.data.len())
@@ -153,7 +168,7 @@ impl Elaborator<'_> {
     }
 
     /// What a fit is to give where labels are expected: 1 at the label, 0 elsewhere.
-    fn one_for_each_label(&mut self, data: &Ast, output: NodeId, phase: &Phase) -> Option<TensorId> {
+    fn one_for_each_label(&mut self, data: &Ast, output: NodeId, phase: &mut Phase) -> Option<TensorId> {
         let labels = self.labels(data, output, phase)?;
         let (classes, samples) = (self.network.graph[output].len(), labels.data.len());
         let mut ones = vec![0; samples * classes];
@@ -161,13 +176,13 @@ impl Elaborator<'_> {
         self.keep(Tensor { name: labels.name, shape: vec![samples, classes], data: TensorData::U8(ones) }, data.span)
     }
 
-    pub fn target(&mut self, data: &Ast, output: NodeId, phase: &Phase) -> Option<TensorId> {
+    pub fn target(&mut self, data: &Ast, output: NodeId, phase: &mut Phase) -> Option<TensorId> {
         let Node { shape, name, .. } = self.network.graph[output].clone();
         self.given_for(data, &name, &shape, phase)
     }
 
     /// What a part of an output is compared with: data, or another output.
-    fn target_of(&mut self, given: &Ast, part: &Ast, shape: &[usize], phase: &Phase) -> Option<Target> {
+    fn target_of(&mut self, given: &Ast, part: &Ast, shape: &[usize], phase: &mut Phase) -> Option<Target> {
         let name = named(part).unwrap_or("the part").to_string();
         let is_output = |name: &str| self.network.outputs.iter().any(|node| self.network.graph[*node].name == name);
         if self.kind(given) == Kind::Data || !named(given).is_some_and(is_output) {
@@ -182,9 +197,10 @@ impl Elaborator<'_> {
         Some(Target::Output(other))
     }
 
-    fn given_for(&mut self, data: &Ast, name: &str, shape: &[usize], phase: &Phase) -> Option<TensorId> {
+    fn given_for(&mut self, data: &Ast, name: &str, shape: &[usize], phase: &mut Phase) -> Option<TensorId> {
         let array = self.array(data)?;
-        self.samples_of(&array, shape, phase, data.span, &format!("`{name}` is {shape:?}"))?;
+        let of_sample = self.taken(&array, shape, phase, data.span)?;
+        self.samples_of(&array, &of_sample, phase, data.span, &format!("`{name}` is {shape:?}"))?;
         let tensor = self.loaded(&array, data.span)?;
         self.keep(tensor, data.span)
     }
@@ -255,7 +271,7 @@ impl Elaborator<'_> {
     }
 
     /// Adds the steps of an expression of measures and numbers; of the value its dimension is known, and all of it where it is a number.
-    fn calculated(&mut self, ast: &Ast, phase: &Phase, steps: &mut Vec<MetricKind>) -> Option<Term> {
+    fn calculated(&mut self, ast: &Ast, phase: &mut Phase, steps: &mut Vec<MetricKind>) -> Option<Term> {
         if !measures(ast) {
             let names = self.names.clone();
             let term = self.closer.close(&names, self.file, ast)?;
@@ -292,7 +308,7 @@ impl Elaborator<'_> {
     }
 
     /// `nrmse(y, target)`, `mean(y)`, `mean(syn.w)`, and the dimension.
-    fn one(&mut self, callee: &Ast, args: &[Arg], span: Span, phase: &Phase) -> Option<(MetricKind, Dimension)> {
+    fn one(&mut self, callee: &Ast, args: &[Arg], span: Span, phase: &mut Phase) -> Option<(MetricKind, Dimension)> {
         let (function, compares) = is_measure(callee)?;
         if args.len() != 1 + usize::from(compares) {
             let needs = if compares { "an output and its target" } else { "one output" };

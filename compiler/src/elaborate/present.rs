@@ -40,6 +40,7 @@ pub fn bare(kind: PhaseKind, sequence: bool, samples: usize, span: Span) -> Phas
         frozen: Vec::new(),
         every: Vec::new(),
         duration: None,
+        taken: 0,
         target: None,
         learning: None,
         metrics: Vec::new(),
@@ -313,6 +314,29 @@ impl Elaborator<'_> {
         };
         let data = nmc_program::TensorData::F64(vec![number]);
         Some(Array::known(Tensor { name: String::from("number"), shape: vec![1], data }, term.dimension))
+    }
+
+    /// How often an output of such a shape is taken of a sample, where something is given for it: [samples, steps, …] is for each step.
+    pub fn taken(&mut self, array: &Array, shape: &[usize], phase: &mut Phase, span: Span) -> Option<Vec<usize>> {
+        let steps = self.steps_of(array, shape);
+        let taken = steps.unwrap_or(1);
+        let step = self.plan.step.unwrap_or(super::experiment::DEFAULT_STEP);
+        let of_sample = phase.duration.map(|seconds| (seconds / step).round() as usize);
+        let (message, label) = match (steps, of_sample) {
+            (Some(_), None) => ("the steps of a sample are not known here", "say `for 20 steps` before"),
+            (Some(steps), Some(of_sample)) if steps != of_sample => {
+                ("samples have another number of steps", "not one for each step")
+            }
+            _ if phase.taken > 0 && phase.taken != taken => {
+                ("outputs are taken of each step, or of the last", "not so before")
+            }
+            _ => {
+                phase.taken = taken;
+                return Some(steps.into_iter().chain(shape.iter().copied()).collect());
+            }
+        };
+        self.error(Code::E0310, message, span, label);
+        None
     }
 
     /// The number of samples in an array [samples, …shape], the same for all of a phase.

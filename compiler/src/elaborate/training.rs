@@ -13,7 +13,7 @@ use super::array::Array;
 use super::{Elaborator, transfer};
 use crate::forms::network::{Logical, NodeId, Operator, Weights};
 use crate::forms::plan::{Feedback, Learning, Phase, PhaseKind, Transfer};
-use crate::graph::operands;
+use crate::graph::{is_state, operands};
 use crate::quantity::Dimension;
 use crate::scramble;
 use crate::typing::walk::{all, path};
@@ -154,9 +154,12 @@ impl Elaborator<'_> {
         if phase.kind != PhaseKind::Train {
             return not(self, "only `train` learns", rule.span, "in a test nothing changes");
         }
-        if phase.sequence || (self.has_time() && !self.only_states()) {
-            let message = "training by gradients takes plain samples of a network without neurons or devices";
+        if self.has_time() && !self.only_states() {
+            let message = "training by gradients takes a network without neurons or devices";
             return not(self, message, rule.span, "not so here");
+        }
+        if phase.sequence {
+            self.learns_in_sequence(phase, rule.span)?;
         }
         if phase.skip > 0 || !phase.metrics.is_empty() {
             let label = "`skip` and `measure` have no place with it";
@@ -177,7 +180,7 @@ impl Elaborator<'_> {
             "mixed_precision" => Update::Kept { most: PULSES },
             "manhattan" => Update::Sign,
             "direct_feedback_alignment" if self.has_time() => {
-                let message = "errors of outputs reach no steps before the last at once";
+                let message = "direct feedback has no accepted form through states: what steps before did to an output goes through them";
                 return not(self, message, rule.span, "the network has states: use `backprop`");
             }
             "direct_feedback_alignment" => {
@@ -213,6 +216,14 @@ impl Elaborator<'_> {
         if !named {
             learning.layers = self.learners(learning.output);
         }
+        if phase.sequence && learning.shuffle {
+            return not(self, "samples of a sequence stay in their order", rule.span, "`shuffle` has no place here");
+        }
+        let turns = learning.transfer.as_ref().is_none_or(|transfer| !transfer.dynamic || transfer.chop > 0.0);
+        if !turns {
+            let label = "say how often: `choppers: 10 %`";
+            return not(self, "a dynamic reference follows signs that turn", rule.span, label);
+        }
         if learning.layers.is_empty() {
             let name = self.network.graph[learning.output].name.clone();
             return not(self, &format!("nothing behind `{name}` learns"), rule.span, "no layer with weights");
@@ -220,6 +231,30 @@ impl Elaborator<'_> {
         self.learns_one_way(&learning, rule.span)?;
         phase.learning = Some(learning);
         Some(())
+    }
+
+    /// Samples of a sequence: the gradient goes back through those of a batch, by states alone.
+    fn learns_in_sequence(&mut self, phase: &Phase, span: Span) -> Option<()> {
+        let graph = &self.network.graph;
+        let delayed = graph.node_weights().any(|node| matches!(node.operator, Operator::Delay));
+        let afresh = |node: &NodeId| is_state(&self.network, *node) && operands(&self.network, *node).len() > 1;
+        let (message, label) = if !self.has_time() {
+            ("without states samples are no sequence: `train { … }`", "nothing goes on from sample to sample")
+        } else if delayed {
+            ("the gradient does not go back through a `delay`", "a state in its place keeps a value, too")
+        } else if let Some(state) = graph.node_indices().find(afresh) {
+            let (message, label) =
+                ("a state that starts from a signal starts with every sample", "no sequence of samples");
+            let wrong = Diagnostic::new(Code::E0415, message, span, label);
+            self.closer.diagnostics.push(wrong.with_label(graph[state].span, "the state"));
+            return None;
+        } else {
+            // What is shown once a sample is shown step by step: the batch is one stretch of steps.
+            self.network.stepped.extend(phase.inputs.iter().map(|(node, _)| *node));
+            return Some(());
+        };
+        self.error(Code::E0415, message, span, label);
+        None
     }
 
     fn argument(&mut self, rule: &str, key: &str, value: &Ast, learning: &mut Learning) -> Option<()> {
@@ -368,7 +403,7 @@ impl Elaborator<'_> {
             false => Loss::Squared { targets: self.target(data, output, phase)? },
         };
         let (update, layers) = (Update::Sign, Vec::new());
-        let (rate, decay, batch, epochs, shuffle, stop) = (0.0, 1.0, 1, 1, true, None);
+        let (rate, decay, batch, epochs, shuffle, stop) = (0.0, 1.0, 1, 1, !phase.sequence, None);
         let (feedback, noise, transfer) = (Feedback::Transposed, 0.0, None);
         phase.learning = Some(Learning {
             output,

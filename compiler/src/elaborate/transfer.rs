@@ -8,7 +8,8 @@ use crate::forms::plan::Transfer;
 use crate::quantity::Dimension;
 
 /// What it takes besides what all rules take.
-pub const ARGUMENTS: &[&str] = &["every", "rows", "transfer_rate", "buffer", "choppers", "reset", "transfer"];
+pub const ARGUMENTS: &[&str] =
+    &["every", "rows", "transfer_rate", "buffer", "choppers", "reference", "reset", "transfer"];
 
 impl Elaborator<'_> {
     /// One of [`ARGUMENTS`].
@@ -35,6 +36,10 @@ impl Elaborator<'_> {
                     return impossible(self, "how probably a row's sign turns after it was read: 0 to 100 %");
                 }
             }
+            "reference" => match word {
+                "zero" | "dynamic" => transfer.dynamic = word == "dynamic",
+                _ => return impossible(self, "`zero`, or `dynamic`: the mean of what was read before signs turned"),
+            },
             "transfer" => match word {
                 "pulses" | "programming" => transfer.programs = word == "programming",
                 _ => return impossible(self, "`pulses` or `programming`"),

@@ -73,6 +73,8 @@ pub struct Phase {
     pub every: Vec<(NodeId, f64)>,
     /// Seconds each sample lasts; none: a network without time.
     pub duration: Option<f64>,
+    /// How often a sample's outputs are taken, where that is said: once, after its last step, or after each.
+    pub taken: usize,
     /// In training: the output whose readout is fitted and its target, [samples, …].
     pub target: Option<(NodeId, TensorId)>,
     /// Learned by gradients while samples come.
@@ -119,6 +121,8 @@ pub struct Transfer {
     pub rate: f64,
     pub buffer: bool,
     pub chop: f64,
+    /// Whether reads are compared with the mean of those before signs turned (AGAD).
+    pub dynamic: bool,
     pub reset: bool,
     /// Whether cells are programmed anew instead of pulsed.
     pub programs: bool,
@@ -127,7 +131,16 @@ pub struct Transfer {
 /// Where nothing is said: a row after every sample, by trains of pulses.
 impl Default for Transfer {
     fn default() -> Self {
-        Transfer { every: 1, rows: Some(1), rate: 1.0, buffer: false, chop: 0.0, reset: false, programs: false }
+        Transfer {
+            every: 1,
+            rows: Some(1),
+            rate: 1.0,
+            buffer: false,
+            chop: 0.0,
+            dynamic: false,
+            reset: false,
+            programs: false,
+        }
     }
 }
 

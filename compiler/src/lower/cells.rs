@@ -326,7 +326,7 @@ impl Lowering<'_> {
     }
 
     /// Puts a matrix on the wires of its array, if they resist.
-    fn wire(&mut self, matrix: MatrixId, tile: &TileKind, block: usize, first: usize) {
+    pub(super) fn wire(&mut self, matrix: MatrixId, tile: &TileKind, block: usize, first: usize) {
         let TileKind { wire_ohms: segment, driver_ohms: driver, sense_ohms: sense, both_ends, .. } = *tile;
         if segment > 0.0 {
             let wired = &mut self.program.wired;

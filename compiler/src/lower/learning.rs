@@ -14,7 +14,7 @@ use super::population::outside;
 use super::transfer::across;
 use super::{Lowering, Signal, expression};
 use crate::analyse::adjoint::{Adjoint, adjoint};
-use crate::forms::chip::TileKind;
+use crate::forms::chip::{TileKind, WriteBias};
 use crate::forms::network::{Network, NodeId, Operator, Weights};
 use crate::forms::plan;
 use crate::graph::{operands, order};
@@ -49,6 +49,15 @@ impl Backward {
     /// The gradient by a node.
     pub fn gradient(&self, node: NodeId) -> Option<Signal> {
         self.signals.get(self.adjoint.gradients.get(&node)?).copied()
+    }
+
+    /// Its costs where it is passed so many times a sample.
+    pub fn repeated(&mut self, times: usize) {
+        for cost in &mut self.costs {
+            if let Count::PerSample(count) = &mut cost.count {
+                *count *= times as f64;
+            }
+        }
     }
 }
 
@@ -118,7 +127,7 @@ impl<'a> Lowering<'a> {
             gradient,
             rate: plan.rate,
             decay: plan.decay,
-            batch: plan.batch,
+            batch: plan.batch.min(phase.samples),
             epochs: plan.epochs,
             shuffled: plan.shuffle.then(|| self.component()),
             stop: plan.stop,
@@ -300,7 +309,13 @@ impl<'a> Lowering<'a> {
                     (true, Some(_)) if !programs => (Count::WriteEnergy(matrix), 1.0),
                     (_, pulse) => (Count::Pulses(matrix), pulse.as_ref().map_or(0.0, |pulse| pulse.energy)),
                 };
+                let beside = matches!(tile.write_bias, Some(WriteBias::Half | WriteBias::Third)) && !programs;
+                let beside = beside && !matches!(count, Count::WriteEnergy(_));
                 way.costs.push(Cost { kind, name, count, energy_j });
+                if beside {
+                    let (name, count) = (format!("{}: half-selected", self.name(node)), Count::WriteEnergy(matrix));
+                    way.costs.push(Cost { kind, name, count, energy_j: 1.0 });
+                }
             }
             let len = Len::Fixed((inputs.1 - inputs.0) * (outputs.1 - outputs.0));
             let buffered = plan.transfer.as_ref().is_some_and(|transfer| transfer.buffer);

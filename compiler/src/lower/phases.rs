@@ -76,6 +76,7 @@ impl Lowering<'_> {
             restart: phase.restart,
             samples: phase.samples,
             ticks: phase.duration.map_or(0, |duration| self.ticks(duration) as u32),
+            taken: phase.taken.max(1) as u32,
             after: phase.after,
             inputs,
             changes: self.changes_of(phase),

@@ -46,10 +46,6 @@ impl Lowering<'_> {
         let (scheme, w_max, rest) =
             found.cells.as_ref().map(|cells| (cells.scheme, cells.w_max.unwrap_or(1.0), cells.rest))?;
         if tile.wire_ohms > 0.0 {
-            if self.plan.wires_compensated {
-                let why = "its outputs are scaled for what wires take, which every update changes";
-                return self.cannot_learn(layer, why, "leave `wires` out of `compensate`: training makes up for them");
-            }
             self.left_out(format!(
                 "{}: pulses of training reach cells in full: what wires take of them is left out",
                 tile.name
@@ -78,8 +74,8 @@ impl Lowering<'_> {
         }
         let component = self.component();
         let both_ways = pulse.down.is_some();
-        if tile.write_bias.is_some() && tile.device == index {
-            self.left_out(format!("{}: pulses of training do not disturb cells that are half-selected", tile.name));
+        if tile.write_bias == Some(WriteBias::Float) && tile.device == index {
+            self.left_out(format!("{}: pulses of training do not disturb other cells where lines float", tile.name));
         }
         let pulse = self.pulse(matrix, index, scheme.cells(rows, cols))?;
         Some(Pulsed { pulse, both_ways, step, component })

@@ -1,9 +1,9 @@
-//! Back-propagation through time: the gradient goes from what was done after the ticks through each tick, the last one first, to what was done
-//! before them. States carry it from tick to tick; what each tick left is kept while samples are presented.
+//! Back-propagation through time: the gradient goes from the outputs, which are taken after the last tick or after each, through the ticks, the last
+//! one first, to what was done before them. States carry it from tick to tick; what each tick left is kept while samples are presented.
 
 use std::collections::BTreeSet;
 
-use nmc_program::{ArrayId, Count, Factor, Kept, Op, Reduction, Through};
+use nmc_program::{ArrayId, Factor, Kept, Op, Reduction, Through};
 use petgraph::Direction::Incoming;
 
 use super::kernel::{Builder, OWN};
@@ -20,7 +20,10 @@ impl Lowering<'_> {
     /// From an output that moves in time.
     pub(super) fn through_time(&mut self, phase: &plan::Phase, plan: &plan::Learning, loss: Signal) -> Option<Way> {
         let network = self.network;
-        let ticks = self.ticks(phase.duration?) as usize;
+        // Samples of a sequence follow one another in its ticks.
+        let together = if phase.sequence { plan.batch.min(phase.samples) } else { 1 };
+        let (of_sample, taken) = (self.ticks(phase.duration?) as usize, phase.taken.max(1));
+        let (ticks, takes) = (of_sample.checked_mul(together)?, taken.checked_mul(together)?);
         let layers: Vec<NodeId> = plan.layers.iter().flat_map(|layer| self.uses(*layer)).collect();
         let (cut, before) = self.cut();
         let states: Vec<NodeId> = network.graph.node_indices().filter(|node| is_state(network, *node)).collect();
@@ -30,18 +33,14 @@ impl Lowering<'_> {
         let mut way = Way::default();
 
         let mut end = self.go_back(&cut, &[(plan.output, loss)], &wanted, (loss, plan.feedback))?;
-        self.hand_on(&mut end, &states, false);
+        self.hand_on(&mut end, &states, true);
         self.hand_on(&mut end, &before, true);
+        end.repeated(taken);
         // Those that are known before the ticks get theirs when all ticks have been passed.
         let (moving, known): (Vec<NodeId>, Vec<NodeId>) = layers.iter().partition(|layer| self.in_time(**layer));
-        let mut ends = self.factors(&moving, &end);
-        // When a tick is passed, what it left stands in the place of what drives layers now.
-        for (node, factor) in &mut ends {
-            let Signal { array: from, start: from_start, len } = *self.rows_of.get(node)?;
-            let to = self.zeros(format!("{}: driven last", self.name(*node)), len);
-            end.ops.push(Op::Copy { from, from_start, to, to_start: 0, len });
-            *driven(factor).0 = (to, 0);
-        }
+        let mut of_takes = (Vec::new(), Vec::new());
+        self.kept_of_ticks(loss, 1, takes, &mut of_takes.0);
+        let ends = self.kept_factors(&moving, &end, takes, &mut of_takes);
 
         // What states take is what their gradients come to in the tick before.
         let mut nexts: Gathered = Vec::new();
@@ -67,34 +66,9 @@ impl Lowering<'_> {
         tick.ops = ops;
         self.hand_on(&mut tick, &states, false);
         self.hand_on(&mut tick, &before, true);
-        for cost in &mut tick.costs {
-            if let Count::PerSample(count) = &mut cost.count {
-                *count *= ticks as f64;
-            }
-        }
-        let mut kept = Vec::new();
-        let values: Vec<Signal> = tick
-            .adjoint
-            .values
-            .keys()
-            .filter(|of| self.in_time(**of))
-            .filter_map(|of| self.signals.get(of).copied())
-            .collect();
-        for value in values {
-            self.kept_of_ticks(value, 1, ticks, &mut kept);
-        }
-        let mut gradients = Vec::new();
-        let mut of_ticks = self.factors(&moving, &tick);
-        for (node, factor) in &mut of_ticks {
-            let positions = factor.positions;
-            let len = |this: &Self, node: NodeId| this.network.graph[node].len();
-            let from = self.rows_of.get(node).map_or(0, |from| from.len);
-            let (driven, gradient) = driven(factor);
-            let signal = |(array, start): (ArrayId, usize), len| Signal { array, start, len };
-            *driven = (self.kept_of_ticks(signal(*driven, from), positions, ticks, &mut kept), 0);
-            *gradient = (self.kept_of_ticks(signal(*gradient, len(self, *node)), positions, ticks, &mut gradients), 0);
-            factor.positions = positions * ticks;
-        }
+        tick.repeated(of_sample);
+        let ((taken, from_taken), mut of_ticks) = (of_takes, Default::default());
+        let ticked = self.kept_factors(&moving, &tick, ticks, &mut of_ticks);
 
         let mut ops = Vec::new();
         for (state, carried) in &states {
@@ -105,9 +79,10 @@ impl Lowering<'_> {
         }
         let mut begin = self.go_back(network, &before, &known, (loss, plan.feedback))?;
         ops.append(&mut begin.ops);
+        ops.extend(states.iter().chain(&before).map(|(_, carried)| Op::Fill { array: carried.array, value: 0.0 }));
         let begun = self.factors(&known, &begin);
 
-        let all = begun.into_iter().chain(of_ticks).chain(ends);
+        let all = begun.into_iter().chain(ticked).chain(ends);
         for (node, factor) in all {
             let layer = network.backward.get(&node).copied().unwrap_or(node);
             way.factors.entry(layer).or_default().push(factor);
@@ -122,7 +97,9 @@ impl Lowering<'_> {
             ));
         }
         way.backward = end.ops;
-        way.through = Some(Through { kept, tick: tick.ops, gradients, begin: ops });
+        let (kept, gradients) = of_ticks;
+        way.through =
+            Some(Through { ticks: ticks as u32, taken, from_taken, kept, tick: tick.ops, gradients, begin: ops });
         Some(way)
     }
 
@@ -193,6 +170,32 @@ impl Lowering<'_> {
             Some((node, self.factor(node, layer, passed.gradient(node)?)?))
         };
         uses.iter().filter_map(factor).collect()
+    }
+
+    /// The same of what is kept of so many ticks, forward and on the way back, with the values that the way back needs.
+    fn kept_factors(
+        &mut self,
+        uses: &[NodeId],
+        passed: &Backward,
+        ticks: usize,
+        (kept, gradients): &mut (Vec<Kept>, Vec<Kept>),
+    ) -> Vec<(NodeId, Factor)> {
+        let moving = passed.adjoint.values.keys().filter(|of| self.in_time(**of));
+        let values: Vec<Signal> = moving.filter_map(|of| self.signals.get(of).copied()).collect();
+        for value in values {
+            self.kept_of_ticks(value, 1, ticks, kept);
+        }
+        let mut factors = self.factors(uses, passed);
+        for (node, factor) in &mut factors {
+            let positions = factor.positions;
+            let (from, to) = (self.rows_of.get(node).map_or(0, |from| from.len), self.network.graph[*node].len());
+            let (driven, gradient) = driven(factor);
+            let signal = |(array, start): (ArrayId, usize), len| Signal { array, start, len };
+            *driven = (self.kept_of_ticks(signal(*driven, from), positions, ticks, kept), 0);
+            *gradient = (self.kept_of_ticks(signal(*gradient, to), positions, ticks, gradients), 0);
+            factor.positions = positions * ticks;
+        }
+        factors
     }
 
     /// The array in which a signal is kept of every tick.

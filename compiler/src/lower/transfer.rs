@@ -1,7 +1,7 @@
 //! Fast arrays: cells beside those of the weights that take the updates of training, and how what they hold gets to the weights.
 
 use nmc_program::{
-    Access, ArrayId, Binary, ComponentKind, Cost, Count, Fast, Followed, Initial, Len, MatrixId, Op, Scheme,
+    Access, ArrayId, Binary, ComponentKind, Cost, Count, Fast, Followed, Initial, Len, MatrixId, Op, Reference, Scheme,
     WeightSource,
 };
 
@@ -15,8 +15,12 @@ use crate::forms::decisions::Range;
 use crate::forms::network::NodeId;
 use crate::forms::plan;
 
+/// Less a block: the fast array beside it.
+const FAST: usize = usize::MAX;
 /// Halvings that find where pulses up and down move a cell as far.
 const HALVINGS: usize = 50;
+/// Of a read in the running mean of a reference that follows, times the reads from one turn of signs to the next: the last weigh most (as AIHWKIT has it).
+const TAIL: f64 = 5.0;
 /// Pulses of a weight in a transfer, at most.
 const PULSES: u32 = 31;
 /// Reads, one forward and one backward, and an update as long as these each: how many times longer a sample lasts in training.
@@ -36,7 +40,8 @@ impl Lowering<'_> {
         let tensor = self.tensor(name.clone(), vec![cols, rows], vec![0.0; rows * cols]);
         let source = WeightSource::Tensor { tensor, output_start: 0, input_start: 0 };
         let fast = self.matrix(name.clone(), rows, cols, source);
-        let tile = TileKind { device: index, write_bias: None, ..layer.tile.clone() };
+        // It has wires of its own, as long as those of the array beside it.
+        let tile = TileKind { device: index, write_bias: None, wire_ohms: 0.0, ..layer.tile.clone() };
         let gain = if tile.gain > 0.0 { tile.gain } else { 1.0 };
         let most = layer.most.map(|most| most / gain);
         let Layer { node, weights, how, positions, .. } = *layer;
@@ -48,6 +53,7 @@ impl Lowering<'_> {
             scheme,
             false,
         );
+        self.wire(fast, layer.tile, FAST - block, 0);
         if tile.gain > 0.0 {
             let layer = self.name(node);
             self.note(format!("{layer}: errors are estimated without its fast array, which is read with it"));
@@ -130,9 +136,9 @@ impl Lowering<'_> {
                 "say which cells it has: `fast: cell` in the tile, with `potentiation` and `depression`",
             );
         };
-        if tile.wire_ohms > 0.0 {
-            let why = "its wires resist, and so would those of its fast array";
-            return self.cannot_learn(node, why, "use `wire: ideal` for training by two arrays");
+        if tile.wire_ohms > 0.0 && tile.gain > 0.0 && self.plan.wires_compensated {
+            let why = "both arrays are added before outputs are scaled for what wires take";
+            return self.cannot_learn(node, why, "leave `wires` out of `compensate`, or the tile's `gain`");
         }
         let pulsed = self.pulsed(node, fast, tile, index)?;
         let (chip, slow) = (self.chip, &self.program.matrices[matrix.index()]);
@@ -186,6 +192,14 @@ impl Lowering<'_> {
         self.note(String::from(
             "training by two arrays: what is read of the fast array is kept, scaled and added up by ideal digital units whose energy is not counted; both arrays share the converters of the tile",
         ));
+        let reference = plan.dynamic.then(|| {
+            let kept = |this: &mut Self, what: &str| {
+                this.array(format!("{name}: {what}"), Len::Fixed(rows * cols), false, Initial::Fill(0.0))
+            };
+            let period = (1.0 / plan.chop - 1e-9).ceil().max(2.0);
+            let (mean, past) = (kept(self, "mean"), kept(self, "reference"));
+            Reference { period: period as usize, share: (TAIL / period).min(1.0), mean, past }
+        });
         let stuck = self.luck.get(&fast).map(|&luck| (luck, device.stuck_on + device.stuck_off));
         Some(Fast {
             matrix: fast,
@@ -195,6 +209,7 @@ impl Lowering<'_> {
             rate: plan.rate,
             most: PULSES,
             chop: plan.chop,
+            reference,
             component: self.component(),
             reset: plan.reset,
             programmed,

@@ -25,9 +25,9 @@ pub struct Learning {
     pub stop: Option<f64>,
     /// Standard deviation of what is added to weights that are numbers while a batch is presented, as a share of the layer's largest.
     pub noise: f64,
-    /// Takes the gradient from the output to the layers, once a sample after `end`.
+    /// Takes the gradient from the output to the layers, once for each time that outputs are taken.
     pub backward: Vec<Op>,
-    /// How it goes on through the ticks of a sample; none without them.
+    /// How it goes on through the ticks; none without them.
     pub through: Option<Through>,
     pub layers: Vec<Layer>,
     /// Ranges that follow what is seen.
@@ -50,9 +50,15 @@ impl Learning {
     }
 }
 
-/// How gradients go back through the ticks of a sample (back-propagation through time).
+/// How gradients go back through ticks (back-propagation through time): those of a sample, or, where samples are a sequence, of a batch of it. What they
+/// gather is 0 before, and so left behind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Through {
+    pub ticks: u32,
+    /// What is kept of every time that outputs are taken, with the loss's gradient by them; [`Learning::backward`] finds it in its place again.
+    pub taken: Vec<Kept>,
+    /// What is kept of that for the layers.
+    pub from_taken: Vec<Kept>,
     /// What is kept of every tick, and stands in its place again when the gradient goes through that tick.
     pub kept: Vec<Kept>,
     /// Takes it through a tick, from the states after it to those before; the last tick comes first.
@@ -63,7 +69,14 @@ pub struct Through {
     pub begin: Vec<Op>,
 }
 
-/// Elements that are kept of every tick in an array of every lane's own: [len / positions, ticks, positions].
+impl Through {
+    /// All that is kept.
+    pub fn all_kept(&self) -> impl Iterator<Item = &Kept> {
+        self.taken.iter().chain(&self.from_taken).chain(&self.kept).chain(&self.gradients)
+    }
+}
+
+/// Elements that are kept of every tick (or time that outputs are taken) in an array of every lane's own: [len / positions, ticks, positions].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Kept {
     pub from: ArrayId,
@@ -76,7 +89,7 @@ pub struct Kept {
 /// What is made small, the mean over samples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Loss {
-    /// -log of the softmax of the outputs at the label.
+    /// -log of the softmax of the outputs at the label; labels, and targets of the others, for each time that a sample's outputs are taken.
     CrossEntropy { labels: TensorId },
     /// Half the sum over outputs of (y - target)^2, the target being 1 at the label and else 0.
     SquaredLabels { labels: TensorId },
@@ -153,8 +166,10 @@ pub struct Fast {
     pub rate: f64,
     /// Pulses of a weight in a transfer, at most: by trains, or, with [`Learner::kept`], whole units of what was added up there.
     pub most: u32,
-    /// Probability that a row's sign ([`crate::Cells::signs`]) turns after it was read.
+    /// Probability that a row's sign ([`crate::Cells::signs`]) turns after it was read; without a part where a reference follows.
     pub chop: f64,
+    /// What reads are compared with; none: nothing.
+    pub reference: Option<Reference>,
     /// Key of its draws.
     pub component: u32,
     /// Whether rows that were read are programmed to weights of 0.
@@ -171,6 +186,18 @@ pub struct Fast {
     /// Share of a cell's distance from a weight of 0 that is left after a sample; cells that are stuck, by their luck, keep it.
     pub left: f64,
     pub stuck: Option<(ArrayId, f64)>,
+}
+
+/// A reference that follows what is read of a fast array: the mean of reads before signs turned last, which they do after so many reads of every row
+/// (AGAD, Rasch et al. 2023). In the first of these periods nothing is known, and nothing is moved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reference {
+    pub period: usize,
+    /// Of a read in the running mean.
+    pub share: f64,
+    /// [rows, cols]: the running mean, and what it was when signs turned.
+    pub mean: ArrayId,
+    pub past: ArrayId,
 }
 
 /// How pulses move weights.

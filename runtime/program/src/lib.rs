@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cost::{ComponentKind, Conversions, Cost, Costs, Count, LayoutReport};
 pub use kernel::{Access, Binary, Compare, Draw, Inst, Kernel, Slot, Unary, Value};
-pub use learning::{Factor, Fast, Followed, Kept, Layer, Learner, Learning, Loss, Pulsed, Through, Update};
+pub use learning::{Factor, Fast, Followed, Kept, Layer, Learner, Learning, Loss, Pulsed, Reference, Through, Update};
 pub use lines::Lines;
 pub use matrix::{Cells, Current, FitSpec, Matrix, Scheme, SenseRange, Trap, WeightSource, Wired};
 pub use op::{Op, Reduction};

@@ -151,7 +151,8 @@ impl fmt::Display for Program {
             }
         }
         for phase in &self.phases {
-            writeln!(f, "phase {:?}: {} samples of {} ticks", phase.kind, phase.samples, phase.ticks)?;
+            write!(f, "phase {:?}: {} samples of {} ticks", phase.kind, phase.samples, phase.ticks)?;
+            writeln!(f, "{}", if phase.taken > 1 { ", outputs after each" } else { "" })?;
             phase.inputs.iter().try_for_each(|feed| writeln!(f, "  feed {feed:?}"))?;
             phase.fits.iter().try_for_each(|fit| writeln!(f, "  fit {fit:?}"))?;
             if let Some(learning) = &phase.learning {
@@ -159,7 +160,9 @@ impl fmt::Display for Program {
                 let Learning { rate, decay, batch, epochs, shuffled, stop, .. } = learning;
                 writeln!(f, "  rate {rate} * {decay}^epoch, batch {batch}, {epochs} epochs, {shuffled:?}, {stop:?}")?;
                 learning.backward.iter().try_for_each(|op| writeln!(f, "    {op:?}"))?;
-                if let Some(Through { kept, tick, gradients, begin }) = &learning.through {
+                if let Some(Through { ticks, taken, from_taken, kept, tick, gradients, begin }) = &learning.through {
+                    taken.iter().chain(from_taken).try_for_each(|kept| writeln!(f, "    {kept:?}"))?;
+                    writeln!(f, "  back through {ticks} ticks")?;
                     kept.iter().try_for_each(|kept| writeln!(f, "    {kept:?}"))?;
                     writeln!(f, "  through each tick")?;
                     tick.iter().try_for_each(|op| writeln!(f, "    {op:?}"))?;

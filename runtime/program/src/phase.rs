@@ -16,6 +16,8 @@ pub struct Phase {
     pub samples: usize,
     /// Ticks a sample; 0 without time.
     pub ticks: u32,
+    /// How often a sample's outputs are taken: after its last tick (1), or after each.
+    pub taken: u32,
     /// Seconds since the cells were programmed.
     pub after: f64,
     pub inputs: Vec<InputFeed>,
@@ -29,6 +31,11 @@ pub struct Phase {
 }
 
 impl Phase {
+    /// Whether outputs are taken after a tick.
+    pub fn takes(&self, within: u64) -> bool {
+        self.taken > 1 || within + 1 == u64::from(self.ticks)
+    }
+
     /// How often a sample is presented, at most.
     pub fn presentations(&self) -> usize {
         self.learning.as_ref().map_or(1, |learning| learning.epochs).saturating_mul(self.samples)
@@ -73,7 +80,7 @@ pub struct Metric {
     pub steps: Vec<MetricKind>,
 }
 
-/// A number of a metric; `output` is an array read at the end of each sample.
+/// A number of a metric; `output` is an array read whenever outputs are taken.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum MetricKind {
     /// Share of samples whose largest output (the first of equals) is at the label's index.

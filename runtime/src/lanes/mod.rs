@@ -2,7 +2,7 @@
 
 mod operation;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use nmc_program::{ArrayId, Delay, Effect, InputFeed, KernelId, Len, Op, Phase, Program, To};
@@ -29,6 +29,8 @@ pub struct Shared<'a, T> {
     pub carriers: Vec<Carrier>,
     pub matrices: Vec<Effective<T>>,
     pub fitted: Vec<Fitted>,
+    /// While a phase learns: the arrays on resisting wires that are solved for each read.
+    pub read_seldom: BTreeSet<usize>,
     pub seed: u64,
     /// The operations of a tick.
     pub tick: Vec<Together<'a>>,
@@ -232,12 +234,34 @@ impl<T: Computable + Product> Lanes<T> {
         self.tick += 1;
     }
 
+    /// Makes the outputs of each lane's sample after so many ticks.
+    fn put_out(&mut self, shared: &Shared<T>, phase: &Phase, place: Place, within: u64) {
+        // Counted down from the largest: a run that goes on uses the ticks that follow.
+        let tick = u64::from(u32::MAX - (place.tick + within) as u32);
+        self.run(shared, phase, &shared.program.end, Moment { sample: place.number, tick, within, row: place.row });
+    }
+
+    /// Takes outputs after a tick, where the phase takes them of it and there is one more.
+    pub fn take(
+        &mut self,
+        shared: &Shared<T>,
+        phase: &Phase,
+        (place, within): (Place, u64),
+        records: &mut [SampleRecord],
+    ) {
+        let within = within + 1;
+        if phase.taken > 1 && within < u64::from(phase.ticks) {
+            self.put_out(shared, phase, place, within);
+            for (lane, record) in records.iter_mut().enumerate().take(self.used) {
+                record.take(shared.program, phase, &self.buffers, lane);
+            }
+        }
+    }
+
     /// Ends the sample in each lane: does what is done after its ticks, and looks at what it left.
     pub fn end(&mut self, shared: &Shared<T>, phase: &Phase, place: Place, records: &mut [SampleRecord]) {
         let (program, ticks) = (shared.program, u64::from(phase.ticks));
-        // Counted down from the largest: a run that goes on uses the ticks that follow.
-        let tick = u64::from(u32::MAX - (place.tick + ticks) as u32);
-        self.run(shared, phase, &program.end, Moment { sample: place.number, tick, within: ticks, row: place.row });
+        self.put_out(shared, phase, place, ticks);
         self.counts.samples += self.used as u64;
         self.counts.ticks += ticks * self.used as u64;
         for (lane, record) in records.iter_mut().enumerate().take(self.used) {
@@ -435,7 +459,7 @@ fn event(op: &Op) -> Option<bool> {
     }
 }
 
-/// Arrays whose values are wanted at the end of each sample of a phase.
+/// Arrays whose values are wanted when a phase takes outputs.
 pub fn wanted(program: &Program, phase: &Phase) -> Vec<ArrayId> {
     let mut arrays: Vec<ArrayId> = phase.fits.iter().map(|fit| fit.features.0).collect();
     arrays.extend(phase.metrics.iter().flat_map(|metric| &metric.steps).flat_map(nmc_program::MetricKind::outputs));

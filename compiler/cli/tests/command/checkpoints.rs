@@ -125,6 +125,25 @@ fn batches_can_be_killed_at_any_moment() {
     killed_and_resumed("killed_batches", "hybrid.nmc", &[]);
 }
 
+/// In noisy cells: a sequence, whose states go on from batch to batch, then samples of several steps.
+#[test]
+fn training_through_time_can_be_killed_at_any_moment() {
+    let place = folder("killed_through_time");
+    let file = place.join("next.nmc").display().to_string();
+    let text = "use std.converter.{dac, sar}\nuse std.unit.digital_alu\n\
+                device cell { conductance: 10 uS .. 90 uS; potentiation: 0.2 uS; depression: 0.2 uS\n    noise pulse: normal(0, 50 % of step); noise read: normal(0, 1 % of g) }\n\
+                tile array { cells: cell[32, 32]; weights: differential; input: dac(bits: 8); sense: sar(bits: 8)\n    read_voltage: 0.2 V; read_time: 10 ns; wire: ideal; transposable: true }\n\
+                core one { tiles: array[2]; units: digital_alu; buffer: 64 kB }\n\
+                chip board { cores: grid(1, 1) of one; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit) }\n\
+                network ahead(x: real) -> (y: real) {\n    state h: real[6] = 0\n    next h = concat(x, h) |> dense(6, bias: true) |> tanh\n    h |> dense(1, bias: true) -> y\n}\n\
+                experiment e {\n    deploy ahead on board\n    data s = iterate(421) { x = 0.1, y = 0.1 -> 1 - 1.4 * x^2 + y, 0.3 * x }\n    \
+                train sequence { x: s.x[0..400] } for 1 steps expect y == s.x[1..401] by backprop(rate: 0.1, batch: 4, epochs: 20)\n    \
+                test sequence { x: s.x[400..420] } for 1 steps measure error = nrmse(y, s.x[401..421])\n    \
+                train { x: s.x[0..200] } for 5 steps expect y == s.x[1..201] by backprop(rate: 0.1, batch: 2, epochs: 4)\n}\n";
+    fs::write(&file, text).unwrap();
+    cut(&place, &["run", &file], &[]);
+}
+
 /// Oracle: a sweep that was left alone. What is done is not run again: it tells the seconds of then.
 #[test]
 fn a_sweep_can_be_killed_at_any_moment() {

@@ -111,8 +111,11 @@ pub fn labels(given: Given, samples: usize, known: &BTreeMap<NodeId, Vec<f32>>) 
             let MetricKind::Accuracy { output, labels } = step else { continue };
             let node = NodeId::new(output.index());
             let Some(tensor) = tensors.get(labels.index()).filter(|_| samples > 0) else { continue };
-            if same && tensor.data.len() >= samples {
-                return Some((node, (0..samples).map(|i| tensor.data.get(i) as usize).collect()));
+            let taken = phase.taken.max(1);
+            if same && tensor.data.len() >= samples * taken {
+                // Of several labels a sample the last: its outputs are those after the last step.
+                let label = |sample| tensor.data.get((sample + 1) * taken - 1) as usize;
+                return Some((node, (0..samples).map(label).collect()));
             }
             own = own.or(Some(node));
         }

@@ -226,8 +226,7 @@ impl Program {
             arrays.extend(learning.ranges.iter().map(|followed| followed.values.0));
             let factors = learning.layers.iter().flat_map(|layer| &layer.factors);
             arrays.extend(factors.flat_map(|factor| [factor.rows.0, factor.columns.0]));
-            let through = learning.through.iter();
-            let kept = through.flat_map(|through| through.kept.iter().chain(&through.gradients));
+            let kept = learning.through.iter().flat_map(Through::all_kept);
             arrays.extend(kept.flat_map(|kept| [kept.from, kept.to]));
         }
         for phase in &program.phases {

@@ -12,21 +12,23 @@ impl Checker<'_> {
         let (output, start, len) = learning.output;
         self.slice(output, start, len, user);
         self.slice(learning.gradient, 0, len, user);
+        let taken = phase.taken as usize;
         match learning.loss {
             Loss::CrossEntropy { labels } | Loss::SquaredLabels { labels } => {
-                self.samples_by(labels, phase.samples, 1, user);
+                self.samples_by(labels, phase.samples, taken, user);
                 let data = self.program.tensors.get(labels.index()).map(|tensor| &tensor.data);
                 let known = |label: f64| label >= 0.0 && label < len as f64 && label.fract() == 0.0;
                 let known = data.is_some_and(|data| (0..data.len()).all(|index| known(data.get(index))));
                 self.require(known, || format!("{user}: labels that no output stands for"));
             }
-            Loss::Squared { targets } => self.samples_by(targets, phase.samples, len, user),
+            Loss::Squared { targets } => self.samples_by(targets, phase.samples, len.saturating_mul(taken), user),
         }
         let numbers = [learning.rate, learning.decay, learning.stop.unwrap_or(0.0)];
         let few = learning.epochs.checked_mul(phase.samples).is_some_and(|all| all <= MOST);
         let sound = numbers.iter().all(|number| number.is_finite()) && learning.batch > 0 && few;
         let ticks = phase.ticks > 0 || learning.through.is_none();
-        self.require(sound && !phase.sequence && ticks && phase.samples > 0, || {
+        let sound = sound && (learning.through.is_some() || !phase.sequence);
+        self.require(sound && ticks && phase.samples > 0, || {
             format!("{user}: no way to learn in batches of {}", learning.batch)
         });
         for op in learning.ops() {
@@ -44,12 +46,21 @@ impl Checker<'_> {
             self.require(plain, || format!("{user}: an operation that has no place in it"));
             self.op(user, op);
         }
-        for kept in learning.through.iter().flat_map(|through| through.kept.iter().chain(&through.gradients)) {
-            self.slice(kept.from, kept.start, kept.len, user);
-            self.slice(kept.to, 0, kept.len.saturating_mul(phase.ticks as usize), user);
-            let own = self.program.arrays.get(kept.to.index()).is_some_and(|array| array.per_lane);
-            let whole = kept.positions > 0 && kept.len.is_multiple_of(kept.positions) && own && kept.from != kept.to;
-            self.require(whole, || format!("{user}: positions of what is kept of ticks"));
+        if let Some(through) = &learning.through {
+            let together = if phase.sequence { learning.batch } else { 1 };
+            let whole = Some(through.ticks as usize) == together.checked_mul(phase.ticks as usize);
+            self.require(whole, || format!("{user}: goes back through {} ticks", through.ticks));
+            let takes = together.saturating_mul(taken);
+            let of_takes = through.taken.iter().chain(&through.from_taken).map(|kept| (kept, takes));
+            let of_ticks = through.kept.iter().chain(&through.gradients).map(|kept| (kept, through.ticks as usize));
+            for (kept, times) in of_takes.chain(of_ticks) {
+                self.slice(kept.from, kept.start, kept.len, user);
+                self.slice(kept.to, 0, kept.len.saturating_mul(times), user);
+                let own = self.program.arrays.get(kept.to.index()).is_some_and(|array| array.per_lane);
+                let whole =
+                    kept.positions > 0 && kept.len.is_multiple_of(kept.positions) && own && kept.from != kept.to;
+                self.require(whole, || format!("{user}: positions of what is kept of ticks"));
+            }
         }
         for followed in &learning.ranges {
             let (array, start, len) = followed.values;
@@ -158,7 +169,15 @@ impl Checker<'_> {
             self.slice(array, 0, len, user);
             self.of_all(array, user);
         }
-        self.require(fast.chop == 0.0 || cells.signs.is_some(), || format!("{user}: no signs that could turn"));
+        if let Some(Reference { period, share, mean, past }) = fast.reference {
+            for array in [mean, past] {
+                self.slice(array, 0, rows.saturating_mul(cols), user);
+                self.of_all(array, user);
+            }
+            self.require(period > 1 && (0.0..=1.0).contains(&share), || format!("{user}: no reference"));
+        }
+        let turns = fast.chop > 0.0 || fast.reference.is_some();
+        self.require(!turns || cells.signs.is_some(), || format!("{user}: no signs that could turn"));
         let held = fast.programmed.is_none_or(|array| slow.weights == WeightSource::Held(array));
         self.require(held, || format!("{user}: what is asked for is not what cells are programmed to"));
     }

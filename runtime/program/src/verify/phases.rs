@@ -40,11 +40,13 @@ impl Checker<'_> {
             for (array, value) in &phase.changes {
                 self.change(*array, *value, &user);
             }
+            let taken = phase.taken == 1 || phase.taken == phase.ticks && phase.taken > 0;
+            self.require(taken, || format!("{user}: takes outputs {} times", phase.taken));
             if let Some(learning) = &phase.learning {
                 self.learning(learning, phase, &user);
             }
             for metric in &phase.metrics {
-                self.metric(metric, phase.samples, &format!("{user}: {}", metric.name));
+                self.metric(metric, phase, &format!("{user}: {}", metric.name));
             }
         }
         for probe in &program.probes {
@@ -125,8 +127,8 @@ impl Checker<'_> {
         self.slice(part.array, first, past.saturating_sub(first), user);
     }
 
-    fn metric(&mut self, metric: &Metric, samples: usize, user: &str) {
-        self.require(metric.skip == 0 || metric.skip < samples, || format!("{user}: all samples are left out"));
+    fn metric(&mut self, metric: &Metric, phase: &Phase, user: &str) {
+        self.require(metric.skip == 0 || metric.skip < phase.samples, || format!("{user}: all samples are left out"));
         let mut numbers = 0_usize;
         for step in &metric.steps {
             if let MetricKind::Calculated(_) = step {
@@ -134,22 +136,22 @@ impl Checker<'_> {
                 numbers = numbers.saturating_sub(2);
             }
             numbers += 1;
-            self.number(step, samples, user);
+            self.number(step, (phase.samples, phase.taken as usize), user);
         }
         self.require(numbers == 1, || format!("{user}: {numbers} numbers of one metric"));
     }
 
-    fn number(&mut self, kind: &MetricKind, samples: usize, user: &str) {
+    fn number(&mut self, kind: &MetricKind, (samples, taken): (usize, usize), user: &str) {
         match *kind {
             MetricKind::Accuracy { output, labels } => {
                 self.plain(output, user);
-                self.samples_by(labels, samples, 1, user);
+                self.samples_by(labels, samples, taken, user);
             }
             MetricKind::Nrmse { output, target } | MetricKind::MeanSquaredError { output, target } => {
                 self.part(output, user);
                 let len = |part: Part| part.elements.1.saturating_sub(part.elements.0);
                 match target {
-                    Target::Data(tensor) => self.samples_by(tensor, samples, len(output), user),
+                    Target::Data(tensor) => self.samples_by(tensor, samples, len(output).saturating_mul(taken), user),
                     Target::Output(other) => {
                         self.part(other, user);
                         self.require(len(output) == len(other), || format!("{user}: outputs of different length"));
