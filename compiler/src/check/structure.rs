@@ -10,6 +10,7 @@ use nmc_grammar::suggest::closest;
 
 use super::{Checker, unknown, values, walk};
 use crate::quantity::Dimension;
+use crate::typing::blocks;
 use crate::typing::functions::loop_later;
 use crate::typing::term::Scope;
 
@@ -22,9 +23,7 @@ pub fn check(checker: &mut Checker, block: &Block) {
     let mut scope = Scope::default();
     let mut names: BTreeSet<&str> = block.outputs.iter().map(|output| output.name.text.as_str()).collect();
     for param in &block.params {
-        let port = param.default.is_none()
-            && param.ty.as_ref().is_some_and(|ty| matches!(ty.name.text.as_str(), "real" | "spikes" | "bits"));
-        if !port {
+        if !blocks::is_port(param) {
             let dimension = super::declared(param).unwrap_or_default();
             scope.names.insert(param.name.text.clone(), unknown(dimension));
         }
@@ -110,7 +109,7 @@ fn level(checker: &mut Checker, body: &[Stmt], scope: &Scope, names: &BTreeSet<&
                 if let Some(block) = checker.named_block(model, POPULATIONS) {
                     own_values(checker, scope, block, values);
                     let before = checker.diagnostics.len();
-                    let mut elements = scope.clone();
+                    let mut elements = with_signals(scope, names);
                     elements.names.insert(String::from("i"), unknown(Dimension::NONE));
                     checker.arguments(&elements, block, args, stmt.span);
                     // `lif(5)` for `lif[5]()`.
@@ -128,10 +127,7 @@ fn level(checker: &mut Checker, body: &[Stmt], scope: &Scope, names: &BTreeSet<&
                 for end in from.iter().chain(to) {
                     known(checker, end, names, "population");
                 }
-                // Signals may be given to rules; which they are, only the network built tells.
-                let signals = names.iter().filter(|name| !scope.names.contains_key(**name));
-                let failed = signals.map(ToString::to_string).collect();
-                connection(checker, &Scope { failed, ..scope.clone() }, fields);
+                connection(checker, &with_signals(scope, names), fields);
             }
             StmtKind::Probe { signals, .. } => {
                 signals.iter().for_each(|signal| known(checker, signal, names, "population, connection or layer"));
@@ -148,6 +144,12 @@ fn level(checker: &mut Checker, body: &[Stmt], scope: &Scope, names: &BTreeSet<&
             _ => {}
         }
     }
+}
+
+/// Signals may be given to rules, and data to parameters; which names they are, only the network built tells.
+fn with_signals(scope: &Scope, names: &BTreeSet<&str>) -> Scope {
+    let signals = names.iter().filter(|name| !scope.names.contains_key(**name));
+    Scope { failed: signals.map(ToString::to_string).collect(), ..scope.clone() }
 }
 
 /// Values that elements of a population have besides what its block gives them.
