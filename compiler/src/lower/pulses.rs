@@ -45,7 +45,7 @@ impl Lowering<'_> {
         let (rows, cols) = (found.rows, found.cols);
         let (scheme, w_max, rest) =
             found.cells.as_ref().map(|cells| (cells.scheme, cells.w_max.unwrap_or(1.0), cells.rest))?;
-        if tile.wire_ohms > 0.0 {
+        if tile.resists() {
             if self.plan.wires_compensated {
                 let why = "its outputs are scaled for what wires take, which every update changes";
                 return self.cannot_learn(layer, why, "leave `wires` out of `compensate`: training makes up for them");
@@ -142,7 +142,7 @@ impl Lowering<'_> {
             Some(bias) => Some(self.half_selected(matrix, tile.device, bias, (block, first))?),
             None => None,
         };
-        if half_selected.is_some() && tile.wire_ohms > 0.0 {
+        if half_selected.is_some() && tile.resists() {
             let name = &tile.name;
             self.left_out(format!(
                 "{name}: pulses that write reach cells in full: what wires take of them is left out"

@@ -130,7 +130,7 @@ impl Lowering<'_> {
                 "say which cells it has: `fast: cell` in the tile, with `potentiation` and `depression`",
             );
         };
-        if tile.wire_ohms > 0.0 {
+        if tile.resists() {
             let why = "its wires resist, and so would those of its fast array";
             return self.cannot_learn(node, why, "use `wire: ideal` for training by two arrays");
         }
