@@ -26,7 +26,7 @@ pub use cost::{ComponentKind, Conversions, Cost, Costs, Count, LayoutReport};
 pub use kernel::{Access, Binary, Compare, Draw, Inst, Kernel, Slot, Unary, Value};
 pub use learning::{Factor, Fast, Followed, Kept, Layer, Learner, Learning, Loss, Pulsed, Through, Update};
 pub use lines::Lines;
-pub use matrix::{Cells, Current, FitSpec, Matrix, Scheme, SenseRange, Trap, WeightSource, Wired};
+pub use matrix::{Cells, Current, Fit, FitSpec, Matrix, Scheme, SenseRange, Trap, WeightSource, Wired};
 pub use op::{Op, Reduction};
 pub use phase::{
     Aggregate, Histogram, InputFeed, Metric, MetricKind, Over, Part, Phase, PhaseKind, Probe, Probed, Requirement,
@@ -78,7 +78,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 14;
+    pub const FORMAT: u32 = 15;
 }
 
 /// Width of numbers.
