@@ -204,7 +204,7 @@ fn the_format_has_the_number_that_it_should() {
     let mut tracer = serde_reflection::Tracer::new(serde_reflection::TracerConfig::default());
     tracer.trace_simple_type::<Image>().unwrap();
     macro_rules! trace { ($($of:ident)*) => { $(tracer.trace_simple_type::<nmc_program::$of>().unwrap();)* } }
-    trace!(Access Aggregate Amount Binary Compare ComponentKind Count Delay Draw Effect Initial InputFeed Inst Len Loss MetricKind);
+    trace!(Access Aggregate Amount Binary Compare ComponentKind Count Delay Draw Effect Fit Initial InputFeed Inst Len Loss MetricKind);
     trace!(Op Over Pattern PhaseKind Precision Probed Reduction Scheme Source Target TensorData To Unary Update WeightSource WrittenBy);
     let described = format!("{:?}", tracer.registry().unwrap());
     let hash = described

@@ -520,3 +520,58 @@ experiment e {
     assert!(told[0].message.contains("without the axis of samples"), "{}", told[0].message);
     assert!(told[0].help.as_ref().is_some_and(|help| help.contains("[samples, 2, 2]")));
 }
+
+/// Of several tests that expect something each has its own accuracy, by hand; one alone is called as it always was.
+#[test]
+fn several_tests_have_an_accuracy_each() {
+    let text = "
+network net(x: real[2]) -> (y: real[2]) { x |> scale(1) -> y }
+experiment e {
+    deploy net
+    test { x: [[1, 2], [2, 1]] } expect argmax(y) == [1, 0]
+    test { x: [[1, 2], [2, 1], [3, 1], [4, 1]] } expect argmax(y) == [1, 1, 1, 1] measure m = max(y)
+    require accuracy.test1 == 1 and accuracy.test2 < 0.5
+}
+";
+    for engine in [EngineKind::Interpreter, EngineKind::Jit] {
+        let results = run("tests.nmc", text, &NoFiles, engine).remove(0);
+        let of = |name: &str| results.metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
+        assert_eq!([of("accuracy.test1"), of("accuracy.test2"), of("accuracy")], [Some(1.0), Some(0.25), None]);
+        assert!(results.failures.is_empty());
+    }
+    let told = nmc_tests::told(&text.replace("accuracy.test1 == 1 and accuracy.test2 < 0.5", "accuracy > 0.5"));
+    assert_eq!(told[0].code.number(), "E0408");
+    assert!(told[0].help.as_ref().is_some_and(|help| help.contains("accuracy.test1, accuracy.test2")), "{told:?}");
+}
+
+/// Neurons are labelled by the digit that they respond to most on average, and vote by their mean: weights and a test by hand, in numbers and on cells.
+#[test]
+fn inputs_that_are_labelled_vote() {
+    let text = |on: &str| {
+        format!(
+            "
+device cell {{ conductance: 1 uS .. 100 uS; levels: ideal }}
+tile array {{ cells: cell[8, 8]; weights: differential; input: ideal; sense: ideal }}
+core one {{ tiles: array[1] }}
+chip board {{ cores: grid(1, 1) of one; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0 J per bit) }}
+network net(x: real[4]) -> (y: real[3]) {{ x |> dense(3, fit: vote) -> y }}
+experiment e {{
+    deploy net{on}
+    train {{ x: [[1, 0, 9, 0], [3, 1, 2, 0], [0, 2, 0, 0], [1, 0, 9, 0]] }} expect argmax(y) == [0, 1, 1, 0]
+    test {{ x: [[4, 2, 5, 7], [1, 1, 0.5, 9]] }} expect argmax(y) == [0, 1]
+}}"
+        )
+    };
+    for on in ["", " on board { calibrate: [[4, 2, 5, 7]] }"] {
+        let results = run("vote.nmc", &text(on), &NoFiles, EngineKind::Jit).remove(0);
+        // The first two respond most to 1, the third to 0, the last to none; nothing was a 2.
+        let wanted = [5.0, 3.0, 0.0, 0.5, 1.0, 0.0];
+        let found = nmc_tests::values(&results, "y");
+        assert!(found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < 1e-9), "{on}: {found:?}");
+        assert!(results.metrics.contains(&(String::from("accuracy"), 1.0)));
+    }
+    assert_eq!(raised(&text("").replace("fit: vote", "fit: vote, bias: true")), ["E0418"]);
+    assert_eq!(raised(&text("").replace("fit: vote", "fit: votes")), ["E0418"]);
+    let numbers = text("").replace("argmax(y) == [0, 1, 1, 0]", "y == [[1, 0, 0], [0, 1, 0], [0, 1, 0], [1, 0, 0]]");
+    assert_eq!(raised(&numbers), ["E0417"]);
+}

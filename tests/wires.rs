@@ -386,13 +386,13 @@ fn the_error_that_is_estimated_knows_wires() {
 }
 
 /// Drivers that resist before wires that take next to nothing: a node for each line. Oracle: its conductances, solved by hand for two rows and
-/// one column. Where wires are ideal the resistance of drivers is refused, and what to say instead.
+/// one column. Where wires are ideal lines are nodes, and cells on a curve that is a straight line are solved by Newton's method to the same.
 #[test]
 fn drivers_resist_before_wires_that_hardly_do() {
-    let text = |wire: &str| {
+    let text = |wire: &str, curve: &str| {
         format!(
             "
-device cell {{ conductance: 0 S .. 100 uS; levels: ideal }}
+device cell {{ conductance: 0 S .. 100 uS; levels: ideal{curve} }}
 tile array {{
     cells: cell[2, 1]; weights: unsigned; input: ideal; sense: ideal; read_voltage: 1 V; read_time: 1 us
     {wire}driver_resistance: 2 kohm; sense_resistance: 1 kohm
@@ -403,15 +403,54 @@ network net(x: real[2]) -> (y: real[1]) {{ x |> dense([[1, 0.5]]) -> y }}
 experiment e {{ deploy net on board {{ calibrate: [[1, 0.5]] }}; test {{ x: [[1, 0.5]] }} measure m = sum(y) }}"
         )
     };
-    let results = nmc_tests::run("drivers", &text("wire: 0.001 ohm; "), &NoFiles, EngineKind::Jit).remove(0);
     // A row is a source behind its driver and its cell in series; the column's node lies between both and the sense circuit.
     let branch = |siemens: f64| 1.0 / (2e3 + 1.0 / siemens);
     let (first, second) = (branch(100e-6), branch(50e-6));
     let node = (first + 0.5 * second) / (first + second + 1e-3);
     let wanted = 1e-3 * node / 100e-6;
-    let found = values(&results, "y")[0];
-    assert!((found / wanted - 1.0).abs() < 1e-5, "{found} for {wanted}");
-    let told = nmc_tests::told(&text(""));
-    assert_eq!(told[0].code.number(), "E0503");
-    assert!(told[0].primary.as_ref().unwrap().text.contains("`wire: 0.001 ohm`"), "{told:?}");
+    for (wire, curve, share) in
+        [("wire: 0.001 ohm; ", "", 1e-5), ("", "", 1e-13), ("wire: ideal; ", "; current: g * v", 1e-11)]
+    {
+        let results = nmc_tests::run("drivers", &text(wire, curve), &NoFiles, EngineKind::Jit).remove(0);
+        let found = values(&results, "y")[0];
+        assert!((found / wanted - 1.0).abs() < share, "{wire}{curve}: {found} for {wanted}");
+    }
+}
+
+/// Ideal wires, drivers of 500 ohm: each row's volts are V / (1 + R G), with G all that hangs on it. Where columns are held by 200 ohm, too, as segments of
+/// a millionth of an ohm come to.
+#[test]
+fn drivers_resist_before_ideal_wires() {
+    let text = |wires: &str, samples: usize| {
+        let on_wires = "wire: 300 ohm; driver_resistance: 500 ohm; sense_resistance: 200 ohm; driven: both_ends";
+        let text = array("weights: differential", false, "", samples);
+        assert!(text.contains(on_wires));
+        text.replace(on_wires, wires)
+    };
+    let run = |wires: &str, samples: usize| {
+        nmc_tests::run("ends", &text(wires, samples), &NoFiles, EngineKind::Jit).remove(0)
+    };
+    let held = |share: f64| 10e-6 + 90e-6 * (share * 8.0).round_ties_even() / 8.0;
+    let pair = |r: usize, c: usize| (held(WEIGHTS[c][r].max(0.0)), held((-WEIGHTS[c][r]).max(0.0)));
+    for samples in [1, 7] {
+        let found = run("driver_resistance: 500 ohm", samples);
+        let mut watts = 0.0;
+        let volts = |r: usize| {
+            let all: f64 = (0..3).map(|c| pair(r, c).0 + pair(r, c).1).sum();
+            (INPUTS[r] / (1.0 + 500.0 * all), all)
+        };
+        (0..5).for_each(|r| watts += INPUTS[r] * volts(r).0 * volts(r).1);
+        for (c, found) in values(&found, "y")[..3].iter().enumerate() {
+            let wanted: f64 = (0..5).map(|r| (pair(r, c).0 - pair(r, c).1) * volts(r).0 / 90e-6).sum();
+            assert!((found - wanted).abs() < 1e-12, "{samples}: {found} for {wanted}");
+        }
+        let joules = found.energy_j.iter().find(|(kind, _)| *kind == ComponentKind::Cells).unwrap().1;
+        let wanted = watts * 1e-6 * samples as f64;
+        assert!((joules - wanted).abs() < 1e-9 * wanted, "{samples}: {joules} J for {wanted}");
+        let ends = "driver_resistance: 500 ohm; sense_resistance: 200 ohm; driven: both_ends";
+        let (ideal, nearly) = (run(ends, samples), run(&format!("wire: 1e-6 ohm; {ends}"), samples));
+        for (ideal, nearly) in values(&ideal, "y").iter().zip(values(&nearly, "y")) {
+            assert!((ideal - nearly).abs() < 1e-6, "{ideal} for {nearly}");
+        }
+    }
 }

@@ -98,7 +98,7 @@ pub fn moves(network: &Network) -> Moves {
     network.probes.iter().for_each(|probe| ends[probe.node.index()] = true);
     for &node in &order {
         ends[node.index()] |=
-            matches!(graph[node].operator, Operator::Output | Operator::Dense { weights: Weights::Ridge { .. }, .. });
+            matches!(graph[node].operator, Operator::Output | Operator::Dense { weights: Weights::Fitted { .. }, .. });
     }
     for &node in order.iter().rev() {
         moves.to_result[node.index()] = ends[node.index()];
@@ -138,7 +138,7 @@ pub fn learned(network: &Network, plan: &Plan) -> BTreeSet<NodeId> {
 pub fn fitted_behind(network: &Network, node: NodeId) -> Option<NodeId> {
     let before = || operands(network, node).first().and_then(|&from| fitted_behind(network, from));
     match &network.graph[node].operator {
-        Operator::Dense { weights: Weights::Ridge { .. }, .. } => Some(node),
+        Operator::Dense { weights: Weights::Fitted { .. }, .. } => Some(node),
         Operator::Output => before(),
         Operator::Gather(gather) if gather.is_whole() => before(),
         Operator::Input

@@ -297,3 +297,35 @@ fn errors_of_converters_have_either_sign() {
     assert_eq!(of("gain_error: -2 %; offset: -0.3"), Vec::<String>::new());
     assert_eq!(of("noise: -0.3"), ["E0503 -0.3 is not possible here"]);
 }
+
+#[test]
+fn an_input_is_no_parameter_of_what_is_deployed() {
+    let network = "network n(p: real[2], k: real = 1) -> (y: real[2]) { p |> scale(k) -> y }\n";
+    let on = |args: &str| {
+        format!("{network}experiment e {{ deploy n({args}); test {{ p: [[1, 2]] }} measure m = mean(y) }}")
+    };
+    assert_eq!(
+        told(&on("p: 0.1")),
+        [
+            "E0206 at `p`: `p` is an input of `n`, not a parameter (feed it where it runs: `run for 1 s { p: … }`, `test { p: … }`)"
+        ]
+    );
+    assert_eq!(told(&on("k: 2")), Vec::<String>::new());
+}
+
+#[test]
+fn data_of_a_network_may_be_parameters() {
+    let text = |value: &str| {
+        format!(
+            "use std.neuron.lif\nnetwork n() {{ d = [1, 2]; population a: lif[2](tau_m: {value}); probe a.v }}\n\
+             experiment e {{ deploy n; run for 10 ms {{ step: 0.1 ms }} }}"
+        )
+    };
+    assert_eq!(told(&text("d * 1 ms")), Vec::<String>::new());
+    let random = told(&text("d * normal(10 ms, 1 ms)"));
+    assert!(
+        random.len() == 1 && random[0].starts_with("E0305 at `d * normal(10 ms, 1 ms)`: data cannot be random"),
+        "{random:?}"
+    );
+    assert_eq!(told(&text("c * 1 ms")), ["E0201 at `c`: `c` is not known here ()"]);
+}

@@ -14,7 +14,7 @@ fn reference() -> Vec<String> {
 
 /// The programs beside this test, and the examples.
 fn programs() -> Vec<String> {
-    let folders = ["/tests/programs", "/../examples"];
+    let folders = ["/tests/programs", "/../examples", "/../examples/gallery", "/../examples/models"];
     let entries = folders.map(|folder| std::fs::read_dir(format!("{}{folder}", env!("CARGO_MANIFEST_DIR"))).unwrap());
     let mut paths: Vec<_> = entries.into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "nmc"));
@@ -122,6 +122,38 @@ network m() {
 network m() {
     probe a_population_with_a_name.spikes, another_population_with_a_name.spikes, the_third_of_them.spikes,
         d.v every 1 ms
+}
+";
+    assert_eq!(format(text).unwrap(), expected);
+    check(text);
+}
+
+/// The widest operators first, what fits a line in a line.
+#[test]
+fn long_expressions_are_broken_at_their_loosest_operators() {
+    let text = "network m() {
+    connect a_population -> a_population { pattern: random(p: if abs(pre.x - post.x) < 0.1 mm or abs(pre.y - post.y) < 0.1 mm and i > j then 0.5 * exp(-(pre.x - post.x)^2 / (0.15 mm)^2) else if i == j then 0.25 else 0.01, itself: false), weight: 1 mV }
+    a_name_that_is_long = the_first_operand_of_them + the_second_operand_of_them * (1 - the_third_operand) - the_fourth_of_them
+    x |> dense(load(\"data/the_weights.safetensors\")[\"hidden\"], bias: load(\"data/the_weights.safetensors\")[\"bias\"]) |> sigmoid -> y
+}
+";
+    let expected = "network m() {
+    connect a_population -> a_population {
+        pattern: random(
+            p: if abs(pre.x - post.x) < 0.1 mm or abs(pre.y - post.y) < 0.1 mm and i > j
+                    then 0.5 * exp(-(pre.x - post.x)^2 / (0.15 mm)^2)
+                else if i == j then 0.25
+                else 0.01,
+            itself: false
+        )
+        weight: 1 mV
+    }
+    a_name_that_is_long = the_first_operand_of_them + the_second_operand_of_them * (1 - the_third_operand) -
+        the_fourth_of_them
+    x
+        |> dense(load(\"data/the_weights.safetensors\")[\"hidden\"], bias: load(\"data/the_weights.safetensors\")[\"bias\"])
+        |> sigmoid
+        -> y
 }
 ";
     assert_eq!(format(text).unwrap(), expected);

@@ -147,6 +147,10 @@ impl<T: Computable> Cells<'_, T> {
                 break;
             }
         }
+        if wiring.segment == 0.0 {
+            (found.row_amperes, found.column_amperes) = through_lines(&amperes, cols);
+            return (amperes, found);
+        }
         let (drive, sink) = links(wiring);
         let of_row = |(row, volt): (&[f64], &f64)| {
             let other = if wiring.both_ends { volt - row[cols - 1] } else { 0.0 };
@@ -163,8 +167,30 @@ fn links(wiring: Wiring) -> (f64, f64) {
     (1.0 / (wiring.segment + wiring.driver), 1.0 / (wiring.segment + wiring.sense))
 }
 
+/// Amperes that leave each row for its cells, and that reach each column.
+fn through_lines(amperes: &[f64], cols: usize) -> (Vec<f64>, Vec<f64>) {
+    let of_column = |col: usize| amperes[col..].iter().step_by(cols).sum();
+    (amperes.chunks_exact(cols).map(|row| row.iter().sum()).collect(), (0..cols).map(of_column).collect())
+}
+
+/// As [`unbalanced`], where each line is one node; one that nothing resists stands where it is held.
+fn unbalanced_lines(wiring: Wiring, volts: &[f64], cols: usize, (u, v): (&[f64], &[f64]), amperes: &[f64]) -> f64 {
+    let (out, into) = through_lines(amperes, cols);
+    let ends = if wiring.both_ends { 2.0 } else { 1.0 };
+    let row = |(row, volt): (usize, &f64)| match wiring.driver > 0.0 {
+        true => ends * (volt - u[row * cols]) / wiring.driver - out[row],
+        false => 0.0,
+    };
+    let column = |(col, ampere): (usize, &f64)| if wiring.sense > 0.0 { ampere - v[col] / wiring.sense } else { 0.0 };
+    let left = volts.iter().enumerate().map(row).chain(into.iter().enumerate().map(column));
+    left.map(|left| left * left).sum()
+}
+
 /// The sum over nodes of the square of the current that is left over there.
 fn unbalanced(wiring: Wiring, volts: &[f64], cols: usize, (u, v): (&[f64], &[f64]), amperes: &[f64]) -> f64 {
+    if wiring.segment == 0.0 {
+        return unbalanced_lines(wiring, volts, cols, (u, v), amperes);
+    }
     let (rows, wire) = (volts.len(), 1.0 / wiring.segment);
     let (drive, sink) = links(wiring);
     let mut sum = 0.0;

@@ -1,6 +1,6 @@
-//! Fits a readout by ridge regression: normal equations, solved by Cholesky in f64.
+//! Fits a readout: by ridge regression (normal equations, solved by Cholesky in f64), or as a vote of labelled inputs.
 
-use nmc_program::Phase;
+use nmc_program::{Fit, Phase};
 
 use crate::RunError;
 use crate::interpreter::Computable;
@@ -60,6 +60,36 @@ pub fn ridge(
     Ok((Fitted { outputs, inputs, weights: right }, biases))
 }
 
+/// Weights [outputs, inputs] by which each input votes for the output at whose samples it was largest on average. `features` [samples, inputs], `targets`
+/// [samples, outputs], both row-major.
+pub fn vote(features: &[f64], inputs: usize, targets: &[f64], outputs: usize) -> Fitted {
+    let (mut sums, mut counts) = (vec![0.0; outputs * inputs], vec![0.0_f64; outputs]);
+    for (x, y) in features.chunks_exact(inputs).zip(targets.chunks_exact(outputs)) {
+        for output in (0..outputs).filter(|output| y[*output] == 1.0) {
+            counts[output] += 1.0;
+            sums[output * inputs..(output + 1) * inputs].iter_mut().zip(x).for_each(|(sum, x)| *sum += x);
+        }
+    }
+    let mut weights = vec![0.0; outputs * inputs];
+    for input in 0..inputs {
+        let mut most = (0.0, None);
+        for output in 0..outputs {
+            let mean = sums[output * inputs + input] / counts[output].max(1.0);
+            if mean > most.0 {
+                most = (mean, Some(output));
+            }
+        }
+        if let (_, Some(output)) = most {
+            weights[output * inputs + input] = 1.0;
+        }
+    }
+    for votes in weights.chunks_exact_mut(inputs) {
+        let all: f64 = votes.iter().sum();
+        votes.iter_mut().for_each(|vote| *vote /= all.max(1.0));
+    }
+    Fitted { outputs, inputs, weights }
+}
+
 /// The largest |sum over inputs of w x| of some outputs over all samples; inputs and outputs from first to past-last.
 pub fn largest(fitted: &Fitted, features: &[f64], inputs: (usize, usize), outputs: (usize, usize)) -> f64 {
     let sum = |x: &[f64], output: usize| -> f64 {
@@ -116,7 +146,10 @@ pub fn fit_readouts<T: Computable>(
         let data = &shared.program.tensors[spec.target.index()].data;
         let targets: Vec<f64> = (spec.skip * spec.outputs..phase.samples * spec.outputs).map(|i| data.get(i)).collect();
         let bias = spec.bias.is_some();
-        let (fitted, biases) = ridge(&spec.name, &features, inputs, &targets, spec.outputs, spec.penalty, bias)?;
+        let (fitted, biases) = match spec.way {
+            Fit::Ridge { penalty } => ridge(&spec.name, &features, inputs, &targets, spec.outputs, penalty, bias)?,
+            Fit::Vote => (vote(&features, inputs, &targets, spec.outputs), vec![0.0; spec.outputs]),
+        };
         for range in &spec.ranges {
             let widest = largest(&fitted, &features, range.inputs, range.outputs);
             buffers[range.array.index()].data.fill(T::of(if widest > 0.0 { widest } else { 1.0 }));
@@ -141,6 +174,15 @@ mod tests {
         let (fitted, bias) = ridge("y", &features, 2, &targets, 1, 1e-12, true).unwrap();
         assert!((fitted.weights[0] - 2.0).abs() < 1e-9 && (fitted.weights[1] + 0.5).abs() < 1e-9);
         assert!((bias[0] - 3.0).abs() < 1e-9);
+    }
+
+    /// By hand: the first two inputs are largest at the second output's samples, the third at the first's, the last never fires.
+    #[test]
+    fn inputs_vote_where_they_respond_most() {
+        let features = [1.0, 0.0, 9.0, 0.0, 3.0, 1.0, 2.0, 0.0, 0.0, 2.0, 0.0, 0.0];
+        let targets = [1.0, 0.0, 0.0, 1.0, 0.0, 1.0];
+        let fitted = vote(&features, 4, &targets, 2);
+        assert_eq!(fitted.weights, [0.0, 0.0, 1.0, 0.0, 0.5, 0.5, 0.0, 0.0]);
     }
 
     #[test]

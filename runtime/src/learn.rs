@@ -330,7 +330,9 @@ impl<T: Computable + Product> Engine<'_, T> {
         let counts = std::mem::replace(&mut self.state.main.counts, Counts::new(self.shared.program));
         let labels = !matches!(learning.loss, Loss::Squared { .. });
         if let Some(&(loss, right)) = progress.epochs.last() {
+            // Of several trainings the last.
             let metrics = &mut self.state.results.metrics;
+            metrics.retain(|(name, _)| !matches!(name.as_str(), "loss.training" | "accuracy.training"));
             metrics.push((String::from("loss.training"), loss));
             if labels {
                 metrics.push((String::from("accuracy.training"), right));

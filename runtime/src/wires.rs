@@ -5,12 +5,14 @@
 //! columns are driven), with T and P tridiagonal along each line. The rows are eliminated, and (P - G T^-1 G) v = c + G T^-1 b is solved by conjugate gradients, preconditioned by
 //! P: wires carry far better than cells, so a few steps do.
 
+mod ideal;
+
 use pulp::{Arch, Simd, WithSimd};
 
 /// What stands around the cells, in ohms.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Wiring {
-    /// A segment between two cells, before the first of a row and after the last of a column.
+    /// A segment between two cells, before the first of a row and after the last of a column; 0: each line is one node.
     pub segment: f64,
     /// Of the circuit that drives a row and of the one that holds a column at 0 V.
     pub driver: f64,
@@ -25,12 +27,12 @@ pub struct Wires {
     pub rows: usize,
     pub cols: usize,
     pub wiring: Wiring,
-    /// Conductances in segments, [row][col].
+    /// Conductances in segments, [row][col]; in siemens where lines are nodes.
     cells: Vec<f64>,
-    /// Inverse pivots of the tridiagonal systems along rows and along columns.
+    /// Inverse pivots of the tridiagonal systems along rows and along columns; one for each line that is a node.
     along_rows: Vec<f64>,
     along_cols: Vec<f64>,
-    /// Of the links from the drivers to rows and from columns to 0 V.
+    /// Of the links from the drivers to rows and from columns to 0 V; in ohms where lines are nodes.
     drive: f64,
     sink: f64,
 }
@@ -77,8 +79,11 @@ pub struct Solution {
 }
 
 impl Wires {
-    /// `siemens`: [row][col]. Columns and rows are at least one, the segment is above 0 ohm.
+    /// `siemens`: [row][col]. Columns and rows are at least one, and something resists.
     pub fn new(rows: usize, cols: usize, siemens: &[f64], wiring: Wiring) -> Self {
+        if wiring.segment == 0.0 {
+            return Wires::of_lines(rows, cols, siemens, wiring);
+        }
         let Wiring { segment, driver, sense, both_ends } = wiring;
         let cells: Vec<f64> = siemens.iter().map(|siemens| siemens * segment).collect();
         let (drive, sink) = (segment / (segment + driver), segment / (segment + sense));
@@ -116,6 +121,9 @@ impl Wires {
 
     /// With a source of so many amperes in each cell besides, from its row to its column; or none.
     pub fn solve_with_sources(&self, volts: &[f64], amperes: &[f64], tolerance: f64, found: &mut Solution) {
+        if self.wiring.segment == 0.0 {
+            return self.solve_lines(volts, amperes, tolerance, found);
+        }
         let sources: Vec<f64> = amperes.iter().map(|ampere| ampere * self.wiring.segment).collect();
         Arch::new().dispatch(Solve { wires: self, volts, ends: &[], sources: &sources, tolerance, found });
     }

@@ -1,5 +1,6 @@
 //! Networks on chips: what is converted, what is sent, when it happens, and what each of these costs.
 
+mod light;
 mod parts;
 
 use nmc_compiler::files::NoFiles;
@@ -189,6 +190,11 @@ fn a_conversion_that_stays_says_what_would_spare_it() {
     let lined = mapped(&(hardware(MIXED, &lined, chip) + &layers("")));
     let remedy = wire(&lined, "hidden", "relu").remedy.as_deref().unwrap_or_default();
     assert!(remedy.contains("core `crossbars` declares no line for current: `lines: voltage, current`"), "{remedy}");
+    // Neither lines nor room: both are told.
+    let neither = format!("tiles: array[1]; {UNITS}");
+    let neither = mapped(&(hardware(MIXED, &neither, chip) + &layers("")));
+    let remedy = wire(&neither, "hidden", "relu").remedy.as_deref().unwrap_or_default();
+    assert!(remedy.contains("a core of 3 arrays") && remedy.contains("`lines: voltage, current`"), "{remedy}");
     let forced = mapped(&joined("tia(), keeper()", "convert: everywhere"));
     let remedy = wire(&forced, "hidden", "relu").remedy.as_deref().unwrap_or_default();
     assert!(remedy.contains("convert: everywhere"), "{remedy}");

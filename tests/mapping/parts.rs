@@ -412,3 +412,56 @@ experiment e {{ deploy net on made; test {{ x: {} }} measure m = mean(y) }}",
     assert_eq!((units(&called), units(&piped)), (1, 1));
     assert_eq!(called.decisions.choices, piped.decisions.choices);
 }
+
+/// A signal that stands twice in what an array takes is brought there once, and drives two rows.
+#[test]
+fn a_value_may_drive_several_rows() {
+    let core = format!("tiles: array[2]; {UNITS}");
+    let net = |relu: &str| {
+        format!(
+            "network net(x: real[4]) -> (y: real[4]) {{ z = x {relu}; concat(z, z) |> dense({}) -> y }}
+experiment e {{ deploy net on made {{ calibrate: {samples} }}; test {{ x: {samples} }} measure m = mean(y) }}",
+            matrix(4, 8, 8),
+            samples = matrix(2, 4, 11)
+        )
+    };
+    let ideal = "cells: cell[8, 16]; weights: differential; input: ideal; sense: ideal";
+    for relu in ["|> scale(1)", "|> relu"] {
+        let text = hardware(ideal, &core, "cores: grid(1, 1) of crossbars") + &net(relu);
+        let (on_chip, exact) = (run(&text), run(&text.replace(" on made", "")));
+        for (a, b) in values(&on_chip, "y").iter().zip(values(&exact, "y")) {
+            assert!((a - b).abs() < 1e-9, "{relu}: {a} {b}");
+        }
+    }
+}
+
+/// A readout on a chip is fitted while data change in time, as it is in numbers, within what converters and cells err.
+#[test]
+fn a_readout_is_fitted_while_data_change_in_time() {
+    let text = "
+use std.converter.{adc, dac, tia}
+use std.core.cim
+use std.device.diffusive_ag
+use std.unit.digital_alu
+
+core row { cells: diffusive_ag[8]; units: digital_alu[4]; buffer: 4 kB; area: 0.01 mm2 }
+chip board {
+    cores: [grid(1, 1) of cim(), grid(1, 1) of row()]
+    network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit)
+    converters: [adc(), dac(), tia()]
+}
+network reading(pixels: real[4]) -> (y: real[1]) {
+    population nodes: diffusive_ag[4]()
+    pixels |> scale(0.3 V) -> nodes.v
+    nodes.conductance |> scale(1 / 100 uS) |> dense(1, fit: ridge(0.1), bias: true) -> y
+}
+experiment e {
+    deploy reading on board { step: 0.1 ms }
+    train { pixels: [[[1, 0, 1, 0], [0, 1, 0, 1]], [[1, 1, 1, 0], [0, 1, 0, 0]]] every 1 ms } for 6 ms expect y == [[1], [0]]
+    test { pixels: [[[1, 0, 1, 0], [0, 1, 0, 1]]] every 1 ms } for 6 ms measure y = mean(y)
+}
+";
+    let (on_chip, exact) = (run(text), run(&text.replace(" on board", "")));
+    let (on_chip, exact) = (values(&on_chip, "y")[0], values(&exact, "y")[0]);
+    assert!((on_chip - exact).abs() < 0.02 && exact > 0.8, "{on_chip} {exact}");
+}

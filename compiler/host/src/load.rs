@@ -101,6 +101,13 @@ pub fn load(file: &Path, settings: &Settings) -> Result<Loaded, Failure> {
         diagnostics.push(Diagnostic::placeless(Code::E0904, message).with_help(help));
         return Err(Failure { model, diagnostics });
     }
+    for program in &image.programs {
+        if settings.precision == Some(Precision::F32) && program.precision == Precision::F64 {
+            let message = format!("`--precision f32` has no effect on experiment `{}`", program.name);
+            let help = "events add to times that `t` is compared with, which single precision tells by whole steps wrong: it is run in f64";
+            diagnostics.push(Diagnostic::placeless(Code::W0428, message).with_help(help));
+        }
+    }
     let stages = image.programs.iter().map(|program| folder.seconds(&program.name)).collect();
     Ok(Loaded { image, model, diagnostics, stages, seconds: begin.elapsed().as_secs_f64() })
 }

@@ -97,7 +97,7 @@ impl Maker<'_> {
                 // It stands in adjoints only, which have none of their own.
                 Operator::Scatter(_) => None,
                 Operator::Output => Some(gradient),
-                Operator::Dense { weights: Weights::Ridge { .. }, .. }
+                Operator::Dense { weights: Weights::Fitted { .. }, .. }
                 | Operator::Input
                 | Operator::Delay
                 | Operator::Population { .. }

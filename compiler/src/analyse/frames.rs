@@ -57,7 +57,7 @@ pub fn value(network: &Network, tensors: &[Tensor], node: NodeId, samples: usize
             Some(first.chunks(*each).map(|x| reduction.of(x.iter().map(|&x| f64::from(x))) as f32).collect())
         }
         Operator::Output => Some(first.to_vec()),
-        Operator::Dense { weights: Weights::Ridge { .. }, .. }
+        Operator::Dense { weights: Weights::Fitted { .. }, .. }
         | Operator::Input
         | Operator::Delay
         | Operator::Population { .. }

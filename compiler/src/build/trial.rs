@@ -183,7 +183,7 @@ fn program(given: Given, files: &dyn Files) -> Option<(Program, Names)> {
 /// The arrays that fitted biases go to.
 fn biases(network: &Network, program: &Program) -> Vec<(NodeId, ArrayId)> {
     let fitted = network.graph.node_indices().filter(|&node| {
-        matches!(network.graph[node].operator, Operator::Dense { weights: Weights::Ridge { bias: true, .. }, .. })
+        matches!(network.graph[node].operator, Operator::Dense { weights: Weights::Fitted { bias: true, .. }, .. })
     });
     let array = |node: NodeId| {
         let name = lower::bias_name(&network.graph[node].name);

@@ -10,6 +10,7 @@ use nmc_grammar::suggest::closest;
 
 use super::{Checker, unknown, values, walk};
 use crate::quantity::Dimension;
+use crate::typing::blocks;
 use crate::typing::functions::loop_later;
 use crate::typing::term::Scope;
 
@@ -22,9 +23,7 @@ pub fn check(checker: &mut Checker, block: &Block) {
     let mut scope = Scope::default();
     let mut names: BTreeSet<&str> = block.outputs.iter().map(|output| output.name.text.as_str()).collect();
     for param in &block.params {
-        let port = param.default.is_none()
-            && param.ty.as_ref().is_some_and(|ty| matches!(ty.name.text.as_str(), "real" | "spikes" | "bits"));
-        if !port {
+        if !blocks::is_port(param) {
             let dimension = super::declared(param).unwrap_or_default();
             scope.names.insert(param.name.text.clone(), unknown(dimension));
         }

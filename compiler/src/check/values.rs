@@ -1,6 +1,8 @@
 //! Values of properties: quantities of the right kind, words out of the known ones, blocks that exist.
 
-use nmc_grammar::ast::{Arg, AssignOp, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, Ident, StmtKind};
+use nmc_grammar::ast::{
+    Arg, AssignOp, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, Ident, Param, StmtKind,
+};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::suggest::closest;
@@ -9,6 +11,7 @@ use super::fields::{ANALOG, Holds, OPTIONS, field_key, fields, properties};
 use super::header::PHYSICAL;
 use super::{Checker, suggestion, unknown};
 use crate::quantity::Dimension;
+use crate::typing::blocks::is_port;
 use crate::typing::functions::FUNCTIONS;
 use crate::typing::term::{Closer, Scope, is_random};
 use crate::typing::walk::{all, expressions, within};
@@ -97,9 +100,13 @@ pub fn holds_weights(checker: &mut Checker, cells: &Ast) {
 fn deploy(checker: &mut Checker, block: &Block) {
     for stmt in &block.body {
         let StmtKind::Deploy { network, chip, body } = &stmt.kind else { continue };
-        let callee = if let ExprKind::Call(callee, _) = &network.kind { callee } else { network };
-        if let ExprKind::Name(name) = &callee.kind {
-            checker.named_block(&Ident { text: name.clone(), span: callee.span }, &[BlockKind::Network]);
+        let (callee, args): (&Ast, &[Arg]) =
+            if let ExprKind::Call(callee, args) = &network.kind { (callee, args) } else { (network, &[]) };
+        if let ExprKind::Name(name) = &callee.kind
+            && let Some(network) =
+                checker.named_block(&Ident { text: name.clone(), span: callee.span }, &[BlockKind::Network])
+        {
+            args.iter().for_each(|arg| input_given(checker, network, arg));
         }
         // `ideal` needs no `use`.
         let is_ideal = |chip: &&Ast| matches!(&chip.kind, ExprKind::Name(name) if name == "ideal");
@@ -120,6 +127,17 @@ fn deploy(checker: &mut Checker, block: &Block) {
             }
         }
     }
+}
+
+/// Inputs are fed where samples are shown.
+fn input_given(checker: &mut Checker, network: &Block, arg: &Arg) {
+    let Some(name) = &arg.name else { return };
+    let is = |param: &&Param| param.name.text == name.text && is_port(param);
+    let Some(input) = network.params.iter().find(is) else { return };
+    let message = format!("`{}` is an input of `{}`, not a parameter", name.text, network.name.text);
+    let help = format!("feed it where it runs: `run for 1 s {{ {0}: … }}`, `test {{ {0}: … }}`", name.text);
+    let wrong = Diagnostic::new(Code::E0206, message, name.span, "given to `deploy`");
+    checker.diagnostics.push(wrong.with_label(input.span, "the input").with_help(help));
 }
 
 /// What is pinned: a domain, or a core by its two coordinates.

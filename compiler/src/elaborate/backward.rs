@@ -83,7 +83,7 @@ impl Elaborator<'_> {
                 Some(format!("`{forward}` is that array: `… |> {forward}` is not needed")),
             ),
             (Operator::Dense { weights: Weights::Given(weights), positions: 1, .. }, None) => return Some(*weights),
-            (Operator::Dense { weights: Weights::Ridge { .. }, .. }, None) => {
+            (Operator::Dense { weights: Weights::Fitted { .. }, .. }, None) => {
                 ("its weights are fitted", Some(String::from("give it weights: `dense(data[\"w\"])`")))
             }
             (Operator::Dense { .. }, None) => ("its weights are used at many positions", None),

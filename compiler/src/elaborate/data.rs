@@ -241,7 +241,7 @@ impl Elaborator<'_> {
         self.names.local.clear();
         let term = term?;
         if is_random(&term.expr) {
-            let help = "a connection can: `connect … { weight: data[\"w\"] * normal(1 mV, 0.1 mV) }`";
+            let help = "weights of a connection can be drawn about data, `weight: data[\"w\"] * normal(1 mV, 0.1 mV)`; else draw them where the data are made";
             let wrong = Diagnostic::new(Code::E0305, "data cannot be random", ast.span, "drawn anew in every run");
             self.closer.diagnostics.push(wrong.with_help(help));
             return None;

@@ -26,6 +26,12 @@ fn at_time(metric: &str, after: f64) -> String {
     format!("{metric} after {shown}")
 }
 
+/// Whether it is a test that expects something.
+fn counts(stmt: &Stmt) -> bool {
+    let expects = |clause: &Clause| matches!(clause, Clause::Expect(_));
+    matches!(&stmt.kind, StmtKind::Present { phase: ast::Phase::Test, clauses, .. } if clauses.iter().any(expects))
+}
+
 /// The time step when none is given.
 pub const DEFAULT_STEP: f64 = 1e-4;
 
@@ -58,6 +64,7 @@ impl Elaborator<'_> {
                 self.unless_failed(stmt, |this| this.name_data(name, value));
             }
         }
+        self.tests = (block.body.iter().filter(|stmt| counts(stmt)).count(), 0);
         for stmt in &block.body {
             self.unless_failed(stmt, |this| match &stmt.kind {
                 StmtKind::Deploy { .. } | StmtKind::Data { .. } => {}
@@ -250,8 +257,13 @@ impl Elaborator<'_> {
         if !known.contains(&metric) {
             let mut unknown =
                 Diagnostic::new(Code::E0408, format!("there is no metric `{metric}`"), a.span, "unknown metric");
-            let expect = "it counts what a test expects: `test { … } expect argmax(y) == labels`";
-            unknown.help = (metric == "accuracy").then(|| String::from(expect));
+            let tests: Vec<&str> =
+                known.iter().map(String::as_str).filter(|name| name.starts_with("accuracy.test")).collect();
+            let expect = match &tests[..] {
+                [] => String::from("it counts what a test expects: `test { … } expect argmax(y) == labels`"),
+                _ => format!("several tests expect something: say which, one of {}", tests.join(", ")),
+            };
+            unknown.help = (metric == "accuracy").then_some(expect);
             unknown.help =
                 unknown.help.or_else(|| near(&known)).or_else(|| Some(format!("one of {}", known.join(", "))));
             return self.closer.diagnostics.push(unknown);

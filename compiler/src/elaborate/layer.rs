@@ -6,7 +6,7 @@ use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 
-use nmc_program::Reduction;
+use nmc_program::{Fit, Reduction};
 
 use super::functions::{FUNCTIONS, later};
 use super::signal::{Kind, Value};
@@ -350,6 +350,11 @@ impl Elaborator<'_> {
         Some(node)
     }
 
+    fn no_fit<T>(&mut self, span: Span) -> Option<T> {
+        self.error(Code::E0418, "this is not a way to fit", span, "such as `fit: ridge(1e-6)`, or `fit: vote`");
+        None
+    }
+
     fn dense_fitted(
         &mut self,
         from: NodeId,
@@ -360,26 +365,29 @@ impl Elaborator<'_> {
         span: Span,
     ) -> Option<NodeId> {
         let outputs = self.count(outputs, 1.0)?;
-        let penalty = match &fit.kind {
+        let fit = match &fit.kind {
+            ExprKind::Name(name) if name == "vote" => Fit::Vote,
             ExprKind::Call(callee, args) if matches!(&callee.kind, ExprKind::Name(name) if name == "ridge") => {
-                if let [penalty] = &args[..] { Some(penalty) } else { None }
+                let [penalty] = &args[..] else { return self.no_fit(fit.span) };
+                let value = self.closer.value(&self.names, self.file, &penalty.value, Dimension::NONE)?;
+                if value < 0.0 {
+                    self.error(Code::E0306, "a penalty cannot be negative", penalty.value.span, "below 0");
+                    return None;
+                }
+                Fit::Ridge { penalty: value }
             }
-            _ => None,
+            _ => return self.no_fit(fit.span),
         };
-        let Some(penalty) = penalty else {
-            self.error(Code::E0418, "this is not a way to fit", fit.span, "such as `fit: ridge(1e-6)`");
-            return None;
-        };
-        let value = self.closer.value(&self.names, self.file, &penalty.value, Dimension::NONE)?;
-        if value < 0.0 {
-            self.error(Code::E0306, "a penalty cannot be negative", penalty.value.span, "below 0");
-            return None;
-        }
+        let given = bias.map(|ast| ast.span);
         let bias = match bias {
             Some(ast) => self.closer.value(&self.names, self.file, ast, Dimension::NONE)? != 0.0,
             None => false,
         };
-        let weights = Weights::Ridge { penalty: value, bias };
+        if let (Fit::Vote, true, Some(span)) = (fit, bias, given) {
+            self.error(Code::E0418, "a vote has no bias", span, "leave it out");
+            return None;
+        }
+        let weights = Weights::Fitted { fit, bias };
         // What a fit gives is a plain number, whatever it is fitted on.
         self.add(
             Operator::Dense { weights, bias: None, positions: 1 },

@@ -5,7 +5,7 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
-use nmc_program::{Aggregate, ArrayId, Binary, Metric, MetricKind, Part, Target, Tensor, TensorData, TensorId};
+use nmc_program::{Aggregate, ArrayId, Binary, Fit, Metric, MetricKind, Part, Target, Tensor, TensorData, TensorId};
 
 use super::Elaborator;
 use super::signal::Kind;
@@ -57,7 +57,8 @@ impl Elaborator<'_> {
             let labels = self.labels(data, node, phase)?;
             let labels = self.keep(labels, data.span)?;
             let steps = vec![MetricKind::Accuracy { output: ArrayId(node.index() as u32), labels }];
-            phase.metrics.push(Metric { name: String::from("accuracy"), skip: phase.skip, steps });
+            let name = self.accuracy();
+            phase.metrics.push(Metric { name, skip: phase.skip, steps });
             return Some(());
         }
         if !matches!(output.kind, ExprKind::Name(_)) || phase.kind != PhaseKind::Train {
@@ -67,6 +68,18 @@ impl Elaborator<'_> {
         let node = self.output(output)?;
         if learns {
             return self.learned(node, data, false, phase);
+        }
+        let votes = |layer: NodeId| {
+            matches!(
+                self.network.graph[layer].operator,
+                Operator::Dense { weights: Weights::Fitted { fit: Fit::Vote, .. }, .. }
+            )
+        };
+        if fitted_behind(&self.network, node).is_some_and(votes) {
+            let message = "votes are for labels, these are numbers";
+            let wrong = Diagnostic::new(Code::E0417, message, condition.span, "no labels");
+            self.closer.diagnostics.push(wrong.with_help("such as `expect argmax(scores) == digits.y`"));
+            return None;
         }
         let target = self.target(data, node, phase)?;
         self.taken_once(phase, data.span)?;
@@ -83,6 +96,13 @@ impl Elaborator<'_> {
             return None;
         }
         Some(())
+    }
+
+    /// The name of what a test counts: of several tests each has its own.
+    fn accuracy(&mut self) -> String {
+        let (all, before) = &mut self.tests;
+        *before += 1;
+        if *all > 1 { format!("accuracy.test{before}") } else { String::from("accuracy") }
     }
 
     /// A fit of the layer behind an output.
@@ -109,7 +129,7 @@ impl Elaborator<'_> {
         let fitted: Vec<NodeId> = targets.filter_map(|(output, _)| fitted_behind(&self.network, output)).collect();
         let graph = &self.network.graph;
         let to_fit = |node: &NodeId| {
-            matches!(graph[*node].operator, Operator::Dense { weights: Weights::Ridge { .. }, .. })
+            matches!(graph[*node].operator, Operator::Dense { weights: Weights::Fitted { .. }, .. })
                 && !fitted.contains(node)
         };
         for node in graph.node_indices().filter(to_fit) {

@@ -107,6 +107,7 @@ pub fn elaborate(
         times: Vec::new(),
         started: Vec::new(),
         random_layers: 0,
+        tests: (0, 0),
         declared: BTreeMap::new(),
         changed: BTreeMap::new(),
     };
@@ -165,6 +166,8 @@ struct Elaborator<'a> {
     started: Vec<NodeId>,
     /// How many layers had random weights made so far.
     random_layers: u64,
+    /// How many tests of the experiment expect something, and how many of them have been read.
+    tests: (usize, usize),
     /// Populations that the network declares somewhere.
     declared: BTreeMap<String, Span>,
     /// Parameters that runs of the experiment change.

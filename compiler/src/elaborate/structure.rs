@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nmc_grammar::ast::{Arg, Block, Expr as Ast, ExprKind, Ident, Param, Stmt, StmtKind, Type};
+use nmc_grammar::ast::{Arg, Block, Expr as Ast, ExprKind, Ident, Param, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
@@ -15,6 +15,7 @@ use crate::forms::equations::{Dynamics, Emission};
 use crate::forms::model::DefId;
 use crate::forms::network::{Logical, Node, NodeId, Operator, PopulationKind};
 use crate::quantity::Dimension;
+use crate::typing::blocks::is_port;
 
 /// The most levels of networks within networks.
 const DEEPEST: usize = 100;
@@ -31,12 +32,6 @@ impl Port {
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
-}
-
-/// Whether an entry of a network's head is an input port.
-fn is_port(param: &Param) -> bool {
-    let signal = |ty: &Type| matches!(ty.name.text.as_str(), "real" | "spikes" | "bits");
-    param.default.is_none() && param.ty.as_deref().is_some_and(signal)
 }
 
 impl Elaborator<'_> {

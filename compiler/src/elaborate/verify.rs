@@ -128,7 +128,7 @@ fn dense_fits(
         Weights::Given(id) => lens
             .first()
             .is_some_and(|len| len.is_multiple_of(positions) && shape(*id) == Some(&[outputs, len / positions])),
-        Weights::Ridge { .. } => positions == 1,
+        Weights::Fitted { .. } => positions == 1,
     };
     weights_fit && bias.is_none_or(|id| shape(id) == Some(&[outputs]))
 }

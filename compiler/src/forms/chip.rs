@@ -201,6 +201,23 @@ pub struct TileKind {
     pub transposable: bool,
 }
 
+impl TileKind {
+    /// Whether its lines or what stands at their ends resist.
+    pub fn resists(&self) -> bool {
+        self.wire_ohms > 0.0 || self.driver_ohms > 0.0 || self.sense_ohms > 0.0
+    }
+}
+
+impl Drive {
+    /// Whether bits come to the rows, as they may wait.
+    pub fn takes_bits(&self, converters: &[Converter]) -> bool {
+        match self {
+            Drive::Converter(id) | Drive::BitSerial { converter: id, .. } => converters[*id].from == Domain::Bits,
+            Drive::Direct(_) => false,
+        }
+    }
+}
+
 impl Device {
     /// Whether some of its cells may not hold what they are asked for, ever.
     pub fn fails(&self) -> bool {
@@ -278,7 +295,7 @@ pub enum WeightScheme {
 /// A way to drive rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Drive {
-    /// From bits, through the converter with this index (DAC, pulse-width modulator).
+    /// From bits or light, through the converter with this index (DAC, pulse-width modulator, photodiode with its amplifier).
     Converter(usize),
     /// An analog value straight onto the rows.
     Direct(Domain),

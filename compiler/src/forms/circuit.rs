@@ -50,7 +50,7 @@ pub struct Taken {
     pub values: usize,
     /// How often a sample they arrive.
     pub firings: f64,
-    /// Indices into `Chip::converters`, from bits on.
+    /// Indices into `Chip::converters`, from bits or light on.
     pub chain: Vec<usize>,
 }
 

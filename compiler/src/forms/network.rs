@@ -8,7 +8,7 @@ use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 use super::equations::{Dynamics, Expr};
 use super::gather::Gather;
 use crate::quantity::Dimension;
-use nmc_program::{Reduction, TensorId};
+use nmc_program::{Fit, Reduction, TensorId};
 
 /// A node of the graph.
 pub type NodeId = NodeIndex<u32>;
@@ -121,8 +121,8 @@ pub enum PopulationKind {
 pub enum Weights {
     /// Given: a tensor [outputs, inputs].
     Given(TensorId),
-    /// Found by training: ridge regression with this penalty; a bias is fitted with them when `bias`.
-    Ridge { penalty: f64, bias: bool },
+    /// Found by training in this way; a bias is fitted with them when `bias`.
+    Fitted { fit: Fit, bias: bool },
 }
 
 /// A signal.

@@ -328,7 +328,7 @@ impl Lowering<'_> {
     /// Puts a matrix on the wires of its array, if they resist.
     pub(super) fn wire(&mut self, matrix: MatrixId, tile: &TileKind, block: usize, first: usize) {
         let TileKind { wire_ohms: segment, driver_ohms: driver, sense_ohms: sense, both_ends, .. } = *tile;
-        if segment > 0.0 {
+        if tile.resists() {
             let wired = &mut self.program.wired;
             let index = *self.wires.entry(block).or_insert_with(|| {
                 wired.push(Wired { segment, driver, sense, both_ends, pieces: Vec::new() });

@@ -19,7 +19,17 @@ pub(crate) fn noisy(b: &mut Builder, value: Value, sigma: f64) -> Value {
 
 /// Whether a converter changes values.
 pub(crate) fn acts(converter: &Converter) -> bool {
-    converter.bits.is_some() || converter.noise > 0.0 || converter.gain_error != 0.0
+    let shines = converter.to == Domain::Light;
+    converter.bits.is_some() || converter.noise > 0.0 || converter.gain_error != 0.0 || shines
+}
+
+/// What would be a negative light stays dark.
+pub(crate) fn shining(b: &mut Builder, value: Value, domain: Domain) -> Value {
+    if domain != Domain::Light {
+        return value;
+    }
+    let dark = b.number(0.0);
+    b.binary(Binary::Maximum, value, dark)
 }
 
 /// Whether a converter does more than give levels.
@@ -38,7 +48,8 @@ pub(crate) fn convert(b: &mut Builder, value: Value, converter: &Converter, rang
             let gain = b.number(gain);
             b.multiply(value, gain)
         };
-        return if converter.noise > 0.0 { noisy(b, value, converter.noise * range.full) } else { value };
+        let value = if converter.noise > 0.0 { noisy(b, value, converter.noise * range.full) } else { value };
+        return shining(b, value, converter.to);
     };
     let quantiser = Quantiser::new(bits, range);
     let driven = converter.from == Domain::Bits;

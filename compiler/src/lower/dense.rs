@@ -61,7 +61,7 @@ impl Lowering<'_> {
                 let within = self.network.within.get(&node).copied();
                 within.or_else(|| Some((0..data.len()).map(|index| data.get(index).abs()).fold(0.0, f64::max)))
             }
-            Weights::Ridge { .. } => None,
+            Weights::Fitted { .. } => None,
         };
         let layer = Layer { node, weights, how, tile, most, positions, rest: None };
         let mut columns: Vec<(usize, usize)> = blocks.iter().map(|(_, block)| block.outputs).collect();
@@ -123,7 +123,7 @@ impl Lowering<'_> {
             Weights::Given(tensor) if self.plan.trains(node) => {
                 WeightSource::Held(self.numbers_of(&name, *tensor, rows))
             }
-            Weights::Given(_) | Weights::Ridge { .. } => self.block_weights(node, weights, 0, 0),
+            Weights::Given(_) | Weights::Fitted { .. } => self.block_weights(node, weights, 0, 0),
         };
         let matrix = self.matrix(name, rows, cols, source);
         self.placed.entry(node).or_default().push(Placed { matrix, fast: None, inputs: (0, rows), outputs: (0, cols) });
@@ -271,14 +271,14 @@ impl Lowering<'_> {
         for partial in partials {
             // Full ranges that are known only when the chip runs.
             let range = match layer.weights {
-                Weights::Ridge { .. } if in_ranges => Some((self.fitted_range(node, partial.inputs, outputs), 1.0)),
+                Weights::Fitted { .. } if in_ranges => Some((self.fitted_range(node, partial.inputs, outputs), 1.0)),
                 Weights::Given(_) if in_ranges && self.learned.contains(&node) => {
                     let name = format!("{}[{}..{}]: sum", self.name(node), outputs.0, outputs.1);
                     let seen = Signal { array: self.zeros(name.clone(), len), start: 0, len };
                     b.store(seen.array, OWN, partial.value);
                     Some((self.follow(name, seen, partial.full), partial.full))
                 }
-                Weights::Ridge { .. } | Weights::Given(_) => None,
+                Weights::Fitted { .. } | Weights::Given(_) => None,
             };
             sums.push(match range {
                 Some((array, full)) => {
@@ -389,7 +389,7 @@ impl Lowering<'_> {
     ) -> WeightSource {
         match weights {
             Weights::Given(tensor) => WeightSource::Tensor { tensor: *tensor, output_start, input_start },
-            Weights::Ridge { .. } => {
+            Weights::Fitted { .. } => {
                 let fit = self.fitted.iter().position(|layer| *layer == node).unwrap_or(self.fitted.len());
                 WeightSource::Fitted { fit, output_start, input_start }
             }
@@ -405,7 +405,7 @@ impl Lowering<'_> {
         (outputs, positions): (usize, usize),
     ) -> Option<ArrayId> {
         let name = bias_name(&self.name(node));
-        let fitted = matches!(weights, Weights::Ridge { bias: true, .. });
+        let fitted = matches!(weights, Weights::Fitted { bias: true, .. });
         match (bias, fitted) {
             (Some(given), _) => {
                 let mut tensor = given;

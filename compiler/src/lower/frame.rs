@@ -237,6 +237,7 @@ impl Lowering<'_> {
             true => super::chain::noisy(b, value, unit.noise * range),
             false => value,
         };
+        let value = super::chain::shining(b, value, unit.to);
         followed.map_or(value, |range| b.multiply(value, range))
     }
 

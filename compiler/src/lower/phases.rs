@@ -102,7 +102,8 @@ impl Lowering<'_> {
     fn fit(&mut self, phase: &plan::Phase) -> Option<FitSpec> {
         let (output, target) = phase.target?;
         let layer = fitted_behind(self.network, output)?;
-        let Operator::Dense { weights: Weights::Ridge { penalty, .. }, .. } = self.network.graph[layer].operator else {
+        let Operator::Dense { weights: Weights::Fitted { fit: way, .. }, .. } = self.network.graph[layer].operator
+        else {
             return None;
         };
         let features = *self.signals.get(&self.operand(layer, 0)?)?;
@@ -112,7 +113,7 @@ impl Lowering<'_> {
             features: (features.array, features.start, features.len),
             target,
             outputs: self.network.graph[layer].len(),
-            penalty,
+            way,
             bias: self.biases.get(&layer).copied(),
             skip: phase.skip,
             ranges: self.ranges.get(&layer).cloned().unwrap_or_default(),

@@ -45,7 +45,7 @@ impl Lowering<'_> {
         let (rows, cols) = (found.rows, found.cols);
         let (scheme, w_max, rest) =
             found.cells.as_ref().map(|cells| (cells.scheme, cells.w_max.unwrap_or(1.0), cells.rest))?;
-        if tile.wire_ohms > 0.0 {
+        if tile.resists() {
             self.left_out(format!(
                 "{}: pulses of training reach cells in full: what wires take of them is left out",
                 tile.name
@@ -138,7 +138,7 @@ impl Lowering<'_> {
             Some(bias) => Some(self.half_selected(matrix, tile.device, bias, (block, first))?),
             None => None,
         };
-        if half_selected.is_some() && tile.wire_ohms > 0.0 {
+        if half_selected.is_some() && tile.resists() {
             let name = &tile.name;
             self.left_out(format!(
                 "{name}: pulses that write reach cells in full: what wires take of them is left out"

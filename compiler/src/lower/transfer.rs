@@ -136,7 +136,7 @@ impl Lowering<'_> {
                 "say which cells it has: `fast: cell` in the tile, with `potentiation` and `depression`",
             );
         };
-        if tile.wire_ohms > 0.0 && tile.gain > 0.0 && self.plan.wires_compensated {
+        if tile.resists() && tile.gain > 0.0 && self.plan.wires_compensated {
             let why = "both arrays are added before outputs are scaled for what wires take";
             return self.cannot_learn(node, why, "leave `wires` out of `compensate`, or the tile's `gain`");
         }

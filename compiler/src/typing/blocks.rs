@@ -48,6 +48,12 @@ pub fn block<'m>(
     Err(Diagnostic::new(Code::E0205, message, span, format!("{} is needed here", a(wanted))))
 }
 
+/// Whether an entry of a network's head is an input port.
+pub fn is_port(param: &Param) -> bool {
+    let signal = |ty: &str| matches!(ty, "real" | "spikes" | "bits");
+    param.default.is_none() && param.ty.as_deref().is_some_and(|ty| signal(&ty.name.text))
+}
+
 /// The argument of each parameter, in their order; none where the default holds. What is wrong is reported.
 /// `owner`: the block's name, if it is known.
 pub fn given<'a>(

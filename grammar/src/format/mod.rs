@@ -3,6 +3,7 @@
 //! Works on tokens, not on the tree, so nothing can be lost. Where the writer chose between one line and
 //! several for a body in braces, the choice stands if it fits; what is in parentheses is always filled anew.
 
+mod operators;
 mod pieces;
 mod print;
 mod spacing;

@@ -1,10 +1,13 @@
 //! Lines of statements as text.
 
+use super::operators::{is_plain, parts};
 use super::pieces::{Body, Line, Piece};
 
 /// The longest line, unless something that cannot be broken is longer.
 const WIDTH: usize = 120;
 const INDENT: usize = 4;
+/// What stands beside a long list may follow its end on the line, if it is no longer.
+const SHORT: usize = 20;
 
 /// Prints a whole file.
 pub fn print(lines: &[Line]) -> String {
@@ -90,7 +93,46 @@ impl Printer {
     fn statement(&mut self, pieces: &[Piece], indent: usize) {
         match flat(pieces) {
             Some(flat) if self.column + flat.chars().count() <= WIDTH => self.push(&flat),
-            Some(_) | None => self.broken(pieces, indent),
+            Some(_) | None => {
+                // The writer's lines, each broken where it does not fit.
+                let lines: Vec<&[Piece]> = pieces.split(|piece| matches!(piece, Piece::LineEnd)).collect();
+                if !lines.iter().all(|line| is_plain(line)) {
+                    return self.broken(pieces, indent);
+                }
+                for (index, line) in lines.into_iter().enumerate() {
+                    if index > 0 {
+                        self.new_line(indent + INDENT);
+                    }
+                    self.expression(line, indent + INDENT, false, 0);
+                }
+            }
+        }
+    }
+
+    /// An expression on this line if it fits with `tail` characters behind it, else each operand of its loosest operators on a line of its own, terms and factors as many as fit.
+    /// `within`: it stands in parentheses, where what is looser stands further to the left; elsewhere all lines go on alike, since they are read
+    /// again as the writer's.
+    fn expression(&mut self, pieces: &[Piece], indent: usize, within: bool, tail: usize) {
+        let len = |pieces: &[Piece]| flat(pieces).map_or(usize::MAX, |flat| flat.chars().count());
+        if len(pieces).saturating_add(self.column + tail) <= WIDTH {
+            return self.push(&flat(pieces).unwrap_or_default());
+        }
+        let (all, shared) = parts(pieces, within);
+        let wide = |part: &&&[Piece]| len(part).saturating_add(indent) > WIDTH;
+        let beside: usize = all.iter().filter(|part| !wide(part)).map(|part| len(part) + 1).sum();
+        if all.len() == 1 || (all.iter().filter(wide).count() == 1 && beside <= SHORT) {
+            return self.broken(pieces, self.indent);
+        }
+        let last = all.len() - 1;
+        for (index, part) in all.into_iter().enumerate() {
+            let tail = if index == last { tail } else { 0 };
+            if shared && index > 0 && len(part).saturating_add(self.column + 1 + tail) <= WIDTH {
+                self.push(" ");
+            } else if index > 0 {
+                self.new_line(indent);
+            }
+            let deeper = indent + if within { INDENT } else { 0 };
+            self.expression(part, deeper, within, tail);
         }
     }
 
@@ -153,7 +195,7 @@ impl Printer {
                     self.push(" ");
                 }
                 self.push(open);
-                self.fill(items, indent + INDENT);
+                self.fill(items, indent + INDENT, *open != "{");
                 self.new_line(indent);
                 self.push(close);
             }
@@ -175,8 +217,8 @@ impl Printer {
         self.push("}");
     }
 
-    /// Items after an opening delimiter: as many on a line as fit.
-    fn fill(&mut self, items: &[Vec<Piece>], indent: usize) {
+    /// Items after an opening delimiter: as many on a line as fit. `within`: line ends do not count there.
+    fn fill(&mut self, items: &[Vec<Piece>], indent: usize, within: bool) {
         let mut started = false;
         for (index, item) in items.iter().enumerate() {
             let mut pieces = &item[..];
@@ -209,7 +251,7 @@ impl Printer {
                 }
                 Some(_) | None => {
                     self.new_line(indent);
-                    self.broken_item(pieces, comma);
+                    self.broken_item(pieces, comma, within);
                     started = true;
                     continue;
                 }
@@ -220,10 +262,13 @@ impl Printer {
     }
 
     /// An item that needs several lines; its comma stands before comments at its end.
-    fn broken_item(&mut self, pieces: &[Piece], comma: &str) {
+    fn broken_item(&mut self, pieces: &[Piece], comma: &str, within: bool) {
         let end = pieces.iter().rposition(|piece| !matches!(piece, Piece::Comment { .. })).map_or(0, |last| last + 1);
         let indent = self.indent;
-        self.broken(&pieces[..end], indent);
+        match is_plain(&pieces[..end]) {
+            true => self.expression(&pieces[..end], indent + INDENT, within, comma.len()),
+            false => self.broken(&pieces[..end], indent),
+        }
         self.push(comma);
         for piece in &pieces[end..] {
             if let Piece::Comment { text, own_line } = piece {

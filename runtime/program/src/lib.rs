@@ -26,7 +26,7 @@ pub use cost::{ComponentKind, Conversions, Cost, Costs, Count, LayoutReport};
 pub use kernel::{Access, Binary, Compare, Draw, Inst, Kernel, Slot, Unary, Value};
 pub use learning::{Factor, Fast, Followed, Kept, Layer, Learner, Learning, Loss, Pulsed, Reference, Through, Update};
 pub use lines::Lines;
-pub use matrix::{Cells, Current, FitSpec, Matrix, Scheme, SenseRange, Trap, WeightSource, Wired};
+pub use matrix::{Cells, Current, Fit, FitSpec, Matrix, Scheme, SenseRange, Trap, WeightSource, Wired};
 pub use op::{Op, Reduction};
 pub use phase::{
     Aggregate, Histogram, InputFeed, Metric, MetricKind, Over, Part, Phase, PhaseKind, Probe, Probed, Requirement,

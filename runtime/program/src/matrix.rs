@@ -179,8 +179,17 @@ impl Scheme {
     }
 }
 
-/// A fit of a layer's weights by ridge regression over the samples of a training phase: minimises
-/// |X W^T + b - Y|^2 + penalty |W|^2, solved in f64 by Cholesky.
+/// How weights follow from the samples of a training phase.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum Fit {
+    /// They minimise |X W^T + b - Y|^2 + penalty |W|^2: ridge regression.
+    Ridge { penalty: f64 },
+    /// Each input votes for the output at whose samples (those where its target is 1) it was largest on average, the first of equals, and with the other inputs
+    /// of that output for their mean: a weight is one over their number. What was never above 0 has no vote.
+    Vote,
+}
+
+/// A fit of a layer's weights over the samples of a training phase.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FitSpec {
     /// The layer, for messages.
@@ -192,7 +201,7 @@ pub struct FitSpec {
     /// [samples, outputs]
     pub target: TensorId,
     pub outputs: usize,
-    pub penalty: f64,
+    pub way: Fit,
     /// Array that takes the fitted bias (`outputs` elements); none: no bias is fitted.
     pub bias: Option<ArrayId>,
     /// Samples at the start that are left out (the transient of a reservoir).

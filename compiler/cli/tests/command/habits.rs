@@ -119,6 +119,23 @@ fn programs_are_laid_out() {
 }
 
 #[test]
+fn a_precision_that_is_overruled_is_told() {
+    let file = folder("precision").join("clock.nmc");
+    let text = "neuron clock() { state next: time = 10 ms; spike when t > next - dt / 2 { next += 10 ms } }\n\
+                network n() { population a: clock[1](); probe a.spikes }\n\
+                experiment e { deploy n; run for 100 ms { step: 0.1 ms } }\n";
+    fs::write(&file, text).unwrap();
+    let shown = file.display().to_string();
+    let told = |more: &[&str]| {
+        let output = nmc(&[&["run", &shown], more].concat());
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(told(&["--precision", "f32"]).contains("`--precision f32` has no effect on experiment `e`"));
+    assert!(!told(&[]).contains("W0428") && !told(&["--precision", "f64"]).contains("W0428"));
+}
+
+#[test]
 fn things_can_be_looked_up() {
     assert!(clean(&["explain", "E0302"]).contains("dimension-mismatch"));
     assert!(clean(&["explain", "dimension-mismatch"]).contains("E0302"));

@@ -70,7 +70,7 @@ impl Elaborator<'_> {
             None => None,
         };
         let (senses, sense_ranges) = self.ways(sense, |this, ast| this.sense(ast, sharing, normalises))?;
-        let analog = inputs.iter().any(|drive| matches!(drive, Drive::Direct(_)))
+        let analog = inputs.iter().any(|drive| !drive.takes_bits(&self.chip.converters))
             || senses.iter().any(|sense| matches!(sense, Sense::Analog(_)));
         if layers > 1 && analog {
             let label = "leave out what takes or gives analog values: `input: dac(bits: 8)`, `sense: sar(bits: 8)`";
@@ -82,14 +82,6 @@ impl Elaborator<'_> {
             Some(ast) if !is_ideal(ast) => self.quantity(ast, RESISTANCE)?,
             _ => 0.0,
         };
-        for key in ["driver_resistance", "sense_resistance", "driven"] {
-            if let (Some(ast), true) = (fields.get(key), wire_ohms == 0.0) {
-                let message = format!("`{key}` is solved together with wires that resist, and these are ideal");
-                let label = "say `wire: 0.001 ohm`, a segment between two cells, where wires take next to nothing";
-                self.error(Code::E0503, message, ast.span, label);
-                return None;
-            }
-        }
         let both_ends =
             matches!(fields.get("driven").map(|ast| &ast.kind), Some(ExprKind::Name(name)) if name == "both_ends");
         if weights == WeightScheme::Unsigned && self.chip.devices[device].g_min > 0.0 {
@@ -250,19 +242,25 @@ impl Elaborator<'_> {
             if matches!(domain, Domain::Voltage | Domain::Pulse | Domain::Charge) {
                 return Some(Drive::Direct(domain));
             }
-            return self.no_way(ast, "rows are driven by voltages, pulses or charges");
+            let why = match domain {
+                Domain::Light => "light is received by a converter light -> voltage: `input: std.converter.receiver()`",
+                Domain::Bits | Domain::Current | Domain::Spikes | Domain::Voltage | Domain::Charge | Domain::Pulse => {
+                    "rows are driven by voltages, pulses or charges"
+                }
+            };
+            return self.no_way(ast, why);
         }
         if let Some(serial) = self.bit_serial(ast) {
             return serial;
         }
         let index = self.converter(ast)?;
         let converter = &self.chip.converters[index];
-        let drives =
-            converter.from == Domain::Bits && matches!(converter.to, Domain::Voltage | Domain::Pulse | Domain::Charge);
+        let drives = matches!(converter.from, Domain::Bits | Domain::Light)
+            && matches!(converter.to, Domain::Voltage | Domain::Pulse | Domain::Charge);
         if drives {
             Some(Drive::Converter(index))
         } else {
-            self.no_way(ast, "it must turn bits into a voltage, a pulse or a charge")
+            self.no_way(ast, "it must turn bits or light into a voltage, a pulse or a charge")
         }
     }
 

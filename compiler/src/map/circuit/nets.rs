@@ -73,10 +73,10 @@ impl Builder<'_> {
                 continue;
             }
             let spikes = network.graph[wire.from].logical == Logical::Spikes && wire.domain == Domain::Spikes;
-            let domain = match (spikes, wire.takes.is_empty()) {
+            let domain = match (spikes, wire.takes.first()) {
                 (true, _) => Domain::Spikes,
-                (false, false) => Domain::Bits,
-                (false, true) => self.decisions.choice(node).map_or(Domain::Bits, |choice| choice.input),
+                (false, Some(&first)) => self.given.chip.converters[first].from,
+                (false, None) => self.decisions.choice(node).map_or(Domain::Bits, |choice| choice.input),
             };
             let bits = match domain {
                 Domain::Bits => f64::min(

@@ -144,6 +144,8 @@ fn units(
     };
     (given.chip.unit_kinds.iter().enumerate())
         .filter(|(index, unit)| offers(unit) && (digital(unit) || least <= most(*index)))
+        // Light has no sign.
+        .filter(|(_, unit)| unit.to != Domain::Light || found.range(node).unsigned)
         .map(|(unit, kind)| {
             let part = Part { node, role: role(unit), elements, firings, takes: Vec::new(), gives: Vec::new() };
             Alternative {
@@ -196,9 +198,9 @@ fn dense(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId) -> Ve
             let how = OnTiles { drive, sense, sum: Summing::Single, bias: Bias::None, gather: None };
             let Some((line, gather)) = column(given.chip, tile, how) else { continue };
             // Nothing holds what several vectors, one after the other, give or take: it waits as bits.
-            let waits =
-                matches!(tile.inputs[drive], Drive::Direct(_)) || matches!(tile.senses[sense], Sense::Analog(_));
-            if first.positions > 1 && waits {
+            let waits = tile.inputs[drive].takes_bits(&given.chip.converters)
+                && matches!(tile.senses[sense], Sense::Converter { .. });
+            if first.positions > 1 && !waits {
                 continue;
             }
             let how = OnTiles { gather, ..how };
@@ -291,7 +293,7 @@ pub fn biases(
     }
     // A fitted bias is not known when the array is laid out, one that learns is a number; and rows of what learns are driven in other
     // ranges as it goes on.
-    let fitted = matches!(given.network.graph[node].operator, Operator::Dense { weights: Weights::Ridge { .. }, .. })
+    let fitted = matches!(given.network.graph[node].operator, Operator::Dense { weights: Weights::Fitted { .. }, .. })
         || learned(given.network, given.plan).contains(&node);
     let spare = tiling.of(node).map(|(_, block)| block.spare_rows).max().unwrap_or(0);
     let scheme = tiling.of(node).next().map(|(_, block)| given.chip.tile_kinds[block.tile_kind].weights);

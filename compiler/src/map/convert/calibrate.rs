@@ -339,7 +339,7 @@ fn assumed(given: Given, node: NodeId, found: &Calibration) -> f64 {
             let rows = data.chunks(width).map(|row| row.iter().map(|w| f64::from(w.abs())).sum::<f64>());
             before * rows.fold(0.0, f64::max)
         }
-        Operator::Dense { weights: Weights::Ridge { .. }, .. } => {
+        Operator::Dense { weights: Weights::Fitted { .. }, .. } => {
             // A fit aims at its targets; half as much again is left for what it misses.
             let targets = given.plan.phases.iter().filter_map(|phase| phase.target);
             let largest = targets

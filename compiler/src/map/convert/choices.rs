@@ -194,6 +194,12 @@ impl<'a> Choices<'a> {
         (self.objective(price), self.error(source, wire_variance(self.found, source, converter)))
     }
 
+    /// Of several converters, one after the other.
+    fn steps(&self, source: NodeId, converters: &[usize], values: f64) -> (f64, f64) {
+        let steps = converters.iter().map(|&id| self.step(source, id, values));
+        steps.fold((0.0, 0.0), |sum, step| (sum.0 + step.0, sum.1 + step.1))
+    }
+
     /// Both in one number.
     pub fn weigh(&self, demand: &Demand, (paid, error): (f64, f64)) -> f64 {
         demand.weight * paid + demand.multiplier * error
@@ -222,12 +228,18 @@ impl<'a> Choices<'a> {
         self.len_of(node) * self.firings(node) * links * bits * self.chip().mesh.energy_per_bit
     }
 
+    /// Whether an alternative's output can leave as a domain that is pinned: light may be made of it.
+    pub fn leaves_as(&self, node: NodeId, alternative: &Alternative, domain: Domain) -> bool {
+        let lit = || self.shines(node) && chain(self.chip(), alternative.output, domain, &|_| 1.0).is_some();
+        alternative.output == domain || (domain == Domain::Light && lit())
+    }
+
     /// Whether pins and `convert: everywhere` allow an alternative.
     pub fn allowed(&self, index: usize, alternative: &Alternative, demand: &Demand) -> bool {
         let node = self.nodes[index];
         let pinned = self.given.plan.pins.iter().enumerate().all(|(number, pin)| match pin.value {
             Pinned::Domain(domain) => {
-                demand.without == Some(number) || pin.node != node || alternative.output == domain
+                demand.without == Some(number) || pin.node != node || self.leaves_as(node, alternative, domain)
             }
             Pinned::Core(..) => true,
         });
@@ -268,12 +280,7 @@ impl<'a> Choices<'a> {
         let values = self.taken(source, to);
         let price = |id: usize| self.weigh(demand, self.step(source, id, values));
         let takes = chain(chip, Domain::Bits, alternative.input, &price)?;
-        let (mut paid, mut error) = (0.0, 0.0);
-        for &id in &takes {
-            let step = self.step(source, id, values);
-            paid += step.0;
-            error += step.1;
-        }
+        let (mut paid, error) = self.steps(source, &takes, values);
         if self.passes(to) {
             return Some((takes, paid, error));
         }
@@ -303,6 +310,33 @@ impl<'a> Choices<'a> {
         Some((takes, paid, error))
     }
 
+    /// Whether a signal can go by light, which has no sign, over links or lines.
+    fn shines(&self, source: NodeId) -> bool {
+        has_line(self.chip(), Domain::Light) && self.found.range(source).unsigned
+    }
+
+    /// Converters at a consumer from light to what it takes, and what they cost; none: no light comes there, or nothing receives it.
+    fn received(
+        &self,
+        source: NodeId,
+        set: &[Domain],
+        (to, alternative): (NodeId, &Alternative),
+        demand: &Demand,
+    ) -> Option<(Tree, f64, f64)> {
+        let outside = matches!(self.given.network.graph[to].operator, Operator::Output);
+        if !set.contains(&Domain::Light) || !self.shines(source) || outside || self.passes(to) {
+            return None;
+        }
+        if matches!(alternative.input, Domain::Light | Domain::Spikes) {
+            return None;
+        }
+        let values = self.taken(source, to);
+        let price = |id: usize| self.weigh(demand, self.step(source, id, values));
+        let takes = chain(self.chip(), Domain::Light, alternative.input, &price)?;
+        let (paid, error) = self.steps(source, &takes, values);
+        Some((takes, paid, error))
+    }
+
     /// Whether a consumer can take a signal that is available in these domains as it is.
     fn as_is(&self, set: &[Domain], (to, alternative): (NodeId, &Alternative)) -> bool {
         let domain = alternative.input;
@@ -316,8 +350,13 @@ impl<'a> Choices<'a> {
     /// the chip can hold.
     pub fn leave(&self, source: NodeId, from: &Alternative, set: &[Domain], demand: &Demand) -> Option<(Tree, f64)> {
         let chip = self.chip();
-        // Bits are turned into something else where that is used.
-        if from.output == Domain::Bits && set.iter().any(|domain| *domain != Domain::Bits) {
+        // Bits are turned into something else where that is used, but into light where it is sent.
+        let made = matches!(from.implementation, Implementation::Unit(_) | Implementation::Tile(_));
+        let early = |domain: &Domain| *domain != Domain::Bits && !(*domain == Domain::Light && made);
+        if from.output == Domain::Bits && set.iter().any(early) {
+            return None;
+        }
+        if set.contains(&Domain::Light) && !self.shines(source) {
             return None;
         }
         let values = self.len_of(source);
@@ -349,15 +388,18 @@ impl<'a> Choices<'a> {
     fn sets(&self, source: NodeId, demand: &Demand) -> Vec<Vec<Domain>> {
         let consumers = self.consumers(source);
         let inputs = consumers.iter().flat_map(|to| self.alternatives[self.index(*to)].iter().map(|a| a.input));
-        let mut needed: Vec<Domain> = inputs.chain([Domain::Bits]).collect();
+        let light = self.shines(source).then_some(Domain::Light);
+        let mut needed: Vec<Domain> = inputs.chain([Domain::Bits]).chain(light).collect();
         needed.sort_unstable();
         needed.dedup();
         // What reads devices is where they are: no wire is between that could be converted.
         let read = |domain| consumers.iter().any(|&to| self.reads_devices(to, domain));
         needed.retain(|&domain| !demand.everywhere || !domain.is_analog() || read(domain));
+        let pins = self.given.plan.pins.iter().enumerate().filter(|(number, _)| demand.without != Some(*number));
+        let lit = pins.into_iter().any(|(_, pin)| pin.node == source && pin.value == Pinned::Domain(Domain::Light));
         (1..1_usize << needed.len())
             .map(|mask| (0..needed.len()).filter(|bit| mask >> bit & 1 == 1).map(|bit| needed[bit]).collect())
-            .filter(|set: &Vec<Domain>| set.len() <= consumers.len().min(3))
+            .filter(|set: &Vec<Domain>| set.len() <= consumers.len().min(3) && (!lit || set.contains(&Domain::Light)))
             .collect()
     }
 
@@ -390,12 +432,7 @@ impl<'a> Choices<'a> {
 
     /// Price and error of the converters at a source, and what its array burns while they work.
     pub fn leaving(&self, source: NodeId, from: &Alternative, tree: &[usize]) -> (f64, f64) {
-        let values = self.len_of(source);
-        let mut sum = (0.0, 0.0);
-        for &id in tree {
-            let step = self.step(source, id, values);
-            sum = (sum.0 + step.0, sum.1 + step.1);
-        }
+        let mut sum = self.steps(source, tree, self.len_of(source));
         if self.minimises(Objective::Energy) {
             // Where nothing holds the value, at least that.
             sum.0 += from.power * cost::time::longest(self.chip(), tree);
@@ -412,21 +449,30 @@ impl<'a> Choices<'a> {
         consumer: (NodeId, &Alternative),
         demand: &Demand,
     ) -> Option<(f64, f64)> {
-        if self.as_is(set, consumer) {
-            return Some((0.0, 0.0));
-        }
-        if !set.contains(&Domain::Bits) {
-            return None;
-        }
-        self.bits_taken(source, width, consumer, demand).map(|(_, paid, error)| (paid, error))
+        self.way_in(source, set, width, consumer, demand).map(|(_, paid, error)| (paid, error))
     }
 
     /// Converters at a consumer of a signal.
     pub fn taking(&self, leaving: &Leaving, source: NodeId, to: NodeId, end: &Alternative, demand: &Demand) -> Tree {
-        if self.as_is(&leaving.set, (to, end)) {
-            return Vec::new();
+        let way = self.way_in(source, &leaving.set, leaving.width, (to, end), demand);
+        way.map_or_else(Vec::new, |(takes, ..)| takes)
+    }
+
+    /// The cheapest way for a consumer to take a signal as it leaves: converters at it, price and error.
+    fn way_in(
+        &self,
+        source: NodeId,
+        set: &[Domain],
+        width: f64,
+        consumer: (NodeId, &Alternative),
+        demand: &Demand,
+    ) -> Option<(Tree, f64, f64)> {
+        if self.as_is(set, consumer) {
+            return Some((Vec::new(), 0.0, 0.0));
         }
-        self.bits_taken(source, leaving.width, (to, end), demand).map_or_else(Vec::new, |(takes, ..)| takes)
+        let bits = set.contains(&Domain::Bits).then(|| self.bits_taken(source, width, consumer, demand)).flatten();
+        let ways = bits.into_iter().chain(self.received(source, set, consumer, demand));
+        ways.min_by(|a, b| self.weigh(demand, (a.1, a.2)).total_cmp(&self.weigh(demand, (b.1, b.2))))
     }
 
     /// What the host's port costs for an input: each value once, in as many bits as are used.

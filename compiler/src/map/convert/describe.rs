@@ -67,7 +67,7 @@ fn wires(choices: &Choices, assignment: &Assignment, demand: &Demand) -> Vec<Wir
         for (place, &(to, operand)) in consumers.iter().enumerate() {
             let consumer = chosen(to);
             let takes = choices.taking(&leaving, source, to, consumer, demand);
-            let arrives = if takes.is_empty() { consumer.input } else { Domain::Bits };
+            let arrives = takes.first().map_or(consumer.input, |&id| chip.converters[id].from);
             let mut gives = branch(chip, &leaving.tree, producer.output, arrives);
             if !matches!(arrives, Domain::Bits | Domain::Spikes) {
                 gives.extend(leaving.tree.iter().copied().filter(|&id| chip.converters[id].holds()));
@@ -207,10 +207,15 @@ pub fn reason(choices: &Choices, decisions: &Decisions, wire: &Wire, other: Opti
     let is_analog = |domain: Domain| !matches!(domain, Domain::Bits | Domain::Spikes);
     let analog = wire.takes.is_empty() && is_analog(to.input);
     let names = |ids: &[usize]| ids.iter().map(|&id| title(&chip.converters[id])).collect::<Vec<_>>().join(", ");
-    let mut text = if pinned(wire.from, from.output) {
-        format!("{}: `{}` is pinned", word(from.output), network.graph[wire.from].name)
+    let arrives = wire.takes.first().map_or(to.input, |&id| chip.converters[id].from);
+    let lit = arrives == Domain::Light && pinned(wire.from, arrives);
+    let mut text = if lit || pinned(wire.from, from.output) {
+        let domain = if lit { arrives } else { from.output };
+        format!("{}: `{}` is pinned", word(domain), network.graph[wire.from].name)
     } else if analog && matches!(network.graph[wire.to].operator, Operator::Read { .. }) {
         format!("{}: devices are read where they are", word(to.input))
+    } else if arrives == Domain::Light && !wire.converters.is_empty() {
+        format!("light: nothing that is sent here is negative; joined by {}", names(&wire.converters))
     } else if plan.convert_everywhere {
         format!("{}: everything is converted, as `convert: everywhere` asks", word(wire.domain))
     } else if analog {

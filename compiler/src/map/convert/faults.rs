@@ -9,7 +9,7 @@ use super::choices::{Choices, State};
 use super::domains::{chain, word};
 use super::obstacle::no_array;
 use super::problem::Demand;
-use crate::forms::chip::Domain;
+use crate::forms::chip::{Domain, Drive};
 use crate::forms::mapped::Given;
 use crate::forms::network::{Node, NodeId, Operator, PopulationKind};
 use crate::forms::plan::{Pin, Pinned};
@@ -57,7 +57,7 @@ pub fn missing(choices: &Choices) -> Option<Diagnostic> {
     }
     for pin in &given.plan.pins {
         let Pinned::Domain(domain) = pin.value else { continue };
-        if !choices.alternatives[choices.index(pin.node)].iter().any(|a| a.output == domain) {
+        if !choices.alternatives[choices.index(pin.node)].iter().any(|a| choices.leaves_as(pin.node, a, domain)) {
             return Some(pin_fault(choices, pin, domain));
         }
     }
@@ -167,9 +167,11 @@ fn pin_fault(choices: &Choices, pin: &Pin, domain: Domain) -> Diagnostic {
         choices.alternatives[choices.index(pin.node)].iter().map(|alternative| word(alternative.output)).collect();
     offered.sort_unstable();
     offered.dedup();
+    let signed = domain == Domain::Light && !choices.found.range(pin.node).unsigned;
+    let sign = if signed { "; it may be negative, and light has no sign" } else { "" };
     let message = format!("`{}` cannot leave as {} on chip `{}`", node.name, word(domain), choices.given.chip.name);
     Diagnostic::new(Code::E0604, message, pin.span, "pinned here")
-        .with_label(node.span, format!("can leave as {}", offered.join(" or ")))
+        .with_label(node.span, format!("can leave as {}{sign}", offered.join(" or ")))
         .with_help(format!("pin it to {}, or leave the choice to the compiler", offered.join(" or ")))
 }
 
@@ -199,6 +201,31 @@ pub fn unmeasured(given: Given) -> Diagnostic {
     let message = "the accuracy limit is not applied: nothing in this experiment measures accuracy";
     Diagnostic::new(Code::W0613, message, place(given), "no accuracy is measured here")
         .with_help("say what is right: `test { … } expect argmax(y) == labels`")
+}
+
+/// Links for light that nothing of the chip makes, or nothing receives.
+pub fn dark(given: Given) -> Option<Diagnostic> {
+    let chip = given.chip;
+    let linked = chip.links.iter().any(|link| link.carries == Domain::Light);
+    let drives = chip.tile_kinds.iter().flat_map(|tile| &tile.inputs).filter_map(|drive| match drive {
+        Drive::Converter(id) => Some(*id),
+        Drive::BitSerial { .. } | Drive::Direct(_) => None,
+    });
+    let converters = chip.on_wires.iter().copied().chain(drives).map(|id| &chip.converters[id]);
+    let units = chip.unit_kinds.iter().map(|unit| (unit.from, unit.to));
+    let ends: Vec<(Domain, Domain)> = converters.map(|one| (one.from, one.to)).chain(units).collect();
+    let (what, help) = if !ends.iter().any(|(_, to)| *to == Domain::Light) {
+        ("makes", "list one that does, such as `converters: [std.converter.modulator()]`, or a unit voltage -> light")
+    } else if !ends.iter().any(|(from, _)| *from == Domain::Light) {
+        (
+            "receives",
+            "list what does, such as `converters: [std.converter.photodiode()]`, or let rows: `input: std.converter.receiver()`",
+        )
+    } else {
+        return None;
+    };
+    let message = format!("links of chip `{}` carry light, which nothing there {what}", chip.name);
+    linked.then(|| on_chip(given, Diagnostic::placeless(Code::W0428, message).with_help(help)))
 }
 
 pub fn calibrated_on_test(given: Given) -> Diagnostic {

@@ -73,6 +73,9 @@ pub fn convert(
     if given.plan.calibrated_on_test && rounds {
         diagnostics.push(faults::calibrated_on_test(given));
     }
+    if let Some(dark) = faults::dark(given).filter(|dark| !diagnostics.contains(dark)) {
+        diagnostics.push(dark);
+    }
     let found = calibrate::calibrate(given, tiling, measured);
     if let Some(fault) = faults::overflow(given, &found) {
         diagnostics.push(fault);

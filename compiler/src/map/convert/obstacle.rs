@@ -50,7 +50,7 @@ fn stop(choices: &Choices, node: NodeId, tile: &TileKind, (drive, sense): (usize
     };
     let how = OnTiles { gather, ..how };
     let positions = tiling.of(node).next().map_or(1, |(_, block)| block.positions);
-    if positions > 1 && (matches!(drives, Drive::Direct(_)) || !converts) {
+    if positions > 1 && !(drives.takes_bits(&chip.converters) && converts) {
         let why = format!("they are read {positions} times a sample, and only bits wait for the last");
         return told(1, &why, "give the tile converters: `input: dac(bits: 8)`, `sense: sar(bits: 8)`");
     }

@@ -152,11 +152,14 @@ fn changes(choices: &Choices, error: Option<f64>) -> Vec<Change> {
     while largest.is_some_and(|largest| largest > 0 && largest * factor / 2 < arrays) {
         let names: Vec<(NodeId, String)> =
             choices.nodes.iter().map(|&node| (node, choices.given.network.graph[node].name.clone())).collect();
+        let (before, blocks) = (chip.clone(), choices.tiling.clone());
         let words = move |decisions: &Decisions, circuit: &Circuit, wire: &Wire| {
             let name = |node: NodeId| {
                 names.iter().find(|(id, _)| *id == node).map_or_else(String::new, |(_, name)| name.clone())
             };
-            Some(island_words(decisions, circuit, wire, &name))
+            let size = island_words(decisions, circuit, wire, &name);
+            let lines = missing_lines(&before, &blocks, circuit, wire);
+            Some(lines.map_or(size.clone(), |lines| format!("{size}, and {lines}")))
         };
         all.push(Change { chip: lined(factor), error, words: Box::new(words) });
         factor *= 2;

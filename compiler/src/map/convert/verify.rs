@@ -6,6 +6,8 @@
 //! operator needs is brought to it by exactly one net; without an accuracy limit or pins the objective is no worse than the baselines,
 //! and never below its bound.
 
+use std::collections::BTreeSet;
+
 use petgraph::visit::{EdgeRef, IntoEdgeReferences};
 
 use crate::cost;
@@ -13,8 +15,9 @@ use crate::forms::chip::{Domain, Sense};
 use crate::forms::circuit::{Circuit, End, Part, Role};
 use crate::forms::decisions::{Bias, Decisions, Implementation, OnTiles, Summing};
 use crate::forms::mapped::Given;
-use crate::forms::network::Edge;
+use crate::forms::network::{Edge, Network, NodeId, Operator};
 use crate::forms::tiling::{Block, Tiling};
+use crate::graph::operands;
 
 /// Every broken invariant in words; empty when all is sound.
 pub fn verify(given: Given, tiling: &Tiling, decisions: &Decisions, circuit: &Circuit) -> Vec<String> {
@@ -133,10 +136,11 @@ fn check_circuit(given: Given, tiling: &Tiling, decisions: &Decisions, circuit: 
         match part.role {
             Role::Array { block, .. } => {
                 blocks[block] += 1;
-                // Windows read values several times, and zeros, which nothing brings.
-                let Block { positions, .. } = tiling.blocks[block];
-                let rows = tiling.blocks[block].rows();
-                if (positions == 1 && values != rows) || values == 0 || values > rows * positions {
+                let Block { inputs, positions, .. } = tiling.blocks[block];
+                let read = (inputs.0 * positions, inputs.1 * positions);
+                let needed = || distinct(given.network, operands(given.network, part.node)[0], read);
+                if values != read.1 - read.0 && values != needed() {
+                    let rows = tiling.blocks[block].rows();
                     faults.push(format!("{values} values come to the array of `{name}` with {rows} rows"));
                 }
             }
@@ -175,6 +179,30 @@ fn check_circuit(given: Given, tiling: &Tiling, decisions: &Decisions, circuit: 
     if differ(counted, reported) || differ(counted, on_wires) {
         faults.push(format!("{counted} conversions of parts, {on_wires} on wires, {reported} reported"));
     }
+}
+
+/// How many different values elements of a node's output are: windows and joins read some of them several times, and zeros, which nothing brings.
+fn distinct(network: &Network, node: NodeId, elements: (usize, usize)) -> usize {
+    let origin = |mut at: usize| {
+        let mut node = node;
+        loop {
+            let operator = &network.graph[node].operator;
+            let (operand, element) = match operator {
+                Operator::Gather(gather) => gather.source(at)?,
+                Operator::Read { .. } => (0, at),
+                Operator::Input
+                | Operator::Output
+                | Operator::Dense { .. }
+                | Operator::Elementwise { .. }
+                | Operator::Reduce { .. }
+                | Operator::Scatter(_)
+                | Operator::Delay
+                | Operator::Population { .. } => return Some((node, at)),
+            };
+            (node, at) = (*operands(network, node).get(operand)?, element);
+        }
+    };
+    (elements.0..elements.1).filter_map(origin).collect::<BTreeSet<_>>().len()
 }
 
 /// The domains in which a part can hand on what it gives; none: it may be any.

@@ -22,7 +22,7 @@ const ROUNDS: usize = 60;
 /// Mean square of what wires change at the outputs on the calibration samples, as conductances and the wires' resistance let expect; 0 where
 /// wires are ideal. `biases`: of fitted layers.
 pub fn error(given: Given, tiling: &Tiling, found: &Calibration, biases: &Values) -> f64 {
-    let resists = |block: &Block| given.chip.tile_kinds[block.tile_kind].wire_ohms > 0.0;
+    let resists = |block: &Block| given.chip.tile_kinds[block.tile_kind].resists();
     let network = given.network;
     if !tiling.blocks.iter().any(resists) || found.samples == 0 {
         return 0.0;
@@ -245,6 +245,9 @@ impl Array {
     /// Amperes out of each column for a volt at each row's driver, [row][col]. `driven`: the rows' voltages on average, in any unit;
     /// `unsigned`: none is ever negative, so that columns rise together.
     fn seen(&self, tile: &TileKind, driven: &[f64], unsigned: bool) -> Vec<f64> {
+        if tile.wire_ohms == 0.0 {
+            return self.seen_at_lines(tile, driven, unsigned);
+        }
         let (rows, cols) = (self.rows, self.cols);
         let cells: Vec<f64> = self.siemens.iter().map(|siemens| siemens * tile.wire_ohms).collect();
         let link = |ohms: f64| tile.wire_ohms / (tile.wire_ohms + ohms);
@@ -261,6 +264,49 @@ impl Array {
         let mut arrives = vec![0.0; rows * cols];
         arrives[(rows - 1) * cols..].fill(sink);
         solve_columns(&cells, sink, cols, &mut arrives);
+        self.risen((along, arrives), driven, unsigned, |mut volts| {
+            volts.iter_mut().zip(&cells).for_each(|(volt, cell)| *volt *= cell);
+            solve_columns(&cells, sink, cols, &mut volts);
+            volts.iter_mut().zip(&cells).for_each(|(volt, cell)| *volt *= cell);
+            solve_rows(&cells, (left, right), cols, &mut volts);
+            volts
+        })
+    }
+
+    /// The same where wires are ideal and only what stands at their ends resists.
+    fn seen_at_lines(&self, tile: &TileKind, driven: &[f64], unsigned: bool) -> Vec<f64> {
+        let (rows, cols) = (self.rows, self.cols);
+        let (drive, sink) = (tile.driver_ohms / if tile.both_ends { 2.0 } else { 1.0 }, tile.sense_ohms);
+        let at = |row: usize, col: usize| row * cols + col;
+        let of_rows = |volts: &[f64]| -> Vec<f64> {
+            (0..rows).map(|row| (0..cols).map(|col| self.siemens[at(row, col)] * volts[at(row, col)]).sum()).collect()
+        };
+        let of_columns = |volts: &[f64]| -> Vec<f64> {
+            (0..cols).map(|col| (0..rows).map(|row| self.siemens[at(row, col)] * volts[at(row, col)]).sum()).collect()
+        };
+        let ones = vec![1.0; rows * cols];
+        let left: Vec<f64> = of_rows(&ones).into_iter().map(|all| 1.0 / (1.0 + drive * all)).collect();
+        let kept: Vec<f64> = of_columns(&ones).into_iter().map(|all| 1.0 / (1.0 + sink * all)).collect();
+        let along = (0..rows * cols).map(|at| left[at / cols]).collect();
+        let arrives = (0..rows * cols).map(|at| kept[at % cols]).collect();
+        self.risen((along, arrives), driven, unsigned, |volts| {
+            let columns: Vec<f64> = of_columns(&volts).iter().zip(&kept).map(|(sum, kept)| sink * kept * sum).collect();
+            let columns: Vec<f64> = (0..rows * cols).map(|at| columns[at % cols]).collect();
+            let gained: Vec<f64> = of_rows(&columns).iter().zip(&left).map(|(sum, left)| drive * left * sum).collect();
+            (0..rows * cols).map(|at| gained[at / cols]).collect()
+        })
+    }
+
+    /// What is seen with what rows gain by the rise of columns: `gains` is that, for volts along the rows. `along`: what a volt at a driver gives
+    /// along its row, `arrives`: the share of a cell's current that arrives.
+    fn risen(
+        &self,
+        (along, arrives): (Vec<f64>, Vec<f64>),
+        driven: &[f64],
+        unsigned: bool,
+        gains: impl Fn(Vec<f64>) -> Vec<f64>,
+    ) -> Vec<f64> {
+        let (rows, cols) = (self.rows, self.cols);
         let mut seen: Vec<f64> = (0..rows * cols).map(|at| self.siemens[at] * along[at] * arrives[at]).collect();
         let current = |row: usize| self.siemens[row * cols..(row + 1) * cols].iter().sum::<f64>();
         let all: f64 = driven.iter().enumerate().map(|(row, volt)| volt * current(row)).sum();
@@ -271,10 +317,7 @@ impl Array {
         let mut gained = vec![0.0; rows * cols];
         for _ in 0..ROUNDS {
             let volt = |at: usize| along[at] * driven[at / cols] + gained[at];
-            let mut risen: Vec<f64> = (0..rows * cols).map(|at| cells[at] * volt(at)).collect();
-            solve_columns(&cells, sink, cols, &mut risen);
-            risen.iter_mut().zip(&cells).for_each(|(volt, cell)| *volt *= cell);
-            solve_rows(&cells, (left, right), cols, &mut risen);
+            let risen = gains((0..rows * cols).map(volt).collect());
             let moved: f64 = risen.iter().zip(&gained).map(|(new, old)| (new - old).abs()).sum();
             let whole: f64 = (0..rows * cols).map(volt).sum();
             gained = risen;

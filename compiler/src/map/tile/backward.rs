@@ -50,7 +50,7 @@ pub fn turn(tiling: &mut Tiling, given: Given, layer: NodeId, forward: NodeId) -
 pub fn obstacle(chip: &Chip, tile: &TileKind) -> Option<(String, &'static str)> {
     let (name, device) = (&tile.name, &chip.devices[tile.device]);
     let drives = |drive: &Drive| match drive {
-        Drive::Converter(id) => chip.converters[*id].from == Domain::Bits,
+        Drive::Converter(_) => drive.takes_bits(&chip.converters),
         Drive::BitSerial { .. } | Drive::Direct(_) => false,
     };
     let senses = |sense: &Sense| match sense {
@@ -62,12 +62,9 @@ pub fn obstacle(chip: &Chip, tile: &TileKind) -> Option<(String, &'static str)> 
     } else if tile.weights == WeightScheme::Offset {
         let help = "use `weights: differential` or `reference`";
         Some((format!("`{name}` holds weights in digits, one of which is no row's sum"), help))
-    } else if tile.wire_ohms > 0.0 || device.is_read_cell_by_cell() {
-        let what = if tile.wire_ohms > 0.0 {
-            "wires that resist"
-        } else {
-            "cells with a `current` or read noise of their own"
-        };
+    } else if tile.resists() || device.is_read_cell_by_cell() {
+        let what =
+            if tile.resists() { "wires that resist" } else { "cells with a `current` or read noise of their own" };
         let help =
             "use `wire: ideal`, cells without `current` and `noise telegraph`, and read noise that is `normal(0, …)`";
         Some((format!("`{name}` has {what}, which are simulated forward only"), help))

@@ -154,7 +154,7 @@ fn best_cut(chip: &Chip, free: &[usize], holds: &[bool], (inputs, outputs): (usi
 
 /// Whether a layer's weights are known only when the chip runs.
 fn is_fitted(network: &Network, layer: NodeId) -> bool {
-    matches!(network.graph[layer].operator, Operator::Dense { weights: Weights::Ridge { .. }, .. })
+    matches!(network.graph[layer].operator, Operator::Dense { weights: Weights::Fitted { .. }, .. })
 }
 
 /// Whether a layer may have weights below 0.
@@ -171,7 +171,7 @@ fn is_signed(given: Given, layer: NodeId) -> bool {
 pub(crate) fn has_bias(network: &Network, layer: NodeId) -> bool {
     match &network.graph[layer].operator {
         Operator::Dense { bias: Some(_), .. } => true,
-        Operator::Dense { weights: Weights::Ridge { bias, .. }, .. } => *bias,
+        Operator::Dense { weights: Weights::Fitted { bias, .. }, .. } => *bias,
         Operator::Dense { weights: Weights::Given(_), bias: None, .. }
         | Operator::Input
         | Operator::Output

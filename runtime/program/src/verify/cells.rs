@@ -36,7 +36,7 @@ impl Checker<'_> {
         let mut on_wires = BTreeSet::new();
         for wired in &program.wired {
             let ohms = [wired.segment, wired.driver, wired.sense];
-            let sound = ohms.iter().all(|ohms| ohms.is_finite() && *ohms >= 0.0) && wired.segment > 0.0;
+            let sound = ohms.iter().all(|ohms| ohms.is_finite() && *ohms >= 0.0) && ohms.iter().any(|ohms| *ohms > 0.0);
             self.require(sound, || format!("wires of {ohms:?} ohm"));
             let mut places = Vec::new();
             for &(matrix, row) in &wired.pieces {

@@ -113,7 +113,7 @@ impl Exporter<'_> {
     fn given_weights(&self, weights: &Weights) -> Result<Vec<f64>, String> {
         match weights {
             Weights::Given(tensor) => Ok(self.tensor(*tensor)),
-            Weights::Ridge { .. } => Err(String::from("its weights are found by training")),
+            Weights::Fitted { .. } => Err(String::from("its weights are found by training")),
         }
     }
 
