@@ -57,7 +57,7 @@ def stdp(neurons, milliseconds):
 
 run = {
     "coba": coba, "brunel": lambda: brunel(1.5, 2.0), "brunel_step_off": lambda: brunel(1.6, 1.9),
-    "brunel_once": lambda: brunel(1.5, 2.0, False), "brunel_once_step_off": lambda: brunel(1.6, 1.9, False),
+    "brunel_once": lambda: brunel(1.5, 2.0, False),
     "stdp_one": lambda: stdp(1, 100_000.0), "stdp_many": lambda: stdp(100, 10_000.0),
 }[workload]
 for seed in seeds:
