@@ -17,14 +17,14 @@ PLASTIC = {"stdp_one": (1, 100), "stdp_many": (100, 10)}  # neurons, seconds
 # What is put side by side. After a colon a variant of the workload, in which one thing is as the other does it.
 PAIRS = {
     "coba": [("nmc", "brian2"), ("nmc", "nest")],
-    "brunel": [("nmc", "brian2"), ("nmc", "nest"), ("nmc", "nest:brunel_step_off")],
+    "brunel": [("nmc", "brian2"), ("nmc", "nest"), ("nmc", "nest:brunel_once"), ("nmc", "nest:brunel_step_off")],
     "stdp_one": [("nmc", "brian2"), ("nmc:stdp_one_euler", "brian2")], "stdp_many": [("nmc", "brian2"), ("nmc:stdp_many_euler", "brian2")],
     "ff_snn": [("snntorch", "nmc"), ("snntorch", "nmc:ff_snn_given")],
 }
 NAMES = {
     "nmc": "nmc", "brian2": "Brian2", "nest": "NEST", "snntorch": "snnTorch",
     "nmc:stdp_one_euler": "nmc, forward Euler", "nmc:stdp_many_euler": "nmc, forward Euler",
-    "nest:brunel_step_off": "NEST, delay and refractory time of nmc's steps",
+    "nest:brunel_once": "NEST, each source once", "nest:brunel_step_off": "NEST, delay and refractory time of nmc's steps",
 }
 WORKLOADS = {
     "coba": "examples/balanced_network.nmc", "brunel": "benches/workloads/brunel.nmc", "ff_snn": "benches/workloads/ff_snn.nmc",
@@ -75,7 +75,7 @@ def nmc(workload, variant, seed, out):
 def peer(simulator, workload, file, seeds):
     environment, script, arguments = {
         "brian2": ("spiking", "brian2_runs.py", [workload, os.path.abspath(f"{FOLDER}/brian2-{workload}")]),
-        "nest": ("nest", "nest_runs.py", [workload]), "snntorch": ("torch", "snntorch_runs.py", []),
+        "nest": ("nest", "nest_runs.py", [workload]), "numpy": ("statistics", "numpy_runs.py", [workload]), "snntorch": ("torch", "snntorch_runs.py", []),
     }[simulator]
     command = [f"{PEERS}/{environment}/bin/python", f"{HERE}/{script}", *arguments, os.path.abspath(file), *map(str, seeds)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -182,6 +182,18 @@ def network(workload, pairs, seeds):
     table(rows)
 
 
+def in_numpy(seeds):
+    """Rate and CV of `brunel` as numpy gives them: by the order in a step, and by whether a source may reach a neuron more than once."""
+    print("| numpy, `brunel` | each source once | sources drawn one by one |\n| --- | --- | --- |")
+    for order in ("nmc", "nest"):
+        both = []
+        for sources in ("once", "several"):
+            each = [of_network(one, NETWORKS["brunel"], TO["brunel"], seed) for seed, one in zip(seeds, runs("brunel", f"numpy:{order}_{sources}", seeds))]
+            both.append(f"{shown([one['rates'].mean() for one in each])} Hz, CV {shown([one['cvs'].mean() for one in each])}")
+        print(f"| order in a step of {NAMES[order]} | {' | '.join(both)} |")
+    print()
+
+
 def plastic(workload, pairs, seeds):
     neurons, seconds = PLASTIC[workload]
     mean = {
@@ -221,6 +233,7 @@ def main():
     parser.add_argument("workloads", nargs="*", default=list(PAIRS))
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--nest", type=int, default=0, help="seeds in NEST, of which a run takes minutes; none unless said")
+    parser.add_argument("--numpy", type=int, default=0, help="seeds of `brunel` in numpy, step by step as nmc and as NEST; none unless said")
     chosen = parser.parse_args()
     os.makedirs(FOLDER, exist_ok=True)
     seeds = lambda name: range(1, (chosen.nest if name.startswith("nest") else chosen.seeds) + 1)
@@ -232,6 +245,8 @@ def main():
         print(f"**{workload}**\n")
         kind = network if workload in NETWORKS else plastic if workload in PLASTIC else feed_forward
         kind(workload, pairs[workload], seeds)
+    if chosen.numpy:
+        in_numpy(range(1, chosen.numpy + 1))
 
 
 if __name__ == "__main__":

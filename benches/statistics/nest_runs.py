@@ -31,13 +31,14 @@ def coba():
     return finished(cells, 1000.0)
 
 
-def brunel(delay, refractory):
+def brunel(delay, refractory, several=True):
+    """`several`: whether a source may reach a neuron more than once, as NEST has it where nothing is said."""
     cells = nest.Create("iaf_psc_delta", 12500, dict(
         C_m=1.0, tau_m=20.0, t_ref=refractory, E_L=0.0, V_reset=0.0, V_m=0.0, V_th=20.0))
     drive = nest.Create("poisson_generator", params=dict(rate=20_000.0))
     nest.Connect(drive, cells, syn_spec=fixed(0.1, delay))
-    nest.Connect(cells[:10000], cells, dict(rule="fixed_indegree", indegree=1000), fixed(0.1, delay))
-    nest.Connect(cells[10000:], cells, dict(rule="fixed_indegree", indegree=250), fixed(-0.5, delay))
+    nest.Connect(cells[:10000], cells, dict(rule="fixed_indegree", indegree=1000, allow_multapses=several), fixed(0.1, delay))
+    nest.Connect(cells[10000:], cells, dict(rule="fixed_indegree", indegree=250, allow_multapses=several), fixed(-0.5, delay))
     return finished(cells, 400.0)
 
 
@@ -56,6 +57,7 @@ def stdp(neurons, milliseconds):
 
 run = {
     "coba": coba, "brunel": lambda: brunel(1.5, 2.0), "brunel_step_off": lambda: brunel(1.6, 1.9),
+    "brunel_once": lambda: brunel(1.5, 2.0, False),
     "stdp_one": lambda: stdp(1, 100_000.0), "stdp_many": lambda: stdp(100, 10_000.0),
 }[workload]
 for seed in seeds:
