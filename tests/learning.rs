@@ -145,6 +145,44 @@ fn convolutions_and_pools_learn_along_their_gradient() {
     }
 }
 
+/// Padding of a pool holds copies of the image: an element's gradient is one all the same. Oracle: by hand, y = 3 w, loss y^2 / 2; and PyTorch's
+/// gradients of two larger ones.
+#[test]
+fn what_a_pool_pads_is_learned_once() {
+    for (image, pool, gradient) in [
+        ("[[[[3]]]]", "max_pool(2, stride: 2, padding: 1)", 4.5),
+        ("[[[[1, 2], [3, 4]]]]", "max_pool(2, stride: 1, padding: 1)", 45.5),
+        ("[[[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]]", "max_pool(3, stride: 2, padding: 1)", 103.0),
+        ("[[[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]]", "max_pool(2, stride: 1)", 103.0),
+        ("[[[[2, 2], [2, 2]]]]", "max_pool(2)", 2.0),
+    ] {
+        let side = image.matches("], [").count() + 1;
+        let windows = match (side, pool.contains("padding"), pool.contains("stride: 1")) {
+            (1, ..) | (2, false, _) => 1,
+            (2, true, _) => 9,
+            (_, true, _) | (_, false, true) => 4,
+            _ => unreachable!(),
+        };
+        let zeros = format!("[[{}]]", vec!["0"; windows].join(", "));
+        let text = format!(
+            "network n(x: real[1, {side}, {side}]) -> (y: real[{windows}]) {{
+                x |> conv2d([[[[0.5]]]]) |> {pool} |> flatten -> y
+            }}
+            experiment e {{
+                deploy n
+                train {{ x: {image} }} expect y == {zeros} by backprop(rate: 1e-4)
+                test {{ x: {image} }} measure m = sum(y)
+            }}"
+        );
+        let [a, b] = ENGINES.map(|engine| run("pool", &text, &NoFiles, engine)[0].metrics[0].1);
+        let text = text.replace("rate: 1e-4", "rate: 0");
+        let before = run("pool", &text, &NoFiles, EngineKind::Jit)[0].metrics[0].1;
+        // The sum is w times that of the largest, 0.5 at first.
+        let moved = (before - a) / (before / 0.5) / 1e-4;
+        assert!((moved - gradient).abs() < 1e-6 * gradient && a == b, "{pool}: {moved}, not {gradient}");
+    }
+}
+
 /// A chip with one sort of cell, everything else ideal.
 fn chip(device: &str, weights: &str, net: &str, train: &str) -> String {
     format!(

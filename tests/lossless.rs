@@ -87,6 +87,40 @@ fn difference(tile: &str, engine: EngineKind) -> f64 {
     exact.iter().zip(&mapped).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
+/// Weights with an offset, driven at once by inputs of both signs: sums of columns go below 0. And ranges are those of all outputs, however many
+/// samples there are: every so many values are of one output. Oracle: the weights times the inputs.
+#[test]
+fn ranges_hold_all_outputs_and_signs() {
+    let chip = |weights: &str| {
+        format!(
+            "device c {{ conductance: 0 uS .. 40 uS; levels: ideal }}
+            converter d: bits(14) -> voltage {{ energy: 1 pJ; area: 10 um2; time: 1 ns }}
+            converter a: current -> bits(18) {{ energy: 2 pJ; area: 100 um2; time: 10 ns }}
+            unit u: bits(16) -> bits(16) {{ implements: any; energy: 0.1 pJ; area: 10 um2; time: 1 ns }}
+            tile t {{ cells: c[8, 8]; weights: {weights}; input: d(); sense: a(); read_voltage: 0.2 V; read_time: 10 ns }}
+            core k {{ tiles: t[1]; units: [u]; buffer: 1 kB }}
+            chip q {{ cores: grid(1, 1) of k; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit); host: spi(energy: 1 pJ per bit, time: 0.1 ns) }}"
+        )
+    };
+    for weights in ["offset", "differential", "reference"] {
+        for samples in [2, 500, 1024, 1200] {
+            let x: Vec<f64> =
+                (0..samples).map(|n| (n * 619 % samples) as f64 / (samples - 1) as f64 * 2.0 - 1.0).collect();
+            let shown = format!("[{}]", x.iter().map(|x| format!("[{x}]")).collect::<Vec<_>>().join(", "));
+            let text = format!(
+                "{} network n(x: real[1]) -> (y: real[2]) {{ x |> dense([[0.1], [-1]]) -> y }}
+                experiment e {{ deploy n on q {{ calibrate: {shown} }}; test {{ x: {shown} }} measure m = mean(y) }}",
+                chip(weights)
+            );
+            let results = run(weights, &text, &Weights, EngineKind::Jit);
+            let wrong =
+                values(&results[0], "y").chunks(2).zip(&x).map(|(y, x)| (y[0] - 0.1 * x).abs().max((y[1] + x).abs()));
+            let most = wrong.fold(0.0, f64::max);
+            assert!(most < 1e-3, "{weights}, {samples} samples: {most}");
+        }
+    }
+}
+
 #[test]
 fn ideal_arrays_lose_nothing() {
     for size in ["2, 4", "3, 8", "8, 3", "16, 64", "20, 26", "128, 128"] {

@@ -2,7 +2,8 @@
 
 use nmc_compiler::files::NoFiles;
 use nmc_compiler::{Options, compile};
-use nmc_runtime::{EngineKind, Recorded, Results};
+use nmc_program::Precision;
+use nmc_runtime::{EngineKind, Recorded, Results, RunOptions};
 use nmc_tests::{ENGINES, recorded, run, values};
 
 fn metric(results: &Results, name: &str) -> f64 {
@@ -14,6 +15,38 @@ fn metric(results: &Results, name: &str) -> f64 {
 fn raised(text: &str) -> Vec<&'static str> {
     let compilation = compile("raised.nmc", text, &NoFiles, &Options::default());
     compilation.diagnostics.iter().map(|diagnostic| diagnostic.code.number()).collect()
+}
+
+/// Data with an axis of one step are of one step. Oracle: by hand.
+#[test]
+fn samples_may_have_a_single_step() {
+    let text = "network n(x: real[2]) -> (y: real[2]) { state h: real[2] = 1; next h = 0.5 * h + x; h -> y }
+        experiment e { deploy n; test { x: [[[1, 2]], [[3, 4]], [[5, 6]]] } measure m = mean(y) }";
+    for engine in ENGINES {
+        let results = &run("one_step.nmc", text, &NoFiles, engine)[0];
+        assert_eq!(values(results, "y"), [1.5, 2.5, 3.5, 4.5, 5.5, 6.5]);
+    }
+}
+
+/// `t` in single precision would lose the phase of a drive: late in a run numbers are kept in double. Oracle: the sine itself.
+#[test]
+fn time_is_known_late_in_a_run() {
+    let text = |seconds: &str| {
+        format!(
+            "neuron c() {{ state v: real = 0; v' = (sin(2 * pi * 50 Hz * t) - v) / 1 ms; method: euler }}
+            network n() {{ population a: c[1](); probe a.v every 10 s }}
+            experiment e {{ deploy n; run for {seconds} {{ step: 1 ms }} }}"
+        )
+    };
+    let compiled = |seconds: &str| compile("late.nmc", &text(seconds), &NoFiles, &Options::default()).image.unwrap();
+    let [short, long] = ["16 s", "100 s"].map(|seconds| compiled(seconds).programs.swap_remove(0));
+    assert_eq!((short.precision, long.precision), (Precision::F32, Precision::F64));
+    let options = RunOptions { seed: 1, engine: EngineKind::Jit, threads: 1, memory: 1 << 30, progress: None };
+    let results = nmc_runtime::run(&long, &options).unwrap();
+    for (n, v) in values(&results, "a.v").iter().enumerate().skip(1) {
+        let sine = (2.0 * std::f64::consts::PI * 50.0 * (10.0 * n as f64 - 1e-3)).sin();
+        assert!((v - sine).abs() < 1e-9, "{v} {sine}");
+    }
 }
 
 /// Oracle: counts of independent samples of one rate differ, and by no more than their spread.

@@ -278,6 +278,22 @@ fn a_hold_of_n_steps_lets_the_nth_step_after_the_spike_move() {
     (0..4).for_each(|n| assert!((seen[5 + n] - (1.0 - (-0.1 * (n + 1) as f64).exp())).abs() < 1e-9, "{seen:?}"));
 }
 
+/// A step and a half is two, two and a half is three, also where the division comes out a little below. Oracle: by hand, the steps between spikes.
+#[test]
+fn holds_of_half_a_step_more_go_up() {
+    for (hold, steps) in
+        [("0.15 ms", 2), ("0.25 ms", 3), ("0.35 ms", 4), ("0.45 ms", 5), ("1.25 ms", 13), ("0.3 ms", 3)]
+    {
+        let cell = format!(
+            "neuron p() {{ state v: real = 0; v' = 11 / 1 ms; spike when v > 1 {{ v = 0; hold v for {hold} }} }}"
+        );
+        let net = format!("{cell} network net() {{ population a: p[1](); probe a.spikes }}");
+        let results = ran(&net, "run for 5 ms");
+        let times = spikes(&results, "a.spikes").1;
+        assert!(times.windows(2).all(|pair| pair[1] - pair[0] == steps), "{hold}: {times:?}");
+    }
+}
+
 /// Both spikes fall into step 3. Oracle: the rules in the one order and in the other give other weights.
 #[test]
 fn arrivals_come_before_on_post() {

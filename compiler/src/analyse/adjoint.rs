@@ -156,7 +156,7 @@ impl Maker<'_> {
     }
 
     /// A reduction's gradient at each of the elements it was made from: all of it for a sum, a share for a mean, and for a maximum
-    /// where the element is the largest.
+    /// where the element is the largest (shares where several are, as copies of one are in the padding of a pool).
     fn spread(
         &mut self,
         name: &str,
@@ -187,9 +187,13 @@ impl Maker<'_> {
                     self.adjoint.network.gather(&name, to_each.clone(), shape.clone(), &[from], span)
                 };
                 let largest = network("the largest", largest);
-                let equal = Expr::Call(Function::Equal, vec![x(1), x(2)]);
-                let reads = [spread, values, largest];
-                Some(self.adjoint.network.elementwise(name, "slope", multiply(x(0), equal), &reads, span))
+                let equal = Expr::Call(Function::Equal, vec![x(0), x(1)]);
+                let network = &mut self.adjoint.network;
+                let equal = network.elementwise(&format!("{name}, is it"), "equal", equal, &[values, largest], span);
+                let count = network.reduce(&format!("{name}, how many"), Reduction::Sum, each, equal, span);
+                let count = network.gather(&format!("{name}, how many to each"), to_each, shape, &[count], span);
+                let share = Expr::Call(Function::Divide, vec![multiply(x(0), x(1)), x(2)]);
+                Some(network.elementwise(name, "slope", share, &[spread, equal, count], span))
             }
         }
     }

@@ -33,15 +33,17 @@ impl Digits {
         f64::from(self.levels).powi(self.slices as i32) - 1.0
     }
 
-    /// Range of a block's columns before a converter of so many bits; whole weights have that of their sums.
-    pub fn range(&self, block: &Block, bits: Option<u32>, sums: f64) -> Range {
+    /// Range of a block's columns before a converter of so many bits; whole weights have that of their sums. `arriving`: that of the inputs;
+    /// single bits are never below 0.
+    pub fn range(&self, block: &Block, bits: Option<u32>, sums: f64, arriving: Range) -> Range {
         if !self.offset {
             return Range { full: sums, unsigned: false };
         }
         // At most as many values as rows times levels; steps are whole digits where the converter has enough of them.
         let most = block.rows() as f64 * f64::from(self.levels - 1);
-        let codes = bits.map_or(0.0, |bits| 2f64.powi(bits as i32) - 1.0);
-        Range { full: most.max(codes), unsigned: true }
+        let unsigned = self.bits.is_some() || arriving.unsigned;
+        let codes = bits.map_or(0.0, |bits| 2f64.powi(bits as i32 - i32::from(!unsigned)) - 1.0);
+        Range { full: most.max(codes), unsigned }
     }
 }
 

@@ -266,6 +266,18 @@ impl Elaborator<'_> {
             let message = format!("windows of {}x{} do not fit {}x{}", kernel.0, kernel.1, size.0, size.1);
             self.error(Code::E0303, message, span, "the image is too small here");
         }
+        let along = |size: usize, kernel: usize, count: usize| {
+            let place = |window: usize, at: usize| {
+                (window * windows.stride + at * windows.dilation).checked_sub(windows.padding)
+            };
+            (0..count).any(|window| (0..kernel).any(|at| place(window, at).is_some_and(|place| place < size)))
+        };
+        if let Some((rows, columns)) = count
+            && !(along(windows.size.0, windows.kernel.0, rows) && along(windows.size.1, windows.kernel.1, columns))
+        {
+            self.error(Code::E0303, "all windows lie in the padding", span, "nothing of the image is seen");
+            return None;
+        }
         count
     }
 

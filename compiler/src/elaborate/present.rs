@@ -286,7 +286,7 @@ impl Elaborator<'_> {
     fn steps_of(&self, array: &Array, shape: &[usize]) -> Option<usize> {
         let [_, steps, each @ ..] = &array.shape[..] else { return None };
         let fits = each == shape || (each.is_empty() && shape.iter().product::<usize>() == 1);
-        let held = array.shape[1..].iter().product::<usize>() == shape.iter().product::<usize>();
+        let held = each.is_empty() && *steps == 1;
         (self.only_states() && fits && !held && *steps > 0).then_some(*steps)
     }
 

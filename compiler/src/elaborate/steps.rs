@@ -60,7 +60,7 @@ impl Elaborator<'_> {
             let steps = match counted {
                 Counted::Any => (seconds / step).round(),
                 Counted::Some => (seconds / step).round().max(1.0),
-                Counted::Held => (seconds * (1.0 / step)).round(),
+                Counted::Held => (seconds * (1.0 / step) + 1e-6).round(),
             };
             if (seconds / step - steps).abs() <= 1e-6 * steps.max(1.0)
                 || !told.insert((what.clone(), seconds.to_bits()))

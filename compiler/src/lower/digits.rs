@@ -163,7 +163,9 @@ impl Lowering<'_> {
         let Some(Sense::Converter { converter, .. }) = layer.tile.senses.get(layer.how.sense) else { return value };
         let converter = &self.chip.converters[*converter];
         let sums = if digits.offset { 0.0 } else { self.bit_range(layer, block, index) };
-        let range = digits.range(block, converter.bits, sums);
+        let arriving =
+            self.operand(layer.node, 0).map_or(Range { full: 1.0, unsigned: false }, |from| self.range(from));
+        let range = digits.range(block, converter.bits, sums, arriving);
         chain::convert(b, value, converter, range)
     }
 

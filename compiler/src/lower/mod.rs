@@ -159,8 +159,14 @@ pub fn lower(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Outcome> {
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
-    let exact_times = precision == Precision::F32 && times::are_added_to(&mapped.network);
-    let precision = if exact_times { Precision::F64 } else { precision };
+    let why = match precision {
+        Precision::F32 if times::are_added_to(&mapped.network) => Some("events add to times that `t` is compared with"),
+        Precision::F32 if times::are_late(&mapped.network, &mapped.plan) => {
+            Some("`t` is read after more steps than single precision tells apart well")
+        }
+        Precision::F32 | Precision::F64 => None,
+    };
+    let precision = if why.is_some() { Precision::F64 } else { precision };
     let mut lowering = Lowering {
         mapped,
         network: &mapped.network,
@@ -200,8 +206,8 @@ pub fn lower(
     };
     lowering.program.costs.layout = layout;
     lowering.program.costs.conversions = mapped.decisions.conversions.clone();
-    if exact_times {
-        lowering.note(String::from("numbers have double precision: events add to times that `t` is compared with"));
+    if let Some(why) = why {
+        lowering.note(format!("numbers have double precision: {why}"));
     }
     lowering.read_timetable();
     lowering.declare_populations();

@@ -7,6 +7,31 @@ use petgraph::visit::NodeIndexable;
 use crate::algebra::{call, constant, linear, mentions};
 use crate::forms::equations::{Change, Dynamics, Expr, Function, Symbol};
 use crate::forms::network::{Network, Operator};
+use crate::forms::plan::{Phase, Plan};
+
+/// Steps up to which `t` in single precision is known to a thousandth of a step.
+const KNOWN: f64 = 16_384.0;
+
+/// Whether `t` is read so long after the start that single precision does not tell it well.
+pub fn are_late(network: &Network, plan: &Plan) -> bool {
+    let lasting = |phase: &Phase| phase.duration.unwrap_or(0.0);
+    let seconds: f64 = plan.phases.iter().map(lasting).sum();
+    let reads = |expr: &Expr| mentions(expr, &|symbol| symbol == Symbol::Time);
+    let read = network.graph.node_weights().any(|node| match &node.operator {
+        Operator::Population { dynamics, .. } => dynamics.expressions().into_iter().any(reads),
+        Operator::Elementwise { body, .. } => reads(body),
+        Operator::Input
+        | Operator::Output
+        | Operator::Dense { .. }
+        | Operator::Gather(_)
+        | Operator::Scatter(_)
+        | Operator::Reduce { .. }
+        | Operator::Delay
+        | Operator::Read { .. } => false,
+    });
+    let read = read || network.connections.iter().any(|of| of.dynamics.expressions().into_iter().any(reads));
+    plan.step.is_some_and(|step| seconds > KNOWN * step) && read
+}
 
 /// Whether a network has such times.
 pub fn are_added_to(network: &Network) -> bool {

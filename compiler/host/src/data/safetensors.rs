@@ -83,7 +83,41 @@ fn tensor(file: &Path, start: u64, info: &TensorInfo, name: &str) -> Result<Tens
         Dtype::F64 => values!(f64, F64, |x| x),
         // The upper half of a single-precision number.
         Dtype::BF16 => values!(u16, F32, |x| f32::from_bits(u32::from(x) << 16)),
+        Dtype::F16 => values!(u16, F32, half),
         other => return Err(format!("numbers of type {other:?} are not supported")),
     };
     Ok(Tensor { name: name.to_string(), shape: info.shape.clone(), data })
+}
+/// A number of half precision (IEEE 754), by its bits.
+fn half(bits: u16) -> f32 {
+    let (sign, exponent, mantissa) = (u32::from(bits >> 15) << 31, u32::from(bits >> 10 & 31), u32::from(bits & 1023));
+    match exponent {
+        // 2^-24 each.
+        0 => f32::from_bits((mantissa as f32 / 16_777_216.0).to_bits() | sign),
+        31 => f32::from_bits(sign | 0x7f80_0000 | mantissa << 13),
+        _ => f32::from_bits(sign | (exponent + 112) << 23 | mantissa << 13),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::half;
+
+    /// Oracle: the examples of IEEE 754's binary16.
+    #[test]
+    fn numbers_of_half_precision() {
+        let known = [
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65504.0),
+            (0x0400, 6.103_515_6e-5),
+            (0x0001, 5.960_464_5e-8),
+            (0x3555, 0.333_251_95),
+            (0x0000, 0.0),
+            (0x8000, -0.0),
+            (0x7c00, f32::INFINITY),
+        ];
+        known.iter().for_each(|&(bits, number): &(u16, f32)| assert_eq!(half(bits).to_bits(), number.to_bits()));
+        assert!(half(0x7e00).is_nan());
+    }
 }

@@ -271,10 +271,11 @@ fn mean_square(values: &[f32]) -> f64 {
     values.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>() / values.len().max(1) as f64
 }
 
-/// Values spread evenly over all.
+/// Values spread evenly over all: one of each stretch, at random, since every so many of them are of one output.
 fn some(values: &[f32]) -> Vec<f32> {
     let stride = values.len().div_ceil(KEPT).max(1);
-    values.iter().copied().step_by(stride).collect()
+    let one = |(at, stretch): (usize, &[f32])| stretch[(scramble(at as u64) % stretch.len() as u64) as usize];
+    values.chunks(stride).enumerate().map(one).collect()
 }
 
 /// Mean squared error of rounding and clipping values, and of a converter's gain and offset.
@@ -312,13 +313,18 @@ fn rounding_of(values: &[f32], bits: u32, range: Range) -> f64 {
     lanes.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-/// The level of clipping with the least error at this resolution.
+/// The level of clipping with the least error at this resolution. What is cut off is counted over all values: few of them may hold most of it.
 fn clipping(values: &[f32], bits: u32) -> f64 {
-    let (most, values) = (largest(values), some(values));
+    let (most, all) = (largest(values), values.len().max(1) as f64);
+    let above: Vec<f64> = values.iter().map(|v| f64::from(v.abs())).filter(|v| *v > 0.3 * most).collect();
+    let kept = some(values);
     let mut best = (f64::INFINITY, most);
     for tenth in (3..=10).rev() {
         let full = most * f64::from(tenth) / 10.0;
-        let error = if full > 0.0 { rounding_of(&values, bits, Range { full, unsigned: false }) } else { 0.0 };
+        let within: Vec<f32> = kept.iter().map(|v| v.clamp(-full as f32, full as f32)).collect();
+        let cut: f64 = above.iter().map(|v| (v - full).max(0.0).powi(2)).sum();
+        let range = Range { full, unsigned: false };
+        let error = if full > 0.0 { rounding_of(&within, bits, range) + cut / all } else { 0.0 };
         if error < best.0 {
             best = (error, full);
         }

@@ -250,7 +250,7 @@ impl Calibration {
                 Some(weights) => bit_range(weights, layer_inputs(given.network, layer), block),
                 None => self.sums(tiling, index, how).range,
             };
-            let range = digits.range(block, converter.bits, sums);
+            let range = digits.range(block, converter.bits, sums, arriving);
             let step = converter.bits.map_or(0.0, |bits| Quantiser::new(bits, range).step);
             // Bits times digits are whole numbers, and stay them where steps are.
             let whole = digits.offset && digits.bits.is_some() && step == 1.0;
