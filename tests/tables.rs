@@ -109,7 +109,9 @@ experiment e {{ deploy n; run for 1 ms {{ step: 0.1 ms }} }}"
         ("k[0]", "E0305"),
     ] {
         let wanted: &[&str] = if code.is_empty() { &[] } else { &[code] };
-        assert_eq!(codes(&text(shape, "")), wanted, "{shape}: {:?}", told(&text(shape, "")));
+        let mut found = codes(&text(shape, ""));
+        found.retain(|code| code.starts_with('E'));
+        assert_eq!(found, wanted, "{shape}: {:?}", told(&text(shape, "")));
     }
     for (table, code) in [
         ("const t = [1, 2 ms]", "E0302"),

@@ -143,7 +143,7 @@ neuron a {
 network b() {
     population p: lif[3](
         tau_m: 3 ms, , )
-    connect p -> p { weight = 3 mV, delay: 1 ms }
+    connect p -> p { weight 3 mV, delay: 1 ms }
     probe p.spikes
 }
 nueron c {}

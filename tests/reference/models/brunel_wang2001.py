@@ -20,7 +20,7 @@ NMDA = np.hstack([strength * 0.8175, np.full((N_E, N - N_E), 0.645)])
 GABA = np.hstack([np.full((N - N_E, N_E), 3.125), 2.4325 * (1 - np.eye(N - N_E))])
 WINDOWS = {"before": (2000, 5000), "remembered": (7000, 13000), "after": (15000, 18000)}
 found = {}
-for seed in range(12):
+for seed in range(8):
     dice = np.random.default_rng(seed)
     v, outside, ampa, gaba, x, s, free = np.full(N, -70.0), *np.zeros((5, N)), np.zeros(N, int)
     counts = {window: np.zeros(N) for window in WINDOWS}
