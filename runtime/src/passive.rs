@@ -97,15 +97,23 @@ pub fn disturb_others<T: Computable>(
         let Some((found, scheme)) = scheme_of(program, piece.0) else { continue };
         let written = found.cells.as_ref().and_then(|cells| cells.written.as_ref());
         let most = written.map_or(1, |written| written.pulse.len.max(1));
-        let width = scheme.cells(1, found.cols);
-        let cells = (0..found.rows).flat_map(|row| (0..scheme.own(found.cols)).map(move |cell| row * width + cell));
-        let beside: Vec<(u32, bool, (usize, usize))> = cells
-            .filter_map(|cell| {
-                let at = place(program, piece, cell)?;
-                let lines = u8::from(rows.contains(&at.0)) + u8::from(columns.contains(&at.1));
-                (lines == 1 || lines == 0 && half.others).then_some((cell as u32, lines == 1, at))
-            })
-            .collect();
+        let (width, own) = (scheme.cells(1, found.cols), scheme.own(found.cols));
+        let column = |cell: usize| scheme.column(cell, found.cols);
+        let on_column: Vec<usize> = (0..own).filter(|cell| columns.contains(&column(*cell))).collect();
+        let mut beside: Vec<(u32, bool, (usize, usize))> = Vec::new();
+        for row in 0..found.rows {
+            let on_row = rows.contains(&(piece.1 + row));
+            let mut see = |cell: usize| {
+                let lines = u8::from(on_row) + u8::from(columns.contains(&column(cell)));
+                if lines == 1 || lines == 0 && half.others {
+                    beside.push(((row * width + cell) as u32, lines == 1, (piece.1 + row, column(cell))));
+                }
+            };
+            match on_row || half.others {
+                true => (0..own).for_each(see),
+                false => on_column.iter().for_each(|cell| see(*cell)),
+            }
+        }
         for some in beside.chunks(most) {
             let clock = Clock { tick: u64::from(*rounds), ..clock };
             *rounds += 1;

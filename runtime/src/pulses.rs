@@ -302,7 +302,9 @@ impl<'a, T: Computable + Product> Hits<'a, T> {
         clock: Clock,
         rounds: &mut u32,
     ) {
-        for (way, sign) in [(1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)] {
+        let both_ways = self.pulsed.both_ways;
+        let ways = [(1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)];
+        for (way, sign) in ways.into_iter().filter(|(way, _)| both_ways || *way > 0.0) {
             let mut rows = rows.to_vec();
             rows.retain(|row| x[*row as usize].wide() * sign > 0.0);
             let of_col = |&col: &u32| {
