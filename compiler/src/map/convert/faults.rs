@@ -225,7 +225,11 @@ pub fn dark(given: Given) -> Option<Diagnostic> {
         return None;
     };
     let message = format!("links of chip `{}` carry light, which nothing there {what}", chip.name);
-    linked.then(|| on_chip(given, Diagnostic::placeless(Code::W0428, message).with_help(help)))
+    let wrong = match chip.span {
+        Some(span) => Diagnostic::new(Code::W0428, message, span, "the chip"),
+        None => Diagnostic::placeless(Code::W0428, message),
+    };
+    linked.then(|| wrong.with_help(help))
 }
 
 pub fn calibrated_on_test(given: Given) -> Diagnostic {
