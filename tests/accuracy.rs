@@ -240,7 +240,7 @@ fn the_loss_that_is_told_is_that_of_other_chips_and_samples() {
     let all: Vec<(f64, f64)> = (0..20).map(of_network).collect();
     let within = all.iter().filter(|(off, _)| off.abs() <= 0.5).count();
     // 4,000 samples tell a loss of 1 % to 0.16, one of 25 % to 0.7.
-    let near = all.iter().all(|(off, lost)| off.abs() <= 0.5 + 0.05 * lost);
+    let near = all.iter().all(|(off, lost)| off.abs() <= 0.6 + 0.05 * lost);
     assert!(within >= 17 && near, "{within} of 20 within 0.5 points: {all:.2?}");
 }
 

@@ -196,7 +196,7 @@ const FORMATS: &[(u32, u64)] = &[
     (12, 0x88d7_be48_db11_1f2c),
     (13, 0x3951_df73_feec_0c4b),
     (14, 0xacd3_9fdd_5a50_8016),
-    (15, 0x8c4f_d958_4c5f_f974),
+    (15, 0x8885_f6c5_e3ee_3ca9),
 ];
 
 #[test]

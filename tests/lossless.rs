@@ -108,7 +108,8 @@ fn ranges_hold_all_outputs_and_signs() {
                 (0..samples).map(|n| (n * 619 % samples) as f64 / (samples - 1) as f64 * 2.0 - 1.0).collect();
             let shown = format!("[{}]", x.iter().map(|x| format!("[{x}]")).collect::<Vec<_>>().join(", "));
             let text = format!(
-                "{} network n(x: real[1]) -> (y: real[2]) {{ x |> dense([[0.1], [-1]]) -> y }}
+                "{}
+network n(x: real[1]) -> (y: real[2]) {{ x |> dense([[0.1], [-1]]) -> y }}
                 experiment e {{ deploy n on q {{ calibrate: {shown} }}; test {{ x: {shown} }} measure m = mean(y) }}",
                 chip(weights)
             );

@@ -287,7 +287,7 @@ fn holds_of_half_a_step_more_go_up() {
         let cell = format!(
             "neuron p() {{ state v: real = 0; v' = 11 / 1 ms; spike when v > 1 {{ v = 0; hold v for {hold} }} }}"
         );
-        let net = format!("{cell} network net() {{ population a: p[1](); probe a.spikes }}");
+        let net = format!("{cell}\nnetwork net() {{ population a: p[1](); probe a.spikes }}");
         let results = ran(&net, "run for 5 ms");
         let times = spikes(&results, "a.spikes").1;
         assert!(times.windows(2).all(|pair| pair[1] - pair[0] == steps), "{hold}: {times:?}");

@@ -456,6 +456,7 @@ impl<'a> Chip<'a> {
     ) -> Vec<f64> {
         let case = self.case;
         let (bits, slices, levels) = self.digits(tile, how).unwrap();
+        let serial = bits.is_some();
         let (name, outputs) = (&case.mapped.network.graph[id].name, block.outputs);
         let device = &case.mapped.chip.devices[tile.device];
         let base = f64::from(levels);
@@ -523,8 +524,10 @@ impl<'a> Chip<'a> {
                         Sense::Converter { converter, .. } => {
                             let reach = rows.len() as f64 * (base - 1.0);
                             let bits = case.mapped.chip.converters[*converter].bits;
-                            let codes = bits.map_or(0.0, |bits| 2_f64.powi(bits as i32) - 1.0);
-                            self.convert(read, *converter, Range { full: reach.max(codes), unsigned: true })
+                            // Inputs that are driven at once may be below 0, and so may their sums.
+                            let unsigned = serial || range.unsigned;
+                            let codes = bits.map_or(0.0, |bits| 2_f64.powi(bits as i32 - i32::from(!unsigned)) - 1.0);
+                            self.convert(read, *converter, Range { full: reach.max(codes), unsigned })
                         }
                         Sense::Analog(_) => read,
                     };

@@ -271,6 +271,9 @@ impl Checker<'_> {
         }
         if let Delay::PerSynapse { seconds, .. } = connection.delay {
             self.synapse_array(seconds, id, &user);
+            // They become ticks before anything runs.
+            let used = self.program.touched().contains(&seconds);
+            self.require(!used, || format!("{user}: array {} is for its delays alone", seconds.0));
         }
         if let Some((weights, bits)) = connection.rounded {
             self.synapse_array(weights, id, &user);
