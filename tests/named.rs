@@ -41,15 +41,15 @@ experiment e {{ deploy n; run for 40 ms {{ step: 0.1 ms }} }}"
     }
     let plain = "pattern: one_to_one, weight: 0.1";
     for (fields, code) in [
-        (format!("r = pre.x, {plain}"), "W0208"),
-        (format!("_r = pre.x, {plain}"), ""),
-        (format!("r = pre.z, pattern: one_to_one, weight: r"), "E0201"),
-        (format!("r = pre.x, r = pre.y, pattern: one_to_one, weight: r"), "E0520"),
-        (format!("r = s * 2, s = pre.x, pattern: one_to_one, weight: r"), "E0201"),
-        (format!("i = pre.x, pattern: one_to_one, weight: i"), "E0202"),
-        (format!("r = normal(1, 1), pattern: one_to_one, weight: r + r"), "E0455"),
-        (format!("pattern: one_to_one, weight = 0.1"), "E0401"),
-        (format!("r = 1 ms, pattern: one_to_one, weight: 0.1, delay: r * 1 mV"), "E0302"),
+        (&*format!("r = pre.x, {plain}"), "W0208"),
+        (&*format!("_r = pre.x, {plain}"), ""),
+        ("r = pre.z, pattern: one_to_one, weight: r", "E0201"),
+        ("r = pre.x, r = pre.y, pattern: one_to_one, weight: r", "E0520"),
+        ("r = s * 2, s = pre.x, pattern: one_to_one, weight: r", "E0201"),
+        ("i = pre.x, pattern: one_to_one, weight: i", "E0202"),
+        ("r = normal(1, 1), pattern: one_to_one, weight: r + r", "E0455"),
+        ("pattern: one_to_one, weight = 0.1", "E0401"),
+        ("r = 1 ms, pattern: one_to_one, weight: 0.1, delay: r * 1 mV", "E0302"),
     ] {
         let text = text(&format!("{fields}, synapse: add()"));
         let wanted: &[&str] = if code.is_empty() { &[] } else { &[code] };

@@ -94,7 +94,7 @@ fn events_that_are_no_spikes_come_after_the_reset() {
         )
     };
     assert_eq!(codes(&text("when v > 0.5 { v = 0.1 }")), [""; 0]);
-    assert_eq!(codes(&text("when v { v = 0.1 }")), ["E0320"]);
+    assert_eq!(codes(&text("when v + 1 { v = 0.1 }")), ["E0320"]);
     assert_eq!(codes(&text("when v > 0.5 { hold v for 1 ms }")), ["E0401"]);
     assert_eq!(codes(&text("when v > 0.5 { u = 0.1 }")), ["E0201"]);
     assert_eq!(codes(&text("spike when v > 0.5 { v = 0.1 }")), ["E0423"]);
