@@ -167,6 +167,10 @@ experiment e {{
         }
     }
     assert!(codes(&program("state v: real = 0; v' = v * v / 1 s", "")).contains(&"E0626"));
+    // Linear, but not stepped so: the method is what is told.
+    let pinned = program("state v: real = 0; v' = -v / 10 ms; method: euler", "");
+    let of_method = |of: &nmc_grammar::diagnostic::Diagnostic| of.message.contains("`method`");
+    assert!(told(&pinned).iter().any(of_method), "{:?}", told(&pinned));
     let many = "population m: adder[257]()
     connect m -> a { pattern: all_to_all, synapse: add(), weight: 1, delay: 1 ms }";
     assert!(codes(&program("state v: real = 0", many)).contains(&"E0626"));

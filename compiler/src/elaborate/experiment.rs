@@ -114,8 +114,8 @@ impl Elaborator<'_> {
         self.values.clear();
     }
 
-    /// The one time step of an experiment: times are told in it, so it is taken before all else. A phase that says none has
-    /// that of `deploy`, or else the default.
+    /// The one time step of an experiment: times are told in it, so it is taken before all else. Where neither `deploy` nor a phase says one it
+    /// is the default.
     fn time_step(&mut self, deploy: &[Stmt], body: &[Stmt]) {
         let is_step = |field: &&Field| field.key[0].text == "step";
         let usual = if self.only_states() { UNPACED } else { DEFAULT_STEP };
@@ -123,16 +123,15 @@ impl Elaborator<'_> {
             deploy.iter().filter_map(|stmt| if let StmtKind::Field(field) = &stmt.kind { Some(field) } else { None });
         let of_all = of_deploy.rfind(is_step);
         let mut known = of_all.and_then(|field| Some((self.step(&field.value)?, field.span)));
+        let mut any = false;
         for stmt in body {
             let fields = match &stmt.kind {
                 StmtKind::Run { fields, .. } => fields,
                 StmtKind::Present { inputs, .. } => inputs,
                 _ => continue,
             };
-            let said = match fields.iter().find(is_step) {
-                Some(field) => self.step(&field.value).map(|step| (step, field.span)),
-                None => (of_all.is_none() && self.has_time()).then_some((usual, stmt.span)),
-            };
+            any = true;
+            let said = fields.iter().find(is_step).and_then(|field| Some((self.step(&field.value)?, field.span)));
             let (Some((step, span)), Some((other, place))) = (said, known) else {
                 known = known.or(said);
                 continue;
@@ -146,7 +145,7 @@ impl Elaborator<'_> {
                 break;
             }
         }
-        self.plan.step = known.map(|(step, _)| step);
+        self.plan.step = known.map(|(step, _)| step).or((any && self.has_time()).then_some(usual));
     }
 
     fn step(&mut self, value: &Ast) -> Option<f64> {

@@ -12,6 +12,7 @@ use super::population::Population;
 use super::{Lowering, algebra};
 use crate::forms::chip::CoreKind;
 use crate::forms::circuit::Role;
+use crate::forms::equations::Method;
 use crate::forms::network::{Connection, NodeId, Pattern};
 
 impl Lowering<'_> {
@@ -32,6 +33,11 @@ impl Lowering<'_> {
             return self.cannot_run(population.node, core.name.clone(), why, help);
         }
         let Some(&state) = scheme.rest.first() else { return };
+        if population.dynamics.method.is_some_and(|method| method != Method::Exact) {
+            let why =
+                String::from("its block pins a `method`, and the core steps linear neurons by their exact solution");
+            return self.cannot_run(population.node, core.name.clone(), why, "leave `method: …` out of the block");
+        }
         let why = format!(
             "`{}` is not linear with constant coefficients, and the core steps nothing else",
             population.names[state]
