@@ -14,6 +14,16 @@ use nmc_runtime::{EngineKind, Recorded, Results, RunOptions};
 /// Both ways to run: the second must do what the first does.
 pub const ENGINES: [EngineKind; 2] = [EngineKind::Interpreter, EngineKind::Jit];
 
+/// A `board` of arrays that learn in steps so small that they lose nothing.
+pub const FINE_CELLS: &str = "device cell { conductance: 10 uS .. 20 uS; potentiation: 1e-4 uS; depression: 1e-4 uS }
+        unit logic: bits(16) -> bits(16) { implements: any; energy: 0.1 pJ; area: 500 um2; time: 1 ns }
+        tile array {
+            cells: cell[64, 129]; weights: reference; input: ideal; sense: ideal; read_voltage: 0.2 V; read_time: 10 ns
+            transposable: true; wire: ideal
+        }
+        core cim { tiles: array[4]; units: logic; buffer: 64 kB }
+        chip board { cores: grid(2, 2) of cim; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit) }";
+
 /// Every experiment of a program, in double precision; it has no errors.
 pub fn run(name: &str, text: &str, files: &dyn Files, engine: EngineKind) -> Vec<Results> {
     run_on(name, text, files, engine, 1)

@@ -2,7 +2,7 @@
 
 use nmc_compiler::files::NoFiles;
 use nmc_runtime::{EngineKind, Results};
-use nmc_tests::{ENGINES, codes, nested, numbers, product, run, sigmoid, values};
+use nmc_tests::{ENGINES, FINE_CELLS, codes, nested, numbers, product, run, sigmoid, values};
 
 const STEPS: usize = 4;
 const SAMPLES: usize = 5;
@@ -275,14 +275,7 @@ fn states_go_on_through_a_sequence_and_gradients_through_its_batches() {
 /// The same in cells whose steps are small: losses fall as they do in numbers.
 #[test]
 fn arrays_learn_every_step_and_sequences_as_numbers_do() {
-    let chip = "device cell { conductance: 10 uS .. 20 uS; potentiation: 1e-4 uS; depression: 1e-4 uS }
-        unit logic: bits(16) -> bits(16) { implements: any; energy: 0.1 pJ; area: 500 um2; time: 1 ns }
-        tile array {
-            cells: cell[64, 129]; weights: reference; input: ideal; sense: ideal; read_voltage: 0.2 V; read_time: 10 ns
-            transposable: true; wire: ideal
-        }
-        core cim { tiles: array[4]; units: logic; buffer: 64 kB }
-        chip board { cores: grid(2, 2) of cim; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit) }";
+    let chip = FINE_CELLS;
     let t = targets();
     for (net, sequence) in
         [(Net::lstm(), false), (Net::lstm(), true), (Net::looped(), true), (Net::convolutional(), false)]

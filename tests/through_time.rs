@@ -2,7 +2,7 @@
 
 use nmc_compiler::files::NoFiles;
 use nmc_runtime::{EngineKind, Results};
-use nmc_tests::{ENGINES, codes, nested, numbers, product, run, sigmoid, values};
+use nmc_tests::{ENGINES, FINE_CELLS, codes, nested, numbers, product, run, sigmoid, values};
 
 fn sum(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a + b).collect()
@@ -191,14 +191,7 @@ fn gradients_through_steps_are_those_of_differences() {
 /// The same in cells whose steps are small: the loss falls as it does in numbers, and what is left of outputs agrees.
 #[test]
 fn arrays_learn_through_steps_what_numbers_learn() {
-    let chip = "device cell { conductance: 10 uS .. 20 uS; potentiation: 1e-4 uS; depression: 1e-4 uS }
-        unit logic: bits(16) -> bits(16) { implements: any; energy: 0.1 pJ; area: 500 um2; time: 1 ns }
-        tile array {
-            cells: cell[64, 129]; weights: reference; input: ideal; sense: ideal; read_voltage: 0.2 V; read_time: 10 ns
-            transposable: true; wire: ideal
-        }
-        core cim { tiles: array[4]; units: logic; buffer: 64 kB }
-        chip board { cores: grid(2, 2) of cim; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit) }";
+    let chip = FINE_CELLS;
     for case in [lstm(), mixed()] {
         let by = |pulses: &str| format!("backprop(rate: 0.1, batch: {SAMPLES}, epochs: 6{pulses})");
         let network = case.network();

@@ -274,10 +274,8 @@ experiment e { deploy net on made { pin h: current }; test { x: [[1, 1, 1, 1]] }
     assert!(close(lost, 4.0 * (-1e6 * held).exp()), "{lost} after {held} s");
 }
 
-/// Each tick of a sample drives the devices anew, and their states are read once, when it ends: 60 ticks of 4 rows by hand.
-#[test]
-fn converters_work_as_often_as_what_they_take_arrives() {
-    let text = "
+/// Devices whose states are read on a chip and fitted, while data change in time.
+const READING: &str = "
 use std.converter.{adc, dac, tia}
 use std.core.cim
 use std.device.diffusive_ag
@@ -300,6 +298,11 @@ experiment e {
     test { pixels: [[[1, 0, 1, 0], [0, 1, 0, 1]]] every 1 ms } for 6 ms measure y = mean(y)
 }
 ";
+
+/// Each tick of a sample drives the devices anew, and their states are read once, when it ends: 60 ticks of 4 rows by hand.
+#[test]
+fn converters_work_as_often_as_what_they_take_arrives() {
+    let text = READING;
     let mapped = mapped(text);
     let often = |firings: f64, count: f64| cost::Often::new(count, firings);
     let driven = mapped
@@ -438,29 +441,7 @@ experiment e {{ deploy net on made {{ calibrate: {samples} }}; test {{ x: {sampl
 /// A readout on a chip is fitted while data change in time, as it is in numbers, within what converters and cells err.
 #[test]
 fn a_readout_is_fitted_while_data_change_in_time() {
-    let text = "
-use std.converter.{adc, dac, tia}
-use std.core.cim
-use std.device.diffusive_ag
-use std.unit.digital_alu
-
-core row { cells: diffusive_ag[8]; units: digital_alu[4]; buffer: 4 kB; area: 0.01 mm2 }
-chip board {
-    cores: [grid(1, 1) of cim(), grid(1, 1) of row()]
-    network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit)
-    converters: [adc(), dac(), tia()]
-}
-network reading(pixels: real[4]) -> (y: real[1]) {
-    population nodes: diffusive_ag[4]()
-    pixels |> scale(0.3 V) -> nodes.v
-    nodes.conductance |> scale(1 / 100 uS) |> dense(1, fit: ridge(0.1), bias: true) -> y
-}
-experiment e {
-    deploy reading on board { step: 0.1 ms }
-    train { pixels: [[[1, 0, 1, 0], [0, 1, 0, 1]], [[1, 1, 1, 0], [0, 1, 0, 0]]] every 1 ms } for 6 ms expect y == [[1], [0]]
-    test { pixels: [[[1, 0, 1, 0], [0, 1, 0, 1]]] every 1 ms } for 6 ms measure y = mean(y)
-}
-";
+    let text = READING;
     let (on_chip, exact) = (run(text), run(&text.replace(" on board", "")));
     let (on_chip, exact) = (values(&on_chip, "y")[0], values(&exact, "y")[0]);
     assert!((on_chip - exact).abs() < 0.02 && exact > 0.8, "{on_chip} {exact}");
