@@ -119,7 +119,7 @@ impl BitRows {
         counts.clear();
         counts.resize(self.per_row * COLUMNS, 0);
         let (counts, _) = counts.as_chunks_mut();
-        let each = team::share(self.per_row * COLUMNS, 8192).div_ceil(COLUMNS);
+        let each = team::share(self.per_row * COLUMNS, 2048).div_ceil(COLUMNS);
         let count = |(part, (planes, counts)): (usize, (&mut [Planes], &mut [[u16; COLUMNS]]))| {
             Arch::new().dispatch(Count { bits: self, rows, first: part * each, planes, counts });
         };

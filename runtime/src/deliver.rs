@@ -412,7 +412,7 @@ impl<T: Computable> Adding<'_, T> {
         let (range, amounts, amount) = (self.target_range.clone(), self.amounts, self.amount);
         let (into, held) = (&mut self.into[range.clone()], self.held.map(|held| &held[range]));
         let counts = &counts[..counts.len().min(into.len())];
-        let each = team::share(counts.len(), 32_768).max(1);
+        let each = team::share(counts.len(), 8192).max(1);
         let add = |(part, (into, counts)): (usize, (&mut [T], &[C]))| {
             let own = part * each..part * each + counts.len();
             let (held, amounts) = (held.map(|held| &held[own.clone()]), amounts.map(|amounts| &amounts[own]));

@@ -29,7 +29,7 @@ use crate::{EngineKind, Results, RunError, RunOptions};
 /// Samples that run side by side. Fixed, so that results do not depend on the number of threads.
 pub const BATCH: usize = 32;
 /// Elements of a group from which threads share a network.
-const ALONE: usize = 16_384;
+const ALONE: usize = 8192;
 /// Ticks after which a pause is possible.
 const TICKS: u64 = 64;
 

@@ -155,16 +155,16 @@ pub fn log<A: Arithmetic>(on: &mut A, x: A::Number) -> A::Number {
     let result = on.fma(ratio, series, whole);
     let (zero, smallest) =
         (on.number(0.0), on.number(if A::WIDE { f64::MIN_POSITIVE } else { f64::from(f32::MIN_POSITIVE) }));
-    let (largest, infinity) =
-        (on.number(if A::WIDE { f64::MAX } else { f64::from(f32::MAX) }), on.number(f64::INFINITY));
+    let infinity = on.number(f64::INFINITY);
     let minus_infinity = on.number(f64::NEG_INFINITY);
     let not_a_number = on.number(f64::NAN);
     let tiny = on.less(x, smallest);
     let result = on.select(tiny, minus_infinity, result);
     let negative = on.less(x, zero);
     let result = on.select(negative, not_a_number, result);
-    let huge = on.less(largest, x);
-    on.select(huge, infinity, result)
+    // Infinity and what is not a number stay as they are.
+    let finite = on.less(x, infinity);
+    on.select(finite, result, x)
 }
 
 const fn sign(n: usize) -> f64 {
@@ -301,5 +301,9 @@ mod tests {
         assert_eq!(log(&mut Scalar64, 1.0), 0.0);
         assert_eq!(log(&mut Scalar64, 0.0), f64::NEG_INFINITY);
         assert!(log(&mut Scalar32, -1.0).is_nan());
+        for not_a_number in [f32::NAN, -f32::NAN, f32::from_bits(0x7F80_0001)] {
+            assert!(log(&mut Scalar32, not_a_number).is_nan());
+        }
+        assert_eq!(log(&mut Scalar32, f32::INFINITY), f32::INFINITY);
     }
 }

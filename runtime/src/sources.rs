@@ -90,7 +90,7 @@ impl<T: Computable> Processes<T> {
             let mut counts = vec![0; group.len];
             let (seed, sample, tick) = (clock.seed, clock.sample as u32, clock.tick as u32);
             let key = Key { seed, component: group.component, element: 0, number: u32::MAX, tick, sample };
-            let each = team::share(group.len, 8192);
+            let each = team::share(group.len, 2048);
             if each < group.len {
                 counts.par_chunks_mut(each).enumerate().for_each(|(part, counts)| {
                     let key = Key { element: (part * each) as u32, ..key };

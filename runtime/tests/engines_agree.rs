@@ -232,7 +232,7 @@ proptest! {
     #[test]
     fn both_engines_give_the_same_bits(
         choices in prop::collection::vec(any::<u32>(), 40..120),
-        size in 1_usize..40,
+        size in 1_usize..60,
         len in 0_usize..70,
         form in prop::sample::select(vec![Form::Dense, Form::List, Form::Synapses, Form::Row, Form::Column]),
         wide in any::<bool>(),

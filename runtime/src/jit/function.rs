@@ -228,7 +228,7 @@ pub fn even<const WIDE: bool>(
 }
 
 /// Whether no synapse of a neuron reads or writes what another of its synapses writes.
-fn in_vectors(kernel: &Kernel, shared: Shared) -> bool {
+pub fn in_vectors(kernel: &Kernel, shared: Shared) -> bool {
     let own = |access: Access| match access {
         Access::Synapse => true,
         Access::Source => shared == Shared::Target,

@@ -7,6 +7,7 @@ mod emit;
 mod forms;
 mod function;
 pub mod product;
+mod wide;
 
 use std::ops::Range;
 
@@ -42,6 +43,8 @@ pub struct Jit {
     dense: Vec<Option<Code>>,
     indexed: Vec<Option<Code>>,
     even: Vec<Option<Code>>,
+    /// Loops of wider vectors over elements, and over synapses at even distances.
+    wide: [Vec<Option<wide::Loop>>; 2],
     facts: Vec<Facts>,
 }
 
@@ -99,18 +102,19 @@ impl Jit {
         let kernels: Vec<Kernel> = program.kernels.iter().map(fuse).collect();
         let defined = forms(program).into_iter().map(|(index, form)| {
             let kernel = &kernels[index];
-            let id = if wide {
+            let ids = if wide {
                 define::<true>(&mut module, kernel, form)
             } else {
                 define::<false>(&mut module, kernel, form)
             };
-            id.map(|id| (index, form, id)).map_err(|error| format!("kernel {}: {error}", kernel.name))
+            ids.map(|ids| (index, form, ids)).map_err(|error| format!("kernel {}: {error}", kernel.name))
         });
-        let defined: Vec<(usize, Form, FuncId)> = defined.collect::<Result<_, _>>()?;
+        let defined: Vec<(usize, Form, (FuncId, Option<FuncId>))> = defined.collect::<Result<_, _>>()?;
         module.finalize_definitions().map_err(|error| error.to_string())?;
         let none = || vec![None; kernels.len()];
         let (mut dense, mut indexed, mut even) = (none(), none(), none());
-        for (kernel, form, id) in defined {
+        let mut wide = [vec![None; kernels.len()], vec![None; kernels.len()]];
+        for (kernel, form, (id, vectors)) in defined {
             // SAFETY: the function was defined with just this signature.
             let code = unsafe { std::mem::transmute::<*const u8, Code>(module.get_finalized_function(id)) };
             match form {
@@ -118,9 +122,14 @@ impl Jit {
                 Form::Listed => indexed[kernel] = Some(code),
                 Form::Even(_) => even[kernel] = Some(code),
             }
+            let vectors = vectors.map(|id| {
+                // SAFETY: the bytes are those of such a function.
+                unsafe { std::mem::transmute::<*const u8, wide::Loop>(module.get_finalized_function(id)) }
+            });
+            wide[usize::from(matches!(form, Form::Even(_)))][kernel] = vectors;
         }
         let facts = kernels.iter().map(Facts::of).collect();
-        Ok(Jit { module: Some(module), kernels, dense, indexed, even, facts })
+        Ok(Jit { module: Some(module), kernels, dense, indexed, even, wide, facts })
     }
 
     /// Where the arrays of a kernel's slots begin in a lane, checked to hold what it reaches.
@@ -159,6 +168,36 @@ impl Jit {
         let [elements, sources, targets] = [even.synapses, even.sources, even.targets].map(|steps| steps.at(last) + 1);
         let slots = self.slots(kernel, buffers, lane, Reach { elements, sources, targets });
         args.slots = slots.as_ptr();
+        if let (Some(wide), true) = (self.wide[1][kernel.index()], even.count >= wide::width::<T>() && args.vectors > 0)
+        {
+            args.end = (even.count / wide::width::<T>() * wide::width::<T>()) as u64;
+            args.start = wide(&raw const args);
+            args.end = even.count as u64;
+        }
+        code(&raw const args);
+    }
+}
+
+/// Elements that are left to Cranelift's code where one of them needs the long way of a function.
+const LONG_WAY: u64 = 64;
+
+/// Runs a kernel over a stretch of elements, as far as can be in wide vectors.
+fn stretch<T>(code: Code, wide: Option<wide::Loop>, mut args: Args) {
+    let (end, width) = (args.end, wide::width::<T>() as u64);
+    if let Some(wide) = wide {
+        while end - args.start >= width {
+            let whole = args.start + (end - args.start) / width * width;
+            args.end = whole;
+            args.start = wide(&raw const args);
+            if args.start < whole {
+                args.end = end.min(args.start + LONG_WAY);
+                code(&raw const args);
+                args.start = args.end;
+            }
+        }
+        args.end = end;
+    }
+    if args.start < end {
         code(&raw const args);
     }
 }
@@ -205,7 +244,7 @@ fn args(clock: Clock) -> Args {
 }
 
 /// Elements that are worth another thread, of a kernel that draws nothing.
-const LEAST: usize = 16_384;
+const LEAST: usize = 4096;
 
 /// A call that threads do parts of.
 struct Parted(Args);
@@ -265,15 +304,16 @@ impl<T: Computable> Kernels<T> for Jit {
         let (draws, component) = (&self.facts[kernel.index()].draws, self.kernels[kernel.index()].component);
         let slots = self.slots(kernel, buffers, lane, Reach::elements(len));
         args.slots = slots.as_ptr();
+        let wide = self.wide[0][kernel.index()];
         if len < LEAST && draws.is_empty() {
-            code(&raw const args);
+            stretch::<T>(code, wide, args);
             return;
         }
         let shared = Parted(args);
         let least = match (self.facts[kernel.index()].apart, draws.is_empty()) {
             (false, _) => usize::MAX,
             (true, true) => LEAST,
-            (true, false) => LEAST / 8,
+            (true, false) => LEAST / 4,
         };
         team::parts(len, least, |part| {
             let mut args = shared.of(&part);
@@ -282,7 +322,7 @@ impl<T: Computable> Kernels<T> for Jit {
             let tables: SmallVec<[*const u8; 4]> =
                 ahead.iter().map(|numbers| numbers.as_ptr().wrapping_sub(part.start).cast()).collect();
             args.draws = tables.as_ptr();
-            code(&raw const args);
+            stretch::<T>(code, wide, args);
         });
     }
 
@@ -382,11 +422,21 @@ pub fn listing(program: &Program) -> Result<Vec<(String, String)>, String> {
     texts.collect()
 }
 
-/// Compiles one form of one kernel.
-fn define<const WIDE: bool>(module: &mut JITModule, kernel: &Kernel, form: Form) -> Result<FuncId, String> {
+/// Compiles one form of one kernel, and its loop over wider vectors if there can be one.
+fn define<const WIDE: bool>(
+    module: &mut JITModule,
+    kernel: &Kernel,
+    form: Form,
+) -> Result<(FuncId, Option<FuncId>), String> {
     let (function, mut context) = translate::<WIDE>(module, kernel, form)?;
     module.define_function(function, &mut context).map_err(|error| format!("{error:?}"))?;
-    Ok(function)
+    let vectors = wide::compile::<WIDE>(kernel, form).map(|bytes| {
+        let signature = module.make_signature();
+        let function = module.declare_anonymous_function(&signature).map_err(|error| error.to_string())?;
+        module.define_function_bytes(function, 32, &bytes, &[]).map_err(|error| error.to_string())?;
+        Ok::<_, String>(function)
+    });
+    Ok((function, vectors.transpose()?))
 }
 
 /// Translates one form of one kernel.
