@@ -108,7 +108,7 @@ fn weights_are_counted_in_bins() {
     assert_eq!(results.recordings[0].elements, Some((1, 5)));
     // All alike, and none at all times but the end.
     let results = learning("probe c.w histogram 2", "run for 3 ms { s: spikes([0], [1]) }");
-    near(&crate::times(&results, "c.w"), &[3e-3]);
+    near(&times(&results, "c.w"), &[3e-3]);
 }
 
 /// From the start: the first row is the initial value, and every row what the row before was at its end. Of states, of what is
