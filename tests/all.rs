@@ -10,6 +10,7 @@ mod cores;
 mod coupling;
 mod curved;
 mod delivery;
+mod digits;
 mod distance;
 mod drawing;
 mod encodings;

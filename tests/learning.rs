@@ -423,3 +423,35 @@ fn labels_are_fitted_as_numbers() {
     assert_eq!(outputs("argmax(y) == [0, 2, 1, 0]"), numbers);
     assert!(numbers[0] > 0.3);
 }
+
+/// Converters on the way back have their ranges before the first batch: hidden layers learn from it. Oracle: numbers in place of cells.
+#[test]
+fn hidden_layers_learn_from_the_first_batch() {
+    let losses = |on: &str| {
+        let text = format!(
+            "device cell {{ conductance: 0 uS .. 40 uS; potentiation: 0.02 uS; depression: 0.02 uS }}
+            converter dac(): bits(16) -> voltage {{ energy: 1 pJ; area: 10 um2; time: 1 ns }}
+            converter adc(): current -> bits(16) {{ energy: 2 pJ; area: 100 um2; time: 10 ns }}
+            unit logic: bits(16) -> bits(16) {{ implements: any; energy: 0.1 pJ; area: 10 um2; time: 1 ns }}
+            tile array {{
+                cells: cell[8, 8]; weights: differential; input: dac; sense: adc; read_voltage: 0.2 V; read_time: 10 ns
+                transposable: true; wire: ideal
+            }}
+            core cim {{ tiles: array[3]; units: logic; buffer: 1 kB }}
+            chip board {{ cores: grid(1, 1) of cim; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit) }}
+            network n(x: real[1]) -> (y: real[1]) {{
+                x |> dense([[0.8], [0.5]]) |> dense([[0.9, 0.6], [0.3, -0.4]]) |> dense([[0.7, 0.2]]) -> y
+            }}
+            experiment e {{
+                deploy n{on}
+                train {{ x: [[1]] }} expect y == [[0]] by backprop(rate: 0.02, epochs: 4, pulses: nearest(63))
+                test {{ x: [[1]] }} measure m = mean(y)
+            }}"
+        );
+        run("first.nmc", &text, &NoFiles, EngineKind::Jit)[0].training[0].loss.clone()
+    };
+    let (cells, exact) = (losses(" on board"), losses(""));
+    assert_eq!(cells.len(), 4);
+    assert!(exact[1] < 0.98 * exact[0], "{exact:?}");
+    cells.iter().zip(&exact).for_each(|(cell, exact)| assert!((cell - exact).abs() < 2e-3, "{cells:?}, not {exact}"));
+}

@@ -235,3 +235,54 @@ fn random_numbers_between_signals_are_drawn_anew() {
     sorted.sort_by(f64::total_cmp);
     assert!(sorted.windows(2).all(|pair| pair[0] < pair[1]));
 }
+
+/// Ranges of converters hold what a loop begins with and all that its steps make, not what is left at the end. Oracle: powers of two; between populations
+/// the ideal chip.
+#[test]
+fn what_fades_is_not_cut_off() {
+    let halved = |steps: usize| {
+        format!(
+            "use std.chip.crossbars48_exact
+            network net(x: real[1]) -> (y: real[1]) {{
+                state h: real[1] = x
+                next h = h |> dense([[0.5]])
+                h -> y
+            }}
+            experiment e {{
+                deploy net on crossbars48_exact {{ calibrate: [[1], [-1]] }}
+                test {{ x: [[1], [-0.75]] }} for {steps} steps
+                measure left = max(y)
+            }}"
+        )
+    };
+    for steps in [1, 2, 5] {
+        let left = run("fading.nmc", &halved(steps), &NoFiles, EngineKind::Jit)[0].metrics[0].1;
+        let wanted = 0.5_f64.powi(steps as i32);
+        assert!((left - wanted).abs() < 0.01, "{left} after {steps} steps");
+    }
+    // The input is large at first; the last rows are small.
+    let relayed = |on: &str| {
+        format!(
+            "use std.chip.hybrid
+            neuron follower() {{ input i: real; state v: real = 0; v' = (i - v) / 5 ms }}
+            network net(x: real[2]) -> (y: real[2]) {{
+                population a: follower[2]()
+                population b: follower[2]()
+                x -> a.i
+                a.v |> dense([[1, -0.5], [0.25, 0.75]]) -> b.i
+                b.v -> y
+            }}
+            experiment e {{
+                deploy net{on} {{ step: 0.5 ms }}
+                test {{ x: [[[1, -1], [0.02, 0.01]], [[-0.8, 0.4], [0.01, 0.03]]] every 10 ms }} for 20 ms
+                measure mean = mean(y)
+                measure most = max(y)
+            }}"
+        )
+    };
+    let [ideal, chip] = ["", " on hybrid"].map(|on| {
+        let results = run("relayed.nmc", &relayed(on), &NoFiles, EngineKind::Jit);
+        [results[0].metrics[0].1, results[0].metrics[1].1]
+    });
+    ideal.iter().zip(chip).for_each(|(ideal, chip)| assert!((ideal - chip).abs() < 0.02, "{chip} for {ideal}"));
+}

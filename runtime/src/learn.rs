@@ -121,9 +121,16 @@ impl<T: Computable + Product> Engine<'_, T> {
             // Ranges are known only when something was seen.
             self.state.learned.ranged = true;
             let (loss, right) = (self.state.learned.loss, self.state.learned.right);
+            let counts = lanes.counts.clone();
             self.forward(phase, learning, lanes, rows, (done, number));
-            (self.state.learned.loss, self.state.learned.right) = (loss, right);
             follow(learning, lanes);
+            // On the way back they begin at nothing: each time one more layer is reached.
+            for _ in 0..learning.layers.len() {
+                self.backward(phase, learning, lanes, (samples, number));
+                follow(learning, lanes);
+            }
+            lanes.counts = counts;
+            (self.state.learned.loss, self.state.learned.right) = (loss, right);
         }
         self.forward(phase, learning, lanes, rows, (done, number));
         self.backward(phase, learning, lanes, (samples, number));

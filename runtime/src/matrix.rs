@@ -268,7 +268,9 @@ pub fn target<T: Computable>(program: &Program, matrix: &Matrix, fitted: &[Fitte
                 Scheme::Single => out[col] = held(rounded(share.max(0.0))),
                 Scheme::Digit { digit, digits } => {
                     let levels = digit_levels(cells);
-                    let code = nearest((0.5 + 0.5 * share) * (levels.powi(digits as i32) - 1.0));
+                    let codes = levels.powi(digits as i32);
+                    // Of very many codes the last may be rounded up to one that is not there.
+                    let code = nearest((0.5 + 0.5 * share) * (codes - 1.0)).min(codes.next_down());
                     let value = (code / levels.powi(digit as i32)).floor() % levels;
                     out[col] = held(value / (levels - 1.0));
                 }

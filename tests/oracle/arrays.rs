@@ -526,7 +526,8 @@ impl<'a> Chip<'a> {
                             let bits = case.mapped.chip.converters[*converter].bits;
                             // Inputs that are driven at once may be below 0, and so may their sums.
                             let unsigned = serial || range.unsigned;
-                            let codes = bits.map_or(0.0, |bits| 2_f64.powi(bits as i32 - i32::from(!unsigned)) - 1.0);
+                            // A code is a whole digit where sums are whole, and there are enough of them.
+                            let codes = bits.filter(|_| serial).map_or(0.0, |bits| 2_f64.powi(bits as i32) - 1.0);
                             self.convert(read, *converter, Range { full: reach.max(codes), unsigned })
                         }
                         Sense::Analog(_) => read,

@@ -15,7 +15,8 @@ pub fn measure(program: &mut Program, threads: usize) {
     }
     let (part, share) = beginning(program);
     let memory = disk::memory();
-    let options = RunOptions { seed: 0, engine: EngineKind::Jit, threads, memory, progress: None };
+    // The chip that `nmc run` draws where nothing else is said.
+    let options = RunOptions { seed: 1, engine: EngineKind::Jit, threads, memory, progress: None };
     let note = match nmc_runtime::run(&part, &options) {
         Ok(results) => {
             let joules = energy::of_a_sample(&part, &results.energy_j);

@@ -39,10 +39,11 @@ impl Digits {
         if !self.offset {
             return Range { full: sums, unsigned: false };
         }
-        // At most as many values as rows times levels; steps are whole digits where the converter has enough of them.
+        // At most as many values as rows times levels; of bits steps are whole digits where the converter has enough of them.
         let most = block.rows() as f64 * f64::from(self.levels - 1);
         let unsigned = self.bits.is_some() || arriving.unsigned;
-        let codes = bits.map_or(0.0, |bits| 2f64.powi(bits as i32 - i32::from(!unsigned)) - 1.0);
+        let whole = bits.filter(|_| self.bits.is_some());
+        let codes = whole.map_or(0.0, |bits| 2f64.powi(bits as i32 - i32::from(!unsigned)) - 1.0);
         Range { full: most.max(codes), unsigned }
     }
 }

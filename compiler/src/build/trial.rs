@@ -17,8 +17,20 @@ use crate::forms::plan::{InputData, Phase, PhaseKind, Plan};
 use crate::lower;
 use crate::map::convert;
 
-/// What each probe of a trial run tells: the values of a node, or (`true`) its bias.
-type Names = BTreeMap<String, (NodeId, bool)>;
+/// What each probe of a trial run tells.
+type Names = BTreeMap<String, (NodeId, What)>;
+
+/// What of a node.
+#[derive(Clone, Copy)]
+enum What {
+    Value,
+    /// Its values in every step.
+    Steps,
+    Bias,
+}
+
+/// Numbers that a trial run keeps of steps, at most; of more steps every so many.
+const KEPT: usize = 1 << 24;
 
 /// Runs the calibration samples through a network with neurons or devices; nothing where that is not needed or cannot be.
 /// A run that fails is told: the ranges are bounds then.
@@ -40,9 +52,19 @@ pub fn measure(given: Given, files: &dyn Files, diagnostics: &mut Vec<Diagnostic
     };
     let mut found = Measured::default();
     for (name, values) in recorded {
-        let Some(&(node, is_bias)) = probed.get(&name) else { continue };
-        let into = if is_bias { &mut found.biases } else { &mut found.values };
+        let Some(&(node, what)) = probed.get(&name) else { continue };
+        let into = match what {
+            What::Value => &mut found.values,
+            What::Steps => &mut found.steps,
+            What::Bias => &mut found.biases,
+        };
         into.insert(node, values.into_iter().map(|value| value as f32).collect());
+    }
+    // Data whose rows are shown one after the other.
+    for (input, tensor) in given.network.inputs.iter().zip(&given.plan.calibration) {
+        if let Some(tensor) = given.tensors.get(tensor.index()).filter(|_| given.network.stepped.contains(input)) {
+            found.steps.insert(*input, floats(&tensor.data, tensor.data.len()).into_owned());
+        }
     }
     found
 }
@@ -161,7 +183,7 @@ fn program(given: Given, files: &dyn Files) -> Option<(Program, Names)> {
             let name = format!("trial: {}", data.name);
             let range = (0, data.len());
             network.probes.push(Probe { name: name.clone(), node, what: Probed::Output, range, mode: Mode::default() });
-            probed.insert(name, (node, false));
+            probed.insert(name, (node, What::Value));
         }
     }
     let plan = Plan { step: given.plan.step, phases: phases(given)?, ..Plan::default() };
@@ -173,11 +195,39 @@ fn program(given: Given, files: &dyn Files) -> Option<(Program, Names)> {
     let mut program = lower::lower(&mapped, tensors, Precision::F32, Default::default(), &mut ignored)?.program;
     for (node, array) in biases(&network, &program) {
         let name = format!("trial: bias of {}", network.graph[node].name);
-        probed.insert(name.clone(), (node, true));
+        probed.insert(name.clone(), (node, What::Bias));
         let (probed, range) = (nmc_program::Probed::Output(array), (0, network.graph[node].len()));
         program.probes.push(nmc_program::Probe::of(name, probed, range));
     }
+    probe_steps(&network, &mut program, &mut probed);
     Some((program, probed))
+}
+
+/// Probes what ticks read and make, too: what layers make in them, and what states and decoders hold when a tick begins.
+fn probe_steps(network: &Network, program: &mut Program, probed: &mut Names) {
+    let made = program.made_in_ticks();
+    let outputs: Vec<(NodeId, nmc_program::Probe)> = program
+        .probes
+        .iter()
+        .filter_map(|probe| {
+            let (nmc_program::Probed::Output(array), (node, What::Value)) = (probe.probed, *probed.get(&probe.name)?)
+            else {
+                return None;
+            };
+            let start = matches!(network.graph[node].operator, Operator::Population { .. });
+            let name = format!("steps of {}", probe.name);
+            let steps = nmc_program::Probe::of(name, nmc_program::Probed::Array(array), probe.range);
+            made.contains(&array).then_some((node, nmc_program::Probe { start, ..steps }))
+        })
+        .collect();
+    let Some(last) = program.phases.last() else { return };
+    let elements: usize = outputs.iter().map(|(_, probe)| probe.range.1 - probe.range.0).sum();
+    let all = (last.ticks as usize).saturating_mul(last.samples).saturating_mul(elements);
+    let every = u32::try_from(all.div_ceil(KEPT)).unwrap_or(u32::MAX).max(1);
+    for (node, probe) in outputs {
+        probed.insert(probe.name.clone(), (node, What::Steps));
+        program.probes.push(nmc_program::Probe { every, ..probe });
+    }
 }
 
 /// The arrays that fitted biases go to.

@@ -92,7 +92,10 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
     for (input, tensor) in network.inputs.iter().zip(&data) {
         let len = network.graph[*input].len();
         if found.samples > 0 && tensor.data.len() >= found.samples * len {
-            found.values.insert(*input, floats(&tensor.data, found.samples * len).into_owned());
+            let all = floats(&tensor.data, tensor.data.len());
+            // Of rows that are shown one after the other, those that are left at the end.
+            let last = all.chunks_exact(all.len() / found.samples).flat_map(|sample| &sample[sample.len() - len..]);
+            found.values.insert(*input, last.copied().collect());
         }
     }
     for node in order(network) {
@@ -139,9 +142,51 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
             }
         }
     }
+    over_time(given, tiling, measured, &mut found);
     backward(network, tensors, &mut found);
     found.wired = super::wires::error(given, tiling, &found, &measured.biases);
     found
+}
+
+/// Widens what was found at the end of samples to what their steps hold: what fades is large at first.
+fn over_time(given: Given, tiling: &Tiling, measured: &Measured, found: &mut Calibration) {
+    for (&node, values) in &measured.steps {
+        let graph = &given.network.graph;
+        let mut full = largest(values);
+        if let Operator::Dense { weights, bias, positions } = &graph[node].operator {
+            // A fitted bias is added after the products are sensed.
+            let added = measured.biases.get(&node).map(Vec::as_slice).unwrap_or_default();
+            let added = |i: usize| added.get(i % added.len().max(1)).copied().unwrap_or_default();
+            let products = values.iter().enumerate().map(|(i, value)| value - added(i));
+            full = clipping(&products.collect::<Vec<f32>>(), finest(given, tiling, node));
+            let source = operands(given.network, node).first().copied();
+            let input = source.and_then(|source| measured.steps.get(&source).map(|input| (source, input)));
+            let weights = if let Weights::Given(id) = weights { given.tensors.get(id.index()) } else { None };
+            if let (Some((source, input)), Some(weights)) = (input, weights) {
+                let at_end = std::mem::take(&mut found.columns);
+                found.power.insert(node, mean_square(input));
+                let width = graph[source].len() / positions;
+                let bias = bias_of(given, *bias);
+                let input = frames::turned(input, (width, *positions));
+                sums(given, tiling, node, (&weights.data, bias), &input, width, found);
+                for (at, sums) in at_end {
+                    match found.columns.get_mut(&at) {
+                        Some(over_time) => over_time.range = over_time.range.max(sums.range),
+                        None => drop(found.columns.insert(at, sums)),
+                    }
+                }
+            }
+        }
+        if let Some(range) = found.ranges.get_mut(&node)
+            && full.is_finite()
+        {
+            range.full = range.full.max(full);
+        }
+    }
+}
+
+fn bias_of(given: Given<'_>, bias: Option<nmc_program::TensorId>) -> Option<&TensorData> {
+    bias.and_then(|id| given.tensors.get(id.index())).map(|bias| &bias.data)
 }
 
 /// Values of a node from those of its operands, when they are all known.
@@ -153,14 +198,10 @@ fn forward(given: Given, tiling: &Tiling, node: NodeId, found: &mut Calibration)
         let (Some(weights), Some(&source)) = (tensors.get(weights.index()), operands(network, node).first()) else {
             return;
         };
-        let (Some(input), bias) = (found.values.get(&source).cloned(), bias.and_then(|id| tensors.get(id.index())))
-        else {
-            return;
-        };
+        let (Some(input), bias) = (found.values.get(&source).cloned(), bias_of(given, *bias)) else { return };
         found.power.insert(node, mean_square(&input));
         // Positions are as samples to the weights.
         let (len, width) = (network.graph[node].outputs(), network.graph[source].len() / positions);
-        let bias = bias.map(|bias| &bias.data);
         let input = frames::turned(&input, (width, *positions));
         let mut sums = sums(given, tiling, node, (&weights.data, bias), &input, width, found);
         if let Some(bias) = bias {

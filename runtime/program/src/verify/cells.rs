@@ -150,6 +150,35 @@ impl Checker<'_> {
 }
 
 impl Program {
+    /// Every array that the operations of ticks write.
+    pub fn made_in_ticks(&self) -> BTreeSet<ArrayId> {
+        let stored = |kernel: KernelId| {
+            let kernel = &self.kernels[kernel.index()];
+            let stores = kernel.body.iter().filter_map(|inst| {
+                let crate::Inst::Store { slot, .. } = inst else { return None };
+                Some(kernel.slots[*slot as usize].array)
+            });
+            stores.collect::<Vec<ArrayId>>()
+        };
+        let made = |op: &Op| match *op {
+            Op::Kernel { kernel, .. }
+            | Op::Substeps { kernel, .. }
+            | Op::OnSpikes { kernel, .. }
+            | Op::OnPost { kernel, .. }
+            | Op::Synapses { kernel, .. }
+            | Op::Rewire { fresh: kernel, .. } => stored(kernel),
+            Op::Deliver { connection } => match self.connections[connection.index()].on_pre {
+                crate::Effect::Add { array, .. } => vec![array],
+                crate::Effect::Kernel(kernel) => stored(kernel),
+            },
+            Op::Fill { array, .. } | Op::Present { array, .. } | Op::Decay { array, .. } => vec![array],
+            Op::Multiply { output, .. } | Op::Transposed { output, .. } => vec![output],
+            Op::Copy { to, .. } | Op::Gather { to, .. } | Op::Scatter { to, .. } | Op::Reduce { to, .. } => vec![to],
+            Op::Emit { .. } | Op::Target { .. } | Op::Write { .. } | Op::Fold { .. } => Vec::new(),
+        };
+        self.tick.iter().flat_map(made).collect()
+    }
+
     /// Every array that samples, phases and probes use; the others are for programming and building alone.
     pub fn touched(&self) -> BTreeSet<ArrayId> {
         let program = self;
