@@ -286,3 +286,38 @@ fn what_fades_is_not_cut_off() {
     });
     ideal.iter().zip(chip).for_each(|(ideal, chip)| assert!((ideal - chip).abs() < 0.02, "{chip} for {ideal}"));
 }
+
+/// Outputs leave the chip after the last step, whatever came before. Oracle: bits by hand.
+#[test]
+fn outputs_are_sent_once() {
+    let joules = |steps: usize| {
+        let text = format!(
+            "device cell {{ conductance: 0 uS .. 40 uS; levels: ideal }}
+            converter dac(): bits(8) -> voltage {{ energy: 1 pJ; area: 10 um2; time: 1 ns }}
+            converter adc(): current -> bits(8) {{ energy: 2 pJ; area: 100 um2; time: 10 ns }}
+            unit logic: bits(16) -> bits(16) {{ implements: any; energy: 0.1 pJ; area: 10 um2; time: 1 ns }}
+            tile array {{
+                cells: cell[8, 8]; weights: differential; input: dac; sense: adc; read_voltage: 0.2 V; read_time: 10 ns
+                wire: ideal
+            }}
+            core cim {{ tiles: array[1]; units: logic; buffer: 1 kB }}
+            chip board {{
+                cores: grid(1, 1) of cim; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit)
+                host: spi(energy: 1 pJ per bit, time: 0.1 ns)
+            }}
+            network net(x: real[2]) -> (y: real[3]) {{
+                state h: real[3] = 0
+                next h = concat(h, x) |> dense([[1, 2, 3, 4, 5], [1, 0, 1, 0, 1], [0, 1, 0, 1, 1]]) |> tanh
+                h -> y
+            }}
+            experiment e {{ deploy net on board; test {{ x: [[1, 2]] }} for {steps} steps measure m = mean(y) }}"
+        );
+        run("sent.nmc", &text, &NoFiles, EngineKind::Jit).swap_remove(0).energy_j
+    };
+    for steps in [1, 10] {
+        let joules: f64 =
+            joules(steps).iter().filter(|(kind, _)| *kind == ComponentKind::Host).map(|(_, joules)| joules).sum();
+        // Two inputs of 8 bits and three outputs of 16.
+        assert!((joules - 64e-12).abs() < 1e-15, "{joules} J in {steps} steps");
+    }
+}

@@ -30,7 +30,7 @@ fn agree(seed: u64) -> bool {
     };
     let (chips, run) = outcome(seed, if draws { 16 } else { 1 });
     // The chip that a report is of.
-    let (_, one) = outcome(0, 1);
+    let (_, one) = outcome(1, 1);
     activity::measure(&mut program, 1);
     let told = report::mapping(&program, StageSeconds::default());
     let (report, run_energy, one) = (energy(&told), energy(&run), energy(&one));

@@ -158,7 +158,9 @@ impl<T: Computable> GroupState<T> {
             }
             Source::Once { .. } => {
                 let list = &mut self.fresh(ring_tick).list;
-                let due = |at: f64| at >= 0.0 && (at / dt + 1e-6).floor() == within as f64;
+                // A time that is meant to be whole steps may be rounded below them.
+                let rounded = if size_of::<T>() == 4 { 1e-6 } else { 1e-14 };
+                let due = |at: f64| at >= 0.0 && (at / dt * (1.0 + rounded) + 1e-6).floor() == within as f64;
                 list.extend((0..group.len).filter(|&i| due(values[i].wide())).map(|i| i as u32));
                 list.len() as u64
             }

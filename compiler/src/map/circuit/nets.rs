@@ -118,11 +118,14 @@ impl Builder<'_> {
 
     /// Nets of what is needed: elements that the same parts need go together, once for all of them.
     pub fn join(&mut self) {
-        let mut groups: BTreeMap<(NodeId, End, Domain), Vec<Needed>> = BTreeMap::new();
+        let mut groups: BTreeMap<(NodeId, End, Domain, bool), Vec<Needed>> = BTreeMap::new();
+        // What moves in time leaves the chip once a sample, unless outputs are taken of every step.
+        let taken = self.given.plan.phases.iter().any(|phase| phase.taken > 1);
         for needed in std::mem::take(&mut self.needed) {
-            groups.entry((needed.origin, needed.from, needed.domain)).or_default().push(needed);
+            let once = needed.to == End::Host && !taken;
+            groups.entry((needed.origin, needed.from, needed.domain, once)).or_default().push(needed);
         }
-        for ((source, from, domain), mut all) in groups {
+        for ((source, from, domain, once), mut all) in groups {
             let mut ends: Vec<usize> = all.iter().flat_map(|needed| [needed.start, needed.end]).collect();
             ends.sort_unstable();
             ends.dedup();
@@ -148,7 +151,7 @@ impl Builder<'_> {
                 entry.1 = entry.1.max(bits);
                 entry.2 += (len * here.len()) as f64 / takers as f64;
             }
-            let firings = self.tiling.firings[source.index()];
+            let firings = if once { 1.0 } else { self.tiling.firings[source.index()] };
             for (to, (values, bits, read)) in found {
                 let reads = read / values.max(1) as f64;
                 self.circuit.nets.push(Net { source, from, to, domain, values, bits, firings, reads, turns: 1 });
