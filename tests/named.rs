@@ -132,3 +132,47 @@ experiment e {{ deploy n; test {{ x: [[1, 2, 3]] }} for 30 ms measure m = mean(y
         .replace("synapse coupled {", "synapse coupled { on pre { post.twice += 1 };");
     assert!(codes(&changed).contains(&"E0429"), "{:?}", codes(&changed));
 }
+
+/// Names of one neuron may be joined in a synapse, whatever they are; weights of each connection that one name makes are measured by themselves. Oracle: the
+/// expressions written out; sums by hand.
+#[test]
+fn synapses_read_names_and_connections_have_numbers() {
+    let text = |on_pre: &str| {
+        format!(
+            "neuron cell() {{
+                state v: real = uniform(0, 1)
+                twice = 2 * v
+                v' = (2 - v) / 5 ms
+                spike when v > 1 {{ v = 0 }}
+            }}
+            synapse add() {{ on pre {{ post.v += {on_pre} }} }}
+            network n() {{
+                population a: cell[3]()
+                connect a -> a {{ pattern: all_to_all, synapse: add(), weight: 1 }}
+                probe a.v
+            }}
+            experiment e {{ deploy n; run for 20 ms {{ step: 0.1 ms }} }}"
+        )
+    };
+    let [named, written] =
+        ["0.1 * sin(pre.twice - post.twice)", "0.1 * sin(2 * pre.v - 2 * post.v)"].map(|on_pre| text(on_pre));
+    let [named, written] = [named, written].map(|text| run("n.nmc", &text, &NoFiles, ENGINES[1]).swap_remove(0));
+    assert_eq!(values(&named, "a.v"), values(&written, "a.v"));
+    let text = |measured: &str| {
+        format!(
+            "neuron cell() {{ state v: real = 0; v' = -v / 1 ms; spike when v > 1 {{ v = 0 }} }}
+            synapse none() {{}}
+            network n(s: spikes[4]) {{
+                population a: cell[3]()
+                population b: cell[2]()
+                connect k: s -> (a, b) {{ pattern: all_to_all, synapse: none(), weight: 1 + i }}
+                probe k[1].w
+            }}
+            experiment e {{ deploy n; run for 4 ms {{ step: 1 ms, s: spikes([0], [1]) }} measure total = sum({measured}) }}"
+        )
+    };
+    for (measured, sum) in [("k[0].w", 30.0), ("k[1].w", 20.0)] {
+        assert_eq!(run("k.nmc", &text(measured), &NoFiles, ENGINES[1])[0].metrics[0].1, sum);
+    }
+    assert_eq!(codes(&text("k.w")), ["E0417"]);
+}

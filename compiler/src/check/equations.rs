@@ -16,7 +16,7 @@ use crate::typing::closing::{Closing, OUTPUTS, named};
 use crate::typing::term::{Closer, Scope, Term};
 use crate::units::type_dimension;
 
-/// At most so many choices are tried.
+/// At most so many choices are tried, and as many again where members of one name may differ.
 const MOST_CHOICES: usize = 400;
 
 pub fn check(checker: &mut Checker, block: &Block) {
@@ -31,7 +31,7 @@ pub fn check(checker: &mut Checker, block: &Block) {
     }
     let equations = only_equations(block);
     let mut best: Option<Vec<Diagnostic>> = None;
-    for choice in choices(checker, block).into_iter().take(MOST_CHOICES) {
+    for choice in choices(checker, block).into_iter().take(2 * MOST_CHOICES) {
         let found = close(checker, &equations, &choice);
         if found.is_empty() {
             return;
@@ -152,28 +152,43 @@ fn choices(checker: &Checker, block: &Block) -> Vec<Choice> {
     weights.retain(|dimension| seen.insert(*dimension));
     let mut all: Vec<Choice> =
         weights.into_iter().map(|weight| Choice { weight: Some(weight), members: Vec::new() }).collect();
-    for member in members(block) {
-        let known = checker.elsewhere.states.get(member.1.as_str());
-        let mut dimensions: Vec<Dimension> = known.into_iter().flatten().copied().collect();
-        let named = checker.elsewhere.names.contains(member.1.as_str());
-        let others = ["frequency", "time", "resistance", "capacitance", "power"].into_iter().filter(|_| named);
-        for dimension in usual.iter().copied().chain(others.filter_map(type_dimension)) {
-            if !dimensions.contains(&dimension) {
-                dimensions.push(dimension);
-            }
+    let members = members(block);
+    // Members of one name are likely of one dimension.
+    let mut by_name: BTreeMap<&str, Vec<&(String, String)>> = BTreeMap::new();
+    members.iter().for_each(|member| by_name.entry(&member.1).or_default().push(member));
+    let (same, mut each) = (by_name.into_values().collect::<Vec<_>>(), all.clone());
+    let apart = same.iter().any(|members| members.len() > 1);
+    for members in &same {
+        all = spread(checker, &all, members, &usual);
+    }
+    if apart {
+        for member in &members {
+            each = spread(checker, &each, &[member], &usual);
         }
-        all = dimensions
-            .iter()
-            .flat_map(|dimension| {
-                all.iter().cloned().map(|mut choice| {
-                    choice.members.push((member.clone(), *dimension));
-                    choice
-                })
-            })
-            .take(MOST_CHOICES)
-            .collect();
+        all.extend(each);
     }
     all
+}
+
+/// Every choice with every dimension that members of one name may have.
+fn spread(checker: &Checker, all: &[Choice], members: &[&(String, String)], usual: &[Dimension]) -> Vec<Choice> {
+    let name = members[0].1.as_str();
+    let mut dimensions: Vec<Dimension> = checker.elsewhere.states.get(name).into_iter().flatten().copied().collect();
+    let named = checker.elsewhere.names.contains(name);
+    let others = ["frequency", "time", "resistance", "capacitance", "power"].into_iter().filter(|_| named);
+    for dimension in usual.iter().copied().chain(others.filter_map(type_dimension)) {
+        if !dimensions.contains(&dimension) {
+            dimensions.push(dimension);
+        }
+    }
+    let with = |dimension: &Dimension| {
+        let dimension = *dimension;
+        all.iter().cloned().map(move |mut choice| {
+            choice.members.extend(members.iter().map(|member| ((*member).clone(), dimension)));
+            choice
+        })
+    };
+    dimensions.iter().flat_map(with).take(MOST_CHOICES).collect()
 }
 
 /// `post.v`, `pre.x`: every member of the two neurons that the block mentions.

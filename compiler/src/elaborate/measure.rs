@@ -342,11 +342,17 @@ impl Elaborator<'_> {
             "sum" => Aggregate::Sum,
             _ => Aggregate::Mean,
         };
-        if let Some(connection) = self.weights_of(&args[0].value) {
+        if let Some(connections) = self.weights_of(&args[0].value) {
             if compares {
                 self.error(Code::E0417, "weights have no target", span, "an output is needed");
                 return None;
             }
+            let [connection] = connections[..] else {
+                let message = "one name joins several populations here, each with weights of its own";
+                let wrong = Diagnostic::new(Code::E0417, message, args[0].value.span, "which of them?");
+                self.closer.diagnostics.push(wrong.with_help("say which, as in `mean(name[0].w)`"));
+                return None;
+            };
             let dimension = self.network.connections[connection].dimension;
             return Some((MetricKind::Final { array: ArrayId(connection as u32), aggregate }, dimension));
         }
@@ -364,11 +370,11 @@ impl Elaborator<'_> {
         Some((kind, Dimension::NONE))
     }
 
-    /// The connection whose weights `syn.w` names.
-    pub fn weights_of(&self, ast: &Ast) -> Option<usize> {
+    /// The connections whose weights `syn.w` names, or `syn[0].w` where one name joins several populations.
+    fn weights_of(&mut self, ast: &Ast) -> Option<Vec<usize>> {
         let ExprKind::Member(object, member) = &ast.kind else { return None };
-        let ExprKind::Name(name) = &object.kind else { return None };
-        self.connections.get(name)?.last().copied().filter(|_| member.text == "w")
+        let joined = self.connections_of(object).filter(|_| member.text == "w")?;
+        Some(joined.into_iter().map(|(_, index)| index).collect())
     }
 }
 

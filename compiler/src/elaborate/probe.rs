@@ -37,14 +37,8 @@ impl Elaborator<'_> {
                 self.probe_output(signal, mode);
                 continue;
             };
-            if let ExprKind::Name(name) = &object.kind
-                && let Some(all) = self.connections.get(name).cloned()
-            {
-                for (number, &index) in all.iter().enumerate() {
-                    // `c[0].w`, where one name joins several populations.
-                    let called = if all.len() > 1 { format!("{name}[{number}]") } else { name.clone() };
-                    self.probe_synapses(&called, index, member, mode);
-                }
+            if let Some(joined) = self.connections_of(object) {
+                joined.into_iter().for_each(|(called, index)| self.probe_synapses(&called, index, member, mode));
                 continue;
             }
             let Some((node, range)) = self.population_range(object) else { continue };
@@ -63,6 +57,25 @@ impl Elaborator<'_> {
             }
             let name = format!("{}.{}", self.network.graph[node].name, member.text);
             self.network.probes.push(Probe { name, node, what, range, mode });
+        }
+    }
+
+    /// The connections of a name, `c`, or one of them, `c[0]`, where the name joins several populations; each with what it is called.
+    pub fn connections_of(&mut self, ast: &Ast) -> Option<Vec<(String, usize)>> {
+        let (object, number) = if let ExprKind::Index(object, indices) = &ast.kind {
+            (&**object, Some(indices.first().filter(|_| indices.len() == 1)?))
+        } else {
+            (ast, None)
+        };
+        let ExprKind::Name(name) = &object.kind else { return None };
+        let all = self.connections.get(name)?.clone();
+        let called = |number: usize| if all.len() > 1 { format!("{name}[{number}]") } else { name.clone() };
+        match number {
+            None => Some(all.iter().enumerate().map(|(number, &index)| (called(number), index)).collect()),
+            Some(number) => {
+                let at = self.count(number, 0.0)?;
+                Some(vec![(called(at), *all.get(at)?)])
+            }
         }
     }
 
