@@ -4,6 +4,7 @@ use std::path::Path;
 
 use nmc_compiler::files::NoFiles;
 use nmc_host::disk::Folder;
+use nmc_program::ComponentKind;
 use nmc_tests::{ENGINES, codes, recorded, run, spikes, told, values};
 
 /// Two sources and three neurons on a core with these fields.
@@ -92,7 +93,42 @@ fn what_a_core_cannot_run_is_told() {
     }
 }
 
-/// A layer behind five neurons, two of them sources, on cores of five whose arrays take some. Oracle: the sum.
+/// Six spikes from outside, one that comes twice, to two neurons each. Oracle: the core's table, by hand.
+#[test]
+fn spikes_from_outside_pay_at_the_port_and_take_no_neurons() {
+    let text = "neuron cell { state v: real = 0; spike when v > 2.5 { v = 0 } }
+        synapse add { on pre { post.v += w } }
+        core digital { neurons: 2; neuron_energy: 7 pJ; idle_neuron_energy: 2 pJ; synapse_energy: 3 pJ; spike_energy: 1 pJ }
+        chip small {
+            cores: grid(2, 1) of digital; network: mesh(flit: 20 bit, hop: 1 ns, energy: 0.25 pJ per bit)
+            host: spi(energy: 4 pJ per bit, time: 0.1 ns)
+        }
+        network net(s: spikes[3]) {
+            population a: cell[2](); population b: cell[2]()
+            connect s -> a { pattern: all_to_all, synapse: add(), weight: 1, delay: 1 ms }
+            connect s -> b { pattern: all_to_all, synapse: add(), weight: 1, delay: 1 ms }
+        }
+        experiment e { deploy net on small; run for 10 ms { step: 1 ms, s: spikes([0, 1, 1, 2, 0, 2], [0, 2, 2, 4, 5, 6]) } }";
+    assert_eq!(codes(text), [""; 0]);
+    for engine in ENGINES {
+        let results = &run("port.nmc", text, &NoFiles, engine)[0];
+        let joules = |kind| results.energy_j.iter().filter(|(of, _)| *of == kind).map(|(_, j)| j).sum::<f64>();
+        // Each once by the port, and over the one link to the other core; each to four neurons.
+        let spikes = 6.0;
+        let expected = [
+            (ComponentKind::Host, spikes * 20.0 * 4e-12),
+            (ComponentKind::Network, spikes * 20.0 * 0.25e-12),
+            (ComponentKind::Synapse, spikes * 4.0 * 3e-12),
+            // Four neurons that are updated ten times and fire twice.
+            (ComponentKind::Neuron, 4.0 * 10.0 * 2e-12 + 4.0 * 2.0 * (5e-12 + 1e-12)),
+        ];
+        for (kind, expected) in expected {
+            assert!((joules(kind) / expected - 1.0).abs() < 1e-9, "{kind:?}: {} for {expected}", joules(kind));
+        }
+    }
+}
+
+/// A layer behind three neurons on cores of five whose arrays take some; sources from outside take none. Oracle: the sum.
 #[test]
 fn arrays_take_neurons_of_their_core() {
     let program = |cores: usize, takes: usize| {
@@ -127,7 +163,8 @@ experiment e {{
     };
     assert_eq!(codes(&program(1, 0)), [] as [&str; 0]);
     assert_eq!(codes(&program(2, 5)), [] as [&str; 0]);
-    assert_eq!(codes(&program(1, 1)), ["E0609"]);
+    assert_eq!(codes(&program(1, 2)), [] as [&str; 0]);
+    assert_eq!(codes(&program(1, 3)), ["E0609"]);
     assert_eq!(codes(&program(2, 6)), ["E0609"]);
 }
 

@@ -33,17 +33,19 @@ struct Case {
     size: (usize, usize),
     outputs: usize,
     kernel: (usize, usize),
-    stride: usize,
-    padding: usize,
-    dilation: usize,
+    /// Along rows and along columns.
+    stride: (usize, usize),
+    /// Before and after.
+    padding: [(usize, usize); 2],
+    dilation: (usize, usize),
     groups: usize,
 }
 
 /// One sample's convolution [outputs, rows, columns], window by window.
 fn convolved(case: Case, x: &[f64], weights: &[f64], bias: &[f64]) -> Vec<f64> {
-    let along =
-        |size: usize, kernel: usize| (size + 2 * case.padding - case.dilation * (kernel - 1) - 1) / case.stride + 1;
-    let (rows, columns) = (along(case.size.0, case.kernel.0), along(case.size.1, case.kernel.1));
+    let [above, left] = case.padding;
+    let rows = (case.size.0 + above.0 + above.1 - case.dilation.0 * (case.kernel.0 - 1) - 1) / case.stride.0 + 1;
+    let columns = (case.size.1 + left.0 + left.1 - case.dilation.1 * (case.kernel.1 - 1) - 1) / case.stride.1 + 1;
     let of_group = case.channels / case.groups;
     let mut y = Vec::new();
     for (output, bias) in bias.iter().enumerate() {
@@ -54,8 +56,8 @@ fn convolved(case: Case, x: &[f64], weights: &[f64], bias: &[f64]) -> Vec<f64> {
                 for channel in 0..of_group {
                     for a in 0..case.kernel.0 {
                         for b in 0..case.kernel.1 {
-                            let r = (row * case.stride + a * case.dilation).checked_sub(case.padding);
-                            let c = (column * case.stride + b * case.dilation).checked_sub(case.padding);
+                            let r = (row * case.stride.0 + a * case.dilation.0).checked_sub(above.0);
+                            let c = (column * case.stride.1 + b * case.dilation.1).checked_sub(left.0);
                             let (Some(r), Some(c)) = (r, c) else { continue };
                             if r < case.size.0 && c < case.size.1 {
                                 let weight = ((output * of_group + channel) * case.kernel.0 + a) * case.kernel.1 + b;
@@ -81,17 +83,39 @@ fn near(given: &[f64], expected: &[f64]) {
 
 #[test]
 fn convolutions_are_sums_over_windows() {
-    let plain =
-        Case { channels: 1, size: (6, 5), outputs: 3, kernel: (3, 3), stride: 1, padding: 0, dilation: 1, groups: 1 };
+    let plain = Case {
+        channels: 1,
+        size: (6, 5),
+        outputs: 3,
+        kernel: (3, 3),
+        stride: (1, 1),
+        padding: [(0, 0); 2],
+        dilation: (1, 1),
+        groups: 1,
+    };
     let cases = [
-        plain,
-        Case { channels: 3, padding: 1, ..plain },
-        Case { channels: 2, kernel: (2, 3), stride: 2, padding: 2, ..plain },
-        Case { channels: 4, size: (9, 8), outputs: 6, dilation: 2, groups: 2, ..plain },
-        Case { channels: 4, outputs: 4, kernel: (3, 1), groups: 4, padding: 1, stride: 3, ..plain },
-        Case { kernel: (6, 5), ..plain },
+        (plain, "stride: 1"),
+        (Case { channels: 3, padding: [(1, 1); 2], ..plain }, "padding: 1"),
+        (Case { channels: 2, kernel: (2, 3), stride: (2, 2), padding: [(2, 2); 2], ..plain }, "stride: 2, padding: 2"),
+        (
+            Case { channels: 4, size: (9, 8), outputs: 6, dilation: (2, 2), groups: 2, ..plain },
+            "dilation: 2, groups: 2",
+        ),
+        (
+            Case { channels: 4, outputs: 4, kernel: (3, 1), groups: 4, padding: [(1, 1); 2], stride: (3, 3), ..plain },
+            "groups: 4, padding: (1, 1), stride: 3",
+        ),
+        (Case { kernel: (6, 5), ..plain }, "padding: 0"),
+        (
+            Case { stride: (2, 1), padding: [(1, 1), (2, 2)], dilation: (1, 2), ..plain },
+            "stride: (2, 1), padding: (1, 2), dilation: (1, 2)",
+        ),
+        (
+            Case { channels: 2, stride: (1, 3), padding: [(0, 2), (3, 1)], ..plain },
+            "stride: (1, 3), padding: (0, 2, 3, 1)",
+        ),
     ];
-    for case in cases {
+    for (case, how) in cases {
         let (samples, len) = (3, case.channels * case.size.0 * case.size.1);
         let x = numbers(1, samples * len);
         let shape = vec![case.outputs, case.channels / case.groups, case.kernel.0, case.kernel.1];
@@ -101,11 +125,10 @@ fn convolutions_are_sums_over_windows() {
         let (rows, columns) = case.size;
         let image = format!("{}, {rows}, {columns}", case.channels);
         let count = expected.len() / samples;
-        let Case { stride, padding, dilation, groups, .. } = case;
         let text = format!(
             "network n(x: real[{image}]) -> (y: real[{count}]) {{
                 d = load(\"d.npz\")
-                x |> conv2d(d.w, bias: d.b, stride: {stride}, padding: {padding}, dilation: {dilation}, groups: {groups})
+                x |> conv2d(d.w, bias: d.b, {how})
                   |> flatten -> y
             }}
             experiment e {{
@@ -128,29 +151,41 @@ fn convolutions_are_sums_over_windows() {
 #[test]
 fn pools_take_the_largest_or_the_mean_of_each_window() {
     let (size, samples) = ((7, 5), 2);
-    for (kernel, stride, padding) in [(2, 2, 0), (3, 1, 0), (2, 3, 0), (3, 2, 1), (3, 1, 2)] {
+    // Along rows and along columns; pads before and after.
+    type Laid = ([usize; 2], [usize; 2], [[usize; 2]; 2], &'static str);
+    let cases: [Laid; 7] = [
+        ([2, 2], [2, 2], [[0; 2]; 2], "2"),
+        ([3, 3], [1, 1], [[0; 2]; 2], "3, stride: 1"),
+        ([2, 2], [3, 3], [[0; 2]; 2], "2, stride: 3, padding: 0"),
+        ([3, 3], [2, 2], [[1; 2]; 2], "3, stride: 2, padding: 1"),
+        ([3, 3], [1, 1], [[2; 2]; 2], "3, stride: 1, padding: 2"),
+        ([2, 3], [2, 3], [[1, 1], [0, 0]], "(2, 3), padding: (1, 0)"),
+        ([3, 2], [2, 1], [[0, 2], [1, 0]], "(3, 2), stride: (2, 1), padding: (0, 2, 1, 0)"),
+    ];
+    for (kernel, stride, padding, how) in cases {
         let x = numbers(4, samples * 3 * size.0 * size.1);
-        let count = |size: usize| (size + 2 * padding - kernel) / stride + 1;
-        let (rows, columns) = (count(size.0), count(size.1));
+        let count =
+            |axis: usize, size: usize| (size + padding[axis][0] + padding[axis][1] - kernel[axis]) / stride[axis] + 1;
+        let (rows, columns) = (count(0, size.0), count(1, size.1));
         let (mut largest, mut means) = (Vec::new(), Vec::new());
         for image in x.chunks(size.0 * size.1) {
             for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
                 // Padding is never the largest, and counts as zeros in a mean.
                 let at = |n: usize| {
-                    let row = (row * stride + n / kernel).checked_sub(padding).filter(|row| *row < size.0)?;
-                    let column = (column * stride + n % kernel).checked_sub(padding).filter(|at| *at < size.1)?;
-                    Some(image[row * size.1 + column])
+                    let row = (row * stride[0] + n / kernel[1]).checked_sub(padding[0][0])?;
+                    let column = (column * stride[1] + n % kernel[1]).checked_sub(padding[1][0])?;
+                    (row < size.0 && column < size.1).then(|| image[row * size.1 + column])
                 };
-                let window: Vec<f64> = (0..kernel * kernel).filter_map(at).collect();
+                let window: Vec<f64> = (0..kernel[0] * kernel[1]).filter_map(at).collect();
                 largest.push(window.iter().copied().fold(f64::NEG_INFINITY, f64::max));
-                means.push(window.iter().sum::<f64>() / (kernel * kernel) as f64);
+                means.push(window.iter().sum::<f64>() / (kernel[0] * kernel[1]) as f64);
             }
         }
         let count = 3 * rows * columns;
         let text = format!(
             "network n(x: real[3, 7, 5]) -> (y: real[{count}], z: real[{count}]) {{
-                x |> max_pool({kernel}, stride: {stride}, padding: {padding}) |> flatten -> y
-                x |> average_pool({kernel}, stride: {stride}, padding: {padding}) |> flatten -> z
+                x |> max_pool({how}) |> flatten -> y
+                x |> average_pool({how}) |> flatten -> z
             }}
             experiment e {{ deploy n; data d = load(\"d.npz\"); test {{ x: d.x }} measure m = mean(y) }}"
         );
@@ -183,6 +218,10 @@ fn convolutions_that_cannot_be_are_told() {
     assert_eq!(codes(&with("max_pool(5)")), ["E0303"]);
     assert_eq!(codes(&with("flatten |> max_pool(2)")), ["E0303"]);
     assert_eq!(codes(&with("max_pool(2, padding: 2)")), ["E0303"]);
+    assert_eq!(codes(&with("max_pool((3, 2), padding: (2, 2))")), ["E0303"]);
+    assert_eq!(codes(&with(&format!("conv2d({weights}, stride: (2, 2), padding: (0, 0, 0, 0))"))), [""; 0]);
+    assert_eq!(codes(&with(&format!("conv2d({weights}, stride: (2, 1, 1))"))), ["E0305"]);
+    assert_eq!(codes(&with(&format!("conv2d({weights}, padding: (1, 1, 1))"))), ["E0305"]);
 }
 
 /// Signals are joined to a vector; a number among them is no axis.

@@ -59,6 +59,20 @@ fn perceptrons_give_what_onnx_runtime_gives() {
     gives("onnx_perceptron", "x", &["output", "z"]);
 }
 
+/// Strides, pads and kernels that differ along rows and columns, windows that fill the image or begin in it, biases and scales of channels
+/// that stand alone, images that are not square (reference/data/onnx_operators.py).
+#[test]
+fn windows_give_what_onnx_runtime_gives() {
+    gives("onnx_windows", "x", &["y"]);
+    gives("onnx_lines", "x", &["y"]);
+}
+
+/// Functions of elements, constants on either side, normalisation before the first layer, slices and parts, joins by the last axis.
+#[test]
+fn functions_give_what_onnx_runtime_gives() {
+    gives("onnx_functions", "x", &["y"]);
+}
+
 /// Loops: two layers one upon the other, last steps and last states, resets before and after the product, rectifiers.
 #[test]
 fn recurrent_models_give_what_onnx_runtime_gives() {

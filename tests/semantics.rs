@@ -165,8 +165,9 @@ fn delays_are_rounded_to_whole_steps() {
         values(&results, "a.v").iter().position(|v| *v == 1.0)
     };
     assert_eq!([of("0 ms"), of("0.1 ms"), of("0.3 ms")], [Some(2), Some(3), Some(5)]);
-    // 1.4, 1.6 and 2.5 steps; halves away from zero.
+    // 1.4, 1.6 and 2.5 steps; halves away from zero. In double precision 0.15 / 0.1 is less than 1.5.
     assert_eq!([of("0.14 ms"), of("0.16 ms"), of("0.25 ms")], [Some(3), Some(4), Some(5)]);
+    assert_eq!([of("0.15 ms"), of("(1 + i) * 0.15 ms"), of("(1 + i) * 0.14 ms")], [Some(4), Some(4), Some(3)]);
     let text = format!(
         "{BLOCKS}network net(s: spikes[1]) {{ population a: counter[1]()
             connect s -> a {{ synapse: add(), weight: 1, delay: DELAY }} }}

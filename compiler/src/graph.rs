@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use petgraph::Direction::{Incoming, Outgoing};
 use petgraph::visit::{EdgeRef, IntoEdgeReferences, NodeIndexable};
 
+use crate::forms::equations::Emission;
 use crate::forms::network::{Connection, Edge, Network, NodeId, Operator, PopulationKind, Weights};
 use crate::forms::plan::Plan;
 
@@ -183,6 +184,12 @@ fn is_moved(network: &Network, node: NodeId) -> bool {
     is_population(network, node) || network.stepped.contains(&node)
 }
 
+/// Whether a node is spikes that are given from outside.
+pub fn is_given(network: &Network, node: NodeId) -> bool {
+    let Operator::Population { dynamics, .. } = &network.graph[node].operator else { return false };
+    matches!(dynamics.emission, Some(Emission::Given))
+}
+
 fn is_population(network: &Network, node: NodeId) -> bool {
     matches!(network.graph[node].operator, Operator::Population { .. })
 }
@@ -190,7 +197,7 @@ fn is_population(network: &Network, node: NodeId) -> bool {
 /// Ticks of a sample; 1 without time.
 pub fn ticks(plan: &Plan) -> f64 {
     let longest = plan.phases.iter().filter_map(|phase| phase.duration).fold(0.0, f64::max);
-    plan.step.filter(|step| *step > 0.0).map_or(1.0, |step| (longest / step).round().max(1.0))
+    plan.step.filter(|step| *step > 0.0).map_or(1.0, |step| nmc_program::steps(longest, step).max(1.0))
 }
 
 /// How often a sample each node's output changes, by its index: every tick for operators between populations, else once.

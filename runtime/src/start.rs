@@ -35,7 +35,8 @@ pub fn prepare<T: Computable>(
         let Delay::PerSynapse { seconds, max_ticks } = connection.delay else { continue };
         // In seconds they have been of use.
         let values = std::mem::take(&mut buffers[seconds.index()]).data;
-        let ticks = |seconds: &T| (seconds.wide() / program.dt).round().clamp(0.0, f64::from(max_ticks)) as u32;
+        let ticks =
+            |seconds: &T| nmc_program::steps(seconds.wide(), program.dt).clamp(0.0, f64::from(max_ticks)) as u32;
         carrier.delays = values.iter().map(ticks).collect();
         if are_unseen(program, ConnectionId(index as u32)) {
             let amounts = match &connection.on_pre {

@@ -11,7 +11,7 @@ use nmc_host::disk::NewFolder;
 use nmc_host::load::{Failure, load};
 use nmc_host::run::checkpoint::Checkpoints;
 use nmc_host::run::{self as host, entry};
-use nmc_host::sweep::{Over, combinations, csv, over, spoken, told};
+use nmc_host::sweep::{Over, combinations, csv, over, shown as shown_values, spoken, told};
 use serde_json::{Value, json};
 
 use crate::run::table::{self, Column};
@@ -111,10 +111,11 @@ fn one(
     let told_of = diagnostics::json(&sweep.file, &loaded.model, &warnings);
     swept.told.extend(told_of.into_iter().map(|told| with(combination, told)));
     let how = sweep.how.settings();
+    let values = shown_values(&loaded.model, combination);
     let mut exit = Exit::Clean;
     for program in &loaded.image.programs {
         host::check(&sweep.file, program, &how, None)?;
-        let name = format!("{}: {}", program.name, spoken(combination));
+        let name = format!("{}: {}", program.name, spoken(&values));
         let outcome = simulate(&sweep.file, program, &sweep.how, checkpoints.as_deref_mut(), None, &name);
         let outcome = outcome.map_err(|wrong| Failure { model: loaded.model.clone(), diagnostics: vec![wrong] })?;
         for failure in &outcome.failures {
@@ -124,7 +125,7 @@ fn one(
         let mut entry = entry::entry(&how, program, &outcome, loaded.seconds, &[]);
         entry["sweep"] = told(&loaded.model, combination);
         swept.entries.push(entry);
-        swept.rows.push((combination.to_vec(), table::column(program, &outcome)));
+        swept.rows.push((values.clone(), table::column(program, &outcome)));
     }
     Ok(exit)
 }
@@ -136,7 +137,7 @@ fn show(sweep: &Sweep, combination: &[(String, String)], failure: &Failure, show
     if failure.diagnostics.is_empty() {
         return Exit::Diagnostics;
     }
-    eprintln!("with {}:", spoken(combination));
+    eprintln!("with {}:", spoken(&shown_values(&failure.model, combination)));
     render::failure(&sweep.file, &failure)
 }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use nmc_compiler::forms::model::Model;
+use nmc_compiler::quantity::Quantity;
 use nmc_compiler::settings::constant;
-use nmc_compiler::units::unit;
+use nmc_compiler::units::{show, unit};
 use serde_json::{Value, json};
 
 use crate::report::number;
@@ -106,6 +107,17 @@ pub fn told(model: &Model, combination: &[(String, String)]) -> Value {
             "name": name, "value": known.map(|quantity| number(quantity.si)),
             "unit": known.map_or_else(String::new, |quantity| unit(quantity.dimension)), "text": text,
         })
+    };
+    combination.iter().map(one).collect()
+}
+
+/// A combination for readers: what is no number as it stands, such as a value between two ends, as the number that it is.
+pub fn shown(model: &Model, combination: &[(String, String)]) -> Vec<(String, String)> {
+    let one = |(name, text): &(String, String)| {
+        let known = constant(model, name).filter(|_| text.contains(['(', '*', '+']));
+        let nine_digits = |si: f64| format!("{si:.8e}").parse().unwrap_or(si);
+        let known = known.map(|quantity| show(Quantity { si: nine_digits(quantity.si), ..quantity }));
+        (name.clone(), known.unwrap_or_else(|| text.clone()))
     };
     combination.iter().map(one).collect()
 }

@@ -55,6 +55,11 @@ fn by_host(net: &Net) -> bool {
     net.from == End::Host || net.to.contains(&End::Host)
 }
 
+/// Joules a sample of what passes the host's port.
+fn by_port(chip: &Chip, net: &Net) -> f64 {
+    if by_host(net) { weight(chip, net) * chip.host.energy_per_bit } else { 0.0 }
+}
+
 /// Bits that are written and read in buffers for a net, in every core it reaches.
 pub fn buffered(net: &Net) -> f64 {
     if net.domain == Domain::Bits { (1.0 + net.reads) * net.bits_per_sample() } else { 0.0 }
@@ -79,15 +84,13 @@ pub fn weight(chip: &Chip, net: &Net) -> f64 {
 pub fn least_joules(chip: &Chip, net: &Net) -> f64 {
     let buffers = chip.core_kinds.iter().map(|core| core.buffer_energy).fold(f64::INFINITY, f64::min);
     let inside = net.to.iter().any(|end| *end != End::Host) && buffers.is_finite();
-    let host = if by_host(net) && net.domain == Domain::Bits { net.bits_per_sample() } else { 0.0 };
-    host * chip.host.energy_per_bit + if inside { buffered(net) * buffers } else { 0.0 }
+    by_port(chip, net) + if inside { buffered(net) * buffers } else { 0.0 }
 }
 
 /// Joules a sample of a net where its ends lie; so many spikes are expected as there is room for.
 pub fn joules(chip: &Chip, cores: &[usize], net: &Net) -> f64 {
     let reached: BTreeSet<usize> = reached(cores, net);
     let buffers: f64 = reached.iter().map(|&core| chip.core_kinds[chip.cores[core]].buffer_energy).sum();
-    let host = if by_host(net) && net.domain == Domain::Bits { net.bits_per_sample() } else { 0.0 };
     let passed = links(chip, cores, net).len() as f64;
     let moved = match net.domain {
         Domain::Bits | Domain::Spikes => weight(chip, net) * chip.mesh.energy_per_bit,
@@ -96,7 +99,7 @@ pub fn joules(chip: &Chip, cores: &[usize], net: &Net) -> f64 {
             net.values as f64 * net.firings * link.map_or(0.0, |link| link.energy)
         }
     };
-    host * chip.host.energy_per_bit + buffered(net) * buffers + moved * passed
+    by_port(chip, net) + buffered(net) * buffers + moved * passed
 }
 
 /// Cores that a net ends in.

@@ -1,6 +1,6 @@
 //! `conv2d`, `max_pool`, `average_pool`: windows of an image are gathered, then multiplied or reduced.
 
-use nmc_grammar::ast::{Arg, Expr as Ast, Ident};
+use nmc_grammar::ast::{Arg, Expr as Ast, ExprKind, Ident};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
@@ -13,31 +13,45 @@ use super::signal::Kind;
 use crate::forms::gather::{AffineMap, Axis, Gather};
 use crate::forms::network::{Logical, NodeId, Operator, Weights};
 
+/// How windows lie along rows or columns.
+#[derive(Clone, Copy)]
+struct Along {
+    /// Of the image.
+    len: usize,
+    /// Of a window: how much it reads.
+    kernel: usize,
+    stride: usize,
+    dilation: usize,
+    /// Padding at either end.
+    before: usize,
+    after: usize,
+}
+
+impl Along {
+    /// How many windows; none when not even one fits.
+    fn count(&self) -> Option<usize> {
+        let reach = self.dilation * (self.kernel - 1) + 1;
+        Some((self.len + self.before + self.after).checked_sub(reach)? / self.stride + 1)
+    }
+
+    /// Whether a window sees anything of the image.
+    fn sees(&self, count: usize) -> bool {
+        let place = |window: usize, at: usize| (window * self.stride + at * self.dilation).checked_sub(self.before);
+        (0..count).any(|window| (0..self.kernel).any(|at| place(window, at).is_some_and(|place| place < self.len)))
+    }
+}
+
 /// How windows lie on an image [channels, rows, columns].
 #[derive(Clone, Copy)]
 struct Windows {
-    /// The image.
     channels: usize,
-    size: (usize, usize),
-    /// A window.
-    kernel: (usize, usize),
-    stride: usize,
-    padding: usize,
+    rows: Along,
+    columns: Along,
     /// Whether the padding repeats the edge, else zeros.
     nearest: bool,
-    dilation: usize,
 }
 
 impl Windows {
-    /// Rows and columns of windows; none when not even one fits.
-    fn count(&self) -> Option<(usize, usize)> {
-        let along = |size: usize, kernel: usize| {
-            let reach = self.dilation * (kernel - 1) + 1;
-            Some((size + 2 * self.padding).checked_sub(reach)? / self.stride + 1)
-        };
-        Some((along(self.size.0, self.kernel.0)?, along(self.size.1, self.kernel.1)?))
-    }
-
     /// The axes of the image over an index of five axes: where in it are (window row, window column, row in it, column in it, channel).
     fn axes(&self, first_channel: usize, places: [usize; 5]) -> Vec<Axis> {
         let steps = |of: [usize; 5]| {
@@ -45,21 +59,15 @@ impl Windows {
             places.iter().zip(of).for_each(|(&place, step)| steps[place] = step as isize);
             steps
         };
-        let start = -(self.padding as isize);
+        let along = |of: &Along, steps| {
+            let start = -(of.before as isize);
+            Axis { len: of.len, start, steps, nearest: self.nearest }
+        };
+        let (rows, columns) = (&self.rows, &self.columns);
         vec![
             Axis { len: self.channels, start: first_channel as isize, steps: steps([0, 0, 0, 0, 1]), nearest: false },
-            Axis {
-                len: self.size.0,
-                start,
-                steps: steps([self.stride, 0, self.dilation, 0, 0]),
-                nearest: self.nearest,
-            },
-            Axis {
-                len: self.size.1,
-                start,
-                steps: steps([0, self.stride, 0, self.dilation, 0]),
-                nearest: self.nearest,
-            },
+            along(rows, steps([rows.stride, 0, rows.dilation, 0, 0])),
+            along(columns, steps([0, columns.stride, 0, columns.dilation, 0])),
         ]
     }
 }
@@ -67,16 +75,17 @@ impl Windows {
 impl Elaborator<'_> {
     /// `conv2d(weights, bias: b, stride: 1, padding: 0, dilation: 1, groups: 1)` of an image [channels, rows, columns];
     /// weights [outputs, channels of a group, rows, columns]. `conv2d(outputs, window: 3, bias: true)` is to be trained.
+    /// What differs along rows and columns is a pair, `stride: (2, 1)`, a padding that differs at both ends four numbers.
     pub fn conv2d(&mut self, from: NodeId, args: &[Arg], user: Option<&Ident>, span: Span) -> Option<NodeId> {
         let from = self.real(from, span)?;
         let known = ["bias", "stride", "padding", "dilation", "groups", "window", "start", "within"];
         let (weights, named) = self.one_and_named("conv2d", "weights", args, &known, span)?;
-        let number = |this: &mut Self, index: usize, otherwise: usize, least: f64| match named[index] {
-            Some(ast) => this.count(ast, least),
-            None => Some(otherwise),
+        let (stride, padding) = (self.pair(named[1], [1, 1])?, self.padding(named[2])?);
+        let dilation = self.pair(named[3], [1, 1])?;
+        let groups = match named[4] {
+            Some(ast) => self.count(ast, 1.0)?,
+            None => 1,
         };
-        let (stride, padding) = (number(self, 1, 1, 1.0)?, number(self, 2, 0, 0.0)?);
-        let (dilation, groups) = (number(self, 3, 1, 1.0)?, number(self, 4, 1, 1.0)?);
         let (channels, size) = self.image(from, "conv2d", span)?;
         let is_given = self.kind(weights) == Kind::Data;
         let (array, bias, spread) = match (is_given, named[5]) {
@@ -88,8 +97,8 @@ impl Elaborator<'_> {
                 return None;
             }
             (false, Some(window)) => {
-                let (outputs, window) = (self.count(weights, 1.0)?, self.count(window, 1.0)?);
-                let shape = [outputs, channels / groups, window, window];
+                let (outputs, [rows, columns]) = (self.count(weights, 1.0)?, self.pair(Some(window), [1, 1])?);
+                let shape = [outputs, channels / groups, rows, columns];
                 let (array, bias, spread) = self.random(&shape, named[6], named[0], span)?;
                 (array, bias, Some(spread))
             }
@@ -120,7 +129,7 @@ impl Elaborator<'_> {
             self.error(Code::E0308, message, weights.span, "weights are [outputs, channels of a group, rows, columns]");
             return None;
         }
-        let windows = Windows { channels, size, kernel: (rows, columns), stride, padding, nearest: false, dilation };
+        let windows = laid((channels, size), [rows, columns], (stride, padding, dilation), false);
         let count = self.fitting(&windows, span)?;
         let dimension = array.dimension.times(self.dimension(from));
         let bias = match (named[0], spread) {
@@ -165,7 +174,7 @@ impl Elaborator<'_> {
     }
 
     /// `max_pool(2, stride: 2, padding: 0)`, `average_pool(2, stride: 2, padding: 0)`: of each channel's windows; a mean counts the zeros
-    /// of its padding.
+    /// of its padding. What differs along rows and columns is told as for `conv2d`, the size, too.
     pub fn pool(
         &mut self,
         reduction: Reduction,
@@ -177,27 +186,24 @@ impl Elaborator<'_> {
         let from = self.real(from, span)?;
         let name = if reduction == Reduction::Mean { "average_pool" } else { "max_pool" };
         let (ast, named) = self.one_and_named(name, "size", args, &["stride", "padding"], span)?;
-        let kernel = self.count(ast, 1.0)?;
-        let stride = match named[0] {
-            Some(ast) => self.count(ast, 1.0)?,
-            None => kernel,
-        };
-        let padding = match named[1] {
-            Some(ast) => self.count(ast, 0.0)?,
-            None => 0,
-        };
-        if padding >= kernel {
-            let message = format!("a padding of {padding} leaves windows of {kernel} that see nothing of the image");
+        let kernel = self.pair(Some(ast), [1, 1])?;
+        let (stride, padding) = (self.pair(named[0], kernel)?, self.padding(named[1])?);
+        if let Some((size, pad)) = kernel
+            .iter()
+            .zip(&padding)
+            .find_map(|(size, pads)| pads.iter().find(|pad| *pad >= size).map(|pad| (size, pad)))
+        {
+            let message = format!("a padding of {pad} leaves windows of {size} that see nothing of the image");
             self.error(Code::E0303, message, span, "the padding is less than the size");
             return None;
         }
         let (channels, size) = self.image(from, name, span)?;
         // What pads a largest value must never be it; the edge is in every window that reaches beyond it.
         let nearest = reduction == Reduction::Maximum;
-        let windows = Windows { channels, size, kernel: (kernel, kernel), stride, padding, nearest, dilation: 1 };
+        let windows = laid((channels, size), kernel, (stride, padding, [1, 1]), nearest);
         let count = self.fitting(&windows, span)?;
-        let each = kernel * kernel;
-        let shape = vec![channels, count.0, count.1, kernel, kernel];
+        let each = kernel[0] * kernel[1];
+        let shape = vec![channels, count.0, count.1, kernel[0], kernel[1]];
         let map = AffineMap { shape, axes: windows.axes(0, [1, 2, 3, 4, 0]) };
         let gather = Operator::Gather(Gather { maps: vec![map] });
         let shape = vec![channels, count.0, count.1, each];
@@ -206,6 +212,45 @@ impl Elaborator<'_> {
         let node = self.add(Operator::Reduce { reduction, each }, shape, Logical::Real, span, user, name, &[read])?;
         self.dimensions.insert(node, self.dimension(from));
         Some(node)
+    }
+
+    /// Numbers in parentheses, or one.
+    fn counts(&mut self, ast: &Ast, least: f64) -> Option<Vec<usize>> {
+        match &ast.kind {
+            ExprKind::Tuple(items) | ExprKind::List(items) => {
+                items.iter().map(|item| self.count(item, least)).collect()
+            }
+            _ => Some(vec![self.count(ast, least)?]),
+        }
+    }
+
+    /// A number of both, or one along rows and one along columns.
+    fn pair(&mut self, ast: Option<&Ast>, otherwise: [usize; 2]) -> Option<[usize; 2]> {
+        let Some(ast) = ast else { return Some(otherwise) };
+        match self.counts(ast, 1.0)?[..] {
+            [both] => Some([both; 2]),
+            [rows, columns] => Some([rows, columns]),
+            _ => {
+                let message = "one number is needed, or one along rows and one along columns";
+                self.error(Code::E0305, message, ast.span, "such as `2`, or `(2, 1)`");
+                None
+            }
+        }
+    }
+
+    /// What pads rows, and columns, at either end.
+    fn padding(&mut self, ast: Option<&Ast>) -> Option<[[usize; 2]; 2]> {
+        let Some(ast) = ast else { return Some([[0; 2]; 2]) };
+        match self.counts(ast, 0.0)?[..] {
+            [all] => Some([[all; 2]; 2]),
+            [rows, columns] => Some([[rows; 2], [columns; 2]]),
+            [top, bottom, left, right] => Some([[top, bottom], [left, right]]),
+            _ => {
+                let message = "a padding is one number, two (along rows, along columns) or four";
+                self.error(Code::E0305, message, ast.span, "such as `1`, `(1, 0)`, or `(top, bottom, left, right)`");
+                None
+            }
+        }
     }
 
     /// The nameless argument, and those with these names.
@@ -260,25 +305,18 @@ impl Elaborator<'_> {
     }
 
     fn fitting(&mut self, windows: &Windows, span: Span) -> Option<(usize, usize)> {
-        let count = windows.count();
-        if count.is_none() {
-            let (kernel, size) = (windows.kernel, windows.size);
-            let message = format!("windows of {}x{} do not fit {}x{}", kernel.0, kernel.1, size.0, size.1);
+        let Windows { rows, columns, .. } = windows;
+        let (Some(high), Some(wide)) = (rows.count(), columns.count()) else {
+            let message =
+                format!("windows of {}x{} do not fit {}x{}", rows.kernel, columns.kernel, rows.len, columns.len);
             self.error(Code::E0303, message, span, "the image is too small here");
-        }
-        let along = |size: usize, kernel: usize, count: usize| {
-            let place = |window: usize, at: usize| {
-                (window * windows.stride + at * windows.dilation).checked_sub(windows.padding)
-            };
-            (0..count).any(|window| (0..kernel).any(|at| place(window, at).is_some_and(|place| place < size)))
+            return None;
         };
-        if let Some((rows, columns)) = count
-            && !(along(windows.size.0, windows.kernel.0, rows) && along(windows.size.1, windows.kernel.1, columns))
-        {
+        if !(rows.sees(high) && columns.sees(wide)) {
             self.error(Code::E0303, "all windows lie in the padding", span, "nothing of the image is seen");
             return None;
         }
-        count
+        Some((high, wide))
     }
 
     /// The array of a bias.
@@ -295,4 +333,22 @@ impl Elaborator<'_> {
         }
         Some(array)
     }
+}
+
+/// Windows with (stride, padding, dilation), each along rows and along columns.
+fn laid(
+    (channels, size): (usize, (usize, usize)),
+    kernel: [usize; 2],
+    (stride, padding, dilation): ([usize; 2], [[usize; 2]; 2], [usize; 2]),
+    nearest: bool,
+) -> Windows {
+    let along = |axis: usize, len: usize| Along {
+        len,
+        kernel: kernel[axis],
+        stride: stride[axis],
+        dilation: dilation[axis],
+        before: padding[axis][0],
+        after: padding[axis][1],
+    };
+    Windows { channels, rows: along(0, size.0), columns: along(1, size.1), nearest }
 }

@@ -321,7 +321,7 @@ impl Elaborator<'_> {
         let steps = self.steps_of(array, shape);
         let taken = steps.unwrap_or(1);
         let step = self.plan.step.unwrap_or(super::experiment::DEFAULT_STEP);
-        let of_sample = phase.duration.map(|seconds| (seconds / step).round() as usize);
+        let of_sample = phase.duration.map(|seconds| nmc_program::steps(seconds, step) as usize);
         let (message, label) = match (steps, of_sample) {
             (Some(_), None) => ("the steps of a sample are not known here", "say `for 20 steps` before"),
             (Some(steps), Some(of_sample)) if steps != of_sample => {

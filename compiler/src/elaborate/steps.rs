@@ -19,15 +19,13 @@ pub struct Timed {
     span: Span,
 }
 
-/// How steps are counted, to the last bit.
+/// How many steps there are at least.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Counted {
-    /// None or more.
+    /// None.
     Any,
-    /// At least one.
+    /// One.
     Some,
-    /// By the kernel that holds a state.
-    Held,
 }
 
 impl Elaborator<'_> {
@@ -52,16 +50,12 @@ impl Elaborator<'_> {
                 let Expr::Number(seconds) = duration else { continue };
                 let state = dynamics.states.get(*state).map_or("", |state| &state.name);
                 let what = format!("the time for which `{}` holds `{state}`", dynamics.name);
-                times.push(Timed { what, seconds: *seconds, counted: Counted::Held, span: node.span });
+                times.push(Timed { what, seconds: *seconds, counted: Counted::Any, span: node.span });
             }
         }
         let mut told = std::collections::BTreeSet::new();
         for Timed { what, seconds, counted, span } in times {
-            let steps = match counted {
-                Counted::Any => (seconds / step).round(),
-                Counted::Some => (seconds / step).round().max(1.0),
-                Counted::Held => (seconds * (1.0 / step) + 1e-6).round(),
-            };
+            let steps = nmc_program::steps(seconds, step).max(if counted == Counted::Some { 1.0 } else { 0.0 });
             if (seconds / step - steps).abs() <= 1e-6 * steps.max(1.0)
                 || !told.insert((what.clone(), seconds.to_bits()))
             {

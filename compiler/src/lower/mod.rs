@@ -316,7 +316,7 @@ impl Lowering<'_> {
 
     /// A number of ticks.
     pub fn ticks(&self, seconds: f64) -> f64 {
-        if self.program.dt > 0.0 { (seconds / self.program.dt).round() } else { 0.0 }
+        if self.program.dt > 0.0 { nmc_program::steps(seconds, self.program.dt) } else { 0.0 }
     }
 
     pub fn note(&mut self, note: String) {

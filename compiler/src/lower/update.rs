@@ -328,16 +328,17 @@ fn hold_ticks(
     rest: &mut Names,
     dt: f64,
 ) -> Value {
-    let ticks = algebra::multiply(population.closed(duration), Expr::Number(1.0 / dt));
+    let duration = population.closed(duration);
+    if let Expr::Number(seconds) = duration {
+        return b.number(nmc_program::steps(seconds, dt));
+    }
+    let ticks = algebra::multiply(duration, Expr::Number(1.0 / dt));
     let ticks = expression::number(b, &mut with_states(states, rest), &ticks);
-    // Halves go up, as everywhere; a half that division missed by little is one.
-    let half = b.number(0.5 + HALF);
+    // What `steps` does.
+    let half = b.number(0.5 + nmc_program::HALF);
     let ticks = b.add(ticks, half);
     b.unary(nmc_program::Unary::Floor, ticks)
 }
-
-/// How far below a half a number of steps still goes up.
-const HALF: f64 = 1e-6;
 
 /// Keeps states within their bounds.
 fn bound(b: &mut Builder, population: &Population, values: &mut [Value], rest: &mut Names) {

@@ -252,7 +252,8 @@ impl Printer {
                 Some(_) | None => {
                     self.new_line(indent);
                     self.broken_item(pieces, comma, within);
-                    started = true;
+                    // What follows begins a line of its own.
+                    started = false;
                     continue;
                 }
             }

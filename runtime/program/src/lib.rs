@@ -50,6 +50,14 @@ macro_rules! ids {
     )*};
 }
 
+/// How far below a half a number of steps still goes up: 0.15 ms are 1.4999999999999998 steps of 0.1 ms.
+pub const HALF: f64 = 1e-6;
+
+/// The whole number of time steps that a time is counted as (both in seconds): the nearest, halves up.
+pub fn steps(seconds: f64, step: f64) -> f64 {
+    (seconds / step + HALF).round()
+}
+
 ids! {
     /// Index into [`Program::tensors`].
     TensorId

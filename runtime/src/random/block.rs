@@ -269,6 +269,19 @@ pub fn words<S: Simd>(simd: S, key: Key) -> [[u32; LANES]; 4] {
 mod tests {
     use super::*;
 
+    /// Of a million numbers some sixteen are so small that they have more bits.
+    #[test]
+    fn small_uniform_numbers_have_the_bits_of_single_ones() {
+        let key = Key { seed: 9, component: 1, element: 0, number: 0, tick: 0, sample: 0 };
+        let mut all = vec![0.0; 1 << 20];
+        uniforms_f32(key, &mut all);
+        let small: Vec<usize> = (0..all.len()).filter(|&i| all[i] < 2f32.powi(-16)).collect();
+        assert!((4..40).contains(&small.len()));
+        for i in small {
+            assert_eq!(all[i].to_bits(), Key { element: i as u32, ..key }.uniform_f32().to_bits());
+        }
+    }
+
     #[test]
     fn blocks_have_the_bits_of_single_numbers() {
         let key = Key { seed: 0x1234_5678_9abc, component: 3, element: 1_000_003, number: 2, tick: 5, sample: 1 };

@@ -55,13 +55,13 @@ impl Key {
         (Key { element, ..self }.words(), part)
     }
 
-    /// Uniform in [0, 1), with 24 bits.
+    /// Uniform in (0, 1), with 24 bits, below 2^-16 with those of 2^-32.
     pub fn uniform_f32(self) -> f32 {
         let (words, part) = self.part(PARTS_32);
         unit_f32(words, part)
     }
 
-    /// Uniform in [0, 1), with 53 bits.
+    /// Uniform in (0, 1), with 53 bits.
     pub fn uniform_f64(self) -> f64 {
         let (words, part) = self.part(PARTS_64);
         unit_f64(words, part)
@@ -90,14 +90,20 @@ fn short(word: u32) -> f32 {
     (word >> 8) as f32 * (1.0 / 16_777_216.0)
 }
 
+/// Small numbers have all bits of the word and half a bit: never 0, and so fine that what happens rarely happens as rarely as it is to.
 #[inline(always)]
 fn unit_f32(words: [u32; 4], part: usize) -> f32 {
-    short(words[part])
+    let word = words[part];
+    let fine = ((word & 0xFFFF) as f32 + 0.5) * (1.0 / 4_294_967_296.0);
+    if word < 1 << 16 { fine } else { short(word) }
 }
 
+/// Never 0.
 #[inline(always)]
 fn unit_f64(words: [u32; 4], part: usize) -> f64 {
-    unit_interval(words[2 * part], words[2 * part + 1])
+    const LEAST: f64 = 0.5 / 9_007_199_254_740_992.0;
+    let unit = unit_interval(words[2 * part], words[2 * part + 1]);
+    if unit < LEAST { LEAST } else { unit }
 }
 
 /// What takes a quarter of the words' range off, around the end.
@@ -173,6 +179,17 @@ mod tests {
             philox([0xa409_3822, 0x299f_31d0], [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344]),
             [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
         );
+    }
+
+    /// Oracle: the bits that the words have.
+    #[test]
+    fn uniform_numbers_are_never_an_end_and_fine_near_0() {
+        let unit = |word: u32| f64::from(unit_f32([word; 4], 0)) * 2f64.powi(32);
+        assert_eq!([0, 1, 255, 65_535].map(unit), [0.5, 1.5, 255.5, 65_535.5]);
+        // From there on the 24 upper bits.
+        assert_eq!([65_536, 65_791, 65_792].map(unit), [65_536.0, 65_536.0, 65_792.0]);
+        assert!(unit_f32([u32::MAX; 4], 3) < 1.0 && unit_f64([u32::MAX; 4], 1) < 1.0);
+        assert_eq!(unit_f64([0; 4], 0), 2f64.powi(-54));
     }
 
     #[test]

@@ -331,6 +331,10 @@ experiment better { deploy net on board { calibrate: [[1, 1, 1]]; compensate: wi
     crate::keys::keeps_to(&found, "run.schema.json");
     let entries = found["experiments"].as_array().unwrap();
     assert_eq!(entries.len(), 2 * 2 * 3);
+    // Values between the ends stand in the table as numbers.
+    let table = nmc(&["sweep", &file, "--experiment", "plain", "--over", "wire=100 mohm..0.3 ohm:3"]);
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(["100 mohm", "200 mohm", "0.3 ohm"].iter().all(|value| table.contains(value)), "{table}");
     assert_eq!(entries[2]["sweep"][1]["value"].as_f64(), Some(50.0));
     assert_eq!(entries[2]["sweep"][1]["unit"].as_str(), Some("ohm"));
     // As each alone.

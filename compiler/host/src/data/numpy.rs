@@ -5,6 +5,7 @@ use std::path::Path;
 
 use nmc_compiler::files::{DataFile, Stored};
 use nmc_program::{Tensor, TensorData};
+use npyz::half::f16;
 use npyz::npz::{NpzArchive, file_name_from_array_name};
 use npyz::{DType, NpyFile, NpyHeader, Order, TypeChar};
 
@@ -111,6 +112,7 @@ fn values<R: Read>(array: NpyFile<R>) -> Result<TensorData, String> {
         (TypeChar::Uint, 4) => values!(u32, I64, i64::from),
         (TypeChar::Int, 8) => values!(i64, I64, |x| x),
         (TypeChar::Uint, 8) => values!(u64, F64, |x| x as f64),
+        (TypeChar::Float, 2) => values!(f16, F32, f32::from),
         (TypeChar::Float, 4) => values!(f32, F32, |x| x),
         (TypeChar::Float, 8) => values!(f64, F64, |x| x),
         (other, size) => return Err(format!("numbers of type {other:?} with {size} bytes are not supported")),

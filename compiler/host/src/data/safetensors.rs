@@ -5,6 +5,7 @@ use std::path::Path;
 
 use nmc_compiler::files::{DataFile, Stored};
 use nmc_program::{Tensor, TensorData};
+use npyz::half::f16;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
@@ -83,30 +84,25 @@ fn tensor(file: &Path, start: u64, info: &TensorInfo, name: &str) -> Result<Tens
         Dtype::F64 => values!(f64, F64, |x| x),
         // The upper half of a single-precision number.
         Dtype::BF16 => values!(u16, F32, |x| f32::from_bits(u32::from(x) << 16)),
-        Dtype::F16 => values!(u16, F32, half),
+        Dtype::F16 => values!(u16, F32, |bits| f16::from_bits(bits).to_f32()),
         other => return Err(format!("numbers of type {other:?} are not supported")),
     };
     Ok(Tensor { name: name.to_string(), shape: info.shape.clone(), data })
 }
-/// A number of half precision (IEEE 754), by its bits.
-fn half(bits: u16) -> f32 {
-    let (sign, exponent, mantissa) = (u32::from(bits >> 15) << 31, u32::from(bits >> 10 & 31), u32::from(bits & 1023));
-    match exponent {
-        // 2^-24 each.
-        0 => f32::from_bits((mantissa as f32 / 16_777_216.0).to_bits() | sign),
-        31 => f32::from_bits(sign | 0x7f80_0000 | mantissa << 13),
-        _ => f32::from_bits(sign | (exponent + 112) << 23 | mantissa << 13),
-    }
-}
 
 #[cfg(test)]
 mod tests {
-    use super::half;
+    use std::collections::HashMap;
 
-    /// Oracle: the examples of IEEE 754's binary16.
+    use npyz::WriterBuilder;
+    use safetensors::tensor::TensorView;
+
+    use super::*;
+
+    /// Oracle: the examples of IEEE 754's binary16. In safetensors and npy alike.
     #[test]
-    fn numbers_of_half_precision() {
-        let known = [
+    fn numbers_of_half_precision_are_read() {
+        let known: [(u16, f32); 9] = [
             (0x3c00, 1.0),
             (0xc000, -2.0),
             (0x7bff, 65504.0),
@@ -117,7 +113,23 @@ mod tests {
             (0x8000, -0.0),
             (0x7c00, f32::INFINITY),
         ];
-        known.iter().for_each(|&(bits, number): &(u16, f32)| assert_eq!(half(bits).to_bits(), number.to_bits()));
-        assert!(half(0x7e00).is_nan());
+        let folder = std::env::temp_dir().join(format!("nmc-half-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let bytes: Vec<u8> = known.iter().flat_map(|(bits, _)| bits.to_le_bytes()).collect();
+        let view = TensorView::new(Dtype::F16, vec![known.len()], &bytes).unwrap();
+        let stored = safetensors::serialize(HashMap::from([("h", view)]), None).unwrap();
+        let (file, array) = (folder.join("half.safetensors"), folder.join("half.npy"));
+        std::fs::write(&file, stored).unwrap();
+        let mut written = Vec::new();
+        let mut writer = npyz::WriteOptions::new().default_dtype().shape(&[9]).writer(&mut written).begin_nd().unwrap();
+        writer.extend(known.iter().map(|(bits, _)| f16::from_bits(*bits))).unwrap();
+        writer.finish().unwrap();
+        std::fs::write(&array, written).unwrap();
+        for read in [read(&file), super::super::numpy::npy(&array)] {
+            let tensor = read.unwrap().arrays[0].tensor().unwrap();
+            let TensorData::F32(values) = &tensor.data else { panic!("single precision holds them") };
+            known.iter().zip(values).for_each(|((_, known), read)| assert_eq!(known.to_bits(), read.to_bits()));
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 mod print;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
@@ -116,18 +116,14 @@ pub enum Layer {
     Convolution {
         weights: Array,
         bias: Option<Array>,
-        stride: usize,
-        padding: usize,
-        dilation: usize,
+        windows: Windows,
         groups: usize,
     },
     Pool {
         largest: bool,
-        size: usize,
-        stride: usize,
-        padding: usize,
+        windows: Windows,
     },
-    /// `relu`, `sigmoid`, `tanh`, `softmax`; a decoder.
+    /// `relu`, `sigmoid`, `tanh`, `softmax` and so on; a decoder.
     Function(&'static str),
     Flatten,
     Reshape,
@@ -141,12 +137,65 @@ pub enum Layer {
     },
 }
 
+/// How windows lie on an image: along rows, and along columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Windows {
+    pub size: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Zeros before and after.
+    pub padding: [[usize; 2]; 2],
+}
+
+impl Windows {
+    /// One after the other, as many as fit.
+    pub fn of(size: [usize; 2]) -> Windows {
+        Windows { size, stride: [1; 2], dilation: [1; 2], padding: [[0; 2]; 2] }
+    }
+
+    /// What a window reaches over along an axis.
+    pub fn reach(&self, axis: usize) -> usize {
+        self.dilation[axis] * (self.size[axis] - 1) + 1
+    }
+
+    /// How many lie on an image of [rows, columns].
+    pub fn count(&self, image: [usize; 2]) -> Result<[usize; 2], String> {
+        let along = |axis: usize| {
+            let room = image[axis] + self.padding[axis][0] + self.padding[axis][1];
+            let room = room.checked_sub(self.reach(axis)).ok_or("its windows are larger than the image")?;
+            Ok::<usize, String>(room / self.stride[axis] + 1)
+        };
+        Ok([along(0)?, along(1)?])
+    }
+}
+
 /// The program of layers: its network is called `name`, its weights lie beside it in `weights_file`. `about`: the model's file, and who made it.
-pub fn imported(layers: &Layers, about: (&str, &str), name: &str, weights_file: &str) -> Result<Imported, Diagnostic> {
-    let program = print::program(layers, about, name, weights_file);
+pub fn imported(
+    mut layers: Layers,
+    about: (&str, &str),
+    name: &str,
+    weights_file: &str,
+) -> Result<Imported, Diagnostic> {
+    layers.tell_apart();
+    let program = print::program(&layers, about, name, weights_file);
     let damaged = format!("{} cannot be read: its names make no program", about.0);
     let program = nmc_grammar::format(&program).map_err(|_| Diagnostic::placeless(Code::E0902, damaged))?;
-    Ok(Imported { program, weights: weights(layers)? })
+    Ok(Imported { program, weights: weights(&layers)? })
+}
+
+impl Layer {
+    fn arrays(&mut self) -> [Option<&mut Array>; 2] {
+        match self {
+            Layer::Dense { weights, bias } | Layer::Convolution { weights, bias, .. } => [Some(weights), bias.as_mut()],
+            Layer::Pool { .. }
+            | Layer::Function(_)
+            | Layer::Flatten
+            | Layer::Reshape
+            | Layer::Concat
+            | Layer::Formula(_)
+            | Layer::Arithmetic { .. } => [None, None],
+        }
+    }
 }
 
 impl Layers {
@@ -168,6 +217,26 @@ impl Layers {
             Argument::Number(_) => None,
         });
         of_steps.chain(of_populations).flatten()
+    }
+
+    /// Arrays of layers that have one name and are not the same get names of their own: numbers of a model that several layers use, and
+    /// something else was put into one of them.
+    fn tell_apart(&mut self) {
+        let arrays: Vec<&Array> = self.arrays().collect();
+        let mut names: BTreeMap<String, &Array> = BTreeMap::new();
+        let mut own = Vec::new();
+        for array in arrays {
+            let numbered = (2..).map(|number| format!("{}_{number}", array.name));
+            let mut all = std::iter::once(array.name.clone()).chain(numbered);
+            let free = all.find(|name| {
+                names.get(name).is_none_or(|other| other.shape == array.shape && other.values == array.values)
+            });
+            let name = free.unwrap_or_else(|| array.name.clone());
+            names.entry(name.clone()).or_insert(array);
+            own.push(name);
+        }
+        let arrays = self.steps.iter_mut().flat_map(|step| step.layer.arrays()).flatten();
+        arrays.zip(own).for_each(|(array, name)| array.name = name);
     }
 }
 

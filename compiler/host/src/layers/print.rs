@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Argument, Array, From, Layer, Layers, Population, Shown, Step};
+use super::{Argument, Array, From, Layer, Layers, Population, Shown, Step, Windows};
 
 /// Words of the language that name nothing.
 const TAKEN: &[&str] = &[
@@ -78,6 +78,14 @@ const TAKEN: &[&str] = &[
     "bits",
     "step",
     "sign",
+    "abs",
+    "clamp",
+    "exp",
+    "log",
+    "max",
+    "min",
+    "sqrt",
+    "softmax",
 ];
 
 /// Names that are not given yet.
@@ -216,7 +224,10 @@ fn statements(layers: &Layers, names: &mut Names, inputs: &[String], outputs: &[
         };
         // It gets a name where several read it, or what comes next is no pipe or has weights of its own.
         let next = layers.steps[index + 1..].iter().find(|next| next.from.contains(&From::Step(index)));
-        let ends = next.is_some_and(|next| next.from.len() > 1 || (weights(next).is_some() && chain.weights.is_some()));
+        let ends = next.is_some_and(|next| {
+            let composed = matches!(next.layer, Layer::Formula(_));
+            next.from.len() > 1 || composed || (weights(next).is_some() && chain.weights.is_some())
+        });
         if readers(From::Step(index)) > 1 || ends {
             let like = chain.weights.as_deref().and_then(|name| name.strip_suffix(".weight"));
             let name = names.make(like.filter(|_| step.from.len() == 1).unwrap_or(&step.name));
@@ -285,26 +296,45 @@ fn wrapped(statement: &str) -> String {
     text + "\n"
 }
 
+/// Numbers in parentheses; one, where all are the same.
+fn numbers(all: &[usize]) -> String {
+    match all.iter().all(|number| *number == all[0]) {
+        true => all[0].to_string(),
+        false => format!("({})", all.iter().map(usize::to_string).collect::<Vec<String>>().join(", ")),
+    }
+}
+
+/// How windows lie, where it is not the usual way.
+fn laid(windows: &Windows, stride: [usize; 2]) -> String {
+    let [rows, columns] = windows.padding;
+    let padding = match rows[0] == rows[1] && columns[0] == columns[1] {
+        true => vec![rows[0], columns[0]],
+        false => [rows, columns].concat(),
+    };
+    let all = [
+        ("stride", &windows.stride[..], &stride[..]),
+        ("padding", &padding, &[0; 4][..padding.len()]),
+        ("dilation", &windows.dilation, &[1; 2]),
+    ];
+    let told = all.into_iter().filter(|(_, given, usual)| given != usual);
+    told.map(|(name, given, _)| format!(", {name}: {}", numbers(given))).collect()
+}
+
 /// A layer behind what comes before it.
 fn written(step: &Step, before: &[Chain]) -> String {
     let first = &before[0].text;
     let bias =
         |bias: &Option<Array>| bias.as_ref().map_or(String::new(), |bias| format!(", bias: w[\"{}\"]", bias.name));
-    let more = |name: &str, number: usize, usual: usize| match number == usual {
-        true => String::new(),
-        false => format!(", {name}: {number}"),
-    };
     match &step.layer {
         Layer::Dense { weights, bias: added } => format!("{first} |> dense(w[\"{}\"]{})", weights.name, bias(added)),
-        Layer::Convolution { weights, bias: added, stride, padding, dilation, groups } => {
-            let rest =
-                [("stride", *stride, 1), ("padding", *padding, 0), ("dilation", *dilation, 1), ("groups", *groups, 1)];
-            let rest: String = rest.into_iter().map(|(name, number, usual)| more(name, number, usual)).collect();
+        Layer::Convolution { weights, bias: added, windows, groups } => {
+            let groups = if *groups == 1 { String::new() } else { format!(", groups: {groups}") };
+            let rest = [laid(windows, [1; 2]), groups].concat();
             format!("{first} |> conv2d(w[\"{}\"]{}{rest})", weights.name, bias(added))
         }
-        Layer::Pool { largest, size, stride, padding } => {
+        Layer::Pool { largest, windows } => {
             let name = if *largest { "max_pool" } else { "average_pool" };
-            format!("{first} |> {name}({size}{}{})", more("stride", *stride, *size), more("padding", *padding, 0))
+            format!("{first} |> {name}({}{})", numbers(&windows.size), laid(windows, windows.size))
         }
         Layer::Function(name) => format!("{first} |> {name}"),
         Layer::Flatten => format!("{first} |> flatten"),

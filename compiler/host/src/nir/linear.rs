@@ -2,7 +2,7 @@
 
 use super::file::{Node, Numbers};
 use super::graph::{Made, Reader, Value, plain};
-use crate::layers::{Array, From, Layer};
+use crate::layers::{Array, From, Layer, Windows};
 
 /// Sizes beyond this are no model's.
 const LARGEST: f64 = 16_777_216.0;
@@ -42,9 +42,6 @@ impl Reader<'_> {
                 let &[channels, len] = shape else {
                     return Err(format!("{shape:?} leads to it, not [channels, length]"));
                 };
-                if pair(node, "padding", Some(0.0))? != [0, 0] {
-                    return Err(String::from("its padding: only without can it be had"));
-                }
                 let image = [channels, 1, len];
                 let Value::Signal { from, .. } = self.formed(from, name, shape, &image, spiking) else {
                     return Ok(Value::Unknown);
@@ -56,13 +53,13 @@ impl Reader<'_> {
                 let &[channels, rows, columns] = shape else {
                     return Err(format!("{shape:?} leads to it, no image [channels, rows, columns]"));
                 };
-                let (size, stride) = (square(node, "kernel_size", None)?, square(node, "stride", None)?);
-                let padding = square(node, "padding", Some(0.0))?;
-                let along = |len| windows(len, size, stride, padding);
-                let shape = vec![channels, along(rows)?, along(columns)?];
-                let mean = Layer::Pool { largest: false, size, stride, padding };
-                let from = self.step(name, mean, vec![from], &shape);
-                let sum = Layer::Arithmetic { sign: "*", number: Some((size * size) as f64) };
+                let (size, stride) = (pair(node, "kernel_size", None)?, pair(node, "stride", None)?);
+                let padding = pair(node, "padding", Some(0.0))?.map(|pad| [pad; 2]);
+                let windows = Windows { size, stride, padding, dilation: [1; 2] };
+                let [rows, columns] = windows.count([rows, columns])?;
+                let shape = vec![channels, rows, columns];
+                let from = self.step(name, Layer::Pool { largest: false, windows }, vec![from], &shape);
+                let sum = Layer::Arithmetic { sign: "*", number: Some((size[0] * size[1]) as f64) };
                 made(if node.kind == "SumPool2d" { self.step(name, sum, vec![from], &shape) } else { from }, shape)
             }
             "Delay" => Err(String::from("what moves in time is not delayed")),
@@ -74,6 +71,7 @@ impl Reader<'_> {
     /// Of an image [channels, rows, columns]; a kernel of one axis lies along the columns.
     fn convolution(&mut self, name: &str, node: &Node, from: From, shape: &[usize]) -> Made<(From, Vec<usize>)> {
         let mut weights = weights(name, node)?;
+        let line = weights.shape.len() == 3;
         if let [outputs, of_group, width] = weights.shape[..] {
             weights.shape = vec![outputs, of_group, 1, width];
         }
@@ -87,16 +85,20 @@ impl Reader<'_> {
         if outputs * height * width == 0 {
             return Err(format!("its weights are {:?}", weights.shape));
         }
-        let (stride, dilation) = (square(node, "stride", None)?, square(node, "dilation", None)?);
+        let of_line =
+            |across: usize, [rows, columns]: [usize; 2]| if line { [across, columns] } else { [rows, columns] };
+        let (stride, dilation) = (pair(node, "stride", None)?, pair(node, "dilation", None)?);
+        let (stride, dilation) = (of_line(1, stride), of_line(1, dilation));
         let padding = match node.words.get("padding").map(String::as_str) {
-            Some("valid") => 0,
+            Some("valid") => [[0; 2]; 2],
             Some(word) => return Err(format!("its padding is `{word}`: give numbers")),
-            None => square(node, "padding", Some(0.0))?,
+            None => of_line(0, pair(node, "padding", Some(0.0))?).map(|pad| [pad; 2]),
         };
-        let along = |len: usize, kernel: usize| windows(len, dilation * (kernel - 1) + 1, stride, padding);
-        let shape = vec![outputs, along(rows, height)?, along(columns, width)?];
+        let windows = Windows { size: [height, width], stride, dilation, padding };
+        let [rows, columns] = windows.count([rows, columns])?;
+        let shape = vec![outputs, rows, columns];
         let bias = bias(name, node, outputs, false)?;
-        let layer = Layer::Convolution { weights, bias, stride, padding, dilation, groups };
+        let layer = Layer::Convolution { weights, bias, windows, groups };
         Ok((self.step(name, layer, vec![from], &shape), shape))
     }
 }
@@ -156,19 +158,6 @@ fn pair(node: &Node, name: &str, otherwise: Option<f64>) -> Made<[usize; 2]> {
         [rows, columns] => Ok([whole(rows, name, least)?, whole(columns, name, least)?]),
         _ => Err(format!("its `{name}` is {values:?}")),
     }
-}
-
-fn square(node: &Node, name: &str, otherwise: Option<f64>) -> Made<usize> {
-    match pair(node, name, otherwise)? {
-        [rows, columns] if rows == columns => Ok(rows),
-        [rows, columns] => Err(format!("its `{name}` is {rows} by {columns}: only equal ones can be had")),
-    }
-}
-
-/// How many windows lie along an axis.
-fn windows(len: usize, reach: usize, stride: usize, padding: usize) -> Made<usize> {
-    let room = (len + 2 * padding).checked_sub(reach).ok_or("its windows are larger than the image")?;
-    Ok(room / stride + 1)
 }
 
 /// A shape of which axes `start_dim` to `end_dim` are joined.

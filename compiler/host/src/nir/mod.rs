@@ -49,8 +49,7 @@ pub fn import(bytes: &[u8], file: &str, name: &str, weights_file: &str, time: Ti
         let (least, most) = ends.unwrap_or((tau, tau));
         Some((least.min(tau), most.max(tau)))
     });
-    let imported =
-        layers::imported(&layers, (file, &format!("a tool with NIR {}", graph.version)), name, weights_file)?;
+    let imported = layers::imported(layers, (file, &format!("a tool with NIR {}", graph.version)), name, weights_file)?;
     Ok(Graph { imported, taus })
 }
 

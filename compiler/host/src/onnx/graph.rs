@@ -118,6 +118,10 @@ fn constant(tensor: &TensorProto) -> Result<Constant, Problem> {
     Ok(Constant::Floats(Array { name: name.to_string(), shape, values }))
 }
 
+/// Types of ONNX that are real numbers.
+const FLOAT: i64 = 1;
+const DOUBLE: i64 = 11;
+
 #[derive(Default)]
 pub struct Reader {
     pub layers: Layers,
@@ -178,19 +182,32 @@ impl Reader {
             "Gather" => self.gathered(node),
             "LSTM" | "GRU" | "RNN" => self.recurrent(node),
             "Constant" => {
+                if let Some(number) = node.attribute.iter().find(|a| a.name == "value_float") {
+                    let (name, values) = (node.output[0].to_string(), vec![f64::from(number.f)]);
+                    return Ok(Value::Constant(Constant::Floats(Array { name, shape: Vec::new(), values })));
+                }
+                if let Some(numbers) = node.attribute.iter().find(|a| a.name == "value_ints") {
+                    return Ok(Value::Constant(Constant::Integers(numbers.ints.clone())));
+                }
                 let tensor = node.attribute.iter().find(|a| a.name == "value").and_then(|a| a.t.as_ref());
                 let tensor = tensor.ok_or("it is no tensor")?;
                 constant(tensor).map(Value::Constant).map_err(|_| String::from("it is no tensor of numbers"))
             }
-            "Identity" | "Dropout" => node
-                .input
-                .first()
-                .and_then(|name| self.values.get(*name))
-                .cloned()
-                .ok_or_else(|| String::from("takes nothing")),
+            "Identity" | "Dropout" => self.same(node),
+            "Cast" if matches!(integer(node, "to", 0), FLOAT | DOUBLE) => self.same(node),
             "Relu" => self.function(node, "relu"),
             "Sigmoid" => self.function(node, "sigmoid"),
             "Tanh" => self.function(node, "tanh"),
+            "Abs" => self.function(node, "abs"),
+            "Exp" => self.function(node, "exp"),
+            "Log" => self.function(node, "log"),
+            "Sqrt" => self.function(node, "sqrt"),
+            "Sign" => self.function(node, "sign"),
+            "Clip" => self.clip(node),
+            "PRelu" => self.leaking(node),
+            "Max" => self.extreme(node, "max"),
+            "Min" => self.extreme(node, "min"),
+            "Pow" => self.power(node),
             "Softmax" => self.softmax(node),
             "Gemm" => self.gemm(node),
             "MatMul" => self.product(node),
@@ -198,7 +215,12 @@ impl Reader {
             "BatchNormalization" => self.normalised(node),
             "MaxPool" => self.pool(node, true),
             "AveragePool" => self.pool(node, false),
-            "GlobalAveragePool" => self.whole_mean(node),
+            "GlobalMaxPool" => self.whole(node, true),
+            "GlobalAveragePool" => self.whole(node, false),
+            "ReduceMean" => self.mean(node),
+            "Slice" => self.slice(node),
+            "Split" => self.split(node),
+            "Unsqueeze" => self.with_axes(node),
             "Flatten" => match integer(node, "axis", 1) {
                 1 => self.flatten(node),
                 axis => Err(format!("axis {axis}: only all axes but that of the samples are joined")),
@@ -215,7 +237,16 @@ impl Reader {
             "Sub" => self.arithmetic(node, "-"),
             "Mul" => self.arithmetic(node, "*"),
             "Div" => self.arithmetic(node, "/"),
-            _ => Err(String::from("there is no such layer")),
+            _ => self.composed(node),
         }
+    }
+
+    /// What goes through as it is, and is read as often as it is here, or under its name before.
+    fn same(&mut self, node: &Node) -> Made<Value> {
+        let name = node.input.first().ok_or("it takes nothing")?;
+        let uses = self.uses.get(*name).copied().unwrap_or_default();
+        let own = self.uses.entry(node.output[0].to_string()).or_default();
+        *own = uses.max(*own);
+        self.values.get(*name).cloned().ok_or_else(|| String::from("it takes nothing"))
     }
 }

@@ -1,8 +1,11 @@
 //! ONNX models as programs: a network in text, its weights as safetensors.
 
+mod elementwise;
 mod graph;
 mod operators;
 mod recurrent;
+mod shapes;
+mod windows;
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
@@ -22,11 +25,10 @@ pub fn import(bytes: &[u8], file: &str, name: &str, weights_file: &str) -> Resul
         graph::Problem::Damaged(what) => damaged(&what),
         graph::Problem::Unsupported(all) => {
             let message = format!("{file} has what nmc cannot import:\n  {}", all.join("\n  "));
-            let help = "layers that can be had: Gemm, MatMul, Conv, BatchNormalization, MaxPool, AveragePool, GlobalAveragePool, Relu, \
-                        Sigmoid, Tanh, Softmax, Add, Sub, Mul, Div, Concat, Flatten, Reshape, LSTM, GRU, RNN";
+            let help = "`nmc explain E0908` lists the operators that can be had";
             Diagnostic::placeless(Code::E0908, message).with_help(help)
         }
     })?;
     let made_by = [model.producer_name, model.producer_version].join(" ");
-    imported(&layers, (file, made_by.trim()), name, weights_file)
+    imported(layers, (file, made_by.trim()), name, weights_file)
 }

@@ -4,7 +4,7 @@ use onnx_rs::ast::Node;
 
 use super::graph::{Constant, Made, Reader, Value};
 use super::operators::{attribute, integer, single};
-use crate::layers::{Array, From, Layer, Shown, State, Step};
+use crate::layers::{Array, From, Layer, Shown, State};
 
 /// What an axis of a sequence is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +64,7 @@ impl Reader {
             Some(Value::Signal(From::Input(input), shape)) if order == [1, 0, 2] && shape.len() == 2 => self
                 .stepped(input, &shape)
                 .map(|sequence| Value::Sequence(Sequence { axes: vec![Steps, Samples, Features], ..sequence })),
+            Some(Value::Signal(_, shape)) => self.turned_signal(node, &order, &shape),
             _ => Err(String::from("only sequences on their way to recurrent layers are turned")),
         }
     }
@@ -82,11 +83,10 @@ impl Reader {
 
     /// Takes axes of one element away.
     pub fn squeezed(&mut self, node: &Node) -> Made<Value> {
-        let axes = match node.input.get(1).and_then(|name| self.values.get(*name)) {
-            Some(Value::Constant(Constant::Integers(axes))) => axes.clone(),
-            Some(_) => return Err(String::from("its axes are computed, not given")),
-            None => attribute(node, "axes").map_or(Vec::new(), |a| a.ints.clone()),
-        };
+        if let Some(Value::Signal(_, shape)) = self.first(node) {
+            return self.without_axes(node, &shape);
+        }
+        let axes = self.integers(node, 1, "axes")?.unwrap_or_default();
         let [axis] = axes[..] else { return Err(format!("axes {axes:?}: one axis is taken away")) };
         let without = |all: &[Axis]| {
             let at = usize::try_from(if axis < 0 { axis + all.len() as i64 } else { axis }).unwrap_or(usize::MAX);
@@ -309,11 +309,6 @@ impl Reader {
         names.find(|name| !taken(name)).unwrap_or(base)
     }
 
-    fn step(&mut self, name: String, layer: Layer, from: Vec<From>, len: usize) -> From {
-        self.layers.steps.push(Step { name, layer, from, shape: vec![len] });
-        From::Step(self.layers.steps.len() - 1)
-    }
-
     fn state(&mut self, of: &Weights, name: &str) -> usize {
         let name = format!("{}_{name}", of.name);
         self.layers.states.push(State { name, len: of.hidden, next: None });
@@ -344,13 +339,13 @@ impl Reader {
         let name = format!("{}.{what}", of.name);
         let both = match taken[..] {
             [one] => one,
-            _ => self.step(format!("{name} in"), Layer::Concat, taken, width),
+            _ => self.step(format!("{name} in"), Layer::Concat, taken, vec![width]),
         };
         let array =
             |end: &str, shape: Vec<usize>, values: Vec<f64>| Array { name: format!("{name}.{end}"), shape, values };
         let weights = array("weight", vec![rows.len(), width], values);
         let bias = Some(array("bias", vec![rows.len()], bias));
-        self.step(name, Layer::Dense { weights, bias }, vec![both], rows.len())
+        self.step(name, Layer::Dense { weights, bias }, vec![both], vec![rows.len()])
     }
 
     /// Gates in ONNX's order: input, output, forget, cell.
@@ -361,9 +356,9 @@ impl Reader {
         let kept = format!("sigmoid({{0}}[{}..{}]) * {{1}}", 2 * n, 3 * n);
         let taken = format!("sigmoid({{0}}[0..{n}]) * tanh({{0}}[{}..{}])", 3 * n, 4 * n);
         let cell = Layer::Formula(format!("{kept} + {taken}"));
-        let cell = self.step(format!("{}_cell", of.name), cell, vec![z, From::State(c)], n);
+        let cell = self.step(format!("{}_cell", of.name), cell, vec![z, From::State(c)], vec![n]);
         let out = Layer::Formula(format!("sigmoid({{0}}[{n}..{}]) * tanh({{1}})", 2 * n));
-        let out = self.step(format!("{}_out", of.name), out, vec![z, cell], n);
+        let out = self.step(format!("{}_out", of.name), out, vec![z, cell], vec![n]);
         (self.layers.states[h].next, self.layers.states[c].next) = (Some(out), Some(cell));
         (out, vec![h, c])
     }
@@ -380,15 +375,15 @@ impl Reader {
                 self.gates(of, "reset", 2 * n..3 * n, (false, Some(From::State(h)))),
             );
             let sum = Layer::Formula(format!("tanh({{1}} + {reset} * {{2}})"));
-            self.step(format!("{}_new", of.name), sum, vec![z, x, h], n)
+            self.step(format!("{}_new", of.name), sum, vec![z, x, h], vec![n])
         } else {
             let kept = Layer::Formula(format!("{reset} * {{1}}"));
-            let kept = self.step(format!("{}_kept", of.name), kept, vec![z, From::State(h)], n);
+            let kept = self.step(format!("{}_kept", of.name), kept, vec![z, From::State(h)], vec![n]);
             let sum = self.gates(of, "new", 2 * n..3 * n, (true, Some(kept)));
-            self.step(format!("{}_new", of.name), Layer::Function("tanh"), vec![sum], n)
+            self.step(format!("{}_new", of.name), Layer::Function("tanh"), vec![sum], vec![n])
         };
         let out = Layer::Formula(format!("(1 - sigmoid({{0}}[0..{n}])) * {{1}} + sigmoid({{0}}[0..{n}]) * {{2}}"));
-        let out = self.step(format!("{}_out", of.name), out, vec![z, new, From::State(h)], n);
+        let out = self.step(format!("{}_out", of.name), out, vec![z, new, From::State(h)], vec![n]);
         self.layers.states[h].next = Some(out);
         (out, vec![h])
     }
@@ -396,7 +391,7 @@ impl Reader {
     fn rnn(&mut self, of: &Weights, function: &'static str) -> (From, Vec<usize>) {
         let h = self.state(of, "h");
         let z = self.gates(of, "mixed", 0..of.hidden, (true, Some(From::State(h))));
-        let out = self.step(format!("{}_out", of.name), Layer::Function(function), vec![z], of.hidden);
+        let out = self.step(format!("{}_out", of.name), Layer::Function(function), vec![z], vec![of.hidden]);
         self.layers.states[h].next = Some(out);
         (out, vec![h])
     }

@@ -13,7 +13,7 @@ use crate::forms::decisions::{Bias, Decisions, Implementation, OnTiles, Summing}
 use crate::forms::mapped::Given;
 use crate::forms::network::{Connection, Network, NodeId, Operator, Pattern, PopulationKind};
 use crate::forms::tiling::{Block, Tiling};
-use crate::graph::{operands, order};
+use crate::graph::{is_given, operands, order};
 use nmc_program::Reduction;
 
 /// Width of a digital word where nothing says otherwise.
@@ -145,6 +145,7 @@ impl Builder<'_> {
         let sources = operands(network, node);
         let chunks = match (&network.graph[node].operator, self.decisions.choice(node).map(|c| &c.implementation)) {
             (Operator::Input, _) => whole(End::Host),
+            (Operator::Population { .. }, _) if is_given(network, node) => whole(End::Host),
             (Operator::Dense { .. }, Some(Implementation::Tile(how))) => self.layer_chunks(node, *how),
             (Operator::Elementwise { .. }, Some(Implementation::Unit(unit))) => {
                 let first = sources.first().map_or_else(Vec::new, |source| self.chunks_of(*source));

@@ -12,7 +12,7 @@ use crate::forms::decisions::{Bias, Implementation, OnTiles, Range, Summing};
 use crate::forms::mapped::Given;
 use crate::forms::network::{Logical, NodeId, Operator, PopulationKind, Weights};
 use crate::forms::tiling::{Block, Tiling};
-use crate::graph::{learned, operands};
+use crate::graph::{is_given, learned, operands};
 use crate::map::circuit::WORD;
 use crate::map::tile::has_bias;
 
@@ -88,6 +88,7 @@ pub fn alternatives(given: Given, tiling: &Tiling, found: &Calibration, node: No
             units(given, tiling, found, node, function, |unit| Role::Unit { unit })
         }
         Operator::Gather(_) => DOMAINS.iter().map(|&domain| exact(domain, domain)).collect(),
+        Operator::Population { .. } if is_given(network, node) => vec![exact(Domain::Spikes, Domain::Spikes)],
         Operator::Population { kind, .. } => {
             let (input, output) = match kind {
                 PopulationKind::Neuron | PopulationKind::Encoder => (Domain::Bits, Domain::Spikes),

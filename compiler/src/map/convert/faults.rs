@@ -13,6 +13,7 @@ use crate::forms::chip::{Domain, Drive};
 use crate::forms::mapped::Given;
 use crate::forms::network::{Node, NodeId, Operator, PopulationKind};
 use crate::forms::plan::{Pin, Pinned};
+use crate::graph::is_given;
 
 /// The first operator whose values on the calibration data are too large to be numbers.
 pub fn overflow(given: Given, found: &Calibration) -> Option<Diagnostic> {
@@ -33,7 +34,9 @@ pub fn missing(choices: &Choices) -> Option<Diagnostic> {
     for (index, &node) in choices.nodes.iter().enumerate() {
         let spiking = given.chip.core_kinds.iter().any(|core| core.neurons.is_some());
         match &graph[node].operator {
-            Operator::Population { kind: PopulationKind::Neuron, .. } if !spiking => return Some(no_core(given, node)),
+            Operator::Population { kind: PopulationKind::Neuron, .. } if !spiking && !is_given(given.network, node) => {
+                return Some(no_core(given, node));
+            }
             Operator::Dense { .. } if choices.alternatives[index].is_empty() => {
                 return Some(no_array(choices, node));
             }

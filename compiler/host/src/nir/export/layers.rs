@@ -9,26 +9,33 @@ use nmc_program::Reduction;
 
 use super::Exporter;
 
-/// How windows lie on an image.
-struct Windows {
-    stride: isize,
-    padding: isize,
-    dilation: isize,
-    /// Rows and columns.
-    image: [usize; 2],
+/// How windows lie on an image: along rows, and along columns.
+pub struct Windows {
+    pub size: [i64; 2],
+    pub stride: [i64; 2],
+    pub padding: [i64; 2],
+    pub dilation: [i64; 2],
+    pub image: [usize; 2],
 }
 
-/// Windows of [channels, rows, columns]: the places of a window's row, and of the row in it, in the index of the map.
+/// Windows of [channels, rows, columns]: the places of a window's row, and of the row in it, in the index of the map. None where the
+/// padding at one end is another than at the other.
 fn windows(map: &AffineMap, row: usize, within: usize) -> Option<Windows> {
     let [_, rows, columns] = &map.axes[..] else { return None };
     let of = |axis: &nmc_compiler::forms::gather::Axis, along: usize| {
-        Some((*axis.steps.get(row + along)?, -axis.start, *axis.steps.get(within + along)?))
+        let number = |len: usize| i64::try_from(len).ok();
+        let (count, size) = (number(*map.shape.get(row + along)?)?, number(*map.shape.get(within + along)?)?);
+        let (stride, padding) = (*axis.steps.get(row + along)? as i64, -axis.start as i64);
+        let dilation = *axis.steps.get(within + along)? as i64;
+        let room = number(axis.len)? + 2 * padding - dilation * (size - 1) - 1;
+        (!axis.nearest && room / stride + 1 == count).then_some((size, stride, padding, dilation))
     };
-    let ((stride, padding, dilation), columnwise) = (of(rows, 0)?, of(columns, 1)?);
-    (columnwise == (stride, padding, dilation) && !rows.nearest).then_some(Windows {
-        stride,
-        padding,
-        dilation,
+    let (rows_of, columns_of) = (of(rows, 0)?, of(columns, 1)?);
+    Some(Windows {
+        size: [rows_of.0, columns_of.0],
+        stride: [rows_of.1, columns_of.1],
+        padding: [rows_of.2, columns_of.2],
+        dilation: [rows_of.3, columns_of.3],
         image: [rows.len, columns.len],
     })
 }
@@ -72,10 +79,13 @@ impl Exporter<'_> {
                 else {
                     return Err(String::from("a mean that is none of windows"));
                 };
-                let found = maps.first().and_then(|map| Some((windows(map, 1, 3)?, *map.shape.get(3)?)));
-                let Some((windows, size)) = found else { return Err(String::from("a mean that is none of windows")) };
-                let (size, stride, padding) = (size as i64, windows.stride as i64, windows.padding as i64);
-                self.written.pool(name, size, stride, padding);
+                let found = maps.first().and_then(|map| windows(map, 1, 3));
+                let Some(windows) = found else {
+                    return Err(String::from(
+                        "a mean that is none of windows, or padded at one side more than at the other",
+                    ));
+                };
+                self.written.pool(name, &windows);
                 Ok(self.from(image, name.to_string()))
             }
             Operator::Reduce { .. } => Err(String::from("NIR has no largest of windows")),
@@ -164,7 +174,8 @@ impl Exporter<'_> {
 
     /// A convolution of one product of windows, or of one for each group.
     fn convolution(&mut self, name: &str, parts: &[NodeId]) -> Result<Vec<String>, String> {
-        const NONE: &str = "a product at many positions that is no convolution";
+        const NONE: &str =
+            "a product at many positions that is no convolution, or one padded at one side more than at the other";
         let (mut values, mut biases, mut known) = (Vec::new(), Vec::new(), None);
         let mut shape = Vec::new();
         for &part in parts {
@@ -182,7 +193,6 @@ impl Exporter<'_> {
             biases.extend(bias.map_or_else(|| vec![0.0; outputs], |bias| self.tensor(bias)));
         }
         let (image, windows) = known.ok_or(NONE)?;
-        let (stride, padding, dilation) = (windows.stride as i64, windows.padding as i64, windows.dilation as i64);
         // A part of one group is written with the others, where they are joined.
         let joined = |node: &NodeId| match &self.network.graph[*node].operator {
             Operator::Gather(gather) => gather.maps.len() > 1,
@@ -200,13 +210,7 @@ impl Exporter<'_> {
         if partial && self.network.graph.neighbors(parts[0]).any(|reader| joined(&reader)) {
             return Ok(Vec::new());
         }
-        self.written.convolution(
-            name,
-            (shape, values),
-            biases,
-            [stride, padding, dilation, parts.len() as i64],
-            windows.image,
-        );
+        self.written.convolution(name, (shape, values), biases, &windows, parts.len() as i64);
         Ok(self.from(image, name.to_string()))
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use hdf5_pure::FileBuilder;
 
+use super::layers::Windows;
+
 /// The version of NIR whose nodes these are.
 const VERSION: &str = "1.0.8";
 
@@ -54,8 +56,9 @@ impl Written {
         self.whole(name, "Flatten", vec![input, ("start_dim", None, vec![0]), ("end_dim", None, vec![-1])]);
     }
 
-    pub fn pool(&mut self, name: &str, size: i64, stride: i64, padding: i64) {
-        let both = |parameter, value| (parameter, Some(2), vec![value; 2]);
+    pub fn pool(&mut self, name: &str, windows: &Windows) {
+        let both = |parameter, values: [i64; 2]| (parameter, Some(2), values.to_vec());
+        let Windows { size, stride, padding, .. } = *windows;
         let whole = vec![both("kernel_size", size), both("stride", stride), both("padding", padding)];
         self.whole(name, "AvgPool2d", whole);
     }
@@ -68,26 +71,24 @@ impl Written {
         self.node(name, kind, numbers);
     }
 
-    /// `how`: stride, padding, dilation, groups.
     pub fn convolution(
         &mut self,
         name: &str,
         (shape, weights): (Vec<usize>, Vec<f64>),
         bias: Vec<f64>,
-        how: [i64; 4],
-        image: [usize; 2],
+        windows: &Windows,
+        groups: i64,
     ) {
         let outputs = shape[0];
         self.node(name, "Conv2d", vec![("weight", shape, weights), ("bias", vec![outputs], bias)]);
-        let [stride, padding, dilation, groups] = how;
-        let both = |parameter, value| (parameter, Some(2), vec![value; 2]);
+        let both = |parameter, values: [i64; 2]| (parameter, Some(2), values.to_vec());
         if let Some(node) = self.nodes.get_mut(name) {
             node.whole = vec![
-                both("stride", stride),
-                both("padding", padding),
-                both("dilation", dilation),
+                both("stride", windows.stride),
+                both("padding", windows.padding),
+                both("dilation", windows.dilation),
                 ("groups", None, vec![groups]),
-                ("input_shape", Some(2), sizes(&image)),
+                ("input_shape", Some(2), sizes(&windows.image)),
             ];
         }
     }

@@ -8,7 +8,7 @@ use crate::forms::chip::Domain;
 use crate::forms::circuit::{End, PartId, Role};
 use crate::forms::network::{NodeId, Operator};
 use crate::forms::timetable::Transfer;
-use crate::graph::operands;
+use crate::graph::{is_given, operands};
 
 /// Where an element comes from.
 enum Origin {
@@ -25,6 +25,9 @@ impl Checker<'_> {
         let sources = operands(network, node);
         match &network.graph[node].operator {
             Operator::Input => return Some(Origin::From(node, element, End::Host)),
+            Operator::Population { .. } if is_given(network, node) => {
+                return Some(Origin::From(node, element, End::Host));
+            }
             Operator::Output => return self.origin(*sources.first()?, element),
             Operator::Gather(gather) => {
                 let Some((operand, from)) = gather.source(element) else { return Some(Origin::Zero) };
@@ -225,16 +228,22 @@ impl Checker<'_> {
         let parts = || mapped.circuit.parts.iter().enumerate();
         let mut missing = BTreeSet::new();
         for connection in &mapped.network.connections {
-            for (from, _) in parts().filter(|(_, part)| part.node == connection.source) {
+            let of_source = parts().filter(|(_, part)| part.node == connection.source);
+            let mut sources: Vec<End> = of_source.map(|(from, _)| End::Part(PartId(from))).collect();
+            if is_given(&mapped.network, connection.source) {
+                sources.push(End::Host);
+            }
+            for from in sources {
                 for (to, _) in parts().filter(|(_, part)| part.node == connection.target) {
-                    let (here, there) = (mapped.placement.cores[from], mapped.placement.cores[to]);
+                    // The host's port is at core 0.
+                    let (here, there) = (cost::core_of(&mapped.placement.cores, from), mapped.placement.cores[to]);
                     let carries = |transfer: &&Transfer| {
                         let net = &mapped.circuit.nets[transfer.net];
-                        net.domain == Domain::Spikes
-                            && net.from == End::Part(PartId(from))
-                            && transfer.links.iter().any(|link| link.1 == there)
+                        let reaches = here == there || transfer.links.iter().any(|link| link.1 == there);
+                        net.domain == Domain::Spikes && net.from == from && net.source == connection.source && reaches
                     };
-                    if here != there && !mapped.timetable.transfers.iter().any(|transfer| carries(&transfer)) {
+                    let away = here != there || from == End::Host;
+                    if away && !mapped.timetable.transfers.iter().any(|transfer| carries(&transfer)) {
                         missing.insert(connection.name.clone());
                     }
                 }
