@@ -131,7 +131,8 @@ impl Reader {
         let each = shape[0].div_ceil(parts) as i64;
         let equal = || (0..parts as i64).map(|part| each.min(shape[0] as i64 - part * each)).collect();
         let lens = self.integers(node, 1, "split")?.unwrap_or_else(equal);
-        let lens: Option<Vec<usize>> = lens.iter().map(|len| usize::try_from(*len).ok()).collect();
+        let part = |len: &i64| usize::try_from(*len).ok().filter(|len| *len <= shape[0]);
+        let lens: Option<Vec<usize>> = lens.iter().map(part).collect();
         let lens = lens.filter(|lens| lens.len() == parts && lens.iter().sum::<usize>() == shape[0]);
         let lens = lens.ok_or_else(|| format!("{shape:?} a sample in {parts} parts"))?;
         let (mut start, mut made) = (0, Vec::new());
