@@ -143,7 +143,8 @@ fn long_expressions_are_broken_at_their_loosest_operators() {
             p: if abs(pre.x - post.x) < 0.1 mm or abs(pre.y - post.y) < 0.1 mm and i > j
                     then 0.5 * exp(-(pre.x - post.x)^2 / (0.15 mm)^2)
                 else if i == j then 0.25
-                else 0.01, itself: false
+                else 0.01,
+            itself: false
         )
         weight: 1 mV
     }

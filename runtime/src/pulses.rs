@@ -64,7 +64,7 @@ pub fn update<T: Computable + Product>(
             }
             hits.followed(shared, &lanes.buffers);
             if let Some(fast) = &learner.fast {
-                fold |= transfer(shared, lanes, learner, fast, (&presented, number), &mut rounds);
+                fold |= transfer(shared, lanes, learner, fast, &learning.ranges, (&presented, number), &mut rounds);
             }
         }
     }

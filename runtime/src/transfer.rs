@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use nmc_program::{Draw, Fast, Learner, MatrixId, Op, Reference};
+use nmc_program::{Draw, Fast, Followed, Learner, MatrixId, Op, Reference};
 
 use crate::arrays;
 use crate::interpreter::Computable;
@@ -22,6 +22,7 @@ pub fn transfer<T: Computable + Product>(
     lanes: &mut Lanes<T>,
     learner: &Learner,
     fast: &Fast,
+    ranges: &[Followed],
     (presented, number): (&Range<u64>, u64),
     rounds: &mut u32,
 ) -> bool {
@@ -47,7 +48,7 @@ pub fn transfer<T: Computable + Product>(
             learner.pulsed.as_ref().and_then(|p| Hits::on(shared.program, &shared.fitted, learner.matrix, p));
         let mut open = Vec::new();
         for (&row, number) in rows.iter().zip(before..) {
-            let mut seen = read(shared, lanes, fast, row, clock, rounds);
+            let mut seen = read(shared, lanes, (fast, ranges), row, clock, rounds);
             if let (Some(reference), Some(signs)) = (&fast.reference, signs) {
                 let sign = lanes.buffers[signs.index()].lane(0)[row].wide();
                 compare(lanes, reference, (row * cols, sign), number / slow.rows as u64, &mut seen);
@@ -127,7 +128,7 @@ fn compare<T: Computable + Product>(
 fn read<T: Computable + Product>(
     shared: &Shared<T>,
     lanes: &mut Lanes<T>,
-    fast: &Fast,
+    (fast, ranges): (&Fast, &[Followed]),
     row: usize,
     clock: Clock,
     rounds: &mut u32,
@@ -156,6 +157,12 @@ fn read<T: Computable + Product>(
     }
     let largest = &mut lanes.buffers[fast.largest.index()].lane_mut(0)[0];
     *largest = T::of(seen.iter().fold(largest.wide(), |most, w| f64::max(most, w.wide().abs())));
+    let largest = largest.wide();
+    // The converters' range holds what is read: what grows from transfer to transfer would be cut off each time.
+    for followed in ranges.iter().filter(|followed| followed.values.0 == fast.largest) {
+        let range = &mut lanes.buffers[followed.range.index()].lane_mut(0)[0];
+        *range = T::of(range.wide().max(largest / followed.full));
+    }
     lanes.buffers[fast.seen.index()].lane_mut(0)[..cols].copy_from_slice(&seen);
     let clock = Clock { tick: u64::from(*rounds), ..clock };
     *rounds += 1;

@@ -118,3 +118,31 @@ fn light_comes_with_the_noise_of_its_link() {
         assert!((found / expected - 1.0).abs() < 0.12, "output {output}: {found} for {expected}");
     }
 }
+
+/// A signal with a sign is not brought to a row by way of light. Oracle: the network itself.
+#[test]
+fn light_is_no_way_between_voltages() {
+    let text = "device cell { conductance: 0 uS .. 40 uS; levels: ideal }
+converter small: bits(12) -> voltage { energy: 1 pJ; area: 10 um2; time: 1 ns }
+converter large: bits(12) -> voltage { energy: 1 pJ; area: 100 um2; time: 1 ns }
+converter adc: current -> bits(12) { energy: 2 pJ; area: 100 um2; time: 10 ns }
+converter modulator: voltage -> light { energy: 1 fJ; area: 1 um2; time: 1 ns }
+converter receiver: light -> voltage { energy: 1 fJ; area: 1 um2; time: 1 ns }
+unit logic: bits(16) -> bits(16) { implements: any; energy: 0.1 pJ; area: 10 um2; time: 1 ns }
+tile array {
+    cells: cell[8, 8]; weights: differential; input: large() or receiver(); sense: adc(); read_voltage: 0.2 V
+    read_time: 10 ns; wire: ideal
+}
+core cim { tiles: array[1]; units: logic; buffer: 1 kB }
+chip board {
+    cores: grid(1, 1) of cim; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit)
+    converters: [small(), modulator()]
+}
+network net(x: real[1]) -> (y: real[1]) { x |> dense([[1]]) -> y }
+experiment e {
+    deploy net on board { calibrate: [[1], [-1]]; minimise: area }
+    test { x: [[-1], [1]] } measure least = min(y)
+}";
+    let least = run(text).metrics[0].1;
+    assert!((least + 1.0).abs() < 1e-3, "{least}");
+}

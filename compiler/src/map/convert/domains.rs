@@ -40,6 +40,10 @@ fn join(chip: &Chip, from: &[Domain], to: Domain, priced: &[(usize, f64)]) -> Op
             if converter.from == Domain::Bits && from != [Domain::Bits] {
                 continue;
             }
+            // Light, which has no sign, is made for whom it is sent to, and never on the way.
+            if converter.to == Domain::Light && to != Domain::Light {
+                continue;
+            }
             let Some((paid, _)) = reached[converter.from as usize] else { continue };
             let total = paid + price;
             if reached[converter.to as usize].is_none_or(|(old, _)| total < old) {
