@@ -17,6 +17,7 @@ mod encodings;
 mod faults;
 mod generated;
 mod golden;
+mod hybrid;
 mod images;
 mod layers;
 mod learning;

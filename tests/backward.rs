@@ -122,6 +122,30 @@ fn both_directions_read_the_same_cells() {
     assert!(errors / (INPUTS * OUTPUTS) as f64 > 0.02, "{errors}");
 }
 
+/// Where wires resist, or what stands at their ends alone, a read backward is the transpose of one forward. Oracle: reciprocity.
+#[test]
+fn wires_are_read_both_ways() {
+    let (forward, backward) = (units(INPUTS, 0), units(OUTPUTS, INPUTS));
+    for wire in ["wire: 200 ohm", "wire: ideal; driver_resistance: 2 kohm", "wire: 20 ohm; sense_resistance: 2 kohm"] {
+        let text = board("", "input: ideal; sense: ideal").replace("wire: ideal", wire)
+            + &both(&forward, &backward, " on board");
+        let results = &run("wires", &text, &NoFiles, ENGINES[1])[0];
+        let (f, b) = (values(results, "f"), values(results, "b"));
+        let (wanted, _) = plain();
+        let (bias, back) = (&f[INPUTS * OUTPUTS..], numbers(3, INPUTS));
+        let mut errors = 0.0;
+        for output in 0..OUTPUTS {
+            for input in 0..INPUTS {
+                let one = f[input * OUTPUTS + output] - bias[output];
+                let other = b[(INPUTS + output) * INPUTS + input] - back[input];
+                assert!((one - other).abs() < 1e-9, "{wire}: {one} {other}");
+                errors += (f[input * OUTPUTS + output] - wanted[input * OUTPUTS + output]).abs();
+            }
+        }
+        assert!(errors / (INPUTS * OUTPUTS) as f64 > 0.01, "{wire}: {errors}");
+    }
+}
+
 fn joules(results: &Results, kind: ComponentKind) -> f64 {
     results.energy_j.iter().find(|(known, _)| *known == kind).map_or(0.0, |(_, joules)| *joules)
 }

@@ -1,6 +1,7 @@
 //! States of networks: loops against plain loops written here, on ideal hardware and on arrays.
 
 use nmc_compiler::files::NoFiles;
+use nmc_compiler::{Options, compile};
 use nmc_program::ComponentKind;
 use nmc_runtime::{EngineKind, Results};
 use nmc_tests::{ENGINES, codes, nested, numbers, product, run, sigmoid, values};
@@ -192,6 +193,78 @@ fn states_that_cannot_be_are_told() {
     ] {
         assert!(with(body, test).contains(&code), "{body} {test}: {:?}", with(body, test));
     }
+}
+
+/// A loop on arrays of 8-bit converters, or ideal ones, whose state is the output.
+fn loop_on(cells: &str, cores: (usize, &str), ends: &str, steps: usize) -> String {
+    let (tiles, grid) = cores;
+    format!(
+        "unit logic: bits(16) -> bits(16) {{ implements: any; energy: 1 pJ; area: 500 um2; time: 1 ns }}
+        device cell {{ conductance: 0 uS .. 100 uS; levels: ideal }}
+        converter adc: current -> bits(8) {{ energy: 2 pJ; area: 1 um2; time: 10 ns }}
+        converter dac: bits(8) -> voltage {{ energy: 3 pJ; area: 1 um2; time: 1 ns }}
+        tile array {{
+            cells: cell[{cells}]; weights: differential; {ends}; read_voltage: 0.2 V; read_time: 10 ns
+        }}
+        core cim {{ tiles: array[{tiles}]; units: logic; buffer: 1 kB }}
+        chip board {{
+            cores: grid({grid}) of cim; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit)
+            host: spi(energy: 1 pJ per bit, time: 0.1 ns)
+        }}
+        network n(x: real[3]) -> (y: real[3]) {{
+            state h: real[3] = x
+            next h = h |> dense({})
+            h -> y
+        }}
+        experiment e {{ deploy n on board; test {{ x: {} }} for {steps} steps measure m = mean(y) }}",
+        nested(&numbers(1, 9), &[3, 3]),
+        nested(&numbers(2, 3), &[1, 3]),
+    )
+}
+
+/// A loop's layer may lie on arrays of several cores, whatever they are. Oracle: a plain loop; cells and converters are ideal.
+#[test]
+fn a_loop_goes_through_arrays_of_several_cores() {
+    let mut wanted = numbers(2, 3);
+    for _ in 0..3 {
+        wanted = product(&numbers(1, 9), &wanted);
+    }
+    for (cells, cores) in [
+        ("1, 2", (2, "3, 3")),
+        ("2, 2", (2, "3, 3")),
+        ("3, 2", (1, "2, 2")),
+        ("1, 8", (1, "3, 1")),
+        ("1, 4", (4, "2, 2")),
+    ] {
+        let text = loop_on(cells, cores, "input: ideal; sense: ideal", 3);
+        for (y, wanted) in values(&run("cores", &text, &NoFiles, EngineKind::Jit)[0], "y").iter().zip(&wanted) {
+            assert!((y - wanted).abs() < 1e-9, "{cells}: {y} {wanted}");
+        }
+    }
+}
+
+/// Outputs leave once a sample, after the last step. Oracle: counted by hand; 3 words of 16 bits come, to the state, and 3 leave.
+#[test]
+fn outputs_of_a_loop_leave_once() {
+    for steps in [1, 2, 7] {
+        let text = loop_on("4, 8", (1, "1, 1"), "input: dac; sense: adc", steps);
+        let host = joules(&run("host", &text, &NoFiles, EngineKind::Jit)[0], ComponentKind::Host);
+        assert!((host / 96e-12 - 1.0).abs() < 1e-9, "{steps}: {host}");
+    }
+}
+
+/// What comes after a loop begins when its last step has ended: ten steps of a read each, and one more.
+#[test]
+fn a_readout_waits_for_the_last_step() {
+    let (gates, bias) = (numbers(1, 4 * HIDDEN * (INPUTS + HIDDEN)), numbers(2, 4 * HIDDEN));
+    let (out, x) = (numbers(3, 2 * HIDDEN), numbers(4, SAMPLES * STEPS * INPUTS));
+    let text =
+        lstm(&gates, &bias, &out, &x, &format!(" on board {{ calibrate: {} }}", nested(&x, &[SAMPLES, STEPS, INPUTS])));
+    let compiled = compile("lstm", &text, &NoFiles, &Options::default());
+    let table = &compiled.mapped[0].timetable;
+    let steps = STEPS as f64 * table.tick.unwrap();
+    // Drivers, cells and converters of the readout's array.
+    assert!(table.latency >= steps + 21e-9, "{} {steps}", table.latency);
 }
 
 /// The same with one thread and with several.

@@ -430,6 +430,24 @@ fn what_grows_in_fast_cells_is_read_whole() {
     assert!(ideal > 0.44 && (real - ideal).abs() < 0.006, "{real}, {ideal}");
 }
 
+/// What drives rows and holds columns may resist by itself, or with wires. Oracle: what resists next to nothing is as what does not, but
+/// for a few pulses whose number was as near to one as to the next.
+#[test]
+fn both_arrays_have_drivers_that_resist() {
+    let learned = |tile: &str| {
+        let tile = format!("fast: cell; {tile}");
+        let text = layer(&chip(STEPS, &tile, IDEAL), "rate: 0.1, epochs: 5").replace("wire: ideal; ", "");
+        values(&run("drivers", &text, &NoFiles, ENGINES[1])[0], "y").to_vec()
+    };
+    let plain = learned("wire: ideal");
+    for tile in ["driver_resistance: 1 mohm", "sense_resistance: 1 mohm", "wire: 1 mohm; driver_resistance: 1 mohm"] {
+        for (found, plain) in learned(tile).iter().zip(&plain) {
+            assert!((found - plain).abs() < 0.1, "{tile}: {found} {plain}");
+        }
+    }
+    assert_ne!(learned("driver_resistance: 1 kohm"), plain);
+}
+
 #[test]
 fn what_two_arrays_cannot_do_is_told() {
     let with = |tile: &str, by: &str| codes(&layer(&chip(STEPS, tile, IDEAL), by));

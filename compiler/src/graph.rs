@@ -190,7 +190,8 @@ pub fn is_given(network: &Network, node: NodeId) -> bool {
     matches!(dynamics.emission, Some(Emission::Given))
 }
 
-fn is_population(network: &Network, node: NodeId) -> bool {
+/// Whether a node is a population of whatever kind.
+pub fn is_population(network: &Network, node: NodeId) -> bool {
     matches!(network.graph[node].operator, Operator::Population { .. })
 }
 
@@ -202,11 +203,17 @@ pub fn ticks(plan: &Plan) -> f64 {
 
 /// How often a sample each node's output changes, by its index: every tick for operators between populations, else once.
 pub fn firings(network: &Network, plan: &Plan) -> Vec<f64> {
-    let (graph, order, ticks) = (&network.graph, order(network), ticks(plan));
+    let ticks = ticks(plan);
+    recurring(network, plan).into_iter().map(|recurs| if recurs { ticks } else { 1.0 }).collect()
+}
+
+/// Whether each node's output is made in every tick, by its index, be it the only one.
+pub fn recurring(network: &Network, plan: &Plan) -> Vec<bool> {
+    let (graph, order) = (&network.graph, order(network));
     let mut after_population = vec![false; graph.node_bound()];
     for &node in &order {
         after_population[node.index()] = match &graph[node].operator {
-            Operator::Population { kind, .. } => *kind != PopulationKind::Decoder,
+            Operator::Population { .. } => true,
             Operator::Input => network.stepped.contains(&node),
             Operator::Output
             | Operator::Dense { .. }
@@ -221,5 +228,5 @@ pub fn firings(network: &Network, plan: &Plan) -> Vec<f64> {
     // Where a phase takes outputs of every step, what leads to them works in each.
     let taken = plan.phases.iter().any(|phase| phase.taken > 1);
     let both = after_population.into_iter().zip(moves(network).to_population);
-    both.map(|(after, before)| if after && (before || taken) { ticks } else { 1.0 }).collect()
+    both.map(|(after, before)| after && (before || taken)).collect()
 }

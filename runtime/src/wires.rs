@@ -122,7 +122,7 @@ impl Wires {
     /// With a source of so many amperes in each cell besides, from its row to its column; or none.
     pub fn solve_with_sources(&self, volts: &[f64], amperes: &[f64], tolerance: f64, found: &mut Solution) {
         if self.wiring.segment == 0.0 {
-            return self.solve_lines(volts, amperes, tolerance, found);
+            return self.solve_lines(volts, (&[], amperes), tolerance, found);
         }
         let sources: Vec<f64> = amperes.iter().map(|ampere| ampere * self.wiring.segment).collect();
         Arch::new().dispatch(Solve { wires: self, volts, ends: &[], sources: &sources, tolerance, found });
@@ -131,6 +131,9 @@ impl Wires {
     /// Read backward: for these volts at the columns' ends, rows being held at 0 V where they are driven otherwise.
     pub fn solve_back(&self, ends: &[f64], tolerance: f64, found: &mut Solution) {
         let volts = vec![0.0; self.rows];
+        if self.wiring.segment == 0.0 {
+            return self.solve_lines(&volts, (ends, &[]), tolerance, found);
+        }
         Arch::new().dispatch(Solve { wires: self, volts: &volts, ends, sources: &[], tolerance, found });
     }
 
@@ -394,7 +397,10 @@ mod tests {
     /// Reciprocity: what a row gives for a volt at a column's end is what that column gives for a volt at the row.
     #[test]
     fn a_read_backward_is_the_transpose_of_one_forward() {
-        for wiring in [PLAIN, Wiring { segment: 30.0, driver: 200.0, sense: 70.0, both_ends: true }] {
+        let plain = [PLAIN, Wiring { segment: 30.0, driver: 200.0, sense: 70.0, both_ends: true }];
+        let lines = [(200.0, 0.0, false), (0.0, 70.0, false), (200.0, 70.0, true)];
+        let lines = lines.map(|(driver, sense, both_ends)| Wiring { segment: 0.0, driver, sense, both_ends });
+        for wiring in plain.into_iter().chain(lines) {
             let (rows, cols) = (11, 14);
             let siemens: Vec<f64> = dice(rows * cols).iter().map(|x| 1e-4 * x).collect();
             let wires = Wires::new(rows, cols, &siemens, wiring);

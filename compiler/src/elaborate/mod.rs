@@ -35,6 +35,7 @@ mod synapse_data;
 mod target;
 mod training;
 mod transfer;
+mod unused;
 mod uses;
 pub mod verify;
 
@@ -114,7 +115,8 @@ pub fn elaborate(
     elaborator.experiment(block);
     elaborator.tell_uses(first);
     let failed = elaborator.errors() > errors;
-    let Elaborator { network, chip, plan, tensors, .. } = elaborator;
+    let Elaborator { mut network, chip, plan, tensors, .. } = elaborator;
+    unused::leave_out(&mut network, &plan);
     (!failed).then_some(Elaborated { network, chip, plan, tensors })
 }
 

@@ -97,8 +97,9 @@ pub struct Net {
     /// Values at a time, and bits each (0: analog).
     pub values: usize,
     pub bits: f64,
-    /// How often a sample.
+    /// How often a sample, and whether that is in every tick.
     pub firings: f64,
+    pub recurs: bool,
     /// How often each value is read where it arrives, on average: windows that overlap read it several times.
     pub reads: f64,
     /// In how many turns they come, each used up before the next: partial sums of an array that is read several times.

@@ -41,7 +41,9 @@ impl Lowering<'_> {
         let source = WeightSource::Tensor { tensor, output_start: 0, input_start: 0 };
         let fast = self.matrix(name.clone(), rows, cols, source);
         // It has wires of its own, as long as those of the array beside it.
-        let tile = TileKind { device: index, write_bias: None, wire_ohms: 0.0, ..layer.tile.clone() };
+        let (wire_ohms, driver_ohms, sense_ohms) = (0.0, 0.0, 0.0);
+        let tile =
+            TileKind { device: index, write_bias: None, wire_ohms, driver_ohms, sense_ohms, ..layer.tile.clone() };
         let gain = if tile.gain > 0.0 { tile.gain } else { 1.0 };
         let most = layer.most.map(|most| most / gain);
         let Layer { node, weights, how, positions, .. } = *layer;

@@ -2,7 +2,7 @@
 //!
 //! A row follows from the columns, u = (V + R (G v - i)) / (1 + R G 1), with R the ohms of its driver and i the sources in its cells. What is left
 //! for the columns is symmetric and positive definite, and solved by conjugate gradients, preconditioned by its diagonal; where columns
-//! are held without resistance they stand at 0 V.
+//! are held without resistance they stand at the voltage of their ends.
 
 use super::{Solution, Wires, Wiring};
 
@@ -17,8 +17,14 @@ impl Wires {
         Wires { rows, cols, wiring, cells: siemens.to_vec(), along_rows, along_cols, drive, sink: wiring.sense }
     }
 
-    /// As [`Wires::solve_with_sources`]; volts of a line stand at each of its cells.
-    pub(super) fn solve_lines(&self, volts: &[f64], sources: &[f64], tolerance: f64, found: &mut Solution) {
+    /// As [`Wires::solve_with_sources`], or, with volts at the columns' ends, [`Wires::solve_back`]; volts of a line stand at each of its cells.
+    pub(super) fn solve_lines(
+        &self,
+        volts: &[f64],
+        (ends, sources): (&[f64], &[f64]),
+        tolerance: f64,
+        found: &mut Solution,
+    ) {
         let cols = self.cols;
         let cells = || self.cells.chunks_exact(cols);
         let source = |at: usize| sources.get(at).copied().unwrap_or(0.0);
@@ -31,9 +37,11 @@ impl Wires {
                 share(row) * volts[row] - self.along_rows[row] * taken
             })
             .collect();
-        let mut v = vec![0.0; cols];
+        let held = || (0..cols).map(|col| ends.get(col).copied().unwrap_or(0.0));
+        let mut v: Vec<f64> = held().collect();
         if self.sink > 0.0 {
-            let mut residual = vec![0.0; cols];
+            v.fill(0.0);
+            let mut residual: Vec<f64> = held().map(|end| end / self.sink).collect();
             for (row, cells) in cells().enumerate() {
                 for (col, (left, g)) in residual.iter_mut().zip(cells).enumerate() {
                     *left += g * driven[row] + source(row * cols + col);

@@ -13,7 +13,7 @@ use crate::forms::decisions::{Bias, Decisions, Implementation, OnTiles, Summing}
 use crate::forms::mapped::Given;
 use crate::forms::network::{Connection, Network, NodeId, Operator, Pattern, PopulationKind};
 use crate::forms::tiling::{Block, Tiling};
-use crate::graph::{is_given, operands, order};
+use crate::graph::{is_given, operands, order, recurring};
 use nmc_program::Reduction;
 
 /// Width of a digital word where nothing says otherwise.
@@ -39,6 +39,8 @@ struct Needed {
     end: usize,
     to: End,
     bits: f64,
+    /// Whether it is needed in every tick.
+    recurs: bool,
 }
 
 /// The parts of a layer on arrays: the arrays, then what adds their sums. Without converters on wires.
@@ -100,6 +102,7 @@ pub fn build(given: Given, tiling: &Tiling, decisions: &Decisions) -> Circuit {
         chunks: BTreeMap::new(),
         needed: Vec::new(),
         by_node: BTreeMap::new(),
+        recurring: recurring(given.network, given.plan),
     };
     let order = order(given.network);
     for &node in &order {
@@ -126,6 +129,8 @@ struct Builder<'a> {
     needed: Vec<Needed>,
     /// The parts of each node.
     by_node: BTreeMap<NodeId, Vec<usize>>,
+    /// Whether what a node gives is made in every tick.
+    recurring: Vec<bool>,
 }
 
 impl Builder<'_> {

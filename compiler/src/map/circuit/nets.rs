@@ -9,6 +9,7 @@ use crate::forms::circuit::{End, Net, Part, PartId, Role, Taken};
 use crate::forms::decisions::{OnTiles, Wire};
 use crate::forms::network::{Connection, Logical, NodeId, Operator};
 use crate::forms::tiling::Block;
+use crate::graph::is_population;
 
 impl Builder<'_> {
     /// Nets of partial sums: from the arrays to what adds them.
@@ -32,6 +33,7 @@ impl Builder<'_> {
                 values,
                 bits,
                 firings: self.tiling.firings[node.index()],
+                recurs: self.recurring[node.index()],
                 reads: 1.0,
                 turns: self.given.network.graph[node].positions(),
             });
@@ -86,6 +88,8 @@ impl Builder<'_> {
                 Domain::Spikes => self.given.chip.mesh.flit_bits.max(1.0),
                 Domain::Voltage | Domain::Current | Domain::Charge | Domain::Pulse | Domain::Light => 0.0,
             };
+            // Whether it takes what comes in every tick.
+            let works = is_population(network, node) || self.recurring[node.index()];
             for (range, to) in &consumers {
                 let mut values = 0;
                 for chunk in &chunks {
@@ -96,6 +100,9 @@ impl Builder<'_> {
                         values += end - start;
                         let first = chunk.at + start - chunk.start;
                         let (origin, from, to) = (chunk.origin, chunk.from, *to);
+                        // What comes from the host comes once for all; analog values are there all the time.
+                        let once = domain == Domain::Bits && from != End::Host && !works;
+                        let recurs = self.recurring[origin.index()] && !once;
                         self.needed.push(Needed {
                             origin,
                             from,
@@ -104,6 +111,7 @@ impl Builder<'_> {
                             end: first + end - start,
                             to,
                             bits,
+                            recurs,
                         });
                     }
                 }
@@ -119,13 +127,10 @@ impl Builder<'_> {
     /// Nets of what is needed: elements that the same parts need go together, once for all of them.
     pub fn join(&mut self) {
         let mut groups: BTreeMap<(NodeId, End, Domain, bool), Vec<Needed>> = BTreeMap::new();
-        // What moves in time leaves the chip once a sample, unless outputs are taken of every step.
-        let taken = self.given.plan.phases.iter().any(|phase| phase.taken > 1);
         for needed in std::mem::take(&mut self.needed) {
-            let once = needed.to == End::Host && !taken;
-            groups.entry((needed.origin, needed.from, needed.domain, once)).or_default().push(needed);
+            groups.entry((needed.origin, needed.from, needed.domain, needed.recurs)).or_default().push(needed);
         }
-        for ((source, from, domain, once), mut all) in groups {
+        for ((source, from, domain, recurs), mut all) in groups {
             let mut ends: Vec<usize> = all.iter().flat_map(|needed| [needed.start, needed.end]).collect();
             ends.sort_unstable();
             ends.dedup();
@@ -151,10 +156,21 @@ impl Builder<'_> {
                 entry.1 = entry.1.max(bits);
                 entry.2 += (len * here.len()) as f64 / takers as f64;
             }
-            let firings = if once { 1.0 } else { self.tiling.firings[source.index()] };
+            let firings = if recurs { self.tiling.firings[source.index()] } else { 1.0 };
             for (to, (values, bits, read)) in found {
                 let reads = read / values.max(1) as f64;
-                self.circuit.nets.push(Net { source, from, to, domain, values, bits, firings, reads, turns: 1 });
+                self.circuit.nets.push(Net {
+                    source,
+                    from,
+                    to,
+                    domain,
+                    values,
+                    bits,
+                    firings,
+                    recurs,
+                    reads,
+                    turns: 1,
+                });
             }
         }
     }
@@ -213,8 +229,9 @@ impl Builder<'_> {
             for chunk in self.chunks_of(source) {
                 let (values, bits) = (chunk.end - chunk.start, self.given.chip.mesh.flit_bits.max(1.0));
                 let firings = self.tiling.firings[source.index()];
-                let (from, to, domain) = (chunk.from, to.clone(), Domain::Spikes);
-                self.circuit.nets.push(Net { source, from, to, domain, values, bits, firings, reads: 1.0, turns: 1 });
+                let (from, to, domain, recurs) = (chunk.from, to.clone(), Domain::Spikes, true);
+                let (reads, turns) = (1.0, 1);
+                self.circuit.nets.push(Net { source, from, to, domain, values, bits, firings, recurs, reads, turns });
             }
         }
     }

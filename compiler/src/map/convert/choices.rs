@@ -16,7 +16,7 @@ use crate::forms::mapped::Given;
 use crate::forms::network::{NodeId, Operator};
 use crate::forms::plan::{Objective, Pinned};
 use crate::forms::tiling::Tiling;
-use crate::graph::{operands, signals};
+use crate::graph::{is_population, operands, signals};
 use crate::map::circuit::WORD;
 
 /// The network with all its alternatives.
@@ -127,6 +127,12 @@ impl<'a> Choices<'a> {
         self.tiling.firings[node.index()]
     }
 
+    /// How often a sample a consumer is sent what a node gives, at least: once, after the last tick, where it works only then.
+    pub fn carried(&self, source: NodeId, to: NodeId) -> f64 {
+        let firings = self.firings(source);
+        if is_population(self.given.network, to) { firings } else { firings.min(self.firings(to)) }
+    }
+
     pub fn minimises(&self, objective: Objective) -> bool {
         self.given.plan.objective == objective
     }
@@ -212,7 +218,7 @@ impl<'a> Choices<'a> {
         let input = source.map_or(0.0, |source| self.error(source, alternative.input_variance));
         let merged = match alternative.implementation {
             Implementation::Tile(how) if matches!(how.sum, Summing::Digital(_)) => {
-                self.moving(node, demand.links(self).merge(node), alternative.sums)
+                self.moving(node, self.firings(node), demand.links(self).merge(node), alternative.sums)
             }
             Implementation::Tile(_) | Implementation::Exact | Implementation::Unit(_) | Implementation::Core => 0.0,
         };
@@ -220,12 +226,12 @@ impl<'a> Choices<'a> {
         (paid, input + self.error(node, alternative.output_variance))
     }
 
-    /// What so many bits of each value of a node take over so many links.
-    fn moving(&self, node: NodeId, links: f64, bits: f64) -> f64 {
+    /// What so many bits of each value of a node take over so many links, so often a sample.
+    fn moving(&self, node: NodeId, firings: f64, links: f64, bits: f64) -> f64 {
         if links <= 0.0 || !self.minimises(Objective::Energy) {
             return 0.0;
         }
-        self.len_of(node) * self.firings(node) * links * bits * self.chip().mesh.energy_per_bit
+        self.len_of(node) * firings * links * bits * self.chip().mesh.energy_per_bit
     }
 
     /// Whether an alternative's output can leave as a domain that is pinned: light may be made of it.
@@ -286,24 +292,25 @@ impl<'a> Choices<'a> {
         }
         let need = takes.first().map_or(alternative.need, |&id| chip.converters[id].bits.map_or(WORD, f64::from));
         let bits = width.min(need);
-        let values = self.len_of(source) * self.firings(source);
+        let firings = self.carried(source, to);
+        let values = self.len_of(source) * firings;
         let is_output = matches!(self.given.network.graph[to].operator, Operator::Output);
         let share = self.sharers(source, to);
         match (self.given.plan.objective, is_output) {
             (Objective::Energy, true) => {
                 paid += values * bits * chip.host.energy_per_bit / share;
-                paid += self.moving(source, demand.links(self).wire(source, to).0, bits) / share;
+                paid += self.moving(source, firings, demand.links(self).wire(source, to).0, bits) / share;
             }
             (Objective::Energy, false) => {
                 let each = chip.core_kinds.iter().map(|core| core.buffer_energy).fold(f64::INFINITY, f64::min);
                 paid += 2.0 * values * bits * if each.is_finite() { each } else { 0.0 } / share;
                 let (links, narrowest) = demand.links(self).wire(source, to);
-                paid += self.moving(source, links, bits.min(narrowest)) / share;
+                paid += self.moving(source, firings, links, bits.min(narrowest)) / share;
             }
             (Objective::Time, true) => paid += values * bits * chip.host.time_per_bit / share,
             (Objective::Time, false) => {
                 let (links, _) = demand.links(self).wire(source, to);
-                paid += if links > 0.0 { chip.mesh.hop_time * self.firings(source) / share } else { 0.0 };
+                paid += if links > 0.0 { chip.mesh.hop_time * firings / share } else { 0.0 };
             }
             (Objective::Area, _) => {}
         }

@@ -216,7 +216,7 @@ fn host(choices: &Choices) -> f64 {
             plain(at)
         };
         for to in choices.consumers(source) {
-            let firings = choices.firings(source) / choices.sharers(source, to);
+            let firings = choices.carried(source, to) / choices.sharers(source, to);
             let needs = |a: &Alternative| choices.need(a);
             let least = choices.alternatives[choices.index(to)].iter().filter_map(needs).fold(16.0, f64::min);
             if all_plain {

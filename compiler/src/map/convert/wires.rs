@@ -75,9 +75,17 @@ fn layer(
     let tensor: &Tensor = tensors.get(id.index())?;
     let mut weights = floats(&tensor.data, inputs * outputs).into_owned();
     let most = found.weight_maxima.get(&node).copied().unwrap_or(0.0);
+    let turned = network.backward.contains_key(&node).then(|| frames::turned(&weights, (outputs, inputs)).into_owned());
     let of_block = |block: &&Block| {
-        let array = Array::of(given, block, &weights, (inputs, most));
         let tile = &given.chip.tile_kinds[block.tile_kind];
+        if let (Some(turned), Some(forward)) = (&turned, block.backward.map(|index| &tiling.blocks[index])) {
+            // What a read backward gives is the transpose of one forward (reciprocity).
+            let array = Array::of(given, forward, turned, (outputs, most));
+            let changes = array.changes(tile, &vec![0.0; array.rows], false, given.plan.wires_compensated);
+            let width = forward.width();
+            return (0..changes.len()).map(|at| changes[at % array.rows * width + at / array.rows]).collect();
+        }
+        let array = Array::of(given, block, &weights, (inputs, most));
         let rows = &rows[block.inputs.0..block.inputs.1];
         array.changes(tile, rows, unsigned, given.plan.wires_compensated)
     };

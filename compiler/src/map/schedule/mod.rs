@@ -22,7 +22,7 @@ use crate::forms::placement::Placement;
 use crate::forms::plan::UNPACED;
 use crate::forms::tiling::Tiling;
 use crate::forms::timetable::{Timetable, Transfer, Work};
-use crate::graph::{operands, order, ticks};
+use crate::graph::{is_population, operands, order, recurring, ticks};
 use crate::map::place::wholes;
 use solve::{Event, Failure, Move, Problem, Resource};
 
@@ -83,8 +83,8 @@ struct Maker<'a> {
     /// The whole of each part.
     of_part: Vec<usize>,
     times: BTreeMap<NodeId, Time>,
-    /// Bits that each part's digital outputs are.
-    written: Vec<f64>,
+    /// Bits that each part's digital outputs are, those that leave once and those of every tick.
+    written: Vec<[f64; 2]>,
 }
 
 impl<'a> Maker<'a> {
@@ -100,11 +100,11 @@ impl<'a> Maker<'a> {
         for (index, whole) in wholes.iter().enumerate() {
             whole.iter().for_each(|part| of_part[part.0] = index);
         }
-        let times = times(given, tiling);
-        let mut written = vec![0.0; circuit.parts.len()];
+        let times = times(given);
+        let mut written = vec![[0.0; 2]; circuit.parts.len()];
         for net in circuit.nets.iter().filter(|net| net.domain == Domain::Bits) {
             if let End::Part(part) = net.from {
-                written[part.0] += net.waiting_bits();
+                written[part.0][usize::from(net.recurs)] += net.waiting_bits();
             }
         }
         Maker { given, tiling, decisions, circuit, placement, wholes, of_part, times, written }
@@ -152,7 +152,7 @@ impl<'a> Maker<'a> {
             let (mut uses, mut writes_bits) = (Vec::new(), 0.0);
             for (core, parts) in self.by_core(whole) {
                 uses.extend(self.uses(core, &parts, &mut resources, &mut problem.resources));
-                match self.written(&parts) {
+                match self.written(&parts, times.contains(&Time::Tick)) {
                     bits if core == first => writes_bits = bits,
                     bits => gives.push((made.len(), core, bits)),
                 }
@@ -203,13 +203,14 @@ impl<'a> Maker<'a> {
             if net.is_analog() {
                 continue;
             }
-            let in_tick = net.domain == Domain::Spikes || net.firings > 1.0;
+            let in_tick = net.domain == Domain::Spikes || net.recurs;
             if in_tick != times.contains(&Time::Tick) {
                 continue;
             }
-            // What a state holds was made in the tick before.
             let of = |part: PartId| self.circuit.parts[part.0].node;
-            let held = matches!(net.from, End::Part(part) if crate::graph::is_state(self.given.network, of(part)));
+            // Within a tick populations give what they held at the end of the one before.
+            let population = matches!(net.from, End::Part(part) if is_population(self.given.network, of(part)));
+            let held = in_tick && net.domain != Domain::Spikes && population;
             let begins = work_at(&net.from).filter(|_| !held);
             let from = begins.map(|work| {
                 let gives = gives_at.get(&(work, cost::core_of(&self.placement.cores, net.from)));
@@ -394,8 +395,8 @@ impl<'a> Maker<'a> {
     }
 
     /// Bits that the digital outputs of parts put into the buffer of their core.
-    fn written(&self, parts: &[PartId]) -> f64 {
-        parts.iter().map(|part| self.written[part.0]).sum()
+    fn written(&self, parts: &[PartId], in_tick: bool) -> f64 {
+        parts.iter().map(|part| self.written[part.0][usize::from(in_tick)]).sum()
     }
 
     fn failed(&self, failure: &Failure) -> Diagnostic {
@@ -428,13 +429,12 @@ fn buffer(chip: &Chip, kind: usize) -> f64 {
 }
 
 /// When in a sample each operator works.
-fn times(given: Given, tiling: &Tiling) -> BTreeMap<NodeId, Time> {
-    let mut times = BTreeMap::new();
+fn times(given: Given) -> BTreeMap<NodeId, Time> {
+    let (mut times, recurring) = (BTreeMap::new(), recurring(given.network, given.plan));
     for node in order(given.network) {
         let after =
             operands(given.network, node).iter().any(|from| times.get(from).is_some_and(|time| *time != Time::Before));
-        let population = matches!(given.network.graph[node].operator, Operator::Population { .. });
-        let time = match (population || tiling.firings[node.index()] > 1.0, after) {
+        let time = match (is_population(given.network, node) || recurring[node.index()], after) {
             (true, _) => Time::Tick,
             (false, true) => Time::After,
             (false, false) => Time::Before,

@@ -62,12 +62,10 @@ pub fn obstacle(chip: &Chip, tile: &TileKind) -> Option<(String, &'static str)> 
     } else if tile.weights == WeightScheme::Offset {
         let help = "use `weights: differential` or `reference`";
         Some((format!("`{name}` holds weights in digits, one of which is no row's sum"), help))
-    } else if tile.resists() || device.is_read_cell_by_cell() {
-        let what =
-            if tile.resists() { "wires that resist" } else { "cells with a `current` or read noise of their own" };
-        let help =
-            "use `wire: ideal`, cells without `current` and `noise telegraph`, and read noise that is `normal(0, …)`";
-        Some((format!("`{name}` has {what}, which are simulated forward only"), help))
+    } else if device.is_read_cell_by_cell() {
+        let help = "use cells without `current` and `noise telegraph`, and read noise that is `normal(0, …)`";
+        let what = "cells with a `current` or read noise of their own, which are simulated forward only";
+        Some((format!("`{name}` has {what}"), help))
     } else if !tile.inputs.iter().any(drives) || !tile.senses.iter().any(senses) {
         let help = "give the tile a converter as `input` and one as `sense`, such as `input: dac; sense: sar`";
         Some((format!("`{name}` has no converters from bits and to bits"), help))

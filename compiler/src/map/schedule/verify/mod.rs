@@ -16,8 +16,9 @@ use crate::cost;
 use crate::forms::chip::Domain;
 use crate::forms::circuit::{End, PartId};
 use crate::forms::mapped::Mapped;
-use crate::forms::network::{NodeId, Operator};
+use crate::forms::network::NodeId;
 use crate::forms::timetable::{Transfer, Work};
+use crate::graph::{is_population, recurring};
 
 /// Rounding of times in seconds, relative to the latency.
 const CLOSE: f64 = 1e-9;
@@ -54,6 +55,8 @@ struct Checker<'a> {
     /// Nets by where they come from, parts by their operator.
     from: BTreeMap<End, Vec<usize>>,
     parts_of: BTreeMap<NodeId, Vec<usize>>,
+    /// Whether what a node gives is made in every tick.
+    recurring: Vec<bool>,
 }
 
 impl<'a> Checker<'a> {
@@ -86,7 +89,8 @@ impl<'a> Checker<'a> {
             parts_of.entry(part.node).or_default().push(index);
         }
         let close = CLOSE * table.latency.max(table.tick.unwrap_or(0.0)).max(table.interval);
-        Checker { mapped, faults: Vec::new(), work_of, close, giving, sent, from, parts_of }
+        let recurring = recurring(&mapped.network, &mapped.plan);
+        Checker { mapped, faults: Vec::new(), work_of, close, giving, sent, from, parts_of, recurring }
     }
 
     fn fault(&mut self, text: String) {
@@ -166,12 +170,12 @@ impl<'a> Checker<'a> {
     }
 
     fn recurs(&self, node: NodeId) -> bool {
-        let population = matches!(self.mapped.network.graph[node].operator, Operator::Population { .. });
-        self.mapped.timetable.tick.is_some() && (population || self.mapped.tiling.firings[node.index()] > 1.0)
+        let recurs = is_population(&self.mapped.network, node) || self.recurring[node.index()];
+        self.mapped.timetable.tick.is_some() && recurs
     }
 
     fn per_tick(&self, transfer: &Transfer) -> bool {
         let net = &self.mapped.circuit.nets[transfer.net];
-        net.domain == Domain::Spikes || net.firings > 1.0
+        net.domain == Domain::Spikes || net.recurs
     }
 }

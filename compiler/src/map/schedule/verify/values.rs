@@ -8,7 +8,7 @@ use crate::forms::chip::Domain;
 use crate::forms::circuit::{End, PartId, Role};
 use crate::forms::network::{NodeId, Operator};
 use crate::forms::timetable::Transfer;
-use crate::graph::{is_given, operands};
+use crate::graph::{is_given, is_population, operands};
 
 /// Where an element comes from.
 enum Origin {
@@ -152,9 +152,9 @@ impl Checker<'_> {
             End::Part(part) => self.span(part),
             End::Host => None,
         };
-        // What a state holds was made in the tick before.
-        let state = |part: PartId| crate::graph::is_state(&mapped.network, mapped.circuit.parts[part.0].node);
-        let held = matches!(from, End::Part(part) if state(part));
+        // Within a tick populations give what they held at the end of the one before.
+        let population = |part: PartId| is_population(&mapped.network, mapped.circuit.parts[part.0].node);
+        let held = matches!(from, End::Part(part) if population(part));
         let made = span(from).map(|span| span.1).filter(|_| !held);
         let used = span(to).map(|span| span.0);
         let joined = mapped.circuit.nets.iter().filter(|net| net.from == from && net.to.contains(&to));
@@ -203,10 +203,10 @@ impl Checker<'_> {
                 early |= same_time && made.is_some_and(|made| begin < made - self.close);
                 // It is there when its last flit has come over the link that ends in this core.
                 let over = transfer.links.iter().filter(|link| Some(link.1) == core(to)).map(|link| link.3);
-                let arrived =
-                    over.chain(transfer.port.filter(|_| core(to) == Some(0)).map(|port| port.1)).fold(0.0, f64::max);
+                // The host's port is at core 0; what goes to the host, too, passes it later.
+                let entered = transfer.port.filter(|_| from == End::Host && core(to) == Some(0));
+                let arrived = over.chain(entered.map(|port| port.1)).fold(0.0, f64::max);
                 early |= same_time && used.is_some_and(|used| used < arrived - self.close);
-                // The host's port is at core 0.
                 let end = core(to).unwrap_or(0);
                 let reaches = transfer.links.iter().any(|link| link.1 == end) || core(from).unwrap_or(0) == end;
                 let by_port = (from != End::Host && to != End::Host)
