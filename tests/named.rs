@@ -154,8 +154,7 @@ fn synapses_read_names_and_connections_have_numbers() {
             experiment e {{ deploy n; run for 20 ms {{ step: 0.1 ms }} }}"
         )
     };
-    let [named, written] =
-        ["0.1 * sin(pre.twice - post.twice)", "0.1 * sin(2 * pre.v - 2 * post.v)"].map(|on_pre| text(on_pre));
+    let [named, written] = ["0.1 * sin(pre.twice - post.twice)", "0.1 * sin(2 * pre.v - 2 * post.v)"].map(text);
     let [named, written] = [named, written].map(|text| run("n.nmc", &text, &NoFiles, ENGINES[1]).swap_remove(0));
     assert_eq!(values(&named, "a.v"), values(&written, "a.v"));
     let text = |measured: &str| {

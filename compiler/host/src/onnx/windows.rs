@@ -32,14 +32,12 @@ impl Reader {
     /// What windows of an image became, as a line again where it was one.
     fn seen(&mut self, node: &Node, layer: Layer, image: &Image, shape: [usize; 3]) -> Made<Value> {
         let made = self.add(node, layer, vec![image.from], shape.to_vec())?;
-        match made {
-            Value::Signal(from, _) if image.line => {
-                let name = format!("{}_line", node.output[0]);
-                let shape = vec![shape[0], shape[2]];
-                Ok(Value::Signal(self.step(name, Layer::Reshape, vec![from], shape.clone()), shape))
-            }
-            other => Ok(other),
+        if let (Value::Signal(from, _), true) = (&made, image.line) {
+            let name = format!("{}_line", node.output[0]);
+            let shape = vec![shape[0], shape[2]];
+            return Ok(Value::Signal(self.step(name, Layer::Reshape, vec![*from], shape.clone()), shape));
         }
+        Ok(made)
     }
 
     pub fn convolution(&mut self, node: &Node) -> Made<Value> {
@@ -112,14 +110,13 @@ impl Reader {
         if !axes.iter().copied().eq(2..rank) || shape.len() < 2 {
             return Err(format!("over axes {axes:?} of {shape:?} a sample: it is taken of whole channels"));
         }
-        match self.whole(node, false)? {
-            Value::Signal(from, shape) if integer(node, "keepdims", 1) == 0 => {
-                let flat = vec![shape[0]];
-                let name = format!("{}_flat", node.output[0]);
-                Ok(Value::Signal(self.step(name, Layer::Flatten, vec![from], flat.clone()), flat))
-            }
-            other => Ok(other),
+        let made = self.whole(node, false)?;
+        if let (Value::Signal(from, shape), 0) = (&made, integer(node, "keepdims", 1)) {
+            let flat = vec![shape[0]];
+            let name = format!("{}_flat", node.output[0]);
+            return Ok(Value::Signal(self.step(name, Layer::Flatten, vec![*from], flat.clone()), flat));
         }
+        Ok(made)
     }
 }
 
@@ -154,9 +151,9 @@ fn windows(node: &Node, size: [usize; 2], image: &Image) -> Made<Windows> {
         }
         b"VALID" => {}
         b"SAME_UPPER" | b"SAME_LOWER" => {
-            for axis in 0..2 {
-                let count = image.size[axis].div_ceil(stride[axis]);
-                let all = ((count - 1) * stride[axis] + windows.reach(axis)).saturating_sub(image.size[axis]);
+            for (axis, (size, stride)) in image.size.into_iter().zip(stride).enumerate() {
+                let count = size.div_ceil(stride);
+                let all = ((count - 1) * stride + windows.reach(axis)).saturating_sub(size);
                 let (less, more) = (all / 2, all.div_ceil(2));
                 windows.padding[axis] = if word == b"SAME_UPPER" { [less, more] } else { [more, less] };
             }
