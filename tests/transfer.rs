@@ -418,12 +418,12 @@ fn what_grows_in_fast_cells_is_read_whole() {
             network n(x: real[1]) -> (y: real[1]) {{ x |> dense([[0.3]], within: 1) -> y }}
             experiment e {{
                 deploy n on board {{ calibrate: [[1], [4]] }}
-                train {{ x: [[1]] }} expect y == [[0.8]] by two_arrays(rate: 0.1, shuffle: false, epochs: 3
+                train {{ x: [[1]] }} expect y == [[0.8]] by two_arrays(rate: 0.1, shuffle: false, epochs: 3,
                     pulses: nearest(31), transfer: programming, transfer_rate: 0.5)
                 test {{ x: [[1]] }} measure m = mean(y)
             }}"
         );
-        run("fast.nmc", &text, &NoFiles, EngineKind::Jit)[0].metrics[0].1
+        values(&run("fast.nmc", &text, &NoFiles, EngineKind::Jit)[0], "y")[0]
     };
     let (real, ideal) = (learned("dac", "adc"), learned("ideal", "ideal"));
     // Within a pulse; cut off it was 0.07 less.

@@ -214,6 +214,11 @@ fn dense(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId) -> Ve
             }
         }
     }
+    // Light has no sign: what has one goes another way, if there is one.
+    let signed = operands(given.network, node).first().is_some_and(|source| !found.range(*source).unsigned);
+    if signed && all.iter().any(|alternative| alternative.input != Domain::Light) {
+        all.retain(|alternative| alternative.input != Domain::Light);
+    }
     if first.backward.is_some() {
         // Drivers and converters stand at both ends of its lines; nothing else is joined to columns that are driven.
         let serial = |a: &Alternative| match a.implementation {
