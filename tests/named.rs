@@ -174,4 +174,6 @@ fn synapses_read_names_and_connections_have_numbers() {
         assert_eq!(run("k.nmc", &text(measured), &NoFiles, ENGINES[1])[0].metrics[0].1, sum);
     }
     assert_eq!(codes(&text("k.w")), ["E0417"]);
+    assert_eq!(codes(&text("k[2].w")), ["E0201"]);
+    assert_eq!(codes(&text("k[0].w").replace("probe k[1].w", "probe k[2].w")), ["E0201"]);
 }

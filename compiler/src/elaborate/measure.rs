@@ -348,6 +348,8 @@ impl Elaborator<'_> {
                 return None;
             }
             let [connection] = connections[..] else {
+                // Of none it is told already.
+                connections.first()?;
                 let message = "one name joins several populations here, each with weights of its own";
                 let wrong = Diagnostic::new(Code::E0417, message, args[0].value.span, "which of them?");
                 self.closer.diagnostics.push(wrong.with_help("say which, as in `mean(name[0].w)`"));

@@ -74,7 +74,11 @@ impl Elaborator<'_> {
             None => Some(all.iter().enumerate().map(|(number, &index)| (called(number), index)).collect()),
             Some(number) => {
                 let at = self.count(number, 0.0)?;
-                Some(vec![(called(at), *all.get(at)?)])
+                if at >= all.len() {
+                    let message = format!("`{name}` joins {} populations: there is no `{name}[{at}]`", all.len());
+                    self.error(Code::E0201, message, ast.span, "they are counted from 0");
+                }
+                Some(all.get(at).map(|&index| (called(at), index)).into_iter().collect())
             }
         }
     }

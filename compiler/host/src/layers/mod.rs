@@ -184,7 +184,21 @@ pub fn imported(
 }
 
 impl Layer {
-    fn arrays(&mut self) -> [Option<&mut Array>; 2] {
+    /// Its weights and its bias.
+    fn arrays(&self) -> [Option<&Array>; 2] {
+        match self {
+            Layer::Dense { weights, bias } | Layer::Convolution { weights, bias, .. } => [Some(weights), bias.as_ref()],
+            Layer::Pool { .. }
+            | Layer::Function(_)
+            | Layer::Flatten
+            | Layer::Reshape
+            | Layer::Concat
+            | Layer::Formula(_)
+            | Layer::Arithmetic { .. } => [None, None],
+        }
+    }
+
+    fn arrays_mut(&mut self) -> [Option<&mut Array>; 2] {
         match self {
             Layer::Dense { weights, bias } | Layer::Convolution { weights, bias, .. } => [Some(weights), bias.as_mut()],
             Layer::Pool { .. }
@@ -201,16 +215,7 @@ impl Layer {
 impl Layers {
     /// All arrays.
     fn arrays(&self) -> impl Iterator<Item = &Array> {
-        let of_steps = self.steps.iter().flat_map(|step| match &step.layer {
-            Layer::Dense { weights, bias } | Layer::Convolution { weights, bias, .. } => [Some(weights), bias.as_ref()],
-            Layer::Pool { .. }
-            | Layer::Function(_)
-            | Layer::Flatten
-            | Layer::Reshape
-            | Layer::Concat
-            | Layer::Formula(_)
-            | Layer::Arithmetic { .. } => [None, None],
-        });
+        let of_steps = self.steps.iter().flat_map(|step| step.layer.arrays());
         let arguments = self.populations.iter().flat_map(|population| &population.arguments);
         let of_populations = arguments.map(|(_, argument, _)| match argument {
             Argument::Array(array) => Some(array),
@@ -235,7 +240,7 @@ impl Layers {
             names.entry(name.clone()).or_insert(array);
             own.push(name);
         }
-        let arrays = self.steps.iter_mut().flat_map(|step| step.layer.arrays()).flatten();
+        let arrays = self.steps.iter_mut().flat_map(|step| step.layer.arrays_mut()).flatten();
         arrays.zip(own).for_each(|(array, name)| array.name = name);
     }
 }

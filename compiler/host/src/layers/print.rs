@@ -170,16 +170,7 @@ fn shape_of(layers: &Layers, from: From) -> &[usize] {
 }
 
 fn weights(step: &Step) -> Option<&Array> {
-    match &step.layer {
-        Layer::Dense { weights, .. } | Layer::Convolution { weights, .. } => Some(weights),
-        Layer::Pool { .. }
-        | Layer::Function(_)
-        | Layer::Flatten
-        | Layer::Reshape
-        | Layer::Concat
-        | Layer::Formula(_)
-        | Layer::Arithmetic { .. } => None,
-    }
+    step.layer.arrays()[0]
 }
 
 /// A chain of layers that is not named yet.
