@@ -6,6 +6,7 @@ mod checkpoints;
 mod chips;
 mod compartments;
 mod convergence;
+mod converters;
 mod cores;
 mod coupling;
 mod curved;

@@ -1,9 +1,11 @@
 //! Frame networks on chips: every conversion, cell and sum of a sample by itself, and what each of them takes.
 
+mod digits;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use nmc_compiler::cost;
-use nmc_compiler::forms::chip::{Converter, Domain, Drive, Sense, TileKind, WeightScheme};
+use nmc_compiler::forms::chip::{Converter, Domain, Drive, Each, FullScale, Sense, TileKind, WeightScheme};
 use nmc_compiler::forms::decisions::{Bias, Implementation, OnTiles, Range, Summing};
 use nmc_compiler::forms::equations::{Expr, Symbol};
 use nmc_compiler::forms::network::{NodeId, Operator, Weights};
@@ -110,17 +112,71 @@ impl<'a> Chip<'a> {
         let converter: &Converter = &self.case.mapped.chip.converters[id];
         *self.conversions.entry(id).or_insert(0.0) += 1.0;
         assert!(converter.noise == 0.0 && converter.droop == 0.0, "noise is not drawn here");
-        let gain = 1.0 + converter.gain_error;
+        let gain = 1.0 + converter.gain_error.mean;
         let Some(bits) = converter.bits else { return x * gain };
+        let full = match converter.full_scale {
+            Some(FullScale::Values(full)) => full,
+            Some(FullScale::Sensed(_)) | None => range.full,
+        };
         // Mid-tread: 0 is a level, and the largest level is the full range.
         let levels = 2_f64.powi(bits as i32);
         let (low, high) = if range.unsigned { (0.0, levels - 1.0) } else { (-levels / 2.0, levels / 2.0 - 1.0) };
-        let step = range.full / high.max(1.0);
+        let step = full / high.max(1.0);
+        let offset = converter.offset_lsb.mean;
+        // What is made up for is taken off codes before they are driven, and off levels that were read.
+        let exact = |steps: f64| if converter.corrected { (steps - offset) / gain } else { steps };
+        // Nonlinear by half a wave over either half of the range.
+        let bent = |steps: f64| {
+            let share = (steps / high.max(1.0)).clamp(if range.unsigned { 0.0 } else { -1.0 }, 1.0);
+            converter.inl_lsb * (std::f64::consts::PI * share).sin()
+        };
         if converter.from == Domain::Bits {
             // A level is driven, with its errors.
-            return ((x / step).round_ties_even().clamp(low, high) * gain + converter.offset_lsb) * step;
+            let level = exact(x / step).round_ties_even().clamp(low, high);
+            return (level * gain + offset + bent(level)) * step;
         }
-        ((x * gain / step + converter.offset_lsb).round_ties_even().clamp(low, high)) * step
+        let code = x * gain / step + offset;
+        exact((code + bent(code)).round_ties_even().clamp(low, high)) * step
+    }
+
+    /// What each output of a layer is multiplied by where cells hold its weights in a scale of their own.
+    fn scales(
+        &self,
+        id: NodeId,
+        tile: &TileKind,
+        weight: &dyn Fn(usize, usize) -> f64,
+        (len, inputs): (usize, usize),
+    ) -> Vec<f64> {
+        let largest = |outputs: (usize, usize)| -> f64 {
+            let of = |output: usize| (0..inputs).map(move |input| (output, input));
+            (outputs.0..outputs.1).flat_map(of).map(|(output, input)| weight(output, input).abs()).fold(0.0, f64::max)
+        };
+        let most = largest((0, len));
+        let of = |outputs: (usize, usize)| if largest(outputs) > 0.0 { largest(outputs) / most } else { 1.0 };
+        match tile.scaling {
+            Each::Layer => vec![1.0; len],
+            Each::Column => (0..len).map(|output| of((output, output + 1))).collect(),
+            Each::Array => {
+                let mut scales = vec![1.0; len];
+                for (_, block) in self.case.mapped.tiling.of(id) {
+                    scales[block.outputs.0..block.outputs.1].fill(of(block.outputs));
+                }
+                scales
+            }
+        }
+    }
+
+    /// Full range of a column that is sensed by a converter with one in amperes, where `most` is what the largest conductance stands for.
+    fn amperes(&self, tile: &TileKind, how: OnTiles, most: f64, range: Range) -> Option<f64> {
+        let Sense::Converter { converter, .. } = tile.senses[how.sense] else { return None };
+        let Some(FullScale::Sensed(amperes)) = self.case.mapped.chip.converters[converter].full_scale else {
+            return None;
+        };
+        let device = &self.case.mapped.chip.devices[tile.device];
+        let largest = (device.g_max - device.g_min) * tile.read_voltage;
+        // A reference column conducts half as much.
+        let largest = if tile.weights == WeightScheme::Reference { largest / 2.0 } else { largest };
+        Some(amperes / largest * most * range.full)
     }
 
     fn range(&self, node: NodeId) -> Range {
@@ -234,12 +290,14 @@ impl<'a> Chip<'a> {
         let name = &mapped.network.graph[id].name;
         let len = mapped.network.graph[id].outputs();
         let blocks: Vec<(usize, &Block)> = mapped.tiling.of(id).collect();
-        let weight = |output: usize, input: usize| weights.data.get(output * x.len() + input);
+        let given = |output: usize, input: usize| weights.data.get(output * x.len() + input);
         let Some(how) = mapped.decisions.on_tiles(id).filter(|_| !blocks.is_empty()) else {
-            let row = |output| x.iter().enumerate().map(|(input, x)| weight(output, input) * x).sum::<f64>();
+            let row = |output| x.iter().enumerate().map(|(input, x)| given(output, input) * x).sum::<f64>();
             return (0..len).map(|output| row(output) + bias.map_or(0.0, |bias| bias[output])).collect();
         };
         let tile = &mapped.chip.tile_kinds[blocks[0].1.tile_kind];
+        let scales = self.scales(id, tile, &given, (len, x.len()));
+        let weight = |output: usize, input: usize| given(output, input) / scales[output];
         let most = (0..weights.data.len()).map(|at| weights.data.get(at).abs()).fold(0.0, f64::max);
         let from = graph::operands(&mapped.network, id)[0];
         let range = self.range(from);
@@ -260,7 +318,7 @@ impl<'a> Chip<'a> {
                     let wanted = |row: usize, column: usize| weight(outputs.0 + column, low + row);
                     let found = self.digit_sums(id, tile, how, block, &x[low..high], range, most, &wanted);
                     (outputs.0..outputs.1).zip(found).for_each(|(output, sum)| {
-                        sums[output] += sum;
+                        sums[output] += sum * scales[output];
                         terms[output] += bits.unwrap_or(1) as usize * slices;
                     });
                     continue;
@@ -277,27 +335,44 @@ impl<'a> Chip<'a> {
                     let bias = bias.unwrap();
                     let driven: Vec<f64> = (0..bias_rows).map(|_| self.drive(tile, how, range.full, range)).collect();
                     let label = format!("{name}[{}..{}]: bias rows", outputs.0, outputs.1);
-                    let wanted = |_: usize, column: usize| bias[outputs.0 + column] / (range.full * bias_rows as f64);
+                    let wanted = |_: usize, column: usize| {
+                        bias[outputs.0 + column] / (scales[outputs.0 + column] * range.full * bias_rows as f64)
+                    };
                     let more = self.product(&label, tile, how, &driven, range, most, &wanted);
                     partial.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
                 }
                 self.spend(ComponentKind::Driver, (driven.len() + bias_rows) as f64 * tile.row_energy);
                 let full = mapped.decisions.block_ranges[index];
+                if let Some(fixed) = self.amperes(tile, how, most, range) {
+                    assert!((full - fixed).abs() <= 1e-9 * fixed, "{full} for {fixed}\n{}", self.case.text);
+                }
+                let shares = &mapped.decisions.column_ranges[index];
+                assert_eq!(
+                    shares.is_empty(),
+                    tile.ranges != Each::Column || self.is_fixed(tile, how),
+                    "{}",
+                    self.case.text
+                );
+                let share = |column: usize| shares.get(column).copied().unwrap_or(1.0);
                 for (column, partial) in partial.into_iter().enumerate() {
                     if let Summing::Line(_) = how.sum {
                         line[column] += partial;
                     } else {
-                        sums[outputs.0 + column] += self.sense(tile, how, partial, full);
+                        let sensed = self.sense(tile, how, partial, full * share(column));
+                        sums[outputs.0 + column] += sensed * scales[outputs.0 + column];
                         terms[outputs.0 + column] += 1;
                     }
                 }
             }
             if let Summing::Line(unit) = how.sum {
                 let full = mapped.decisions.block_ranges[of_column[0].0];
+                let shares = &mapped.decisions.column_ranges[of_column[0].0];
+                let share = |column: usize| shares.get(column).copied().unwrap_or(1.0);
                 let unit = &mapped.chip.unit_kinds[unit];
                 for (column, sum) in line.into_iter().enumerate() {
                     self.spend(ComponentKind::Unit, unit.energy);
-                    sums[outputs.0 + column] += self.sense(tile, how, sum, full);
+                    let sensed = self.sense(tile, how, sum, full * share(column));
+                    sums[outputs.0 + column] += sensed * scales[outputs.0 + column];
                     terms[outputs.0 + column] += 1;
                 }
             }
@@ -321,6 +396,12 @@ impl<'a> Chip<'a> {
             self.spend(ComponentKind::Digital, additions as f64 * mapped.chip.unit_kinds[adder].energy);
         }
         sums
+    }
+
+    /// Whether columns are sensed in a range that nobody measures.
+    fn is_fixed(&self, tile: &TileKind, how: OnTiles) -> bool {
+        let converters = &self.case.mapped.chip.converters;
+        matches!(tile.senses[how.sense], Sense::Converter { converter, .. } if converters[converter].full_scale.is_some())
     }
 
     /// A value on a row.
@@ -428,126 +509,6 @@ impl<'a> Chip<'a> {
                 }
             }
         }
-    }
-
-    /// Bits of an input and digits of a weight where they are taken apart.
-    fn digits(&self, tile: &TileKind, how: OnTiles) -> Option<(Option<u32>, usize, u32)> {
-        let bits = match tile.inputs[how.drive] {
-            Drive::BitSerial { bits, .. } => Some(bits),
-            Drive::Converter(_) | Drive::Direct(_) => None,
-        };
-        let offset = tile.weights == WeightScheme::Offset;
-        let levels = self.case.mapped.chip.devices[tile.device].levels.unwrap_or(1 << 16).max(2);
-        (bits.is_some() || offset).then_some((bits, if offset { tile.slices.max(1) } else { 1 }, levels))
-    }
-
-    /// The partial sums of a block whose weights are digits or whose inputs are driven bit by bit.
-    #[allow(clippy::too_many_arguments)]
-    fn digit_sums(
-        &mut self,
-        id: NodeId,
-        tile: &TileKind,
-        how: OnTiles,
-        block: &Block,
-        x: &[f64],
-        range: Range,
-        most: f64,
-        wanted: &dyn Fn(usize, usize) -> f64,
-    ) -> Vec<f64> {
-        let case = self.case;
-        let (bits, slices, levels) = self.digits(tile, how).unwrap();
-        let serial = bits.is_some();
-        let (name, outputs) = (&case.mapped.network.graph[id].name, block.outputs);
-        let device = &case.mapped.chip.devices[tile.device];
-        let base = f64::from(levels);
-        let largest = base.powi(slices as i32) - 1.0;
-        // What drives the rows: a share of full range, or bits of a code, each with what it stands for.
-        let mut driven: Vec<(Vec<f64>, f64)> = Vec::new();
-        match bits {
-            None => {
-                let rows = x.iter().map(|&x| self.drive(tile, how, x, range) / range.full).collect();
-                driven.push((rows, range.full));
-                self.spend(ComponentKind::Driver, x.len() as f64 * tile.row_energy);
-            }
-            Some(bits) => {
-                let codes = 2_i64.pow(bits);
-                let (low, high) = if range.unsigned { (0, codes - 1) } else { (-codes / 2, codes / 2 - 1) };
-                let step = range.full / (high as f64).max(1.0);
-                let code = |x: f64| ((x / step).round_ties_even() as i64).clamp(low, high);
-                for bit in 0..bits {
-                    let Drive::BitSerial { converter, .. } = tile.inputs[how.drive] else { panic!() };
-                    let one = Range { full: 1.0, unsigned: true };
-                    let bit_of = |&x: &f64| (code(x).rem_euclid(codes) >> bit & 1) as f64;
-                    let rows = x.iter().map(|x| self.convert(bit_of(x), converter, one)).collect();
-                    let top = bit + 1 == bits && !range.unsigned;
-                    driven.push((rows, step * 2_f64.powi(bit as i32) * if top { -1.0 } else { 1.0 }));
-                    self.spend(ComponentKind::Driver, x.len() as f64 * tile.row_energy);
-                }
-            }
-        }
-        let mut sums = vec![0.0; outputs.1 - outputs.0];
-        if tile.weights != WeightScheme::Offset {
-            // All of one sign may be driven at once.
-            let of_sign = |column: usize, sign: f64| -> f64 {
-                (block.inputs.0..block.inputs.1).map(|row| (sign * wanted(row - block.inputs.0, column)).max(0.0)).sum()
-            };
-            let full =
-                (0..sums.len()).map(|column| of_sign(column, 1.0).max(of_sign(column, -1.0))).fold(0.0, f64::max);
-            let label =
-                format!("{name}[{}..{}], {}..{}, digit 0", outputs.0, outputs.1, block.inputs.0, block.inputs.1);
-            for (rows, stands_for) in &driven {
-                let one = Range { full: 1.0, unsigned: true };
-                let read = self.product(&label, tile, how, rows, one, most, wanted);
-                for (sum, read) in sums.iter_mut().zip(read) {
-                    *sum += stands_for * self.sense(tile, how, read, if full > 0.0 { full } else { 1.0 });
-                }
-            }
-            return sums;
-        }
-        for (rows, stands_for) in &driven {
-            let total: f64 = rows.iter().sum();
-            for slice in 0..slices {
-                let label = format!(
-                    "{name}[{}..{}], {}..{}, digit {slice}",
-                    outputs.0, outputs.1, block.inputs.0, block.inputs.1
-                );
-                let (matrix, held) = self.programmed[&label].clone();
-                let cells = matrix.cells.as_ref().unwrap();
-                let width = matrix.cols + 1;
-                let digit = |g: f64, zero: f64| (g - zero) * (base - 1.0) / (device.g_max - device.g_min);
-                for (column, sum) in sums.iter_mut().enumerate() {
-                    let of_row = |(row, x): (usize, &f64)| {
-                        x * digit(held[row * width + column], held[row * width + matrix.cols])
-                    };
-                    let read: f64 = rows.iter().enumerate().map(of_row).sum();
-                    let read = match &tile.senses[how.sense] {
-                        Sense::Converter { converter, .. } => {
-                            let reach = rows.len() as f64 * (base - 1.0);
-                            let bits = case.mapped.chip.converters[*converter].bits;
-                            // Inputs that are driven at once may be below 0, and so may their sums.
-                            let unsigned = serial || range.unsigned;
-                            // A code is a whole digit where sums are whole, and there are enough of them.
-                            let codes = bits.filter(|_| serial).map_or(0.0, |bits| 2_f64.powi(bits as i32) - 1.0);
-                            self.convert(read, *converter, Range { full: reach.max(codes), unsigned })
-                        }
-                        Sense::Analog(_) => read,
-                    };
-                    *sum += stands_for * base.powi(slice as i32) * 2.0 * most / largest * read;
-                }
-                // The one column of zeros is read and converted as well.
-                let zeros = usize::from(slice == 0);
-                if let (Sense::Converter { converter, .. }, 0) = (&tile.senses[how.sense], slice) {
-                    *self.conversions.entry(*converter).or_insert(0.0) += 1.0;
-                }
-                for (row, x) in rows.iter().enumerate() {
-                    let all: f64 = held[row * width..row * width + matrix.cols + zeros].iter().sum();
-                    let squares = if cells.pulses { x.abs() } else { x * x };
-                    self.spend(ComponentKind::Cells, tile.read_voltage.powi(2) * cells.read_time * squares * all);
-                }
-            }
-            sums.iter_mut().for_each(|sum| *sum -= stands_for * most * total);
-        }
-        sums
     }
 
     /// What a run says it took, and the report of conversions, against what was counted here; returns the conversions.

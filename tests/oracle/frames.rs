@@ -10,6 +10,7 @@ pub fn program(dice: &mut Dice, real: bool) -> String {
     let mut sense = dice.one(&["ideal", "ideal or current", "ideal or current"]);
     let mut cell = String::from("levels: ideal");
     let (mut sharing, mut more) = ("", String::new());
+    let (mut ranges, mut scaling, mut compensate) = ("", "", "");
     if real {
         input = dice.one(&["dac(bits: 6)", "dac(bits: 8) or voltage", "width(bits: 5)", "dac(bits: 3) or voltage"]);
         sense = dice.one(&["sar(bits: 7)", "sar(bits: 6) or current", "sar(bits: 9) or current"]);
@@ -30,19 +31,31 @@ pub fn program(dice: &mut Dice, real: bool) -> String {
         } else if dice.once_in(8) {
             input = "bit_serial(dac(bits: 1), bits: 5)";
         }
+        let digits = weights.contains("slices") || input.starts_with("bit_serial");
+        let of_digits = dice.one(&["", "", "; range: 40 uA", "; range: 250 uA"]);
+        let range = if digits { of_digits } else { dice.one(&["", "", "", "; range: 20 uA", "; range: 1.3"]) };
+        if !digits {
+            ranges = dice.one(&["", "", "ranges: layer; ", "ranges: column; "]);
+        }
+        if !sense.contains("current") {
+            scaling = dice.one(&["", "scaling: array; ", "scaling: column; "]);
+        }
+        compensate = dice.one(&["", "", "compensate: converters; "]);
         more = format!(
-            "converter dac(bits: int = 8): bits(bits) -> voltage {{ energy: 0.5 pJ; area: 40 um2; time: 1 ns{} }}
+            "converter dac(bits: int = 8): bits(bits) -> voltage {{ energy: 0.5 pJ; area: 40 um2; time: 1 ns{}{} }}
 converter width(bits: int = 4): bits(bits) -> pulse {{ energy: 0.1 pJ; area: 20 um2; time: 1 ns * 2^bits }}
-converter sar(bits: int = 8): current -> bits(bits) {{ energy: 2 pJ * 2^(bits - 8); area: 1200 um2; time: 1 ns * bits{} }}
+converter sar(bits: int = 8): current -> bits(bits) {{ energy: 2 pJ * 2^(bits - 8); area: 1200 um2; time: 1 ns * bits{range}{}{} }}
 converter flash(bits: int = 8): voltage -> bits(bits) {{ energy: 1 pJ; area: 200 um2; time: 2 ns }}
 converter integrator: current -> charge {{ energy: 3 fJ; area: 30 um2; time: 3 ns }}
 converter reader(bits: int = 7): charge -> bits(bits) {{ energy: 0.9 pJ; area: 300 um2; time: 4 ns }}\n",
             dice.one(&["", "; gain_error: 1.037 %", "; gain_error: -1.291 %"]),
-            match weights.contains("slices") || input.starts_with("bit_serial") {
+            if digits { "" } else { dice.one(&["", "; inl: 0.4371", "; range: 0.917"]) },
+            match digits {
                 // Digits and bits give whole numbers, which would lie between two levels.
                 true => dice.one(&["; offset: 0.2731", "; offset: -0.2917", "; gain_error: 1.937 %; offset: 0.2113"]),
                 false => dice.one(&["", "; offset: 0.2731", "; gain_error: -1.937 %; offset: -0.2113"]),
             },
+            dice.one(&["", "; inl: 0.6173", "; inl: -1.3171"]),
         );
     }
     let arrays = dice.one(&[1, 2, 4, 16]) * if weights.contains("slices") { 3 } else { 1 };
@@ -95,7 +108,7 @@ converter keeper: voltage -> voltage {{ energy: 1 fJ; area: 1 um2; time: 1 ns }}
 unit adder: current -> current {{ implements: sum; energy: 1 fJ; area: 5 um2; time: 1 ns }}
 unit logic: bits(16) -> bits(16) {{ implements: any; energy: 0.1 pJ; area: 500 um2; time: 1 ns }}
 tile array {{
-    cells: cell[{rows}, {columns}]; weights: {weights}; input: {input}; sense: {sense}; {sharing}{costly}
+    cells: cell[{rows}, {columns}]; weights: {weights}; input: {input}; sense: {sense}; {sharing}{ranges}{scaling}{costly}
     read_voltage: 0.2 V; read_time: 10 ns; wire: ideal; area: 100 um2
 }}
 core crossbars {{
@@ -108,7 +121,7 @@ chip made {{
 }}
 network net(x: real[{inputs}]) -> (y: real[{len}]) {{ {body} -> y }}
 experiment exact {{ deploy net; test {{ x: {samples} }} measure m = mean(y) }}
-experiment mapped {{ deploy net on made {{ minimise: {objective}; {everywhere} }}; test {{ x: {samples} }} measure m = mean(y) }}
+experiment mapped {{ deploy net on made {{ minimise: {objective}; {compensate}{everywhere} }}; test {{ x: {samples} }} measure m = mean(y) }}
 "
     )
 }

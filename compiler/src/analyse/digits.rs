@@ -2,7 +2,7 @@
 
 use nmc_program::TensorData;
 
-use crate::forms::chip::{Chip, Drive, TileKind, WeightScheme};
+use crate::forms::chip::{Chip, Converter, Drive, FullScale, TileKind, WeightScheme};
 use crate::forms::decisions::{OnTiles, Range};
 use crate::forms::tiling::Block;
 
@@ -31,6 +31,17 @@ impl Digits {
     /// Largest code of a weight.
     pub fn most(&self) -> f64 {
         f64::from(self.levels).powi(self.slices as i32) - 1.0
+    }
+
+    /// Range of columns before a converter that has one by itself: as so many digits, or, of whole weights of which this is the largest, as
+    /// weights.
+    pub fn fixed(&self, chip: &Chip, tile: &TileKind, converter: &Converter, most: f64) -> Option<Range> {
+        let of = match converter.full_scale? {
+            FullScale::Values(full) => return Some(Range { full, unsigned: false }),
+            FullScale::Sensed(of) => of / tile.sensed(chip, converter),
+        };
+        let one = if self.offset { f64::from(self.levels - 1) } else { most };
+        Some(Range { full: of * one, unsigned: self.offset && self.bits.is_some() })
     }
 
     /// Range of a block's columns before a converter of so many bits; whole weights have that of their sums. `arriving`: that of the inputs;

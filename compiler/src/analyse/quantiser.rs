@@ -3,7 +3,9 @@
 //! Mid-tread: 0 is a level. A signed converter of n bits has 2^n levels, `-2^(n-1) ..= 2^(n-1) - 1` steps; an unsigned one
 //! `0 ..= 2^n - 1`. The largest level is the full range (for one signed bit, the smallest: its levels are minus the full range and 0).
 
-use crate::forms::chip::Converter;
+use std::f64::consts::PI;
+
+use crate::forms::chip::{Converter, Domain, FullScale};
 use crate::forms::decisions::Range;
 
 /// Levels of a converter.
@@ -34,6 +36,34 @@ impl Quantiser {
     }
 }
 
+/// The range a converter works in, where `measured` is that of its signal.
+pub fn range_of(converter: &Converter, measured: Range) -> Range {
+    match converter.full_scale {
+        Some(FullScale::Values(full)) => Range { full, ..measured },
+        Some(FullScale::Sensed(_)) | None => measured,
+    }
+}
+
+/// What a converter makes of a value but for its noise and for what differs from one of its kind to the next.
+pub fn through(converter: &Converter, bits: u32, range: Range, value: f64) -> f64 {
+    let Quantiser { step, low, high } = Quantiser::new(bits, range);
+    let (gain, offset) = match converter.corrected {
+        true => (1.0, 0.0),
+        false => (1.0 + converter.gain_error.mean, converter.offset_lsb.mean),
+    };
+    let bent = |code: f64| converter.inl_lsb * (PI * (code / high.max(1.0)).clamp(low.max(-1.0), 1.0)).sin();
+    match converter.from {
+        Domain::Bits => {
+            let level = nearest((value / step).clamp(low, high));
+            (level * gain + offset + bent(level)) * step
+        }
+        Domain::Voltage | Domain::Current | Domain::Charge | Domain::Pulse | Domain::Spikes | Domain::Light => {
+            let code = value / step * gain + offset;
+            nearest((code + bent(code)).clamp(low, high)) * step
+        }
+    }
+}
+
 /// The nearest whole number, of two the even one, for numbers below 2^50: adding 1.5 x 2^52 leaves no bits for a fraction. Without a
 /// call into the library, as which it would be compiled for processors of every age.
 #[inline(always)]
@@ -42,14 +72,16 @@ pub fn nearest(number: f64) -> f64 {
     (number + SHIFT) - SHIFT
 }
 
-/// Mean squared error that a converter adds to values spread over its range: rounding, noise, and its errors of gain and offset. Clipping is
+/// Mean squared error that a converter adds to values spread over its range: rounding, noise, and its errors of gain, offset and linearity. Clipping is
 /// told by the values themselves.
 pub fn variance(converter: &Converter, range: Range) -> f64 {
-    let gain = (converter.gain_error * range.full).powi(2) / 3.0;
+    let range = range_of(converter, range);
+    let gain = converter.gain_error.square() * range.full.powi(2) / 3.0;
     match converter.bits {
         Some(bits) => {
-            let step = Quantiser::new(bits, range).step;
-            step * step * (1.0 / 12.0 + converter.noise.powi(2) + converter.offset_lsb.powi(2)) + gain
+            let (offset, gain) = if converter.corrected { (0.0, 0.0) } else { (converter.offset_lsb.square(), gain) };
+            let codes = 1.0 / 12.0 + converter.noise.powi(2) + converter.inl_lsb.powi(2) / 2.0 + offset;
+            Quantiser::new(bits, range).step.powi(2) * codes + gain
         }
         None => (converter.noise * range.full).powi(2) + gain,
     }

@@ -12,7 +12,7 @@ use super::{Checker, a, suggestion, walk};
 pub enum Holds {
     /// A quantity of this type.
     Quantity(&'static str),
-    /// A fixed deviation, a number of either sign.
+    /// A fixed deviation, a number of either sign; or `normal(MEAN, SIGMA)`.
     Deviation,
     /// A quantity of this type, or the word `ideal`.
     OrIdeal(&'static str),
@@ -65,6 +65,9 @@ const OF_SYNAPSES: Property = may("method", Word(&["exact", "exponential_euler",
 /// What wires can carry.
 pub const ANALOG: &[&str] = &["voltage", "current", "charge", "pulse", "light"];
 const DOMAINS: &[&str] = &["ideal", "voltage", "current", "charge", "pulse", "spikes", "light", "bits"];
+
+/// What parts of a layer may have of their own.
+const EACH: &[&str] = &["layer", "array", "column"];
 
 /// The properties of each kind of block.
 pub fn properties(kind: BlockKind) -> &'static [Property] {
@@ -130,6 +133,8 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("noise", Quantity("real")),
                     may("gain_error", Deviation),
                     may("offset", Deviation),
+                    may("inl", Deviation),
+                    may("range", Other),
                     may("droop", Quantity("frequency")),
                     may("static_power", Quantity("power")),
                 ]
@@ -155,6 +160,8 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("gain", Quantity("real")),
                     may("weights", Word(&["differential", "reference", "offset", "unsigned"])),
                     may("slices", Quantity("real")),
+                    may("scaling", Word(EACH)),
+                    may("ranges", Word(EACH)),
                     may("spare_columns", Quantity("real")),
                     may("neurons", Quantity("real")),
                     may("layers", Quantity("real")),
@@ -255,7 +262,7 @@ pub const OPTIONS: &[Property] = &[
     may("calibrate", Other),
     may("chips", Quantity("int")),
     may("after", Other),
-    may("compensate", Words(&["drift", "wires"])),
+    may("compensate", Words(&["drift", "wires", "converters"])),
 ];
 
 pub fn check(checker: &mut Checker, block: &Block) {

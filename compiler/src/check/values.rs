@@ -168,7 +168,15 @@ fn value(checker: &mut Checker, scope: &Scope, field: &Field, holds: Holds) {
             Closer::generic(checker.model, checker.diagnostics).quantity(scope, checker.file, &field.value, dimension);
         }
         Holds::Deviation => {
-            Closer::generic(checker.model, checker.diagnostics).deviation(scope, checker.file, &field.value);
+            let mut closer = Closer::generic(checker.model, checker.diagnostics);
+            match &field.value.kind {
+                ExprKind::Call(callee, args) if matches!((&callee.kind, &args[..]), (ExprKind::Name(name), [_, _]) if name == "normal") =>
+                {
+                    closer.deviation(scope, checker.file, &args[0].value);
+                    closer.quantity(scope, checker.file, &args[1].value, Dimension::NONE);
+                }
+                _ => drop(closer.deviation(scope, checker.file, &field.value)),
+            }
         }
         Holds::Range(word) => {
             let Some(dimension) = type_dimension(word) else { return };

@@ -57,6 +57,8 @@ impl Elaborator<'_> {
                     all(&field.value).iter().any(|one| matches!(&one.kind, ExprKind::Name(name) if name == word))
                 };
                 (self.plan.drift_compensated, self.plan.wires_compensated) = (is("drift"), is("wires"));
+                let bits = self.chip.converters.iter_mut().filter(|converter| converter.bits.is_some());
+                bits.for_each(|converter| converter.corrected = is("converters"));
             }
             ("accuracy_loss", _) => {
                 let names = self.names.clone();

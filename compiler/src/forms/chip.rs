@@ -168,6 +168,9 @@ pub struct TileKind {
     pub weights: WeightScheme,
     /// Arrays that hold the digits of a weight together, each cell one digit; 1: a cell (or pair) holds a weight.
     pub slices: usize,
+    /// What has a scale of its own to use the cells' whole range, and what a range of its own to be converted in.
+    pub scaling: Each,
+    pub ranges: Each,
     /// Ways its rows can be driven.
     pub inputs: Vec<Drive>,
     /// Ways its columns can be read (each an implementation to choose from): a converter for digital outputs;
@@ -202,6 +205,20 @@ pub struct TileKind {
 }
 
 impl TileKind {
+    /// Whether the converter of a way to sense its columns has a range by itself.
+    pub fn is_fixed(&self, chip: &Chip, sense: usize) -> bool {
+        matches!(self.senses.get(sense), Some(Sense::Converter { converter, .. }) if chip.converters[*converter].is_fixed())
+    }
+
+    /// What a column gives of one cell at its whole range (of a reference column: the half above it) whose row is driven at full range: amperes,
+    /// or coulombs where `converter` takes charge.
+    pub fn sensed(&self, chip: &Chip, converter: &Converter) -> f64 {
+        let device = &chip.devices[self.device];
+        let span = (device.g_max - device.g_min) * if self.weights == WeightScheme::Reference { 0.5 } else { 1.0 };
+        let seconds = if converter.from == Domain::Charge { self.read_time } else { 1.0 };
+        span * self.read_voltage * seconds
+    }
+
     /// Whether its lines or what stands at their ends resist.
     pub fn resists(&self) -> bool {
         self.wire_ohms > 0.0 || self.driver_ohms > 0.0 || self.sense_ohms > 0.0
@@ -329,16 +346,63 @@ pub struct Converter {
     pub time: f64,
     /// Noise, rms: in steps (LSB) where bits come or go, else as a fraction of full range.
     pub noise: f64,
-    /// Gain error as a fraction and offset in LSB: fixed values of either sign.
-    pub gain_error: f64,
-    pub offset_lsb: f64,
+    /// Gain error as a fraction and offset in LSB.
+    pub gain_error: Deviation,
+    pub offset_lsb: Deviation,
+    /// Largest deviation from a straight line, in LSB; half way to either end of the range.
+    pub inl_lsb: f64,
+    /// Its full range; none: as calibrated.
+    pub full_scale: Option<FullScale>,
+    /// Whether its gain and offset are known and made up for (`compensate: converters`).
+    pub corrected: bool,
     /// Share of the value that is lost a second while it is held (a sample-and-hold, an integrator).
     pub droop: f64,
     /// Watts an instance burns all the time.
     pub static_power: f64,
 }
 
+/// An error of converters: the same for all, and the standard deviation of what each has besides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Deviation {
+    pub mean: f64,
+    pub spread: f64,
+}
+
+impl Deviation {
+    /// Mean square.
+    pub fn square(self) -> f64 {
+        self.mean.powi(2) + self.spread.powi(2)
+    }
+
+    /// Whether there is none.
+    pub fn is_none(self) -> bool {
+        self == Deviation::default()
+    }
+}
+
+/// A converter's full range.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum FullScale {
+    /// In the numbers of the network.
+    Values(f64),
+    /// In amperes or coulombs of the columns it senses.
+    Sensed(f64),
+}
+
+/// What arrays of a layer have alike: all of them, each by itself, or each column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Each {
+    Layer,
+    Array,
+    Column,
+}
+
 impl Converter {
+    /// Whether nothing is measured for it.
+    pub fn is_fixed(&self) -> bool {
+        self.full_scale.is_some()
+    }
+
     /// Whether it keeps a value: a sample-and-hold.
     pub fn holds(&self) -> bool {
         self.from == self.to && !matches!(self.from, Domain::Bits | Domain::Spikes)

@@ -1,5 +1,7 @@
 //! `Decisions`: what computes each operator, and in which physical domain every signal travels.
 
+use std::collections::BTreeMap;
+
 use super::chip::Domain;
 use super::network::NodeId;
 
@@ -17,6 +19,10 @@ pub struct Decisions {
     /// Full range of what each block's columns are converted with, in the order of `Tiling::blocks`: of its partial sums, or
     /// of the sum of all blocks where they are added before they are converted.
     pub block_ranges: Vec<f64>,
+    /// Of each block, in the same order: the share of that range that each column is converted in; none: all of it.
+    pub column_ranges: Vec<Vec<f64>>,
+    /// Of layers whose columns have scales of their own: what each output is multiplied by once it is digital.
+    pub scales: BTreeMap<NodeId, Vec<f64>>,
     /// For each pin, in order: how much worse the objective is than without it (0 when it costs nothing).
     pub pin_costs: Vec<f64>,
     /// Conversions a sample by converter (`sar(6)`).

@@ -66,7 +66,13 @@ impl Lowering<'_> {
                 let range = b.load(range, Access::Broadcast { offset: 0 });
                 let mut share = b.binary(Binary::Divide, value, range);
                 if let Some(drive) = drive.filter(|drive| chain::acts(drive)) {
-                    share = chain::convert(&mut b, share, drive, Range { full: 1.0, unsigned: false });
+                    share = chain::convert(
+                        &mut b,
+                        share,
+                        drive,
+                        Range { full: 1.0, unsigned: false },
+                        chain::Own::default(),
+                    );
                 }
                 let one = b.number(one);
                 let share = b.multiply(share, one);
@@ -114,7 +120,8 @@ impl Lowering<'_> {
                     backward.ranges.push(Followed { range: followed, values: (part, 0, len), full });
                     let followed = b.load(followed, Access::Broadcast { offset: 0 });
                     value = b.binary(Binary::Divide, value, followed);
-                    value = chain::convert(&mut b, value, sense, Range { full, unsigned: false });
+                    value =
+                        chain::convert(&mut b, value, sense, Range { full, unsigned: false }, chain::Own::default());
                     value = b.multiply(value, followed);
                 }
                 sums.push(value);

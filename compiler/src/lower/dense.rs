@@ -33,6 +33,7 @@ struct Partial {
     value: Value,
     full: f64,
     inputs: (usize, usize),
+    block: usize,
 }
 
 impl Lowering<'_> {
@@ -63,7 +64,8 @@ impl Lowering<'_> {
             }
             Weights::Fitted { .. } => None,
         };
-        let layer = Layer { node, weights, how, tile, most, positions, rest: None };
+        let held = self.held_weights(node, weights);
+        let layer = Layer { node, weights: &held, how, tile, most, positions, rest: None };
         let mut columns: Vec<(usize, usize)> = blocks.iter().map(|(_, block)| block.outputs).collect();
         columns.sort_unstable();
         columns.dedup();
@@ -167,7 +169,8 @@ impl Lowering<'_> {
             value = b.binary(Binary::Divide, value, followed);
         }
         if chain::acts(converter) {
-            value = chain::convert(&mut b, value, converter, range);
+            let own = self.own(&name, converter, from.len, |element| element / layer.positions);
+            value = chain::convert(&mut b, value, converter, range, own);
         }
         let driven = Signal { array: self.zeros(name.clone(), from.len), start: 0, len: from.len };
         b.store(driven.array, OWN, value);
@@ -178,8 +181,8 @@ impl Lowering<'_> {
 
     /// The range that a layer's rows are driven in, if it follows what is seen: outputs are times it.
     fn rows_follow(&mut self, layer: &Layer) -> Option<ArrayId> {
-        let converts = matches!(layer.tile.inputs.get(layer.how.drive), Some(Drive::Converter(_)));
-        let source = self.operand(layer.node, 0).filter(|_| converts)?;
+        let Some(Drive::Converter(id)) = layer.tile.inputs.get(layer.how.drive) else { return None };
+        let source = self.operand(layer.node, 0).filter(|_| !self.chip.converters[*id].is_fixed())?;
         self.followed(source)
     }
 
@@ -242,7 +245,7 @@ impl Lowering<'_> {
                 let rows = b.load(rows, OWN);
                 value = b.add(value, rows);
             }
-            partials.push(Partial { value, full: self.block_range(index), inputs: block.inputs });
+            partials.push(Partial { value, full: self.block_range(index), inputs: block.inputs, block: index });
         }
         let mut noise = 0.0;
         if let Summing::Line(unit) = how.sum {
@@ -250,7 +253,8 @@ impl Lowering<'_> {
             noise = self.chip.unit_kinds[unit].noise;
             let full = partials.first().map_or(1.0, |partial| partial.full);
             let values: Vec<Value> = partials.iter().map(|partial| partial.value).collect();
-            partials = vec![Partial { value: chain::sum(&mut b, &values), full, inputs: (0, from.len) }];
+            let block = partials.first().map_or(0, |partial| partial.block);
+            partials = vec![Partial { value: chain::sum(&mut b, &values), full, inputs: (0, from.len), block }];
         }
         let chip = self.chip;
         let sense = match layer.tile.senses.get(how.sense) {
@@ -258,17 +262,25 @@ impl Lowering<'_> {
             Some(Sense::Analog(_)) | None => how.gather.map(|id| &chip.converters[id]),
         };
         let held = self.turns(layer, columns, &mut b);
+        let first = blocks.first().map_or(0, |(index, _)| *index);
+        let own = sense.map(|_| self.own_of_columns(layer, (first, columns))).unwrap_or_default();
         let sensed = |b: &mut Builder, value: Value, full: f64| {
             let mut value = if noise > 0.0 { chain::noisy(b, value, noise * full) } else { value };
             if let Some(held) = held {
                 value = b.multiply(value, held);
             }
             let range = Range { full, unsigned: false };
-            sense.map_or(value, |sense| chain::convert(b, value, sense, range))
+            sense.map_or(value, |sense| chain::convert(b, value, sense, range, own))
         };
-        let in_ranges = noise > 0.0 || sense.is_some_and(chain::acts);
+        let fixed = sense.is_some_and(|sense| sense.is_fixed());
+        let in_ranges = !fixed && (noise > 0.0 || sense.is_some_and(chain::acts));
         let mut sums = Vec::new();
-        for partial in partials {
+        for mut partial in partials {
+            let share = if sense.is_some() { self.column_ranges(layer, (partial.block, columns)) } else { None };
+            let share = share.map(|share| b.load(share, OWN));
+            if let Some(share) = share {
+                partial.value = b.binary(Binary::Divide, partial.value, share);
+            }
             // Full ranges that are known only when the chip runs.
             let range = match layer.weights {
                 Weights::Fitted { .. } if in_ranges => Some((self.fitted_range(node, partial.inputs, outputs), 1.0)),
@@ -280,7 +292,7 @@ impl Lowering<'_> {
                 }
                 Weights::Fitted { .. } | Weights::Given(_) => None,
             };
-            sums.push(match range {
+            let mut sum = match range {
                 Some((array, full)) => {
                     let range = b.load(array, Access::Broadcast { offset: 0 });
                     let share = b.binary(Binary::Divide, partial.value, range);
@@ -288,7 +300,15 @@ impl Lowering<'_> {
                     b.multiply(share, range)
                 }
                 None => sensed(&mut b, partial.value, partial.full),
-            });
+            };
+            if let Some(share) = share {
+                sum = b.multiply(sum, share);
+            }
+            sums.push(sum);
+        }
+        if let Some(scales) = self.scales(layer, outputs) {
+            let (sum, scales) = (chain::sum(&mut b, &sums), b.load(scales, OWN));
+            sums = vec![b.multiply(sum, scales)];
         }
         if matches!(how.bias, Bias::Digital(_)) {
             sums.extend(added.map(|bias| b.load(bias, Access::Element { offset: outputs.0 * positions })));
@@ -297,28 +317,6 @@ impl Lowering<'_> {
         b.store(to.array, Access::Element { offset: to.start + outputs.0 * positions }, sum);
         let kernel = self.kernel(format!("{}[{}..{}]: sense", self.name(node), outputs.0, outputs.1), b);
         ops.push(Op::Kernel { kernel, len, spikes: None });
-    }
-
-    /// What is left of a column's value when its turn on a shared converter comes, where a sample-and-hold keeps it.
-    pub(super) fn turns(&mut self, layer: &Layer, columns: usize, b: &mut Builder) -> Option<Value> {
-        let hold = &self.chip.converters[layer.tile.hold?];
-        let Some(Sense::Converter { converter, sharing }) = layer.tile.senses.get(layer.how.sense) else { return None };
-        let time = self.chip.converters[*converter].time;
-        if hold.droop <= 0.0 || time <= 0.0 {
-            return None;
-        }
-        let turns = (*sharing).max(1);
-        let left = (0..columns).map(|column| (-hold.droop * time * (column % turns + 1) as f64).exp());
-        let left = left.flat_map(|left| std::iter::repeat_n(left, layer.positions));
-        let len = columns * layer.positions;
-        let tensor = self.tensor(format!("{}: held", self.name(layer.node)), vec![len], left.collect());
-        let array = self.array(
-            format!("{}: held", self.name(layer.node)),
-            Len::Fixed(len),
-            false,
-            Initial::Tensor { tensor, start: 0 },
-        );
-        Some(b.load(array, OWN))
     }
 
     /// Rows that hold a layer's bias, driven at full range: the array of what they add to the columns.
@@ -336,8 +334,12 @@ impl Lowering<'_> {
         let name = format!("{}[{}..{}]: bias rows", self.name(node), outputs.0, outputs.1);
         let values: Vec<f64> = {
             let tensor = &self.program.tensors[bias.index()];
+            let scales = self.mapped.decisions.scales.get(&node);
             (outputs.0..outputs.1)
-                .flat_map(|output| std::iter::repeat_n(tensor.data.get(output) / (full * rows as f64), rows))
+                .flat_map(|output| {
+                    let scale = scales.map_or(1.0, |scales| scales[output]);
+                    std::iter::repeat_n(tensor.data.get(output) / (scale * full * rows as f64), rows)
+                })
                 .collect()
         };
         let tensor = self.tensor(name.clone(), vec![columns, rows], values);

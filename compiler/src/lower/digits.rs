@@ -8,8 +8,8 @@ use super::dense::{Layer, multiply};
 use super::kernel::{Builder, OWN};
 use super::{Lowering, Signal};
 use crate::analyse::digits::{Digits, bit_range};
-use crate::analyse::quantiser::Quantiser;
-use crate::forms::chip::{Drive, Sense};
+use crate::analyse::quantiser::{Quantiser, range_of};
+use crate::forms::chip::{Converter, Drive, Sense};
 use crate::forms::decisions::{Bias, Range};
 use crate::forms::tiling::Block;
 
@@ -28,11 +28,18 @@ impl Lowering<'_> {
         };
         match digits.bits {
             None => {
-                let value = driver.map_or(value, |driver| chain::convert(&mut b, value, driver, range));
+                let value = match driver {
+                    Some(driver) => {
+                        let own = self.own(&name, driver, from.len, |element| element / layer.positions);
+                        chain::convert(&mut b, value, driver, range, own)
+                    }
+                    None => value,
+                };
                 let share = b.number(1.0 / range.full);
                 stored.push(b.multiply(value, share));
             }
             Some(bits) => {
+                let range = driver.map_or(range, |driver| range_of(driver, range));
                 let quantiser = Quantiser::new(bits, range);
                 let scale = b.number(1.0 / quantiser.step);
                 let code = b.multiply(value, scale);
@@ -41,6 +48,10 @@ impl Lowering<'_> {
                 let mut rest = b.clamp(code, low, high);
                 let driver = driver.filter(|driver| chain::errs(driver));
                 let one = Range { full: 1.0, unsigned: true };
+                let own = driver.map(|driver| self.own(&name, driver, from.len, |element| element / layer.positions));
+                let own = own.unwrap_or_default();
+                // One bit is driven with the errors it has, at the range of its word.
+                let driver = driver.map(|driver| Converter { full_scale: None, ..driver.clone() });
                 // Two's complement: the bits of a negative code are those of the code plus 2^n.
                 let (half, two) = (b.number(0.5), b.number(2.0));
                 for _ in 0..bits {
@@ -48,7 +59,7 @@ impl Lowering<'_> {
                     let halved = b.unary(Unary::Floor, halved);
                     let doubled = b.multiply(halved, two);
                     let bit = b.binary(Binary::Subtract, rest, doubled);
-                    stored.push(driver.map_or(bit, |driver| chain::convert(&mut b, bit, driver, one)));
+                    stored.push(driver.as_ref().map_or(bit, |driver| chain::convert(&mut b, bit, driver, one, own)));
                     rest = halved;
                 }
             }
@@ -81,7 +92,12 @@ impl Lowering<'_> {
         let len = columns * positions;
         let source = self.operand(layer.node, 0);
         let range = source.map_or(Range { full: 1.0, unsigned: false }, |source| self.range(source));
+        let range = match layer.tile.inputs.get(layer.how.drive) {
+            Some(Drive::BitSerial { converter, .. }) => range_of(&self.chip.converters[*converter], range),
+            Some(Drive::Converter(_) | Drive::Direct(_)) | None => range,
+        };
         let step = digits.bits.map_or(range.full, |bits| Quantiser::new(bits, range).step);
+        let scales = self.scales(layer, outputs);
         let place = Access::Element { offset: to.start + outputs.0 * positions };
         // What a code of 1 means as a weight.
         let most = layer.most.unwrap_or(1.0);
@@ -137,6 +153,10 @@ impl Lowering<'_> {
                     let total = b.multiply(total, scale);
                     sum = Some(sum.map_or(total, |sum| b.add(sum, total)));
                 }
+                if let (Some(scales), Some(value)) = (scales, sum) {
+                    let scales = b.load(scales, OWN);
+                    sum = Some(b.multiply(value, scales));
+                }
                 let before = b.load(to.array, place);
                 let added = sum.map_or(before, |sum| b.add(before, sum));
                 b.store(to.array, place, added);
@@ -165,8 +185,10 @@ impl Lowering<'_> {
         let sums = if digits.offset { 0.0 } else { self.bit_range(layer, block, index) };
         let arriving =
             self.operand(layer.node, 0).map_or(Range { full: 1.0, unsigned: false }, |from| self.range(from));
-        let range = digits.range(block, converter.bits, sums, arriving);
-        chain::convert(b, value, converter, range)
+        let fixed = digits.fixed(self.chip, layer.tile, converter, layer.most.unwrap_or(1.0));
+        let range = fixed.unwrap_or_else(|| digits.range(block, converter.bits, sums, arriving));
+        let own = self.own_of_columns(layer, (index, columns));
+        chain::convert(b, value, converter, range, own)
     }
 
     /// Full range of the sums of a block of whole weights whose rows are driven by bits.

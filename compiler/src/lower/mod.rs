@@ -7,6 +7,7 @@
 mod back;
 mod cells;
 mod chain;
+mod columns;
 mod connection;
 mod costs;
 mod coupling;

@@ -174,7 +174,7 @@ impl Lowering<'_> {
             way.ranges.push(Followed { range, values: (largest, 0, 1), full });
             let range = b.load(range, Access::Broadcast { offset: 0 });
             value = b.binary(Binary::Divide, value, range);
-            value = chain::convert(&mut b, value, sense, Range { full, unsigned: false });
+            value = chain::convert(&mut b, value, sense, Range { full, unsigned: false }, chain::Own::default());
             value = b.multiply(value, range);
         }
         b.store(read, OWN, value);

@@ -51,7 +51,8 @@ impl Program {
                 | Pattern::FixedTotalNumber { .. } => {}
             }
         }
-        for op in self.begin.iter_mut().chain(&mut self.tick).chain(&mut self.end) {
+        let each = self.begin.iter_mut().chain(&mut self.tick).chain(&mut self.end);
+        for op in each.chain(&mut self.programming) {
             ids.extend(indices(op));
         }
         for phase in &mut self.phases {

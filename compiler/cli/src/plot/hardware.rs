@@ -2,8 +2,8 @@
 
 use kuva::plot::BandPlot;
 use kuva::prelude::{ColorMap, Heatmap, Layout, LinePlot, Plot};
-use nmc_compiler::analyse::quantiser::Quantiser;
-use nmc_compiler::forms::chip::{Chip, Converter, Domain};
+use nmc_compiler::analyse::quantiser::{Quantiser, through};
+use nmc_compiler::forms::chip::{Chip, Converter, Deviation, Domain};
 use nmc_compiler::forms::decisions::Range;
 use nmc_runtime::maps::Map;
 
@@ -17,8 +17,8 @@ const SIDE: usize = 64;
 /// What the converters of a chip do, each once; those that change nothing are left out.
 pub fn converters(chip: &Chip) -> Vec<Panel> {
     let changes = |converter: &&Converter| {
-        let Converter { bits, noise, gain_error, offset_lsb, .. } = converter;
-        bits.is_some() || [noise, gain_error, offset_lsb].into_iter().any(|error| *error != 0.0)
+        let Converter { bits, noise, gain_error, .. } = converter;
+        bits.is_some() || *noise != 0.0 || !gain_error.is_none()
     };
     let mut known: Vec<&Converter> = Vec::new();
     for converter in chip.converters.iter().filter(changes) {
@@ -31,16 +31,10 @@ pub fn converters(chip: &Chip) -> Vec<Panel> {
 
 /// The transfer curve of a converter of signed values beside the straight line, and how far it is from that.
 fn of_converter(converter: &Converter) -> [Panel; 2] {
-    let &Converter { bits, noise, gain_error, offset_lsb, .. } = converter;
-    let quantiser = bits.map(|bits| Quantiser::new(bits, Range { full: 1.0, unsigned: false }));
-    let step = quantiser.map_or(1.0, |quantiser| quantiser.step);
-    let off = |x: f64| x * (1.0 + gain_error) + offset_lsb * step;
-    let of = |x: f64| match quantiser {
-        // Bits that are driven are levels already; else errors come before rounding.
-        Some(quantiser) if converter.from == Domain::Bits => off(quantiser.level(x)),
-        Some(quantiser) => quantiser.level(off(x)),
-        None => off(x),
-    };
+    let &Converter { bits, noise, gain_error, offset_lsb, inl_lsb, .. } = converter;
+    let range = Range { full: 1.0, unsigned: false };
+    let step = bits.map_or(1.0, |bits| Quantiser::new(bits, range).step);
+    let of = |x: f64| bits.map_or(x * (1.0 + gain_error.mean), |bits| through(converter, bits, range, x));
     let sigma = noise * step;
     let inputs: Vec<f64> = (0..=POINTS).map(|at| 2.2 * at as f64 / POINTS as f64 - 1.1).collect();
     let curve: Vec<(f64, f64)> = inputs.iter().map(|&x| (x, of(x))).collect();
@@ -54,11 +48,15 @@ fn of_converter(converter: &Converter) -> [Panel; 2] {
     if noise != 0.0 {
         about += &format!(", noise {} {unit} rms", shown(noise));
     }
-    if gain_error != 0.0 {
-        about += &format!(", gain error {} %", 100.0 * gain_error);
+    let errors = [("gain error", 100.0, gain_error, " %"), ("offset", 1.0, offset_lsb, " lsb")];
+    for (what, scale, Deviation { mean, spread }, unit) in errors {
+        if mean != 0.0 || spread != 0.0 {
+            let each = if spread != 0.0 { format!(" ± {}", scale * spread) } else { String::new() };
+            about += &format!(", {what} {}{each}{unit}", scale * mean);
+        }
     }
-    if offset_lsb != 0.0 {
-        about += &format!(", offset {offset_lsb} lsb");
+    if inl_lsb != 0.0 {
+        about += &format!(", inl {inl_lsb} lsb");
     }
     let bounds = |sign: f64| inputs.iter().map(|&x| of(x) + sign * sigma).collect::<Vec<f64>>();
     let mut plots: Vec<Plot> = Vec::new();

@@ -5,11 +5,12 @@ use nmc_grammar::codes::Code;
 
 use super::super::term::Term;
 use super::{AREA, ENERGY, Elaborator, POWER, domain_word, fields_of, place};
-use crate::forms::chip::{Converter, Domain, UnitKind};
+use crate::forms::chip::{Converter, Domain, FullScale, UnitKind};
 use crate::forms::equations::{Expr, Symbol};
 use crate::quantity::Dimension;
 use crate::typing::walk::all;
 
+const CHARGE: Dimension = Dimension::of([0, 0, 1, 1, 0]);
 /// The finest converter.
 const MOST_BITS: usize = 32;
 
@@ -24,11 +25,18 @@ impl Elaborator<'_> {
     fn converter_fields(&mut self, block: &Block) -> Option<Converter> {
         let fields = fields_of(block);
         let (from, to, bits) = self.joins(block)?;
-        if let (None, Some(offset)) = (bits, fields.get("offset")) {
-            let message = format!("`{}` has an offset in steps but no bits", block.name.text);
-            self.error(Code::E0503, message, offset.span, "steps of what? give `bits(n)` at one end, or leave it out");
-            return None;
+        for (key, what) in [("offset", "an offset in steps"), ("inl", "a nonlinearity in steps"), ("range", "a range")]
+        {
+            if let (None, Some(of)) = (bits, fields.get(key)) {
+                let message = format!("`{}` has {what} but no bits", block.name.text);
+                self.error(Code::E0503, message, of.span, "steps of what? give `bits(n)` at one end, or leave it out");
+                return None;
+            }
         }
+        let full_scale = match fields.get("range") {
+            Some(range) => Some(self.full_scale(range, (from, to))?),
+            None => None,
+        };
         Some(Converter {
             name: block.name.text.clone(),
             from,
@@ -40,9 +48,43 @@ impl Elaborator<'_> {
             noise: self.number(&fields, "noise", Dimension::NONE, 0.0)?,
             gain_error: self.deviation(&fields, "gain_error")?,
             offset_lsb: self.deviation(&fields, "offset")?,
+            inl_lsb: self.fixed(&fields, "inl")?,
+            full_scale,
+            corrected: false,
             droop: self.number(&fields, "droop", Dimension::FREQUENCY, 0.0)?,
             static_power: self.number(&fields, "static_power", POWER, 0.0)?,
         })
+    }
+
+    /// A full range: in the numbers of the network, or what a column gives at most.
+    fn full_scale(&mut self, ast: &Ast, (from, to): (Domain, Domain)) -> Option<FullScale> {
+        let names = self.names.clone();
+        let term = self.closer.close(&names, self.file, ast)?;
+        let full = self.closer.known(&term, ast)?;
+        let sensed = match from {
+            Domain::Current if to == Domain::Bits => Some(Dimension::CURRENT),
+            Domain::Charge if to == Domain::Bits => Some(CHARGE),
+            _none => None,
+        };
+        let known = if term.dimension == Dimension::NONE {
+            Some(FullScale::Values(full))
+        } else {
+            sensed.filter(|dimension| *dimension == term.dimension).map(|_| FullScale::Sensed(full))
+        };
+        let (message, label) = match known {
+            Some(known) if full > 0.0 && full.is_finite() => return Some(known),
+            Some(_) => ("a full range is above 0", "is not"),
+            None if sensed.is_some() => (
+                "this is no range of what it converts",
+                "a number of the network, or what it senses at most: `range: 20 uA` of a current, `range: 2 pC` of a charge",
+            ),
+            None => (
+                "this is no range of what it converts",
+                "nothing says how large a value of the network is there: give a number of the network, `range: 1.5`",
+            ),
+        };
+        self.error(Code::E0503, message, ast.span, label);
+        None
     }
 
     /// What a converter or unit joins, and the width of its bits.

@@ -12,7 +12,7 @@ use nmc_grammar::span::Span;
 
 use super::Elaborator;
 use super::term::Scope;
-use crate::forms::chip::{Chip, CoreKind, Device, Domain, Host, Link, Mesh};
+use crate::forms::chip::{Chip, CoreKind, Deviation, Device, Domain, FullScale, Host, Link, Mesh};
 use crate::forms::model::DefId;
 use crate::quantity::Dimension;
 use crate::typing::walk::all;
@@ -24,6 +24,13 @@ const AREA: Dimension = Dimension::of([0, 2, 0, 0, 0]);
 const MOST_CORES: usize = 4_000_000;
 /// Arrays of a core.
 const MOST_TILES: usize = 1 << 24;
+
+/// Mean and standard deviation of `normal(…, …)`.
+fn normal(ast: &Ast) -> Option<(&Ast, &Ast)> {
+    let ExprKind::Call(callee, args) = &ast.kind else { return None };
+    let is_normal = matches!(&callee.kind, ExprKind::Name(name) if name == "normal");
+    if let (true, [mean, sigma]) = (is_normal, &args[..]) { Some((&mean.value, &sigma.value)) } else { None }
+}
 
 /// The domain a word or type stands for.
 pub fn domain(ast: &Ast) -> Option<Domain> {
@@ -145,12 +152,26 @@ impl<'a> Elaborator<'a> {
         }
     }
 
-    /// A fixed deviation of either sign; 0 when it is not given.
-    fn deviation(&mut self, fields: &Fields, key: &str) -> Option<f64> {
-        let Some(ast) = fields.get(key) else { return Some(0.0) };
+    /// A number of either sign; 0 when it is not given.
+    fn fixed(&mut self, fields: &Fields, key: &str) -> Option<f64> {
+        let Some(&ast) = fields.get(key) else { return Some(0.0) };
+        self.of_either_sign(ast)
+    }
+
+    fn of_either_sign(&mut self, ast: &Ast) -> Option<f64> {
         let names = self.names.clone();
         let term = self.closer.deviation(&names, self.file, ast)?;
         self.closer.known(&term, ast)
+    }
+
+    /// A fixed error, or `normal(MEAN, SIGMA)`; 0 when it is not given.
+    fn deviation(&mut self, fields: &Fields, key: &str) -> Option<Deviation> {
+        let Some(&ast) = fields.get(key) else { return Some(Deviation::default()) };
+        let ends = normal(ast).map(|(mean, sigma)| (mean.clone(), sigma.clone()));
+        let Some((mean, sigma)) = ends else {
+            return Some(Deviation { mean: self.of_either_sign(ast)?, spread: 0.0 });
+        };
+        Some(Deviation { mean: self.of_either_sign(&mean)?, spread: self.quantity(&sigma, Dimension::NONE)? })
     }
 
     fn chip_fields(&mut self, block: &Block) -> Option<()> {
@@ -189,6 +210,12 @@ impl<'a> Elaborator<'a> {
         if let Some(ast) = fields.get("converters") {
             for item in all(ast) {
                 let converter = self.converter(item)?;
+                if let Some(FullScale::Sensed(_)) = self.chip.converters[converter].full_scale {
+                    let message = format!("`{}` has the range of a column", self.chip.converters[converter].name);
+                    let label = "it may stand at the `sense` of a tile; on wires a range is a number of the network";
+                    self.error(Code::E0503, message, item.span, label);
+                    return None;
+                }
                 if !self.chip.on_wires.contains(&converter) {
                     self.chip.on_wires.push(converter);
                 }

@@ -6,7 +6,9 @@ use nmc_grammar::diagnostic::Diagnostic;
 
 use super::{AREA, ENERGY, Elaborator, Fields, domain, fields_of, is_ideal, place};
 use crate::algebra::mentions;
-use crate::forms::chip::{Converter, Domain, Drive, Sense, TileKind, VOLTS, Way, WeightScheme, WriteBias};
+use crate::forms::chip::{
+    Converter, Deviation, Domain, Drive, Each, Sense, TileKind, VOLTS, Way, WeightScheme, WriteBias,
+};
 use crate::quantity::Dimension;
 
 const RESISTANCE: Dimension = Dimension::of([1, 2, -3, -2, 0]);
@@ -78,6 +80,22 @@ impl Elaborator<'_> {
             self.error(Code::E0503, message, fields["layers"].span, label);
             return None;
         }
+        let scaling = each(&fields, "scaling").unwrap_or(Each::Layer);
+        let ranges = each(&fields, "ranges").unwrap_or(Each::Array);
+        let kept = senses.iter().all(|sense| matches!(sense, Sense::Converter { .. }));
+        if let (Some(ast), false, true) = (fields.get("scaling"), kept, scaling != Each::Layer) {
+            let label = "leave out what hands analog values on: `sense: sar(bits: 8)`";
+            let message = "columns of scales of their own end in converters: what they give must be multiplied";
+            self.error(Code::E0503, message, ast.span, label);
+            return None;
+        }
+        let in_digits =
+            weights == WeightScheme::Offset || inputs.iter().any(|way| matches!(way, Drive::BitSerial { .. }));
+        if let (Some(ast), true) = (fields.get("ranges"), in_digits) {
+            let label = "leave `ranges` out, or give their converter a `range` in amperes";
+            self.error(Code::E0503, "columns of digits and bits have the range of their digits", ast.span, label);
+            return None;
+        }
         let wire_ohms = match fields.get("wire") {
             Some(ast) if !is_ideal(ast) => self.quantity(ast, RESISTANCE)?,
             _ => 0.0,
@@ -101,6 +119,8 @@ impl Elaborator<'_> {
             layers,
             weights,
             slices,
+            scaling,
+            ranges,
             inputs,
             senses,
             input_ranges,
@@ -330,6 +350,16 @@ impl Elaborator<'_> {
     }
 }
 
+/// What has something of its own.
+fn each(fields: &Fields, key: &str) -> Option<Each> {
+    match fields.get(key).map(|ast| &ast.kind) {
+        Some(ExprKind::Name(name)) if name == "layer" => Some(Each::Layer),
+        Some(ExprKind::Name(name)) if name == "array" => Some(Each::Array),
+        Some(ExprKind::Name(name)) if name == "column" => Some(Each::Column),
+        _ => None,
+    }
+}
+
 fn weight_scheme(fields: &Fields) -> WeightScheme {
     match fields.get("weights").map(|ast| &ast.kind) {
         Some(ExprKind::Name(name)) if name == "reference" => WeightScheme::Reference,
@@ -350,8 +380,11 @@ fn ideal(from: Domain, to: Domain) -> Converter {
         area: 0.0,
         time: 0.0,
         noise: 0.0,
-        gain_error: 0.0,
-        offset_lsb: 0.0,
+        gain_error: Deviation::default(),
+        offset_lsb: Deviation::default(),
+        inl_lsb: 0.0,
+        full_scale: None,
+        corrected: false,
         droop: 0.0,
         static_power: 0.0,
     }

@@ -4,7 +4,8 @@ use nmc_program::ComponentKind;
 
 use super::calibrate::Calibration;
 use super::domains::{DOMAINS, chain, title, word};
-use crate::analyse::quantiser::{Quantiser, variance};
+use super::expect::mean_square;
+use crate::analyse::quantiser::{Quantiser, range_of, variance};
 use crate::cost::{self, Price};
 use crate::forms::chip::{Chip, Converter, CoreKind, Domain, Drive, Sense, UnitKind, WeightScheme};
 use crate::forms::circuit::{Part, Role};
@@ -341,9 +342,10 @@ fn on_tiles(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, ho
         }
         Drive::BitSerial { converter, bits } => {
             let driver = chip.converters[*converter].clone();
-            let whole = Converter { bits: Some(*bits), noise: 0.0, gain_error: 0.0, offset_lsb: 0.0, ..driver };
+            let (gain_error, offset_lsb) = Default::default();
+            let whole = Converter { bits: Some(*bits), noise: 0.0, gain_error, offset_lsb, inl_lsb: 0.0, ..driver };
             made.need = f64::from(*bits);
-            let step = Quantiser::new(*bits, arriving).step;
+            let step = Quantiser::new(*bits, range_of(&whole, arriving)).step;
             made.input_variance = source.map_or(0.0, |source| found.quantised(source, &whole, arriving))
                 + bits_variance(&chip.converters[*converter], *bits, step);
             format!("{} bits one by one by {}", bits, title(&chip.converters[*converter]))
@@ -372,7 +374,8 @@ fn on_tiles(given: Given, tiling: &Tiling, found: &Calibration, node: NodeId, ho
         Summing::Digital(_) => name += ", partial sums added digitally",
         Summing::Line(unit) => {
             let range = blocks.iter().map(|(block, _)| found.sums(tiling, *block, how).range).fold(0.0, f64::max);
-            made.output_variance += (chip.unit_kinds[unit].noise * range).powi(2);
+            let scales = found.scales.get(&node).map_or(1.0, |scales| mean_square(scales));
+            made.output_variance += (chip.unit_kinds[unit].noise * range).powi(2) * scales;
             name += &format!(", partial sums added by {}", chip.unit_kinds[unit].name);
         }
     }
@@ -416,7 +419,7 @@ pub fn digital_adder(chip: &Chip) -> Option<usize> {
 fn bits_variance(driver: &Converter, bits: u32, step: f64) -> f64 {
     let codes = 2f64.powi(bits as i32) - 1.0;
     let squares = (4f64.powi(bits as i32) - 1.0) / 3.0;
-    let alike = driver.offset_lsb.powi(2) * codes * codes + driver.gain_error.powi(2) * codes * codes / 3.0;
+    let alike = (driver.offset_lsb.square() + driver.gain_error.square() / 3.0) * codes * codes;
     step * step * (driver.noise.powi(2) * squares + alike)
 }
 

@@ -9,13 +9,12 @@ use std::collections::BTreeMap;
 
 use nmc_program::{Reduction, Tensor, TensorData};
 
+use super::columns::{Columns, Sums, finest, scales, settle, sums};
+use super::rounding::{clipping, largest};
 use crate::analyse::adjoint::adjoint;
 use crate::analyse::evaluate::evaluate;
 use crate::analyse::frames::{self, floats};
-use crate::analyse::product::products;
-use crate::analyse::quantiser::Quantiser;
 use crate::analyse::sign;
-use crate::forms::chip::{Converter, Domain, Sense};
 use crate::forms::decisions::{Bias, OnTiles, Range, Summing};
 use crate::forms::mapped::Given;
 use crate::forms::measured::Measured;
@@ -25,11 +24,8 @@ use crate::graph::{operands, order};
 use crate::map::tile::layer_inputs;
 use crate::scramble::scramble;
 
-/// Values kept of each sum to tell what rounding and clipping do to it.
-const KEPT: usize = 1024;
-
-/// By signal, bits, sign, and a converter's gain error and offset: the full range, and the mean squared error of converting to it.
-type Rounded = BTreeMap<(NodeId, u32, bool, [u64; 2]), (f64, f64)>;
+/// By signal, bits, sign, and a converter's errors: the full range, and the mean squared error of converting to it.
+type Rounded = BTreeMap<(NodeId, u32, bool, [u64; 5]), (f64, f64)>;
 
 /// What was measured; a node in the part with time has no values.
 #[derive(Debug, Default)]
@@ -41,11 +37,13 @@ pub struct Calibration {
     pub gains: BTreeMap<NodeId, f64>,
     pub ranges: BTreeMap<NodeId, Range>,
     /// Of each block: what its columns give, by [`Calibration::sums`].
-    columns: BTreeMap<(usize, Columns), Sums>,
+    pub(super) columns: BTreeMap<(usize, Columns), Sums>,
     /// Mean square of each layer's operand elements.
     pub power: BTreeMap<NodeId, f64>,
     /// Largest magnitude of each layer's weights.
     pub weight_maxima: BTreeMap<NodeId, f64>,
+    /// Of layers whose columns have scales of their own: the share of the largest weight that the largest of each output is.
+    pub scales: BTreeMap<NodeId, Vec<f64>>,
     /// Mean square of what the resistance of wires changes at the outputs, whatever is chosen.
     pub wired: f64,
     /// What was found of a block's reads (by pulses or not, in so many bits) and of a layer's cells: every alternative asks again.
@@ -55,26 +53,16 @@ pub struct Calibration {
     pub(super) rounded: RefCell<Rounded>,
 }
 
-/// Whether columns hold the sum over all row blocks, whether the bias is in it, and by which of the tile's senses they are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Columns {
-    lines: bool,
-    biased: bool,
-    sense: usize,
-}
-
-/// Full range of sums, and some of them.
-#[derive(Debug, Clone, Default)]
-pub struct Sums {
-    pub range: f64,
-    pub values: Vec<f32>,
-}
-
 impl Calibration {
+    /// Full range of what drives a layer's rows.
+    pub(super) fn arriving(&self, given: Given, layer: NodeId) -> f64 {
+        operands(given.network, layer).first().map_or(1.0, |source| self.range(*source).full)
+    }
+
     /// What the columns of a block give where its layer is computed this way: of all blocks where they are added on lines, with the
     /// bias where rows hold it.
     pub fn sums(&self, tiling: &Tiling, block: usize, how: OnTiles) -> &Sums {
-        static NONE: Sums = Sums { range: 1.0, values: Vec::new() };
+        static NONE: Sums = Sums { range: 1.0, columns: Vec::new(), values: Vec::new() };
         let lines = matches!(how.sum, Summing::Line(_));
         let biased = matches!(how.bias, Bias::Rows(_)) && (lines || tiling.blocks[block].spare_rows > 0);
         self.columns.get(&(block, Columns { lines, biased, sense: how.sense })).unwrap_or(&NONE)
@@ -98,6 +86,8 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
             found.values.insert(*input, last.copied().collect());
         }
     }
+    let layers: std::collections::BTreeSet<NodeId> = tiling.blocks.iter().map(|block| block.layer).collect();
+    found.scales = layers.into_iter().filter_map(|layer| Some((layer, scales(given, tiling, layer)?))).collect();
     for node in order(network) {
         forward(given, tiling, node, &mut found);
         let len = found.samples * network.graph[node].len();
@@ -143,6 +133,7 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
         }
     }
     over_time(given, tiling, measured, &mut found);
+    settle(given, tiling, &mut found);
     backward(network, tensors, &mut found);
     found.wired = super::wires::error(given, tiling, &found, &measured.biases);
     found
@@ -171,7 +162,7 @@ fn over_time(given: Given, tiling: &Tiling, measured: &Measured, found: &mut Cal
                 sums(given, tiling, node, (&weights.data, bias), &input, width, found);
                 for (at, sums) in at_end {
                     match found.columns.get_mut(&at) {
-                        Some(over_time) => over_time.range = over_time.range.max(sums.range),
+                        Some(over_time) => over_time.widen(&sums),
                         None => drop(found.columns.insert(at, sums)),
                     }
                 }
@@ -214,163 +205,8 @@ fn forward(given: Given, tiling: &Tiling, node: NodeId, found: &mut Calibration)
     found.values.extend(values.map(|values| (node, values)));
 }
 
-/// A layer's products, block by block, with the ranges of the blocks' sums.
-fn sums(
-    given: Given,
-    tiling: &Tiling,
-    layer: NodeId,
-    (weights, bias): (&TensorData, Option<&TensorData>),
-    input: &[f32],
-    width: usize,
-    found: &mut Calibration,
-) -> Vec<f32> {
-    let len = given.network.graph[layer].outputs();
-    let weights = floats(weights, weights.len().min(width * len));
-    let most = given.network.within.get(&layer).copied();
-    found.weight_maxima.insert(layer, most.unwrap_or_else(|| largest(&weights)));
-    let mut total = vec![0.0; input.len() / width.max(1) * len];
-    let blocks: Vec<usize> = tiling.of(layer).map(|(index, _)| index).collect();
-    let widths: Vec<u32> = widths(given, tiling, layer);
-    let samples = input.len() / width.max(1);
-    let mut add = |inputs: (usize, usize), outputs: (usize, usize)| {
-        let partial = products(input, &weights, width, inputs, outputs);
-        for (into, of) in total.chunks_mut(len.max(1)).zip(partial.chunks(outputs.1 - outputs.0)) {
-            into[outputs.0..outputs.1].iter_mut().zip(of).for_each(|(total, sum)| *total += sum);
-        }
-        partial
-    };
-    let keep = |index: usize, lines: bool, mut sums: Vec<f32>, found: &mut Calibration| {
-        // What is clipped depends on how wide the steps are.
-        let mut kept = |sums: &[f32], biased: bool| {
-            for (sense, &bits) in widths.iter().enumerate() {
-                let of = Sums { range: clipping(sums, bits), values: some(sums) };
-                found.columns.insert((index, Columns { lines, biased, sense }), of);
-            }
-        };
-        kept(&sums, false);
-        if let Some(bias) = bias {
-            let (start, end) = tiling.blocks[index].outputs;
-            sums.iter_mut().enumerate().for_each(|(i, sum)| *sum += bias.get(start + i % (end - start)) as f32);
-            kept(&sums, true);
-        }
-    };
-    if blocks.is_empty() {
-        add((0, width), (0, len));
-    }
-    for &index in &blocks {
-        let block = &tiling.blocks[index];
-        let partial = add(block.inputs, block.outputs);
-        keep(index, false, partial, found);
-    }
-    // Blocks that share outputs share their sum.
-    let mut first_of: BTreeMap<(usize, usize), usize> = BTreeMap::new();
-    for &index in &blocks {
-        let outputs = tiling.blocks[index].outputs;
-        match first_of.get(&outputs) {
-            Some(&first) => {
-                for (biased, sense) in
-                    [false, true].into_iter().flat_map(|biased| (0..widths.len()).map(move |sense| (biased, sense)))
-                {
-                    let columns = Columns { lines: true, biased, sense };
-                    let known = found.columns.get(&(first, columns)).cloned();
-                    found.columns.extend(known.map(|known| ((index, columns), known)));
-                }
-            }
-            None => {
-                first_of.insert(outputs, index);
-                let own: Vec<f32> =
-                    (0..samples).flat_map(|s| total[s * len + outputs.0..s * len + outputs.1].to_vec()).collect();
-                keep(index, true, own, found);
-            }
-        }
-    }
-    total
-}
-
-/// The resolution of each way to sense a layer's tile; of what is not converted to so many bits, the finest of the others.
-fn widths(given: Given, tiling: &Tiling, layer: NodeId) -> Vec<u32> {
-    let block = tiling.of(layer).next();
-    let senses = block.map_or(&[][..], |(_, block)| &given.chip.tile_kinds[block.tile_kind].senses);
-    let bits = |sense: &Sense| match sense {
-        Sense::Converter { converter, .. } => given.chip.converters[*converter].bits,
-        Sense::Analog(_) => None,
-    };
-    let finest = senses.iter().filter_map(bits).max().unwrap_or(16);
-    senses.iter().map(|sense| bits(sense).unwrap_or(finest)).collect()
-}
-
-/// The finest of them; 16 when it is not converted.
-fn finest(given: Given, tiling: &Tiling, layer: NodeId) -> u32 {
-    widths(given, tiling, layer).into_iter().max().unwrap_or(16)
-}
-
-fn largest(values: &[f32]) -> f64 {
-    f64::from(values.iter().fold(0f32, |most, value| most.max(value.abs())))
-}
-
 fn mean_square(values: &[f32]) -> f64 {
     values.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>() / values.len().max(1) as f64
-}
-
-/// Values spread evenly over all: one of each stretch, at random, since every so many of them are of one output.
-fn some(values: &[f32]) -> Vec<f32> {
-    let stride = values.len().div_ceil(KEPT).max(1);
-    let one = |(at, stretch): (usize, &[f32])| stretch[(scramble(at as u64) % stretch.len() as u64) as usize];
-    values.chunks(stride).enumerate().map(one).collect()
-}
-
-/// Mean squared error of rounding and clipping values, and of a converter's gain and offset.
-pub fn rounding(values: &[f32], bits: u32, converter: &Converter, range: Range) -> f64 {
-    let (step, gain, offset) = (Quantiser::new(bits, range).step, converter.gain_error, converter.offset_lsb);
-    let values = some(values);
-    if gain == 0.0 && offset == 0.0 {
-        return rounding_of(&values, bits, range);
-    }
-    // The bits that are driven are levels already.
-    if converter.from == Domain::Bits {
-        let fixed: f64 = values.iter().map(|&value| (f64::from(value) * gain + offset * step).powi(2)).sum();
-        return rounding_of(&values, bits, range) + fixed / values.len().max(1) as f64;
-    }
-    let quantiser = Quantiser::new(bits, range);
-    let error = |&value: &f32| {
-        let value = f64::from(value);
-        quantiser.level(value * (1.0 + gain) + offset * step) - value
-    };
-    values.iter().map(|value| error(value).powi(2)).sum::<f64>() / values.len().max(1) as f64
-}
-
-/// The same of all of them.
-fn rounding_of(values: &[f32], bits: u32, range: Range) -> f64 {
-    let quantiser = Quantiser::new(bits, range);
-    // In eight strands, so that it runs in vector registers.
-    let mut lanes = [0.0; 8];
-    for eight in values.chunks(8) {
-        for (sum, &value) in lanes.iter_mut().zip(eight) {
-            let value = f64::from(value);
-            let error = quantiser.level(value) - value;
-            *sum += error * error;
-        }
-    }
-    lanes.iter().sum::<f64>() / values.len().max(1) as f64
-}
-
-/// The level of clipping with the least error at this resolution. What is cut off is counted over all values: few of them may hold most of it.
-fn clipping(values: &[f32], bits: u32) -> f64 {
-    let (most, all) = (largest(values), values.len().max(1) as f64);
-    let above: Vec<f64> = values.iter().map(|v| f64::from(v.abs())).filter(|v| *v > 0.3 * most).collect();
-    let kept = some(values);
-    let mut best = (f64::INFINITY, most);
-    for tenth in (3..=10).rev() {
-        let full = most * f64::from(tenth) / 10.0;
-        let within: Vec<f32> = kept.iter().map(|v| v.clamp(-full as f32, full as f32)).collect();
-        let cut: f64 = above.iter().map(|v| (v - full).max(0.0).powi(2)).sum();
-        let range = Range { full, unsigned: false };
-        let error = if full > 0.0 { rounding_of(&within, bits, range) + cut / all } else { 0.0 };
-        if error < best.0 {
-            best = (error, full);
-        }
-    }
-    best.1
 }
 
 /// A range for a signal that could not be measured: from weights, targets, or what its kind of block can give.

@@ -32,7 +32,14 @@ pub fn decisions(choices: &Choices, assignment: &Assignment, demand: &Demand) ->
                 choices.found.range(block.layer).full
             }
         });
+    let column_ranges =
+        choices.tiling.blocks.iter().enumerate().map(|(index, block)| match chosen(block.layer).implementation {
+            Implementation::Tile(how) => choices.found.sums(choices.tiling, index, how).columns.clone(),
+            Implementation::Exact | Implementation::Unit(_) | Implementation::Core => Vec::new(),
+        });
     Decisions {
+        column_ranges: column_ranges.collect(),
+        scales: choices.found.scales.clone(),
         choices: each.collect(),
         wires: wires(choices, assignment, demand),
         ranges: ranges.collect(),

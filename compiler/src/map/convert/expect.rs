@@ -5,13 +5,15 @@ use std::sync::OnceLock;
 use nmc_program::TensorData;
 use rayon::prelude::*;
 
-use super::calibrate::{Calibration, Sums, rounding};
+use super::calibrate::Calibration;
+use super::columns::Sums;
+use super::rounding::rounding;
 use crate::analyse::digits::{Digits, bit_range};
 use crate::analyse::evaluate::evaluate_at;
 use crate::analyse::frames::floats;
-use crate::analyse::quantiser::{Quantiser, nearest, variance};
+use crate::analyse::quantiser::{Quantiser, nearest, range_of, variance};
 use crate::cost::{self, Event, Often};
-use crate::forms::chip::{Converter, Device, Trap, Way, WeightScheme};
+use crate::forms::chip::{Converter, Deviation, Device, Trap, Way, WeightScheme};
 use crate::forms::circuit::{Part, Role};
 use crate::forms::decisions::{Bias, OnTiles, Range, Summing};
 use crate::forms::equations::Expr;
@@ -32,6 +34,11 @@ impl Calibration {
     /// Full range of a node's output.
     pub fn range(&self, node: NodeId) -> Range {
         self.ranges.get(&node).copied().unwrap_or(Range { full: 1.0, unsigned: false })
+    }
+
+    /// What an output is multiplied by once it is digital: the share of the layer's largest weight that its cells hold at most.
+    pub fn scale(&self, layer: NodeId, output: usize) -> f64 {
+        self.scales.get(&layer).and_then(|scales| scales.get(output)).copied().unwrap_or(1.0)
     }
 
     /// Joules a sample of an event of a part. Spikes are nobody's choice and count nothing here.
@@ -149,7 +156,7 @@ impl Calibration {
         for output in block.outputs.0..block.outputs.1 {
             let row = &weights[output * width + block.inputs.0..output * width + block.inputs.1];
             for (siemens, &weight) in siemens.iter_mut().zip(row) {
-                let share = f64::from(weight) / most.max(f64::MIN_POSITIVE);
+                let share = f64::from(weight) / self.scale(block.layer, output) / most.max(f64::MIN_POSITIVE);
                 *siemens += match tile.weights {
                     WeightScheme::Differential => 2.0 * device.g_min + span * share.abs().min(1.0),
                     WeightScheme::Reference => device.g_min + span * 0.5 * (1.0 + share.clamp(-1.0, 1.0)),
@@ -166,9 +173,11 @@ impl Calibration {
         let Operator::Dense { bias: Some(bias), .. } = &given.network.graph[layer].operator else { return 1 };
         let Some(bias) = given.tensors.get(bias.index()) else { return 1 };
         let largest_of = |data: &TensorData| (0..data.len()).map(|i| data.get(i).abs()).fold(0.0, f64::max);
-        let largest = largest_of(&bias.data);
         let full = operands(given.network, layer).first().map_or(1.0, |source| self.range(*source).full);
         let most = tensor(given, layer).map_or(0.0, largest_of);
+        // Of each output in the scale of its column.
+        let of = |output: usize| bias.data.get(output).abs() / self.scale(layer, output);
+        let largest = (0..bias.data.len()).map(of).fold(0.0, f64::max);
         let rows = (largest / (full * most).max(f64::MIN_POSITIVE) - 1e-9).ceil();
         if rows.is_finite() { rows.clamp(1.0, 1e6) as usize } else { 1 }
     }
@@ -177,9 +186,14 @@ impl Calibration {
     pub fn quantised(&self, source: NodeId, converter: &Converter, range: Range) -> f64 {
         match (converter.bits, self.values.get(&source).filter(|values| !values.is_empty())) {
             (Some(bits), Some(values)) => {
+                let range = range_of(converter, range);
                 let step = Quantiser::new(bits, range).step;
                 // Every alternative, converter and demand asks again.
-                let fixed = [converter.gain_error.to_bits(), converter.offset_lsb.to_bits()];
+                let (gain, offset) = match converter.corrected {
+                    true => (Deviation::default(), Deviation::default()),
+                    false => (converter.gain_error, converter.offset_lsb),
+                };
+                let fixed = [gain.mean, gain.spread, offset.mean, offset.spread, converter.inl_lsb].map(f64::to_bits);
                 let key = (source, bits, range.unsigned, fixed);
                 let known = self.rounded.borrow().get(&key).copied().filter(|(full, _)| *full == range.full);
                 let rounded = known.map_or_else(|| rounding(values, bits, converter, range), |(_, rounded)| rounded);
@@ -207,7 +221,8 @@ impl Calibration {
         let lines = matches!(how.sum, Summing::Line(_));
         let (mut sum, mut merged) = (0.0, 1.0);
         for (index, block) in tiling.of(layer) {
-            let Sums { range, values } = self.sums(tiling, index, how);
+            let sums = self.sums(tiling, index, how);
+            let Sums { range, values, .. } = sums;
             let range = Range { full: *range, unsigned: false };
             let noise = (Quantiser::new(bits, range).step * converter.noise).powi(2);
             let rounded = if values.is_empty() {
@@ -215,7 +230,9 @@ impl Calibration {
             } else {
                 rounding(values, bits, converter, range)
             };
-            sum += (rounded + noise) * block.width() as f64;
+            let share = |column: usize| sums.columns.get(column).copied().unwrap_or(1.0);
+            let scale = |column: usize| share(column) * self.scale(layer, block.outputs.0 + column);
+            sum += (rounded + noise) * (0..block.width()).map(|column| scale(column).powi(2)).sum::<f64>();
             if lines {
                 let merge = tiling.merges.iter().find(|merge| merge.blocks.contains(&index));
                 merged = merge.map_or(1.0, |merge| merge.blocks.len() as f64);
@@ -250,12 +267,15 @@ impl Calibration {
                 Some(weights) => bit_range(weights, layer_inputs(given.network, layer), block),
                 None => self.sums(tiling, index, how).range,
             };
-            let range = digits.range(block, converter.bits, sums, arriving);
+            let tile = &given.chip.tile_kinds[block.tile_kind];
+            let fixed = digits.fixed(given.chip, tile, converter, most);
+            let range = fixed.unwrap_or_else(|| digits.range(block, converter.bits, sums, arriving));
             let step = converter.bits.map_or(0.0, |bits| Quantiser::new(bits, range).step);
             // Bits times digits are whole numbers, and stay them where steps are.
             let whole = digits.offset && digits.bits.is_some() && step == 1.0;
             let rounded = if whole { step * step / 12.0 } else { 0.0 };
-            (variance(converter, range) - rounded) * block.width() as f64
+            let scales = (block.outputs.0..block.outputs.1).map(|output| self.scale(layer, output).powi(2));
+            (variance(converter, range) - rounded) * scales.sum::<f64>()
         };
         let sum: f64 = tiling.of(layer).map(of_block).sum();
         inputs * weights * sum / given.network.graph[layer].outputs().max(1) as f64
@@ -287,6 +307,7 @@ impl Calibration {
             WeightScheme::Offset => [digit_error(&aged, tile.slices), 0.0],
         };
         let error = |share: f64| error(share).iter().sum::<f64>() * scale * scale;
+        let scales = self.scales.get(&layer);
         let known = self.cell_errors.borrow().get(&layer).copied();
         let of_cells = known.unwrap_or_else(|| {
             self.open_lines(given, tiling, layer)
@@ -295,20 +316,21 @@ impl Calibration {
                         let weights = floats(weights, weights.len());
                         // Cells are alike to within a 256th of the range.
                         let table: Vec<OnceLock<f64>> = vec![OnceLock::new(); 513];
-                        let of_output = |row: &[f32]| -> f64 {
+                        let of_output = |(output, row): (usize, &[f32])| -> f64 {
+                            let own = scales.map_or(1.0, |scales| scales[output]);
                             let of = |(&weight, square): (&f32, &f64)| {
-                                let share = (f64::from(weight) / most.max(f64::MIN_POSITIVE)).clamp(-1.0, 1.0);
+                                let share = (f64::from(weight) / own / most.max(f64::MIN_POSITIVE)).clamp(-1.0, 1.0);
                                 let at = ((share + 1.0) * 256.0).round() as usize;
                                 let known = table[at].get_or_init(|| error(at as f64 / 256.0 - 1.0));
                                 let levels = rounded_by_levels(device, tile.weights, share) * scale;
                                 square * (known + levels * levels)
                             };
-                            row.iter().zip(&squares).map(of).sum()
+                            own * own * row.iter().zip(&squares).map(of).sum::<f64>()
                         };
-                        let rows = weights.chunks_exact(inputs.max(1));
+                        let rows = weights.chunks_exact(inputs.max(1)).enumerate();
                         let sums: Vec<f64> = match weights.len() {
                             0..MANY => rows.map(of_output).collect(),
-                            _ => weights.par_chunks_exact(inputs.max(1)).map(of_output).collect(),
+                            _ => weights.par_chunks_exact(inputs.max(1)).enumerate().map(of_output).collect(),
                         };
                         sums.iter().sum::<f64>() / outputs
                     }
@@ -320,7 +342,7 @@ impl Calibration {
             Bias::Rows(rows) => rows as f64,
             Bias::None | Bias::Digital(_) => 0.0,
         };
-        of_cells + rows * full * full * error(TYPICAL)
+        of_cells + rows * full * full * error(TYPICAL) * scales.map_or(1.0, |scales| mean_square(scales))
     }
 
     /// Mean and mean square of what drives each row of a layer at so many positions.
@@ -339,6 +361,10 @@ impl Calibration {
         let count = (self.samples * positions) as f64;
         sums.into_iter().map(|(sum, square)| (sum / count, square / count)).collect()
     }
+}
+
+pub(super) fn mean_square(values: &[f64]) -> f64 {
+    values.iter().map(|value| value * value).sum::<f64>() / values.len().max(1) as f64
 }
 
 /// The weights of a layer, [outputs, inputs]; none before they are fitted.

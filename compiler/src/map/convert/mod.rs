@@ -5,6 +5,7 @@ mod alternatives;
 mod bits;
 pub mod calibrate;
 mod choices;
+mod columns;
 pub mod describe;
 pub mod domains;
 mod expect;
@@ -17,6 +18,7 @@ pub mod pbqp;
 mod print;
 mod problem;
 mod remedy;
+mod rounding;
 mod search;
 #[cfg(test)]
 mod tests;

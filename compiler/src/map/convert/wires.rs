@@ -6,6 +6,7 @@ use nmc_program::Tensor;
 use rayon::prelude::*;
 
 use super::calibrate::Calibration;
+use super::columns::scaled;
 use crate::analyse::frames::{self, Values, floats};
 use crate::analyse::product::products;
 use crate::forms::chip::{TileKind, WeightScheme};
@@ -75,6 +76,8 @@ fn layer(
     let tensor: &Tensor = tensors.get(id.index())?;
     let mut weights = floats(&tensor.data, inputs * outputs).into_owned();
     let most = found.weight_maxima.get(&node).copied().unwrap_or(0.0);
+    let scales = found.scales.get(&node);
+    let held: Vec<f32> = scales.map_or_else(|| weights.clone(), |scales| scaled(&weights, scales));
     let turned = network.backward.contains_key(&node).then(|| frames::turned(&weights, (outputs, inputs)).into_owned());
     let of_block = |block: &&Block| {
         let tile = &given.chip.tile_kinds[block.tile_kind];
@@ -85,7 +88,7 @@ fn layer(
             let width = forward.width();
             return (0..changes.len()).map(|at| changes[at % array.rows * width + at / array.rows]).collect();
         }
-        let array = Array::of(given, block, &weights, (inputs, most));
+        let array = Array::of(given, block, &held, (inputs, most));
         let rows = &rows[block.inputs.0..block.inputs.1];
         array.changes(tile, rows, unsigned, given.plan.wires_compensated)
     };
@@ -94,7 +97,8 @@ fn layer(
         for (row, changes) in changes.chunks_exact(block.width()).enumerate() {
             for (output, change) in changes.iter().enumerate() {
                 let at = (block.outputs.0 + output) * inputs + block.inputs.0 + row;
-                weights[at] = (f64::from(weights[at]) + change) as f32;
+                let scale = found.scale(node, block.outputs.0 + output);
+                weights[at] = (f64::from(weights[at]) + change * scale) as f32;
             }
         }
     }
