@@ -278,3 +278,60 @@ experiment e {{ deploy net; run for 10 ms {{ step: {} ms }} }}",
     };
     is_of_order(0.5, &[1.0 / 32.0, 1.0 / 64.0, 1.0 / 128.0, 1.0 / 256.0], error);
 }
+
+/// Coefficients that differ between neurons, or are set in a later run, leave linear neurons exact: the same as in a population of equal ones.
+#[test]
+fn coefficients_of_their_own_leave_linear_neurons_exact() {
+    let network = |populations: &str, runs: &str| {
+        format!(
+            "
+use std.neuron.lif
+use std.synapse.{{alpha, exp_current}}
+network net(s: spikes[1]) {{
+    {populations}
+}}
+experiment e {{ deploy net; {runs} }}"
+        )
+    };
+    let cell = |name: &str, parameters: &str| {
+        format!(
+            "population {name}: lif[3]({parameters})
+    connect s -> {name} {{ pattern: all_to_all, synapse: exp_current(tau: 1 ms), weight: 300 pA, delay: 1 ms }}
+    connect s -> {name} {{ pattern: all_to_all, synapse: alpha(tau: 2 ms), weight: 60 pA, delay: 2 ms }}
+    probe {name}.v"
+        )
+    };
+    let given = "step: 0.1 ms, s: spikes([0, 0, 0], [10, 60, 130])";
+    let taus = [10.0, 15.0, 20.0];
+    let equal: Vec<String> = taus
+        .iter()
+        .enumerate()
+        .map(|(n, tau)| cell(&format!("c{n}"), &format!("tau_m: {tau} ms, refractory: 1 ms")))
+        .collect();
+    let differ = cell("d", "tau_m: 10 ms + i * 5 ms, refractory: 1 ms");
+    let later = cell("l", "tau_m: 40 ms, refractory: 1 ms");
+    let of = |populations: &str, runs: &str| {
+        let text = network(populations, runs);
+        let [first, second] = ENGINES.map(|engine| run("own.nmc", &text, &NoFiles, engine).swap_remove(0));
+        assert_eq!(first.recordings, second.recordings);
+        first
+    };
+    let once = format!("run for 20 ms {{ {given} }}");
+    let (equal, differ) = (of(&equal.join("\n    "), &once), of(&differ, &once));
+    let wanted: Vec<&[f64]> = (0..3).map(|n| values(&equal, &format!("c{n}.v"))).collect();
+    let risen = wanted[0].iter().fold(0.0, |most: f64, v| most.max((v - wanted[0][0]).abs()));
+    assert!(risen > 1e-3, "{risen}");
+    for (at, found) in values(&differ, "d.v").iter().enumerate() {
+        let (tick, neuron) = (at / 3, at % 3);
+        let wanted = wanted[neuron][3 * tick];
+        assert!((found - wanted).abs() < 1e-12 * risen, "{neuron} at {tick}: {found} for {wanted}");
+    }
+    // What is sent in the first run arrives in the second.
+    let set = format!(
+        "run for 0.1 ms {{ step: 0.1 ms, s: spikes([0], [0]) }}\n    run for 20 ms {{ {given}, set l.tau_m = 15 ms }}"
+    );
+    let set = of(&format!("{later}\n    {}", cell("m", "tau_m: 15 ms, refractory: 1 ms")), &set);
+    for (found, wanted) in values(&set, "l.v").iter().zip(values(&set, "m.v")) {
+        assert!((found - wanted).abs() < 1e-12 * risen, "{found} for {wanted}");
+    }
+}

@@ -94,9 +94,9 @@ fn current_based_neurons_in_a_loop_fire_as_their_equations_say() {
     }
 }
 
-/// Time constants differ from neuron to neuron: v takes i as it was at the start of the step.
+/// Time constants differ from neuron to neuron.
 #[test]
-fn current_based_neurons_that_differ_fire_as_exponential_euler_has_it() {
+fn current_based_neurons_that_differ_fire_as_their_equations_say() {
     for engine in ENGINES {
         gives("nir_cuba", ("1 ms", 150), &[("d", "d", 5)], &[], engine);
     }

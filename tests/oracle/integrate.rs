@@ -16,6 +16,10 @@ pub struct Scheme {
     pub exact: Vec<usize>,
     pub rest: Vec<usize>,
     pub method: Method,
+    /// Of the rest: those whose own coefficient does not move (what drives them is followed through the step), and of these, those that nothing
+    /// drives which moves.
+    pub followed: Vec<usize>,
+    pub alone: Vec<usize>,
 }
 
 /// A number of any size and sign.
@@ -77,7 +81,8 @@ pub fn scheme(len: usize, own: usize, pinned: Option<Method>, at: Placed) -> Sch
     };
     let pins = matches!(pinned, Some(Method::RungeKutta4 | Method::Euler | Method::ExponentialEuler));
     if pinned == Some(Method::RungeKutta45) {
-        return Scheme { exact: Vec::new(), rest: moving, method: Method::RungeKutta45 };
+        let (followed, alone) = Default::default();
+        return Scheme { exact: Vec::new(), rest: moving, method: Method::RungeKutta45, followed, alone };
     }
     let mut exact: Vec<usize> = moving.iter().copied().filter(|&index| !pins || index >= own).collect();
     let fits = |row: usize, exact: &[usize]| {
@@ -92,7 +97,28 @@ pub fn scheme(len: usize, own: usize, pinned: Option<Method>, at: Placed) -> Sch
         true => Method::ExponentialEuler,
         false => Method::RungeKutta4,
     });
-    Scheme { exact, rest, method }
+    // The same slope whatever the states are, where all else is as it is.
+    let stands = |row: usize, column: usize, wanted: Option<f64>| {
+        let of_place = |place: f64, fixed: &[f64]| {
+            let slopes: Vec<(f64, f64)> = tries
+                .iter()
+                .map(|(_, x)| {
+                    let of = |index: usize| if moving.contains(&index) { x[index] } else { fixed[index] };
+                    let (one, by) = ((place, (0..len).map(of).collect()), far(x[column]));
+                    let (here, there) = (at_moved(row, column, 0.0, &one), at_moved(row, column, by, &one));
+                    ((there - here) / by, 1e-14 * (here.abs() + there.abs()) / by)
+                })
+                .collect();
+            let first = wanted.unwrap_or(slopes.iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0);
+            slopes.iter().all(|(slope, noise)| (slope - first).abs() <= 1e-6 * first.abs() + noise)
+        };
+        tries.iter().take(8).all(|(place, fixed)| of_place(*place, fixed))
+    };
+    let own = |row: &&usize| pinned.is_none() && method == Method::ExponentialEuler && stands(**row, **row, None);
+    let followed: Vec<usize> = rest.iter().filter(own).copied().collect();
+    let undriven = |row: &&usize| moving.iter().all(|&column| column == **row || stands(**row, column, Some(0.0)));
+    let alone = followed.iter().filter(undriven).copied().collect();
+    Scheme { exact, rest, method, followed, alone }
 }
 
 /// The states after `dt` seconds; those in `still` stand still.
@@ -115,6 +141,14 @@ pub fn step(derivative: Derivative, scheme: &Scheme, old: &[f64], still: &dyn Fn
         Method::Euler => scheme.rest.iter().for_each(|&index| new[index] = old[index] + dt * f(index, old)),
         Method::ExponentialEuler => {
             for &index in scheme.rest.iter().filter(|index| !still(**index)) {
+                if scheme.followed.contains(&index) {
+                    let mut together = [&scheme.exact[..], &scheme.alone[..]].concat();
+                    if !together.contains(&index) {
+                        together.push(index);
+                    }
+                    new[index] = exactly(&together, &f, old, dt)[index];
+                    continue;
+                }
                 let at = |own: f64| {
                     let mut x = old.to_vec();
                     x[index] = own;

@@ -155,7 +155,8 @@ impl Simulation<'_> {
                 let derivative =
                     |index: usize, x: &[f64], _: f64| of_synapse(connection, index, x, weight, &[], self.dt);
                 let moving = (0..gap.states.len()).filter(|&n| connection.dynamics.states[n].derivative.is_some());
-                let scheme = Scheme { exact: moving.collect(), rest: Vec::new(), method: Method::Exact };
+                let (rest, followed, alone) = Default::default();
+                let scheme = Scheme { exact: moving.collect(), rest, method: Method::Exact, followed, alone };
                 gap.states = step(&derivative, &scheme, &gap.states, &|_| false, self.dt);
             }
         }
@@ -231,7 +232,7 @@ impl Simulation<'_> {
         let found = &self.schemes[&id];
         let of_synapses = (own..old.len()).filter(|&which| derivative(which, &old, 0.0).is_some());
         let exact = found.exact.iter().copied().filter(|&which| which < own).chain(of_synapses).collect();
-        let scheme = Scheme { exact, rest: found.rest.clone(), method: found.method };
+        let scheme = Scheme { exact, ..found.clone() };
         let still = |which: usize| which < own && tick < free[which];
         let new = step(&derivative, &scheme, &old, &still, self.dt);
         for &(number, at, first) in &places {

@@ -85,6 +85,27 @@ impl System {
         (!mentions(&remainder, &moving)).then_some((coefficients, remainder))
     }
 
+    /// Whether a state's equation is linear, with coefficients that do not move (but may differ from element to element).
+    pub fn is_linear(&self, index: usize) -> bool {
+        let Some(mut left) = self.derivatives[index].clone() else { return true };
+        for other in 0..self.derivatives.len() {
+            match linear(&left, state(other)) {
+                Some((coefficient, rest)) if !self.moves(&coefficient) => left = rest,
+                Some(_) | None => return false,
+            }
+        }
+        true
+    }
+
+    /// Whether anything in it moves within a step.
+    pub(super) fn moves(&self, expr: &Expr) -> bool {
+        let moving = |symbol: Symbol| match symbol {
+            Symbol::State(n) => self.derivatives[n].is_some(),
+            _name => symbol == Symbol::Time,
+        };
+        mentions(expr, &moving)
+    }
+
     /// The exact states after `h` seconds, each as a sum over old values and what drives them, with some standing still.
     pub(super) fn solution(&self, exact: &[usize], h: f64, still: &[usize]) -> Vec<Polynomial> {
         let rows = self.rows(exact, still);

@@ -7,7 +7,7 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::Delay;
 
-use super::integrate::Scheme;
+use super::integrate::{Scheme, System};
 use super::population::Population;
 use super::{Lowering, algebra};
 use crate::forms::chip::CoreKind;
@@ -25,14 +25,15 @@ impl Lowering<'_> {
     }
 
     /// Tells why a core cannot step a population so.
-    pub fn keep_to_equations(&mut self, population: &Population, scheme: &Scheme) {
+    pub fn keep_to_equations(&mut self, population: &Population, system: &System, scheme: &Scheme) {
         let Some(core) = self.cores_of(population.node).into_iter().find(|core| core.linear) else { return };
         if !population.dynamics.events.is_empty() {
             let why = String::from("its neurons have no events besides spikes");
             let help = "leave `when … { … }` out, or take a core without `neuron_model: linear`";
             return self.cannot_run(population.node, core.name.clone(), why, help);
         }
-        let Some(&state) = scheme.rest.first() else { return };
+        let pinned = population.dynamics.method.is_some();
+        let Some(&state) = scheme.rest.iter().find(|state| pinned || !system.is_linear(**state)) else { return };
         if population.dynamics.method.is_some_and(|method| method != Method::Exact) {
             let why =
                 String::from("its block pins a `method`, and the core steps linear neurons by their exact solution");

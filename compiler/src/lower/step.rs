@@ -5,7 +5,7 @@
 
 use nmc_program::{Binary, Draw, Unary, Value};
 
-use super::algebra::{self, linear};
+use super::algebra::{self, linear, mentions};
 use super::expression;
 use super::integrate::{Scheme, System, state, with_states};
 use super::kernel::Builder;
@@ -35,6 +35,38 @@ pub struct Start<'a> {
 pub struct End {
     pub new: Vec<Value>,
     pub low: Vec<Option<Value>>,
+}
+
+/// Nodes and weights of Gauss's rule over a step.
+const NODES: [(f64, f64); 4] = [
+    (0.069_431_844_202_973_71, 0.173_927_422_568_726_93),
+    (0.330_009_478_207_571_9, 0.326_072_577_431_273_07),
+    (0.669_990_521_792_428_1, 0.326_072_577_431_273_07),
+    (0.930_568_155_797_026_3, 0.173_927_422_568_726_93),
+];
+
+/// What a state that decays by `slope` gains in a step as `offset`, which drives it, changes by the course of other states: the integral of
+/// `exp(slope (dt - s)) (offset(s) - offset(0))`.
+fn gained(
+    b: &mut Builder,
+    start: &Start,
+    (slope, offset): (&Expr, &Expr),
+    course: &[Vec<Value>],
+    outside: &mut expression::Names,
+) -> Value {
+    let drive = Polynomial::of(offset).times(start.dt);
+    let before = drive.clone().emit(b, &mut with_states(start.old, outside));
+    let mut sum = b.number(0.0);
+    for ((share, weight), at) in NODES.into_iter().zip(course) {
+        let then = drive.clone().emit(b, &mut with_states(at, outside));
+        let change = b.binary(Binary::Subtract, then, before);
+        let z = Polynomial::of(slope).times(start.dt * (1.0 - share)).emit(b, &mut with_states(start.old, outside));
+        let (left, weight) = (b.unary(Unary::Exp, z), b.number(weight));
+        let left = b.multiply(left, weight);
+        let part = b.multiply(change, left);
+        sum = b.add(sum, part);
+    }
+    sum
 }
 
 impl System {
@@ -169,9 +201,14 @@ impl System {
         outside: &mut expression::Names,
         noise: &[Vec<Value>],
     ) {
+        let mut course = None;
         for &index in &scheme.rest {
             let derivative = self.derivatives[index].as_ref();
             let Some((slope, offset)) = derivative.and_then(|d| linear(d, state(index))) else { continue };
+            let gained = self.is_driven(scheme, &slope, &offset).then(|| {
+                let course = course.get_or_insert_with(|| self.course(b, scheme, start, outside, noise));
+                gained(b, start, (&slope, &offset), course, outside)
+            });
             let (z, drive) = (Polynomial::of(&slope).times(start.dt), Polynomial::of(&offset).times(start.dt));
             let value = match z.constant() {
                 Some(z) => {
@@ -198,8 +235,58 @@ impl System {
                     if start.has_low(index) { change } else { b.add(start.old[index], change) }
                 }
             };
+            let value = plus(b, value, gained);
             end.set_unless_still(b, start, index, value);
         }
+    }
+
+    /// Whether a state that is linear in itself, with a coefficient that does not move, is driven by states whose course is known. A pinned method
+    /// holds what drives it.
+    fn is_driven(&self, scheme: &Scheme, slope: &Expr, offset: &Expr) -> bool {
+        let known = |symbol: Symbol| matches!(symbol, Symbol::State(n) if scheme.exact.contains(&n) || self.is_alone(scheme, n));
+        self.method.is_none() && !self.moves(slope) && mentions(offset, &known)
+    }
+
+    /// Whether a state that is not solved with others decays by itself, with coefficients that do not move.
+    fn is_alone(&self, scheme: &Scheme, index: usize) -> bool {
+        let parts = self.derivatives.get(index).and_then(Option::as_ref).and_then(|d| linear(d, state(index)));
+        let alone = parts.is_some_and(|(slope, offset)| !self.moves(&slope) && !self.moves(&offset));
+        alone && scheme.rest.contains(&index) && self.noise_of(index).is_none()
+    }
+
+    /// All states at the nodes of a step, where they are known; others as they were at its start.
+    fn course(
+        &self,
+        b: &mut Builder,
+        scheme: &Scheme,
+        start: &Start,
+        outside: &mut expression::Names,
+        noise: &[Vec<Value>],
+    ) -> Vec<Vec<Value>> {
+        let at = |(share, _): (f64, f64)| {
+            let mut at = start.old.to_vec();
+            let exact = self.exact(b, scheme, start, outside, noise, start.dt * share, share);
+            for (&index, value) in scheme.exact.iter().zip(exact) {
+                at[index] = if start.has_low(index) { b.add(at[index], value) } else { value };
+            }
+            for &index in scheme.rest.iter().filter(|index| self.is_alone(scheme, **index)) {
+                let parts = self.derivatives[index].as_ref().and_then(|d| linear(d, state(index)));
+                let Some((slope, offset)) = parts else { continue };
+                let z = Polynomial::of(&slope).times(start.dt * share).emit(b, &mut with_states(start.old, outside));
+                let drive = Polynomial::of(&offset).times(start.dt * share);
+                let drive = drive.emit(b, &mut with_states(start.old, outside));
+                let product = b.multiply(z, start.old[index]);
+                let (change, phi) = (b.add(product, drive), b.unary(Unary::Phi1, z));
+                let change = b.multiply(change, phi);
+                let value = b.add(start.old[index], change);
+                at[index] = match start.stands_still(b, index) {
+                    Some(holds) => b.select(holds, start.old[index], value),
+                    None => value,
+                };
+            }
+            at
+        };
+        NODES.into_iter().map(at).collect()
     }
 
     /// The derivative of a state where states have these values, so many seconds into the step.

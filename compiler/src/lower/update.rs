@@ -96,7 +96,7 @@ impl Lowering<'_> {
             Some(Emission::When { condition, edge, resets, .. }) => Some((population.closed(condition), *edge, resets)),
             Some(Emission::Poisson { .. } | Emission::Once { .. } | Emission::Given) | None => None,
         };
-        self.keep_to_equations(population, &scheme);
+        self.keep_to_equations(population, &system, &scheme);
         let events = &population.dynamics.events;
         if scheme.exact.is_empty() && scheme.rest.is_empty() && condition.is_none() && events.is_empty() {
             return Vec::new();

@@ -1,8 +1,7 @@
 """Makes nir_*.nir, graphs of the package nir 1.0.8, and nir_*.npz: random inputs and what they give by NIR's equations.
 
 The equations are solved here step by step, apart from nmc: inputs and spikes (1 in the step after they are fired) are constant over a
-step, so LIF, LI, IF and I have exact solutions, and so has CubaLIF where i and v are solved together (nir_loop). Where time constants
-differ between neurons, v of CubaLIF takes i as it was at the start of the step (nir_cuba): nmc's exponential Euler.
+step, so LIF, LI, IF, I and CubaLIF have exact solutions, with time constants that are one for all (nir_loop) or differ (nir_cuba).
 """
 import numpy as np, nir
 
@@ -38,8 +37,8 @@ def pool(x, k, stride, pad, mean):
 
 
 class LIF:
-    def __init__(self, p, exact=True):
-        self.p, self.v, self.exact = p, np.zeros(p.v_threshold.shape if hasattr(p, "v_threshold") else p.r.shape), exact
+    def __init__(self, p):
+        self.p, self.v = p, np.zeros(p.v_threshold.shape if hasattr(p, "v_threshold") else p.r.shape)
         self.i = np.zeros_like(self.v)
 
     def step(self, x):
@@ -52,14 +51,10 @@ class LIF:
             self.v = self.v + DT * p.r * x
         else:
             a, m, goal = np.exp(-DT / p.tau_syn), np.exp(-DT / p.tau_mem), p.w_in * x
-            if self.exact:
-                # i(t) = goal + (i - goal) e^(-t / tau_syn); v follows it, solved in closed form.
-                still = p.v_leak + p.r * goal
-                beat = p.r * (self.i - goal) * p.tau_syn / (p.tau_syn - p.tau_mem)
-                self.v = still + beat * a + (self.v - still - beat) * m
-            else:
-                still = p.v_leak + p.r * self.i
-                self.v = still + (self.v - still) * m
+            # i(t) = goal + (i - goal) e^(-t / tau_syn); v follows it, solved in closed form.
+            still = p.v_leak + p.r * goal
+            beat = p.r * (self.i - goal) * p.tau_syn / (p.tau_syn - p.tau_mem)
+            self.v = still + beat * a + (self.v - still - beat) * m
             self.i = goal + (self.i - goal) * a
         if kind in ("LI", "CubaLI", "I"):
             return self.v
@@ -138,7 +133,7 @@ g = nir.NIRGraph(nodes={"input": I(3), "w": w, "d": d, "lat": lat, "output": O(5
 
 def cuba(x, before, state=None):
     if x is None:
-        return LIF(d, exact=False)
+        return LIF(d)
     return {"d": state.step(w.weight @ x + lat.weight @ before.get("d", np.zeros(5)))}
 
 
