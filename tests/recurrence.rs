@@ -360,6 +360,40 @@ fn what_fades_is_not_cut_off() {
     ideal.iter().zip(chip).for_each(|(ideal, chip)| assert!((ideal - chip).abs() < 0.02, "{chip} for {ideal}"));
 }
 
+/// A state that goes straight into a layer is driven as it is when a step begins, and what outputs are made from after each step is not what is left
+/// at the end. Oracle: powers of two.
+#[test]
+fn what_is_read_of_states_at_each_step_is_not_cut_off() {
+    let of = |next: &str, shown: &str| {
+        let text = format!(
+            "use std.unit.digital_alu
+            device cell {{ conductance: 0 uS .. 100 uS; levels: ideal }}
+            converter dac: bits(20) -> voltage {{ energy: 1 pJ; area: 10 um2; time: 1 ns }}
+            converter adc: current -> bits(20) {{ energy: 2 pJ; area: 100 um2; time: 10 ns }}
+            tile array {{
+                cells: cell[8, 8]; weights: differential; input: dac(); sense: adc(); read_voltage: 0.2 V; read_time: 10 ns
+            }}
+            core one {{ tiles: array[4]; units: digital_alu; buffer: 1 kB }}
+            chip board {{ cores: grid(2, 2) of one; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit) }}
+            network net(x: real[1]) -> (y: real[1]) {{
+                state h: real[1] = x
+                next h = h |> dense([[0.5]])
+                {next} -> y
+            }}
+            experiment e {{ deploy net on board {{ calibrate: [[1], [-1]] }}; test {{ x: [[1]] }} for {shown} }}"
+        );
+        run("steps.nmc", &text, &NoFiles, EngineKind::Jit)[0].metrics[0].1
+    };
+    for steps in 1..5 {
+        let left = of("h", &format!("{steps} steps measure left = mean(y)"));
+        assert!((left - 0.5_f64.powi(steps)).abs() < 1e-5, "{left} after {steps} steps");
+    }
+    for readout in ["h |> dense([[1]])", "h |> scale(2) |> dense([[0.5]]) |> scale(1)"] {
+        let off = of(readout, "4 steps measure off = mse(y, [[[0.5], [0.25], [0.125], [0.0625]]])");
+        assert!(off < 1e-10, "{readout}: {off}");
+    }
+}
+
 /// Outputs leave the chip after the last step, whatever came before. Oracle: bits by hand.
 #[test]
 fn outputs_are_sent_once() {

@@ -51,14 +51,22 @@ pub fn measure(given: Given, files: &dyn Files, diagnostics: &mut Vec<Diagnostic
         None => return Measured::default(),
     };
     let mut found = Measured::default();
+    let taken = program.phases.last().map_or(1, |last| last.taken as usize);
     for (name, values) in recorded {
         let Some(&(node, what)) = probed.get(&name) else { continue };
+        let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
+        let len = given.network.graph[node].len();
         let into = match what {
+            What::Value if taken > 1 => {
+                let last = values.chunks_exact((taken * len).max(1)).flat_map(|sample| &sample[(taken - 1) * len..]);
+                found.values.insert(node, last.copied().collect());
+                &mut found.taken
+            }
             What::Value => &mut found.values,
             What::Steps => &mut found.steps,
             What::Bias => &mut found.biases,
         };
-        into.insert(node, values.into_iter().map(|value| value as f32).collect());
+        into.insert(node, values);
     }
     // Data whose rows are shown one after the other.
     for (input, tensor) in given.network.inputs.iter().zip(&given.plan.calibration) {
@@ -186,7 +194,11 @@ fn program(given: Given, files: &dyn Files) -> Option<(Program, Names)> {
             probed.insert(name, (node, What::Value));
         }
     }
-    let plan = Plan { step: given.plan.step, phases: phases(given)?, ..Plan::default() };
+    let mut phases = phases(given)?;
+    if let (Some(last), Some(like)) = (phases.last_mut(), shown_as(given.plan)) {
+        last.taken = like.taken;
+    }
+    let plan = Plan { step: given.plan.step, phases, ..Plan::default() };
     let chip = Chip { name: String::from("ideal"), ideal: true, ..Chip::default() };
     // Whatever is wrong is told when the network itself is lowered.
     let mut ignored = Vec::new();
@@ -214,7 +226,8 @@ fn probe_steps(network: &Network, program: &mut Program, probed: &mut Names) {
             else {
                 return None;
             };
-            let start = matches!(network.graph[node].operator, Operator::Population { .. });
+            // What a tick reads of a state of the network it has taken over when it begins.
+            let start = matches!(&network.graph[node].operator, Operator::Population { kind, .. } if *kind != PopulationKind::State);
             let name = format!("steps of {}", probe.name);
             let steps = nmc_program::Probe::of(name, nmc_program::Probed::Array(array), probe.range);
             made.contains(&array).then_some((node, nmc_program::Probe { start, ..steps }))
@@ -261,12 +274,17 @@ fn is_number(network: &Network, node: NodeId) -> bool {
     kind && data.logical != Logical::Spikes
 }
 
+/// The phase as which calibration samples are shown.
+fn shown_as(plan: &Plan) -> Option<&Phase> {
+    plan.phases.iter().rfind(|phase| phase.kind != PhaseKind::Run)
+}
+
 /// The training of the experiment, then the calibration samples shown as its test or training shows them.
 fn phases(given: Given) -> Option<Vec<Phase>> {
     let (plan, tensors) = (given.plan, given.tensors);
     let trained = plan.phases.iter().filter(|phase| phase.kind == PhaseKind::Train);
     let mut phases: Vec<Phase> = trained.cloned().collect();
-    let like = plan.phases.iter().rfind(|phase| phase.kind != PhaseKind::Run)?.clone();
+    let like = shown_as(plan)?.clone();
     let samples = plan.calibration.iter().filter_map(|id| tensors.get(id.index())?.shape.first().copied()).min()?;
     let fed = |(node, id): (&NodeId, &TensorId)| (*node, InputData::Values(*id));
     let inputs = given.network.inputs.iter().zip(&plan.calibration).map(fed).collect();

@@ -132,7 +132,11 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
             }
         }
     }
-    over_time(given, tiling, measured, &mut found);
+    over_time(given, tiling, &measured.steps, measured, &mut found);
+    // What is made in no step, but of several of them.
+    let taken = measured.taken.iter().filter(|(node, _)| !measured.steps.contains_key(node));
+    let taken: BTreeMap<NodeId, Vec<f32>> = taken.map(|(node, values)| (*node, values.clone())).collect();
+    over_time(given, tiling, &taken, measured, &mut found);
     settle(given, tiling, &mut found);
     backward(network, tensors, &mut found);
     found.wired = super::wires::error(given, tiling, &found, &measured.biases);
@@ -140,8 +144,14 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
 }
 
 /// Widens what was found at the end of samples to what their steps hold: what fades is large at first.
-fn over_time(given: Given, tiling: &Tiling, measured: &Measured, found: &mut Calibration) {
-    for (&node, values) in &measured.steps {
+fn over_time(
+    given: Given,
+    tiling: &Tiling,
+    steps: &BTreeMap<NodeId, Vec<f32>>,
+    measured: &Measured,
+    found: &mut Calibration,
+) {
+    for (&node, values) in steps {
         let graph = &given.network.graph;
         let mut full = largest(values);
         if let Operator::Dense { weights, bias, positions } = &graph[node].operator {
@@ -151,7 +161,11 @@ fn over_time(given: Given, tiling: &Tiling, measured: &Measured, found: &mut Cal
             let products = values.iter().enumerate().map(|(i, value)| value - added(i));
             full = clipping(&products.collect::<Vec<f32>>(), finest(given, tiling, node));
             let source = operands(given.network, node).first().copied();
-            let input = source.and_then(|source| measured.steps.get(&source).map(|input| (source, input)));
+            // Of a state what the output is made from, not what the step began with.
+            let input = source.and_then(|source| {
+                let taken = measured.taken.get(&source).filter(|_| !measured.steps.contains_key(&node));
+                Some((source, taken.or_else(|| measured.steps.get(&source))?))
+            });
             let weights = if let Weights::Given(id) = weights { given.tensors.get(id.index()) } else { None };
             if let (Some((source, input)), Some(weights)) = (input, weights) {
                 let at_end = std::mem::take(&mut found.columns);
