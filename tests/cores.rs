@@ -38,7 +38,7 @@ experiment e {{ deploy net on small; run for 20 ms {{ step: 1 ms, s: spikes([0, 
 #[test]
 fn weights_have_the_digits_of_their_core() {
     for (weight, steps, bits) in
-        [("(i * 3 + j) * 1 mV", 7.0, 3), ("(i * 3 + j - 2) * 1 mV", 3.0, 3), ("(i * 3 + j) * 1 mV", 1.0, 1)]
+        [("(i * 3 + j) * 1 mV", 3.0, 3), ("(i * 3 + j - 2) * 1 mV", 3.0, 3), ("(i * 3 + j) * 1 mV", 7.0, 4)]
     {
         let shift = if weight.contains("- 2") { 2.0 } else { 0.0 };
         let given: Vec<f64> = (0..6).map(|at| (f64::from(at) - shift) * 1e-3).collect();
@@ -49,6 +49,26 @@ fn weights_have_the_digits_of_their_core() {
             let nmc_runtime::Recorded::Synapses { data, .. } = recorded(results, "c.w") else { panic!() };
             for (held, given) in data.iter().zip(&given) {
                 assert!((held - (given / step).round() * step).abs() < 1e-15, "{held} of {given} with {bits} bits");
+            }
+        }
+    }
+}
+
+/// A single bit says whether a synapse is there: each neuron has a weight of its own for those it hears, and one of the other sign. Oracle: by hand.
+#[test]
+fn synapses_of_one_bit_are_there_or_not() {
+    // From two sources to three neurons.
+    for (weight, wanted) in [
+        ("(1 + j) * 1 mV", [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]),
+        ("(1 - 3 * i) * 1 mV", [1.0, 1.0, 1.0, -2.0, -2.0, -2.0]),
+        ("(i * 3 + j) * 1 mV", [0.0, 0.0, 0.0, 3.0, 4.0, 5.0]),
+        ("(i + 1) * (j - 1) * 1 mV", [-2.0, 0.0, 2.0, -2.0, 0.0, 2.0]),
+    ] {
+        for engine in ENGINES {
+            let results = &run("w.nmc", &on_core("weight_bits: 1", "jump", weight, ""), &NoFiles, engine)[0];
+            let nmc_runtime::Recorded::Synapses { data, .. } = recorded(results, "c.w") else { panic!() };
+            for (held, wanted) in data.iter().zip(wanted) {
+                assert!((held - wanted * 1e-3).abs() < 1e-15, "{weight}: {data:?}");
             }
         }
     }

@@ -195,6 +195,27 @@ fn written(text: &str) -> PathBuf {
     file
 }
 
+/// Neurons that rest below 0 do not fire when they come in again. Oracle: a neuron at rest is silent, and 12 mV are above its threshold.
+#[test]
+fn neurons_that_rest_below_zero_come_in_at_rest() {
+    let text = "use std.neuron.lif
+        network net(s: spikes[2]) {
+            population a: lif[2](refractory: 0 s)
+            connect s -> a { pattern: one_to_one, weight: 12 mV }
+            probe a.spikes
+        }";
+    let program = written(text);
+    let bytes = exported(&program, Some("net"), "0.1 ms").unwrap();
+    let made = import(&bytes, "net.nir", "net", "net.safetensors", Time::Seconds).unwrap().imported;
+    let folder = program.parent().unwrap();
+    std::fs::write(folder.join("net.safetensors"), &made.weights).unwrap();
+    let rows = ["[0, 0]", "[0, 0]", "[1, 0]", "[0, 0]", "[0, 1]", "[0, 0]"].join(", ");
+    let shown = format!("test {{ s: [[{rows}]] every 0.1 ms }} for 0.6 ms measure m = sum(a_spikes)");
+    let text = format!("{}\nexperiment e {{ deploy net {{ step: 0.1 ms }}; {shown} }}", made.program);
+    let results = nmc_tests::run("net.nmc", &text, &Folder::of(&folder.join("net.nmc")), EngineKind::Jit);
+    assert_eq!(spikes(&results[0], "a.spikes").0, [0, 1], "{text}");
+}
+
 /// Volts, ohms and amperes; a spike of a step leaves behind what the synapse's jump would. Oracle: by hand.
 #[test]
 fn connections_become_linear_nodes() {

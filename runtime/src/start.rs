@@ -1,5 +1,7 @@
 //! What a run starts from: connections, and the initial values of arrays.
 
+use std::collections::BTreeMap;
+
 use nmc_program::{Amount, Connection, ConnectionId, Delay, Effect, Len, Program, TensorId};
 use rayon::prelude::*;
 
@@ -28,7 +30,7 @@ pub fn prepare<T: Computable>(
         carriers.push(Carrier { wiring, ..Carrier::default() });
     }
     fill(program, kernels, seed, &mut buffers, Some(&carriers));
-    round_weights(program, &mut buffers);
+    round_weights(program, &mut buffers, |index| &carriers[index]);
     let mut delayed = Vec::new();
     for (index, carrier) in carriers.iter_mut().enumerate() {
         let connection = &program.connections[index];
@@ -124,17 +126,35 @@ fn length(array: &nmc_program::Array, carriers: &[Carrier]) -> usize {
     }
 }
 
-/// Gives weights the digits that their cores keep of them.
-pub fn round_weights<T: Computable>(program: &Program, buffers: &mut [Buffer<T>]) {
-    for (weights, bits) in program.connections.iter().filter_map(|connection| connection.rounded) {
+/// Gives weights the digits that their cores keep of them: whole steps up to the largest of their connection, one bit being the sign; of a single
+/// bit, whether they are there, each as large as the largest of its target and sign.
+pub fn round_weights<'c, T: Computable>(
+    program: &Program,
+    buffers: &mut [Buffer<T>],
+    carrier: impl Fn(usize) -> &'c Carrier,
+) {
+    for (index, connection) in program.connections.iter().enumerate() {
+        let Some((weights, bits)) = connection.rounded else { continue };
         let weights = &mut buffers[weights.index()].data;
-        let ends = weights.iter().map(|weight| weight.wide());
-        let (least, most) = ends.fold((0.0, 0.0), |(least, most): (f64, f64), w| (least.min(w), most.max(w)));
-        let signs = u32::from(least < 0.0 && most > 0.0);
-        let steps = ((1_u64 << (bits - signs).max(1)) - 1) as f64;
-        let step = most.max(-least) / steps;
-        if step > 0.0 {
-            weights.iter_mut().for_each(|weight| *weight = T::of((weight.wide() / step).round() * step));
+        if bits > 1 {
+            let most = weights.iter().fold(0.0, |most: f64, weight| most.max(weight.wide().abs()));
+            let step = most / ((1_u64 << (bits - 1)) - 1) as f64;
+            if step > 0.0 {
+                weights.iter_mut().for_each(|weight| *weight = T::of((weight.wide() / step).round() * step));
+            }
+            continue;
+        }
+        let targets = &carrier(index).wiring.targets;
+        let mut largest: BTreeMap<(u32, bool), f64> = BTreeMap::new();
+        for (weight, target) in weights.iter().zip(targets) {
+            let most = largest.entry((*target, weight.wide() < 0.0)).or_default();
+            *most = most.max(weight.wide().abs());
+        }
+        for (weight, target) in weights.iter_mut().zip(targets) {
+            let (size, below) = (weight.wide().abs(), weight.wide() < 0.0);
+            let most = largest[&(*target, below)];
+            let held = if 2.0 * size >= most { most } else { 0.0 };
+            *weight = T::of(if below { -held } else { held });
         }
     }
 }

@@ -48,6 +48,10 @@ impl Elaborator<'_> {
             let message = format!("`{}` moves weights all the time, and pulses do not", dynamics.name);
             return tell(message, "let events change them: `on pre`, `on post`, `every 10 ms`");
         }
+        if dynamics.rewires().next().is_some() {
+            let message = format!("`{}` rewires, and synapses in cells stay where they are", dynamics.name);
+            return tell(message, "leave `rewire` out of the rule, or `cells` out of the connection");
+        }
         let bounds = dynamics.weight_bounds.as_ref().and_then(|(low, high)| constant(low).zip(constant(high)));
         let Some((low, high)) = bounds.filter(|(low, high)| low < high) else {
             let message = String::from("nothing says which weights the lowest and the highest conductance are");

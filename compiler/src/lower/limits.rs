@@ -82,6 +82,13 @@ impl Lowering<'_> {
             }
         }
         let bits = cores.iter().filter_map(|core| core.weight_bits).min()?;
+        if algebra::constant(&connection.weight).is_none() {
+            let how = match bits {
+                1 => String::from("the largest of their neuron, or none"),
+                _ => format!("whole steps, {} up to the largest", (1_u64 << (bits - 1)) - 1),
+            };
+            self.note(format!("{}, weights on the core: {how}", connection.name));
+        }
         if connection.dynamics.changes_weight() {
             let name = &connection.name;
             self.left_out(format!(

@@ -288,7 +288,9 @@ impl<T: Computable + Product> Lanes<T> {
             }
         }
         if !phase.changes.is_empty() {
-            round_weights(shared.program, &mut self.buffers);
+            let own = &self.carriers;
+            let carrier = |index: usize| own.get(&index).unwrap_or(&shared.carriers[index]);
+            round_weights(shared.program, &mut self.buffers, carrier);
         }
     }
 

@@ -1,4 +1,4 @@
-//! NIR's neurons as blocks of the language, with NIR's equations and names.
+//! NIR's neurons as blocks of the language, with NIR's equations and names. NIR tells no start: it is 0, or v_leak where 0 would fire.
 
 use super::file::{Node, Numbers};
 use crate::layers::{Argument, Array, Population};
@@ -22,7 +22,7 @@ pub const NEURONS: &[Neuron] = &[
         name: "lif",
         block: "neuron lif(tau: time, r: real = 1, v_leak: real = 0, v_threshold: real = 1, v_reset: real = 0) {
             input x: real
-            state v: real = 0
+            state v: real = if v_threshold > 0 then 0 else v_leak
             v' = (v_leak - v + r * x) / tau
             spike when v > v_threshold { v = v_reset }
         }",
@@ -37,7 +37,7 @@ pub const NEURONS: &[Neuron] = &[
         ) {
             input x: real
             state i: real = 0
-            state v: real = 0
+            state v: real = if v_threshold > 0 then 0 else v_leak
             i' = (w_in * x - i) / tau_syn
             v' = (v_leak - v + r * i) / tau_mem
             spike when v > v_threshold { v = v_reset }

@@ -155,10 +155,19 @@ impl Exporter<'_> {
         for &state in &moving {
             let starts = each(&dynamics.states[state].initial).map_err(|_| "it starts at random")?;
             let rest = |index: usize| if state == v && leaky { constant[index] / leak[index] } else { 0.0 };
-            let known =
-                |(index, start): (usize, &f64)| *start == 0.0 || (start - rest(index)).abs() <= 1e-12 * start.abs();
+            // What readers of NIR begin with.
+            let fires_at_zero = |index: usize| {
+                state == v
+                    && spike.as_ref().is_some_and(|(threshold, _): &(Vec<f64>, Vec<f64>)| threshold[index] <= 0.0)
+            };
+            let known = |(index, start): (usize, &f64)| match fires_at_zero(index) {
+                true => (start - rest(index)).abs() <= 1e-12 * start.abs(),
+                false => *start == 0.0,
+            };
             if !starts.iter().enumerate().all(known) {
-                return Err("it starts neither from 0 nor from v_leak, and NIR tells no start");
+                return Err(
+                    "it starts neither from 0 nor, where 0 is above the threshold, from v_leak, and NIR tells no start",
+                );
             }
         }
         Ok(Neurons { v, i, leak, gain, constant, synapse, spike })
