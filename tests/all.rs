@@ -15,6 +15,7 @@ mod distance;
 mod drawing;
 mod encodings;
 mod faults;
+mod foreign;
 mod generated;
 mod golden;
 mod hybrid;
