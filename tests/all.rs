@@ -16,6 +16,7 @@ mod distance;
 mod drawing;
 mod encodings;
 mod faults;
+mod foreign;
 mod generated;
 mod golden;
 mod hybrid;

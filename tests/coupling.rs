@@ -203,7 +203,8 @@ experiment e {{
         for (step, found) in found.iter().enumerate().take(50) {
             let frozen = (20..30).contains(&step);
             for (i, j) in (0..2).flat_map(|i| (0..3).map(move |j| (i, j))).filter(|_| !frozen) {
-                w[i][j] += e[i] * at(reward, step, j) * 0.1;
+                // The integral of a step of e, which decays in 2 ms.
+                w[i][j] += e[i] * 2.0 * (1.0 - (-0.05_f64).exp()) * at(reward, step, j);
             }
             e.iter_mut().for_each(|e| *e *= (-1e-4 / 2e-3_f64).exp());
             for (i, _) in [(0, 5), (1, 12), (0, 23), (1, 33)].iter().filter(|(_, at)| *at == step) {

@@ -138,3 +138,56 @@ experiment e {
         }
     }
 }
+
+/// Each source has so many targets, all different, never itself where that is left out; who they are is even. Oracle: counts, and six sigma of a
+/// binomial number.
+#[test]
+fn sources_have_so_many_targets() {
+    let text = |argument: &str, weight: &str| {
+        format!(
+            "
+use std.neuron.poisson
+neuron cell() {{ state v: real = 0; v' = -v / 10 ms; spike when v > 3 {{ v = 0 }} }}
+synapse jump {{ on pre {{ post.v += w }} }}
+network net() {{
+    population fast: poisson[300](rate: 100 Hz)
+    population a: cell[300]()
+    connect c: a -> a {{ pattern: fixed_out_degree({argument}), synapse: jump, weight: 0 }}
+    connect fast -> a {{ pattern: fixed_out_degree(200), synapse: jump, weight: {weight} }}
+    probe c.w
+    probe a.spikes
+}}
+experiment e {{ deploy net; run for 20 ms {{ step: 0.1 ms }} }}"
+        )
+    };
+    for (argument, degree, itself) in
+        [("20", 20, true), ("20, itself: false", 20, false), ("300, itself: false", 299, false)]
+    {
+        let results = &run("out.nmc", &text(argument, "0.1"), &NoFiles, EngineKind::Jit)[0];
+        let nmc_runtime::Recorded::Synapses { source, target, .. } = nmc_tests::recorded(results, "c.w") else {
+            panic!()
+        };
+        let pairs: std::collections::BTreeSet<(u32, u32)> =
+            source.iter().copied().zip(target.iter().copied()).collect();
+        assert_eq!(pairs.len(), 300 * degree);
+        assert_eq!(itself, pairs.iter().any(|(source, target)| source == target));
+        for neuron in 0..300 {
+            assert_eq!(pairs.iter().filter(|(source, _)| *source == neuron).count(), degree);
+            let into = pairs.iter().filter(|(_, target)| *target == neuron).count() as f64;
+            let share = degree as f64 / (300.0 - f64::from(u8::from(!itself)));
+            let sigma = (300.0 * share * (1.0 - share)).sqrt();
+            assert!((into - 300.0 * share).abs() <= 6.0 * sigma + 1.0, "{into} into {neuron}");
+        }
+    }
+    // Whether kept as bits, or one by one because weights differ, and on any number of threads.
+    let once = |weight: &str, threads| {
+        let results = run_on("out.nmc", &text("5", weight), &NoFiles, EngineKind::Jit, threads).remove(0);
+        let (neurons, steps) = spikes(&results, "a.spikes");
+        (neurons.to_vec(), steps.to_vec())
+    };
+    let found = once("0.1", 1);
+    assert!(found.0.len() > 300);
+    assert_eq!((once("0.1", 2), once("0.1 + 0 * i", 2)), (found.clone(), found));
+    let wrong = nmc_tests::codes(&text("301", "0.1"));
+    assert_eq!(wrong, ["E0404"]);
+}

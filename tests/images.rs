@@ -197,6 +197,7 @@ const FORMATS: &[(u32, u64)] = &[
     (13, 0x3951_df73_feec_0c4b),
     (14, 0xacd3_9fdd_5a50_8016),
     (15, 0x8885_f6c5_e3ee_3ca9),
+    (16, 0x42d3_857a_a49b_8f3c),
 ];
 
 #[test]

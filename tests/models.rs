@@ -1,7 +1,7 @@
 //! What a modeller says of populations and their inputs: parameters of each element, data in time. Oracles: closed forms and plain loops.
 
 use nmc_compiler::files::NoFiles;
-use nmc_tests::{ENGINES, codes, run, values};
+use nmc_tests::{ENGINES, codes, run, spikes, values};
 
 const LEAK: &str = "
 neuron leak(tau: time = 10 ms, start: voltage = 0 mV, drive: voltage = 0 mV) {
@@ -166,6 +166,53 @@ experiment e {
     assert_eq!(wrong("run for 1 ms { set a.tau = 0 ms }"), ["E0306"]);
     assert_eq!(wrong("run for 1 ms { set a.tau = 1 mV }"), ["E0302"]);
     assert_eq!(wrong("test { set a.tau = 1 ms } for 1 ms measure m = mean(y)"), ["E0401"]);
+}
+
+/// States that a run sets go on from there, after a restart, too; one that is held stays where it is set until that ends. Oracle: analytic.
+#[test]
+fn runs_set_states() {
+    let text = "
+neuron leaky(tau: time = 20 ms) {
+    state v: voltage = 10 mV
+    state n: real = 0
+    v' = -v / tau
+    spike when v > 20 mV { v = 0 mV; hold v for 2 ms; n += 1 }
+}
+network n() { population a: leaky[2](); probe a.v every 0.1 ms; probe a.spikes, a.n }
+experiment e {
+    deploy n { step: 0.1 ms }
+    run for 5 ms { set a.v = 8 mV }
+    run for 5 ms { set a.v = -4 mV }
+    run for 5 ms { restart: true, set a.v = 6 mV }
+    run for 1 ms { set a.v = 25 mV, set a.n = 7 }
+    run for 5 ms { set a.v = 3 mV }
+}";
+    for engine in ENGINES {
+        let results = &run("sets.nmc", text, &NoFiles, engine)[0];
+        let rows: Vec<&[f64]> = values(results, "a.v").chunks(2).collect();
+        let decayed = |from: f64, ms: f64| 1e-3 * from * (-ms / 20.0).exp();
+        // The spike of the fourth run comes in its first step, 150, and `v` moves again in step 170.
+        for (row, wanted) in [
+            (0, decayed(8.0, 0.1)),
+            (49, decayed(8.0, 5.0)),
+            (50, decayed(-4.0, 0.1)),
+            (99, decayed(-4.0, 5.0)),
+            (149, decayed(6.0, 5.0)),
+            (150, 0.0),
+            (159, 0.0),
+            (160, 3e-3),
+            (169, 3e-3),
+            (209, decayed(3.0, 4.0)),
+        ] {
+            assert!(rows[row].iter().all(|v| (v - wanted).abs() < 1e-12), "{row}: {:?} for {wanted}", rows[row]);
+        }
+        assert_eq!(spikes(results, "a.spikes"), (&[0, 1][..], &[150, 150][..]));
+        assert_eq!(values(results, "a.n").last(), Some(&8.0));
+    }
+    let wrong = |change: &str| codes(&text.replace("set a.v = 8 mV", change));
+    assert_eq!(wrong("set a.v = 8 pA"), ["E0302"]);
+    assert_eq!(wrong("set a.u = 8 mV"), ["E0206"]);
+    assert_eq!(wrong("set a.v = [8, 9] * 1 mV"), ["E0305"]);
 }
 
 /// Synapses as a table: each its weight and delay, in any order, one pair twice. Oracle: sums written out.

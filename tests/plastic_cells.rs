@@ -76,8 +76,21 @@ fn a_change_of_a_step_is_a_pulse() {
     for engine in ENGINES {
         let results = run("plastic.nmc", &text(STEADY, ADDS, ", cells: cell", ""), &NoFiles, engine).remove(0);
         assert!(weights(&results).iter().all(|w| (w - 10.0).abs() < 1e-9));
-        assert_eq!(metric(&results, "pulses.s->target"), 20.0 * 1000.0);
+        assert_eq!(metric(&results, "pulses.c"), 20.0 * 1000.0);
         assert!((joules(&results) - 2e-12 * 20_000.0).abs() < 1e-18, "{}", joules(&results));
+    }
+}
+
+/// Pulses are a metric by the name of their connection, whatever tells their joules, and can be required.
+#[test]
+fn pulses_are_counted_and_required_by_name() {
+    let plain = STEADY.replace("; pulse_energy: 2 pJ", "");
+    let across = format!("{plain}; pulse_voltage: 2 V; programming: one_shot(pulse_time: 10 ns)");
+    for device in [STEADY, &plain, &across] {
+        let asked = |limit: usize| once(&text(device, ADDS, ", cells: cell", &format!("; require pulses.c < {limit}")));
+        let (few, many) = (asked(20_000), asked(20_001));
+        assert_eq!((metric(&few, "pulses.c"), metric(&many, "pulses.c")), (20_000.0, 20_000.0), "{device}");
+        assert_eq!((few.failures.len(), many.failures.len()), (1, 0), "{device}");
     }
 }
 
@@ -157,7 +170,7 @@ fn cells_start_and_fail_as_their_device_does() {
 fn frozen_cells_get_no_pulses() {
     let more = "\n run for 2.5 ms { s: spikes([0, 1], [1, 1]), freeze c }";
     let results = once(&text(STEADY, ADDS, ", cells: cell", more));
-    assert_eq!(metric(&results, "pulses.s->target"), 20.0 * 1000.0);
+    assert_eq!(metric(&results, "pulses.c"), 20.0 * 1000.0);
 }
 
 #[test]

@@ -187,6 +187,7 @@ fn states_that_cannot_be_are_told() {
         ("state h: real[3] = 0; next h = x; x -> y", steps, "E0303"),
         ("state h: real[2] = 0; next h = x; next h = h; h -> y", steps, "E0410"),
         ("next h = x; x -> y", steps, "E0201"),
+        ("x |> relu -> y", steps, "E0305"),
         ("state h: voltage = 0 V; next h = h; x -> y", steps, "E0305"),
         ("state h: real[2] = 1 V; next h = h; h -> y", steps, "E0302"),
         ("state h: real[2] = 0; state h: real[2] = 0; next h = x; h -> y", steps, "E0202"),

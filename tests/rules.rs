@@ -237,3 +237,101 @@ fn misuse_is_told() {
         assert_eq!(codes(text), [code], "{text}: {:#?}", told(text));
     }
 }
+
+/// A state that only a probe records is used; one that nothing records is not.
+#[test]
+fn a_state_of_a_rule_that_is_recorded_is_used() {
+    let of = |probe: &str, experiment: &str| {
+        let text = format!(
+            "
+neuron cell() {{ state v: real = 0; v' = -v / 1 ms; spike when v > 1 {{ v = 0 }} }}
+synapse counts() {{ state n: real = 0; on pre {{ n += 1; post.v += w }} }}
+plasticity adds() {{ state z: real = 0; on pre {{ z += 1; w += 0.1 }} }}
+network net() {{
+    population a: cell[2]()
+    connect k: a -> a {{ weight: 1, synapse: counts(), plasticity: adds() }}
+    {probe}
+}}
+{experiment}"
+        );
+        codes(&text)
+    };
+    let experiment = "experiment e { deploy net; run for 1 ms { step: 0.1 ms } }";
+    assert_eq!(of("probe k.z, k.n every 0.1 ms", experiment), [""; 0]);
+    assert_eq!(of("probe k.z every 0.1 ms", experiment), ["W0208"]);
+    assert_eq!(of("probe k.w", experiment), ["W0208", "W0208"]);
+    // What a file without an experiment declares is for others.
+    assert_eq!(of("probe k.w", ""), [""; 0]);
+}
+
+/// Synapse and rule are each stepped by the method that their own block pins, from what the other has at the start of the step.
+/// Oracle: the growth factors of the methods, and sums of what was there at the start.
+#[test]
+fn each_block_has_its_own_method() {
+    let text = |of_synapse: &str, of_rule: &str| {
+        format!(
+            "
+neuron cell() {{ state v: real = 0; v' = -v / 1 ms; spike when v > 1 {{ v = 0 }} }}
+synapse fading() {{
+    {of_synapse}
+    state g: real = 1
+    trace p: real, 5 ms on pre {{ p += 1 }}
+    state h: real = 0
+    g' = -g / 5 ms
+    h' = (w - h) / 5 ms
+    on pre {{ g += 0 * w }}
+}}
+plasticity follows() {{
+    {of_rule}
+    state e: real = 1
+    trace q: real, 4 ms on pre {{ q += 1 }}
+    e' = -e / 4 ms
+    w' = e / 1 ms
+}}
+network net(s: spikes[1]) {{
+    population a: cell[1]()
+    connect k: s -> a {{ weight: 0, synapse: fading(), plasticity: follows() }}
+    probe k.g, k.h, k.e, k.p, k.q, k.w every 1 ms
+}}
+experiment e {{ deploy net; run for 8 ms {{ step: 1 ms, s: spikes([0], [0]) }} }}"
+        )
+    };
+    let at = |results: &Results, name: &str, n: i32| match recorded(results, name) {
+        Recorded::Synapses { data, .. } | Recorded::Values { data, .. } => data[n as usize],
+        Recorded::Spikes { .. } | Recorded::Histogram { .. } => panic!("{name} holds no values"),
+    };
+    let methods = ["", "method: exact", "method: euler", "method: rk4", "method: exponential_euler"];
+    let factor = |method: &str, z: f64| match method {
+        "method: euler" => 1.0 - z,
+        "method: rk4" => 1.0 - z + z * z / 2.0 - z.powi(3) / 6.0 + z.powi(4) / 24.0,
+        _ => (-z).exp(),
+    };
+    for of_synapse in methods {
+        for of_rule in methods {
+            let (a, b) = (factor(of_synapse, 0.2), factor(of_rule, 0.25));
+            for engine in ENGINES {
+                let results = &run("methods.nmc", &text(of_synapse, of_rule), &NoFiles, engine)[0];
+                let is = |name: &str, n: i32, wanted: f64| {
+                    let found = at(results, name, n);
+                    assert!((found - wanted).abs() < 1e-12, "{of_synapse} {of_rule} {name} {n}: {found} for {wanted}");
+                };
+                let (mut w, mut h) = (0.0, 0.0);
+                for n in 0..8 {
+                    is("k.g", n, a.powi(n + 1));
+                    is("k.e", n, b.powi(n + 1));
+                    is("k.p", n, a.powi(n));
+                    is("k.q", n, b.powi(n));
+                    h = if of_synapse == of_rule { at(results, "k.h", n) } else { a * h + (1.0 - a) * w };
+                    // What a state that decays brings to its integral in a step, by each method.
+                    w += b.powi(n)
+                        * match of_rule {
+                            "method: euler" | "method: exponential_euler" => 1.0,
+                            _ => (1.0 - b) / 0.25,
+                        };
+                    is("k.h", n, h);
+                    is("k.w", n, w);
+                }
+            }
+        }
+    }
+}

@@ -346,6 +346,50 @@ experiment e {{ deploy net; run for 10 ms {{ step: 0.1 ms, s: spikes([0, 1], {mo
     }
 }
 
+/// Oracle: a spike of each step that there is.
+#[test]
+fn spikes_after_the_end_are_told_and_none_are_taken() {
+    let text = |run: &str| {
+        format!(
+            "network net(s: spikes[2]) -> (n: real[2]) {{ s |> count -> n; probe s.spikes }}
+            decoder count: spikes -> real {{ state n: real = 0; on spike {{ n += 1 }}; y = n }}
+            experiment e {{ deploy net {{ step: 0.1 ms }}; {run} }}"
+        )
+    };
+    let told = |run: &str| {
+        let one = |told: nmc_grammar::diagnostic::Diagnostic| {
+            assert_eq!(told.code.number(), "W0464", "{told:?}");
+            (told.message, told.primary.unwrap().text)
+        };
+        told(&text(run)).into_iter().map(one).collect::<Vec<_>>()
+    };
+    assert_eq!(told("run for 1.2 ms { s: spikes([0, 1, 0], [1, 11, 0]) }"), []);
+    let late = |of: &str, at: &str| {
+        (
+            format!("{of} spikes come after the end and are left out"),
+            format!("the last at step {at}, steps are 0 to 11"),
+        )
+    };
+    assert_eq!(told("run for 1.2 ms { s: spikes([0, 1, 0], [1, 50, 12]) }"), [late("2 of 3", "50")]);
+    assert_eq!(told("run for 1.2 ms { s: spikes([0, 1], [0.1, 1.2] * 1 ms) }"), [late("1 of 2", "12")]);
+    // Of a sample, and of a later run, whose steps are its own.
+    assert_eq!(
+        told("test { s: spikes([0, 1], [3, 12], [0, 1]) } for 1.2 ms measure m = mean(n)"),
+        [late("1 of 2", "12")]
+    );
+    let two = "run for 9 ms { s: spikes([0], [1]) }; run for 1.2 ms { s: spikes([0, 1], [11, 30]) }";
+    assert_eq!(told(two), [late("1 of 2", "30")]);
+    for run_for in
+        ["run for 1.2 ms { s: spikes([], []) }", "test { s: spikes([], [], []) } for 1.2 ms measure m = mean(n)"]
+    {
+        assert_eq!(told(run_for), []);
+        for engine in ENGINES {
+            let results = run("none.nmc", &text(run_for), &NoFiles, engine).remove(0);
+            assert_eq!(metric(&results, "spikes.s"), 0.0);
+        }
+    }
+}
+
 /// One number for each element is no sample: `run` says so as `test` does.
 #[test]
 fn data_of_a_run_have_samples() {

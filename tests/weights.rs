@@ -92,3 +92,60 @@ fn rules_raise_weights_that_are_zero_in_data() {
     let joined = [whole[1], whole[3], whole[5]];
     assert_eq!(rounded(of("pattern: matrix, ")), joined);
 }
+
+/// Weights that begin, or are set, outside the bounds of their rule are told with one of them. Oracle: the bounds, 0 and 1.
+#[test]
+fn weights_outside_the_bounds_of_their_rule_are_told() {
+    let of = |connect: &str, set: &str| {
+        let text = format!(
+            "device cell {{ conductance: 1 uS .. 2 uS; levels: ideal; potentiation: 0.1 uS; depression: 0.1 uS; pulse_energy: 1 pJ }}
+            plasticity keeps(high: real) {{ on pre {{ w += 0.1 * high }}; w in 0..high }}
+            plasticity free(step: real) {{ on pre {{ w += step }} }}
+            synapse none {{}}
+            neuron silent {{ state v: real = 0; v' = -v / 1 ms }}
+            network net(s: spikes[4]) {{
+                population b: silent[4]()
+                connect k: s -> b {{ synapse: none(), {connect} }}
+                probe b.v
+            }}
+            experiment e {{ deploy net {{ step: 1 ms }}; run for 2 ms {{ s: spikes([0], [0]) }}
+                run for 2 ms {{ s: spikes([0], [0]){set} }} }}"
+        );
+        let told = told(&text);
+        assert!(told.iter().all(|one| one.code.number() == "W0462"), "{connect} {set}: {told:?}");
+        told.into_iter().map(|one| one.message).collect::<Vec<_>>()
+    };
+    let keeps = "plasticity: keeps(high: 1)";
+    for (connect, wrong) in [
+        ("weight: 1", None),
+        ("weight: 0.1 * 10", None),
+        ("weight: -1", Some("-1")),
+        ("weight: 3", Some("3")),
+        ("weight: 3, cells: cell", Some("3")),
+        ("weight: uniform(0, 1)", None),
+        ("weight: uniform(0, 2)", Some("2")),
+        ("weight: 0.5 - uniform(0, 1)", Some("-0.5")),
+        ("weight: normal(0.5, 0.5)", None),
+        ("weight: normal(1.5, 0.1)", Some("1.5")),
+        ("weight: normal(1.5, 0.1, 0, 1)", None),
+        ("weight: 0.3 * i", None),
+        ("weight: 0.5 * i", Some("1.5")),
+        ("pattern: one_to_one, weight: i - j", None),
+        ("pattern: random(p: 50 %), weight: i - j", Some("-1")),
+        ("pattern: matrix, weight: [[0.5, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]] * 1", None),
+        ("pattern: matrix, weight: [[0.5, 0, 0, 0], [0, 4, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]] * 1", Some("4")),
+        ("pattern: list(sources: [0, 1], targets: [1, 2]), weight: [0.5, 0] * 1", None),
+        ("pattern: list(sources: [0, 1], targets: [1, 2]), weight: [0.5, -0.5] * 1", Some("-0.5")),
+        ("pattern: list(sources: [0, 1], targets: [1, 2]), weight: [0.5, 0.5] * uniform(0, 3)", Some("1.5")),
+    ] {
+        let wanted = wrong.map(|wrong| format!("`keeps` keeps weights between 0 and 1, these begin at {wrong}"));
+        assert_eq!(of(&format!("{connect}, {keeps}"), ""), Vec::from_iter(wanted), "{connect}");
+    }
+    for (set, wrong) in
+        [("0.5", None), ("1.5", Some("1.5")), ("[[0, 0, 2, 0], [1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1]]", Some("2"))]
+    {
+        let wanted = wrong.map(|wrong| format!("`keeps` keeps weights between 0 and 1, these are set to {wrong}"));
+        assert_eq!(of(&format!("weight: 1, {keeps}"), &format!(", set k.w = {set}")), Vec::from_iter(wanted), "{set}");
+    }
+    assert_eq!(of("weight: -1, plasticity: free(step: 1)", ""), [""; 0]);
+}

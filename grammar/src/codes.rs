@@ -113,7 +113,9 @@ codes! {
     E0459 "sum-misplaced"
     W0460 "delay-without-spikes"
     W0461 "step-too-long"
+    W0462 "outside-the-bounds"
     E0463 "not-in-cells"
+    W0464 "spikes-after-the-end"
     // E05 devices and chips
     E0501 "unknown-field"
     E0502 "missing-field"

@@ -3,6 +3,7 @@
 pub mod ast;
 pub mod codes;
 pub mod diagnostic;
+pub mod elsewhere;
 pub mod format;
 mod layout;
 mod message;

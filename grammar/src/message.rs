@@ -4,6 +4,7 @@
 
 use crate::codes::Code;
 use crate::diagnostic::Diagnostic;
+use crate::elsewhere::instead;
 use crate::span::{FileId, Span};
 use crate::suggest::closest;
 use crate::token::{KINDS, Placed, STATEMENT_WORDS, Token};
@@ -156,6 +157,11 @@ impl Case<'_> {
             let error = Diagnostic::new(Code::E0101, "a derivative is written with `'`", place, "not an equation");
             return Some(error.with_help(format!("write `{state}' = …`")));
         }
+        if let Some(help) = self.given() {
+            let message = "`=` gives a name a value, in a statement of its own";
+            let error = Diagnostic::new(Code::E0112, message, self.span(self.at), "gives nothing here");
+            return Some(error.with_help(help));
+        }
         let (message, label, help) = match self.token(self.at)? {
             Token::Equals if self.second_assignment() => {
                 let span = self.span(self.at.saturating_sub(1)).to(self.span(self.at));
@@ -171,6 +177,36 @@ impl Case<'_> {
             _ => return None,
         };
         Some(Diagnostic::new(Code::E0112, message, self.span(self.at), label).with_help(help))
+    }
+
+    /// What to write for `random(p = 0.1)` and `reset: v = -70 mV`.
+    fn given(&self) -> Option<String> {
+        let name = self.at.checked_sub(1).filter(|before| self.token(*before) == Some(Token::Name))?;
+        let start = self.statement_start();
+        if self.token(self.at) != Some(Token::Equals) || !self.expects("==") {
+            return None;
+        }
+        if self.token(start + 1) == Some(Token::Colon) && name == start + 2 {
+            return instead(self.written(start));
+        }
+        let before = self.token(name.checked_sub(1)?)?;
+        let called = self.opening().and_then(|open| self.token(open.checked_sub(1)?));
+        let called = matches!(called, Some(Token::Name | Token::RightBracket));
+        let first = called && matches!(before, Token::LeftParen | Token::Comma);
+        first.then(|| format!("an argument is given with `:`, `{}: …`; to compare write `==`", self.written(name)))
+    }
+
+    /// The `(` or `[` that the token stands in.
+    fn opening(&self) -> Option<usize> {
+        let mut depth = 0;
+        (self.statement_start()..self.at).rev().find(|at| {
+            match self.tokens[*at].token {
+                Token::LeftParen | Token::LeftBracket => depth += 1,
+                Token::RightParen | Token::RightBracket => depth -= 1,
+                _ => {}
+            }
+            depth > 0
+        })
     }
 
     /// The `v` of `dv/dt =`.
@@ -397,6 +433,13 @@ impl Case<'_> {
         }
         if found == Some(Token::Comma) && (self.statement_start()..self.at).any(|at| self.written(at) == "measure") {
             return Some("say `measure` again: `measure low = min(y) measure high = max(y)`".to_string());
+        }
+        let opening = self.opening().and_then(|at| self.token(at));
+        if found == Some(Token::Colon) && opening == Some(Token::LeftBracket) {
+            return Some("a range is written `0..5`".to_string());
+        }
+        if found == Some(Token::If) && ended_value {
+            return Some("write `if condition then a else b`".to_string());
         }
         if found == Some(Token::Equals) && self.before() == Some(Token::Colon) {
             return Some("a value is given with `=`".to_string());

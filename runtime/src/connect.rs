@@ -1,5 +1,7 @@
 //! Builds connections: which source is joined to which target, from counter-based random numbers.
 
+use std::collections::BTreeSet;
+
 use nmc_program::{
     Access, Amount, Array, ArrayId, Connection, ConnectionId, Delay, Effect, Initial, Inst, KernelId, Len, Op, Pattern,
     Probed, Program, Tensor,
@@ -210,6 +212,7 @@ pub fn expected(connection: &Connection) -> f64 {
         Pattern::Random { p, .. } => sources * targets * p,
         Pattern::Likely { mean, .. } => sources * targets * mean,
         Pattern::FixedInDegree { sources, .. } => *sources as f64 * targets,
+        Pattern::FixedOutDegree { targets, .. } => *targets as f64 * sources,
         Pattern::FixedTotalNumber { synapses, .. } => *synapses as f64,
         Pattern::OneToOne | Pattern::Matrix(_) | Pattern::List { .. } => 0.0,
     }
@@ -246,6 +249,12 @@ fn row(connection: &Connection, seed: u64, source: usize, mut found: impl FnMut(
                 }
             });
         }
+        Pattern::FixedOutDegree { targets: count, itself } => {
+            let own = own_target(connection, itself, source);
+            let key = Key { seed, component, element: source as u32, number: 0, tick: 0, sample: 0 };
+            let chosen = different(key, count, targets - usize::from(own.is_some()));
+            chosen.into_iter().for_each(|at| found(at + usize::from(own.is_some_and(|own| at >= own))));
+        }
         Pattern::OneToOne | Pattern::FixedInDegree { .. } | Pattern::Matrix(_) | Pattern::List { .. } => {}
         Pattern::Likely { .. } | Pattern::FixedTotalNumber { .. } => {}
     }
@@ -275,7 +284,11 @@ fn bits(connection: &Connection, seed: u64) -> BitRows {
 fn rows(program: &Program, connection: &Connection, seed: u64) -> Result<Rows, RunError> {
     let (sources, targets) = (connection.source_len, connection.target_len);
     Ok(match &connection.pattern {
-        Pattern::AllToAll { .. } | Pattern::OneToOne | Pattern::Random { .. } | Pattern::Likely { .. } => {
+        Pattern::AllToAll { .. }
+        | Pattern::OneToOne
+        | Pattern::Random { .. }
+        | Pattern::Likely { .. }
+        | Pattern::FixedOutDegree { .. } => {
             let one_by_one = |sources: std::ops::Range<usize>| {
                 one_by_one(sources, |source, joined| row(connection, seed, source, |target| joined.push(target as u32)))
             };
@@ -409,6 +422,18 @@ fn skips(key: Key, p: f64, len: usize, mut found: impl FnMut(usize)) {
         found(next as usize);
         next += 1.0;
     }
+}
+
+/// `count` different indices below `len`, with numbers of one element (Floyd's method).
+fn different(key: Key, count: usize, len: usize) -> BTreeSet<usize> {
+    let mut chosen = BTreeSet::new();
+    for (number, last) in (len - count.min(len)..len).enumerate() {
+        let drawn = (Key { number: number as u32, ..key }.uniform_f64() * (last + 1) as f64) as usize;
+        if !chosen.insert(drawn.min(last)) {
+            chosen.insert(last);
+        }
+    }
+    chosen
 }
 
 /// Draws different sources for targets that follow one another (Floyd's method).

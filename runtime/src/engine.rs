@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use nmc_program::{ArrayId, Count, Effect, Len, Op, Phase, PhaseKind, Program, WeightSource};
+use nmc_program::{ArrayId, Effect, Len, Op, Phase, PhaseKind, Program, WeightSource};
 use rayon::prelude::*;
 
 use crate::arrays;
@@ -285,12 +285,15 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         let row = state.records.len();
         let mut place = Place { row, number: state.presented + row as u64, ..Place::default() };
         if row == 0 {
-            state.main.change(&self.shared, phase);
+            state.main.change(&self.shared, phase, false);
         }
         if phase.sequence {
             if row == 0 && (phase.restart || !state.going) {
                 state.main.restart(&self.shared, &self.initial, place.number);
                 (state.ran, state.heard) = (None, 0);
+            }
+            if row == 0 {
+                state.main.change(&self.shared, phase, true);
             }
             state.going = true;
             place.heard = state.heard;
@@ -312,7 +315,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
     fn batches(&mut self, phase: &Phase, pause: Pause) -> bool {
         // What is needed for programming only, such as conductances, batches do without.
         let touched = self.shared.program.touched();
-        self.state.main.change(&self.shared, phase);
+        self.state.main.change(&self.shared, phase, false);
         let mut light = self.state.main.buffers.clone();
         for (index, (buffer, fresh)) in light.iter_mut().zip(&self.initial).enumerate() {
             if buffer.per_lane {
@@ -394,11 +397,6 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
             }
         }
         let sum = |array: ArrayId| main.buffers[array.index()].lane(0).iter().map(|number| number.wide()).sum::<f64>();
-        for cost in &program.costs.costs {
-            if let Count::Sum(array) = cost.count {
-                results.metrics.push((format!("pulses.{}", cost.name), sum(array)));
-            }
-        }
         results.energy_j = energy::energy(program, &counts, sum);
         results.failures = metrics::failures(program, &[results.known(program)]);
         results

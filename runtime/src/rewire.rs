@@ -53,6 +53,7 @@ fn itself(connection: &Connection, target: usize) -> Option<u32> {
         | Pattern::Random { itself, .. }
         | Pattern::Likely { itself, .. }
         | Pattern::FixedInDegree { itself, .. }
+        | Pattern::FixedOutDegree { itself, .. }
         | Pattern::FixedTotalNumber { itself, .. } => !itself,
         Pattern::OneToOne | Pattern::Matrix(_) | Pattern::List { .. } => false,
     };

@@ -347,7 +347,7 @@ impl Writer<'_> {
         let draws_apart = synapse.starts_with("towards") || synapse.starts_with("gap");
         let sign = if kind != Weight::Conductance && !draws_apart && self.dice.once_in(5) { -1.0 } else { 1.0 };
         let plastic = self.dice.once_in(3) && sign > 0.0 && !synapse.starts_with("unreliable");
-        let mut pattern = match self.dice.below(7) {
+        let mut pattern = match self.dice.below(8) {
             0 => format!("all_to_all({itself})"),
             1 if sources == targets => String::from("one_to_one"),
             2 => format!("random(p: {}{comma}{itself})", self.dice.one(&["40 %", "80 %"])),
@@ -365,6 +365,7 @@ impl Writer<'_> {
             5 if sources * targets > 1 => {
                 format!("fixed_total_number({}{comma}{itself})", self.dice.below(2 * sources * targets))
             }
+            6 => format!("fixed_out_degree({}{comma}{itself})", 1 + self.dice.below(targets)),
             _ => String::from("matrix"),
         };
         pattern = pattern.replace("all_to_all()", "all_to_all");

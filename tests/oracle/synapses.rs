@@ -103,7 +103,8 @@ impl Case {
                 Some(pairs)
             }
             Pattern::Random { .. } | Pattern::Likely { .. } => None,
-            Pattern::FixedInDegree { .. } | Pattern::FixedTotalNumber { .. } => None,
+            Pattern::FixedInDegree { .. } | Pattern::FixedOutDegree { .. } => None,
+            Pattern::FixedTotalNumber { .. } => None,
         };
         if let Some(wanted) = wanted {
             assert_eq!(pairs, wanted, "{}\n{}", connection.name, self.text);
@@ -119,6 +120,11 @@ impl Case {
                 let others = |b: usize| (first..past).filter(|&a| itself || !same || a != b).count();
                 let into = |b: usize| pairs.iter().filter(|pair| pair.1 == b).count();
                 (itself, (low..high).all(|b| into(b) == sources.min(others(b))))
+            }
+            Pattern::FixedOutDegree { targets, itself } => {
+                let others = |a: usize| (low..high).filter(|&b| itself || !same || a != b).count();
+                let out = |a: usize| pairs.iter().filter(|pair| pair.0 == a).count();
+                (itself, (first..past).all(|a| out(a) == targets.min(others(a))))
             }
             Pattern::FixedTotalNumber { synapses, itself } => (itself, pairs.len() == synapses),
             _ => (true, true),

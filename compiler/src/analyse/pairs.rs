@@ -2,13 +2,16 @@
 
 use nmc_program::Tensor;
 
-use crate::algebra;
+use crate::algebra::{self, constant, substitute};
 use crate::forms::equations::{Expr, Function, State, Symbol};
 use crate::forms::network::{Network, NodeId, Operator};
 use crate::scramble;
 
 /// Pairs that a mean is taken of.
 const PAIRS: u64 = 1 << 14;
+
+/// Elements of either end of which pairs are looked at one by one.
+const ELEMENTS: usize = 32;
 
 /// Both ends of a connection.
 pub struct Ends<'a> {
@@ -36,6 +39,36 @@ impl Ends<'_> {
             | Symbol::Time
             | Symbol::TimeStep
             | Symbol::Noise => None,
+        })
+    }
+
+    /// A value that an expression without draws has at one of the pairs that are joined, and for which `so` holds; of many elements some are looked at,
+    /// the first and the last among them.
+    pub fn find(&self, expr: &Expr, joined: &dyn Fn(usize, usize) -> bool, so: &dyn Fn(f64) -> bool) -> Option<f64> {
+        let some = |(_, (first, past)): End| {
+            let last = past.saturating_sub(1 + first);
+            let step = last.div_ceil(ELEMENTS).max(1);
+            (0..=last).step_by(step).chain([last]).map(move |element| first + element)
+        };
+        let pairs = some(self.source).flat_map(|i| some(self.target).map(move |j| (i, j)));
+        // Of pairs that lie on a diagonal few are met otherwise.
+        let diagonal = some(self.source).map(|i| (i, i - self.source.1.0 + self.target.1.0));
+        let pairs = diagonal.filter(|(_, j)| *j < self.target.1.1).chain(pairs);
+        pairs.filter(|&(i, j)| joined(i, j)).find_map(|(i, j)| {
+            let known = substitute(expr, &|symbol| match symbol {
+                Symbol::SourceIndex => Some(Expr::Number(i as f64)),
+                Symbol::TargetIndex => Some(Expr::Number(j as f64)),
+                Symbol::Pre(_)
+                | Symbol::Post(_)
+                | Symbol::State(_)
+                | Symbol::Input(_)
+                | Symbol::Weight
+                | Symbol::Index
+                | Symbol::Time
+                | Symbol::TimeStep
+                | Symbol::Noise => None,
+            });
+            constant(&known).filter(|value| so(*value))
         })
     }
 

@@ -49,7 +49,11 @@ fn of_the_target(checker: &Checker, block: &Block, mut found: Vec<Diagnostic>) -
     if matches!(block.kind, BlockKind::Synapse | BlockKind::Plasticity) {
         for wrong in found.iter_mut().filter(|wrong| wrong.code == Code::E0201) {
             let name = wrong.message.split('`').nth(1).unwrap_or_default();
-            if name == "v" || checker.elsewhere.states.contains_key(name) {
+            if let Some(state) = name.strip_suffix("_post") {
+                wrong.help = Some(format!("of the neuron that is reached it is `post.{state}`"));
+            } else if let Some(state) = name.strip_suffix("_pre") {
+                wrong.help = Some(format!("of the neuron that spikes it is `pre.{state}`"));
+            } else if name == "v" || checker.elsewhere.states.contains_key(name) {
                 wrong.help = Some(format!("of the neuron that is reached it is `post.{name}`"));
             }
         }

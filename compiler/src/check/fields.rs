@@ -3,6 +3,7 @@
 use nmc_grammar::ast::{Block, BlockKind, Clause, ExprKind, Field, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::elsewhere::instead;
 use nmc_grammar::span::Span;
 
 use super::{Checker, a, suggestion, walk};
@@ -389,7 +390,11 @@ fn each_known(checker: &mut Checker, fields: &[&Field], known: &[&str], place: &
             let owner = others.into_iter().find(|kind| properties(*kind).iter().any(|property| property.key == key));
             let help = match owner {
                 Some(owner) => format!("`{key}` is a property of {}", a(owner)),
-                None => suggestion(&key, known.iter().copied()),
+                None => {
+                    let equations = known.contains(&"method");
+                    let foreign = equations.then(|| instead(&key)).flatten();
+                    foreign.unwrap_or_else(|| suggestion(&key, known.iter().copied()))
+                }
             };
             checker.diagnostics.push(unknown.with_help(help));
         }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use nmc_grammar::ast::{Arg, Block, BlockKind, Expr as Ast, ExprKind, Field, Stmt, StmtKind};
+use nmc_grammar::ast::{Arg, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::elsewhere::instead;
 use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 
@@ -223,6 +224,7 @@ const PATTERNS: &[(&str, bool)] = &[
     ("one_to_one", false),
     ("random", true),
     ("fixed_in_degree", true),
+    ("fixed_out_degree", true),
     ("fixed_total_number", true),
     ("matrix", false),
     ("list", false),
@@ -235,6 +237,15 @@ fn pattern(checker: &mut Checker, ast: &Ast) {
     let name = if let ExprKind::Name(name) = &callee.kind { name.as_str() } else { "" };
     let has = |key: &str| args.iter().any(|arg| arg.name.as_ref().is_some_and(|name| name.text == key));
     let number = args.len() > usize::from(has("itself"));
+    let named = args.iter().filter_map(|arg| arg.name.as_ref());
+    let takes: &[&str] = if name == "list" { &["sources", "targets"] } else { &["p", "n", "itself"] };
+    if let Some(other) = named.into_iter().find(|name| !takes.contains(&name.text.as_str())) {
+        let message = format!("a pattern takes no `{}`", other.text);
+        let help =
+            "pairs are left out by `itself: false`, or by their probability: `random(p: if i < j then 10 % else 0)`";
+        checker.diagnostics.push(Diagnostic::new(Code::E0221, message, other.span, "unknown argument").with_help(help));
+        return;
+    }
     let known = PATTERNS.iter().find(|(known, _)| *known == name);
     let (message, help) = match (name, known) {
         ("list", _) if has("sources") && has("targets") => return,
@@ -242,13 +253,17 @@ fn pattern(checker: &mut Checker, ast: &Ast) {
         (_, Some((_, takes))) if *takes == number => return,
         ("random", _) => ("how probable is a connection?", String::from("such as `random(p: 2 %)`")),
         ("fixed_in_degree", _) => ("how many sources has a target?", String::from("such as `fixed_in_degree(10)`")),
+        ("fixed_out_degree", _) => ("how many targets has a source?", String::from("such as `fixed_out_degree(10)`")),
         ("fixed_total_number", _) => {
             ("how many synapses are there?", String::from("such as `fixed_total_number(1000)`"))
         }
         (_, Some(_)) => ("this pattern takes no number", format!("write `{name}`")),
         (_, None) => {
-            let near = closest(name, PATTERNS.iter().map(|(name, _)| *name));
-            let help = near.map(|near| format!("did you mean `{near}`?"));
+            let near = || closest(name, PATTERNS.iter().map(|(name, _)| *name));
+            let differ = matches!(ast.kind, ExprKind::Binary(BinaryOp::NotEqual, ..));
+            let help = differ
+                .then(|| String::from("all pairs but those of a neuron and itself are `all_to_all(itself: false)`"));
+            let help = help.or_else(|| instead(name)).or_else(|| near().map(|near| format!("did you mean `{near}`?")));
             ("this is not a pattern", help.unwrap_or_else(|| String::from("such as `all_to_all` or `random(p: 2 %)`")))
         }
     };

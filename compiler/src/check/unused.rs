@@ -76,9 +76,10 @@ fn within_block(
     for stmt in &block.body {
         let (name, what) = match &stmt.kind {
             StmtKind::State { name, .. } | StmtKind::Trace { name, .. } if has_equations(block.kind) => {
-                // Others may record a neuron's state, or read it in their equations.
-                let open = block.kind == BlockKind::Neuron
-                    && (!program || everywhere.members.contains(name.text.as_str()) || name.text == "v");
+                // Others may record the states of a neuron, a synapse or a rule, or read a neuron's in their equations.
+                let recorded = matches!(block.kind, BlockKind::Neuron | BlockKind::Synapse | BlockKind::Plasticity)
+                    && (!program || everywhere.members.contains(name.text.as_str()));
+                let open = recorded || block.kind == BlockKind::Neuron && name.text == "v";
                 if open || beside.contains(name.text.as_str()) {
                     continue;
                 }

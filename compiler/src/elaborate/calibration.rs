@@ -2,6 +2,7 @@
 
 use nmc_grammar::ast::{Expr as Ast, ExprKind};
 use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Tensor, TensorId};
 
 use super::Elaborator;
@@ -29,7 +30,11 @@ impl Elaborator<'_> {
             };
             if parts.len() != inputs.len() {
                 let message = format!("{} inputs need as many calibration arrays, not {}", inputs.len(), parts.len());
-                self.error(Code::E0310, message, ast.span, "one array for each input, in their order");
+                let wrong = Diagnostic::new(Code::E0310, message, ast.span, "one array for each input, in their order");
+                let names: Vec<String> = inputs.iter().map(|node| self.network.graph[*node].name.clone()).collect();
+                let help =
+                    format!("those of {}, behind one another: `calibrate: d[\"a\"], d[\"b\"]`", names.join(", "));
+                self.closer.diagnostics.push(wrong.with_help(help));
                 return;
             }
             let mut phase = bare(PhaseKind::Test, false, 0, ast.span);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nmc_grammar::ast::{Block, Field, Ident, Param, StmtKind};
+use nmc_grammar::ast::{Block, Field, Ident, Item, Param, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::suggest::closest;
@@ -12,7 +12,7 @@ use super::Elaborator;
 use super::signal::Kind;
 use super::term::Term;
 use crate::forms::equations::Expr;
-use crate::forms::network::Operator;
+use crate::forms::network::{NodeId, Operator};
 use crate::forms::plan::Phase;
 use crate::typing::blocks;
 use crate::units::{dimension_name, type_dimension};
@@ -61,28 +61,13 @@ impl Elaborator<'_> {
     /// `set exc.bias = 0.2 nA`
     pub fn change(&mut self, field: &Field, phase: &mut Phase) -> Option<()> {
         let (population, member) = words(field)?;
-        let (at, name) = (field.key[1].span, field.key[2].span);
+        let at = field.key[1].span;
         if let (Some(all), "w") = (self.connections.get(&population).cloned(), member.as_str()) {
             return self.change_weights(&all, field, phase);
         }
         let Some(&node) = self.nodes.get(&population) else { return self.no_population(&population, at) };
         let Some(Some(param)) = self.changed.get(&(population.clone(), member.clone())).cloned() else {
-            let message = format!("`{population}` has no parameter `{member}`");
-            let mut unknown = Diagnostic::new(Code::E0206, message, name, "unknown parameter");
-            if let Operator::Population { dynamics, .. } = &self.network.graph[node].operator {
-                let block = self.closer.model.modules.iter().flat_map(|module| &module.tree.items);
-                let block = block.filter_map(|item| match item {
-                    nmc_grammar::ast::Item::Block(block) => Some(block),
-                    _ => None,
-                });
-                let params = block.filter(|block| block.name.text == dynamics.name).flat_map(|block| &block.params);
-                let params: Vec<&str> = params.map(|param| param.name.text.as_str()).collect();
-                unknown.help = closest(&member, params.iter().copied())
-                    .map(|near| format!("did you mean `{near}`?"))
-                    .or_else(|| Some(format!("its parameters: {}", params.join(", "))));
-            }
-            self.closer.diagnostics.push(unknown);
-            return None;
+            return self.change_state(node, field, phase);
         };
         let dimension = param.ty.as_ref().and_then(|ty| type_dimension(&ty.name.text)).unwrap_or_default();
         let value = self.closer.value(&self.names, self.file, &field.value, dimension)?;
@@ -95,6 +80,36 @@ impl Elaborator<'_> {
         let state = dynamics.states.iter().position(|state| state.name == member)?;
         phase.changes.push((node, state, value));
         Some(())
+    }
+
+    /// `set exc.v = -60 mV`: where a state stands when the run begins.
+    fn change_state(&mut self, node: NodeId, field: &Field, phase: &mut Phase) -> Option<()> {
+        let (name, member) = (field.key[2].span, field.key[2].text.clone());
+        let Operator::Population { dynamics, .. } = &self.network.graph[node].operator else { return None };
+        let blocks = self.closer.model.modules.iter().flat_map(|module| &module.tree.items);
+        let blocks = blocks.filter_map(|item| if let Item::Block(block) = item { Some(block) } else { None });
+        let block = blocks.into_iter().find(|block| block.name.text == dynamics.name);
+        let of_block = |stmt: &Stmt| match &stmt.kind {
+            StmtKind::State { name, .. } | StmtKind::Trace { name, .. } => Some(name.text.clone()),
+            _ => None,
+        };
+        let states: Vec<String> = block.iter().flat_map(|block| &block.body).filter_map(of_block).collect();
+        let params = block.iter().flat_map(|block| &block.params).map(|param| param.name.text.clone());
+        let known: Vec<String> = params.chain(states.iter().cloned()).collect();
+        if states.contains(&member)
+            && let Some(state) = dynamics.states.iter().position(|state| state.name == member)
+        {
+            let dimension = dynamics.states[state].dimension;
+            let value = self.closer.value(&self.names, self.file, &field.value, dimension)?;
+            phase.changes.push((node, state, value));
+            return Some(());
+        }
+        let message = format!("`{}` has no parameter or state `{member}`", field.key[1].text);
+        let near = closest(&member, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        let unknown = Diagnostic::new(Code::E0206, message, name, "unknown parameter");
+        let help = near.unwrap_or_else(|| format!("it has {}", known.join(", ")));
+        self.closer.diagnostics.push(unknown.with_help(help));
+        None
     }
 
     /// `set plastic.w = data["w"] * 1 nS`: one number for all synapses, or [sources, targets], of which the pairs that are joined count.
@@ -121,6 +136,7 @@ impl Elaborator<'_> {
             } else {
                 To::Fill(self.closer.value(&self.names, self.file, &field.value, dimension)?)
             };
+            self.set_within(index, to, field.value.span);
             phase.weights.push((index, to));
         }
         Some(())

@@ -15,7 +15,7 @@ use super::target::Target;
 use super::term::{Term, built_in};
 use crate::algebra::{mentions, substitute};
 use crate::analyse::pairs::{End, Ends};
-use crate::forms::equations::{Dynamics, Expr, Function, Input, Symbol};
+use crate::forms::equations::{Dynamics, Expr, Function, Input, OfRule, Symbol};
 use crate::forms::network::{Connection, Edge, NodeId, Operator, Pattern};
 use crate::quantity::Dimension;
 use crate::typing::walk;
@@ -32,6 +32,9 @@ impl Elaborator<'_> {
         for &source in &sources {
             for &target in &targets {
                 let Some(mut connection) = self.connection(source, target, fields, span) else { return };
+                if let Some(weight) = fields.iter().find(|field| field.key[0].text == "weight") {
+                    self.begins_within(&connection, weight.value.span);
+                }
                 if let Some(name) = name {
                     let known = self.connections.entry(name.text.clone()).or_default();
                     connection.called =
@@ -166,7 +169,7 @@ impl Elaborator<'_> {
         let itself = !args.iter().filter(is_itself).any(|arg| matches!(arg.value.kind, ExprKind::Bool(false)));
         if let (Some(arg), "one_to_one" | "matrix" | "list") = (args.iter().find(is_itself), name) {
             let message = format!("`{name}` has no argument `itself`");
-            let of = "of `all_to_all`, `random`, `fixed_in_degree` and `fixed_total_number`";
+            let of = "of `all_to_all`, `random`, `fixed_in_degree`, `fixed_out_degree` and `fixed_total_number`";
             self.error(Code::E0206, message, arg.value.span, of);
             return None;
         }
@@ -183,18 +186,18 @@ impl Elaborator<'_> {
                 known(Pattern::OneToOne)
             }
             ("random", Some(p)) => known(self.by_chance(p, itself, ends)?),
-            ("fixed_in_degree", Some(n)) => {
-                let degree = self.count(n, 1.0)?;
-                if degree > sources {
-                    self.error(
-                        Code::E0404,
-                        format!("{degree} sources are asked for, there are {sources}"),
-                        n.span,
-                        "too many",
-                    );
+            ("fixed_in_degree" | "fixed_out_degree", Some(n)) => {
+                let (degree, into) = (self.count(n, 1.0)?, name == "fixed_in_degree");
+                let (most, what) = if into { (sources, "sources") } else { (targets, "targets") };
+                if degree > most {
+                    let message = format!("{degree} {what} are asked for, there are {most}");
+                    self.error(Code::E0404, message, n.span, "too many");
                     return None;
                 }
-                known(Pattern::FixedInDegree { sources: degree, itself })
+                known(match into {
+                    true => Pattern::FixedInDegree { sources: degree, itself },
+                    false => Pattern::FixedOutDegree { targets: degree, itself },
+                })
             }
             ("fixed_total_number", Some(n)) => {
                 let synapses = self.count(n, 0.0)?;
@@ -274,10 +277,16 @@ impl Elaborator<'_> {
             let args = args?;
             let mut closing =
                 Closing { closer: &mut self.closer, file, scope: scope.clone(), dynamics, weight: Some(weight) };
-            closing.dynamics.name = block.name.text.clone();
+            let synapse = std::mem::replace(&mut closing.dynamics.name, block.name.text.clone());
+            let (first, moved) = (closing.dynamics.states.len(), closing.dynamics.weight_derivative.is_some());
+            let method = if kind == BlockKind::Plasticity { closing.dynamics.method.take() } else { None };
             let before = closing.closer.diagnostics.len();
             closing.block(&block, args);
             dynamics = closing.dynamics;
+            if kind == BlockKind::Plasticity {
+                let method = std::mem::replace(&mut dynamics.method, method);
+                dynamics.rule = Some(OfRule { synapse, first, weight: !moved, method });
+            }
             // Whether the block is sound by itself has been checked: what is wrong is what it is given here.
             if let Some(wrong) = self.closer.diagnostics[before..].iter().position(Diagnostic::is_error) {
                 let inner = self.closer.diagnostics.split_off(before).swap_remove(wrong);
@@ -377,7 +386,8 @@ impl Elaborator<'_> {
         let message = match pattern {
             Pattern::AllToAll { .. } => "`all_to_all` leaves no source that a synapse could be drawn from anew",
             Pattern::OneToOne | Pattern::Random { .. } | Pattern::Likely { .. } => return Some(()),
-            Pattern::FixedInDegree { .. } | Pattern::FixedTotalNumber { .. } => return Some(()),
+            Pattern::FixedInDegree { .. } | Pattern::FixedOutDegree { .. } => return Some(()),
+            Pattern::FixedTotalNumber { .. } => return Some(()),
             Pattern::Matrix(_) | Pattern::List { .. } if given => "weights from data are of pairs, not of new ones",
             Pattern::Matrix(_) | Pattern::List { .. } => return Some(()),
         };

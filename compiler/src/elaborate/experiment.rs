@@ -17,7 +17,7 @@ use crate::units::show;
 
 /// `accuracy after 1 h`
 fn at_time(metric: &str, after: f64) -> String {
-    let units = [(86_400.0, "day"), (3600.0, "h"), (60.0, "min")];
+    let units = [(365.25 * 86_400.0, "year"), (86_400.0, "day"), (3600.0, "h"), (60.0, "min")];
     let whole = units.iter().find(|(seconds, _)| after >= *seconds && (after / seconds).fract() == 0.0);
     let shown = match whole {
         Some((seconds, unit)) => format!("{} {unit}", after / seconds),
@@ -165,6 +165,17 @@ impl Elaborator<'_> {
         if self.only_states() {
             return self.count(duration, 1.0).map(|steps| steps as f64 * step);
         }
+        if let ExprKind::Number { unit: Some(unit), .. } = &duration.kind
+            && matches!(unit.as_str(), "step" | "steps")
+        {
+            let message = "steps are those of a network with states";
+            let (label, help) = match self.has_time() {
+                true => ("a time is needed", "neurons and devices move in time: `for 50 ms`"),
+                false => ("nothing steps here", "leave it out: each sample goes through the layers once"),
+            };
+            self.closer.diagnostics.push(Diagnostic::new(Code::E0305, message, duration.span, label).with_help(help));
+            return None;
+        }
         let seconds = self.closer.value(&names, self.file, duration, Dimension::TIME)?;
         let ticks = seconds / self.plan.step.unwrap_or(DEFAULT_STEP);
         if ticks < 0.5 || ticks > f64::from(u32::MAX) {
@@ -191,6 +202,7 @@ impl Elaborator<'_> {
                 return;
             }
         }
+        self.late_spikes(fields, &phase);
         self.at_all_times(phase);
     }
 
@@ -292,9 +304,30 @@ impl Elaborator<'_> {
                 known.push(format!("rate_hz.{}", node.name));
             }
         }
-        let redrawn = self.network.connections.iter().filter(|one| one.dynamics.rewires().next().is_some());
-        known.extend(redrawn.map(|one| format!("rewired.{}", one.called)));
+        // What has no name cannot be named here.
+        for one in self.network.connections.iter().filter(|one| one.called != one.name) {
+            let counted = [("rewired", one.dynamics.rewires().next().is_some()), ("pulses", one.cells.is_some())];
+            known.extend(counted.iter().filter(|(_, is)| *is).map(|(what, _)| format!("{what}.{}", one.called)));
+        }
         known.push(String::from("energy_j.total"));
         known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn times_after_programming_are_told_as_they_are_written() {
+        let year = 365.25 * 86_400.0;
+        for (seconds, shown) in [
+            (1.0, "1 s"),
+            (90.0, "90 s"),
+            (3600.0, "1 h"),
+            (86_400.0, "1 day"),
+            (year, "1 year"),
+            (10.0 * year, "10 year"),
+        ] {
+            assert_eq!(super::at_time("accuracy", seconds), format!("accuracy after {shown}"));
+        }
     }
 }

@@ -6,6 +6,7 @@
 mod arguments;
 mod array;
 mod backward;
+mod begins;
 mod calibration;
 mod change;
 mod connection;
@@ -29,6 +30,7 @@ mod probe;
 mod recurrence;
 mod signal;
 mod softmax;
+mod spikes;
 mod steps;
 mod structure;
 mod synapse_data;

@@ -161,6 +161,7 @@ fn check_connection(network: &Network, tensors: &[Tensor], connection: &Connecti
         Pattern::OneToOne => sources == targets,
         Pattern::Random { p, .. } | Pattern::Likely { mean: p, .. } => (0.0..=1.0).contains(p),
         Pattern::FixedInDegree { sources: degree, .. } => *degree <= sources,
+        Pattern::FixedOutDegree { targets: degree, .. } => *degree <= targets,
         Pattern::FixedTotalNumber { synapses, .. } => *synapses == 0 || (sources > 0 && targets > 0),
         Pattern::Matrix(id) => shape(id) == Some(vec![sources, targets]),
         Pattern::List { sources, targets } => shape(sources).is_some() && shape(sources) == shape(targets),

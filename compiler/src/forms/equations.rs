@@ -219,6 +219,19 @@ pub enum Method {
     Euler,
 }
 
+/// In the equations of a connection: what is its rule's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OfRule {
+    /// The synapse's block.
+    pub synapse: String,
+    /// The first of its states; those before are the synapse's.
+    pub first: usize,
+    /// Whether the equation of the weight is.
+    pub weight: bool,
+    /// The method that its block pins.
+    pub method: Option<Method>,
+}
+
 /// A system of equations with its inputs, outputs, events.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Dynamics {
@@ -246,8 +259,10 @@ pub struct Dynamics {
     pub weight_bounds: Option<(Expr, Expr)>,
     /// In a connection: the weight's time derivative (per second), `w' = …`.
     pub weight_derivative: Option<Expr>,
-    /// A pinned method.
+    /// A pinned method; in a connection with a rule, that of the synapse.
     pub method: Option<Method>,
+    /// In a connection with a rule.
+    pub rule: Option<OfRule>,
     /// The relative error that [`Method::RungeKutta45`] allows in a sub-step.
     pub tolerance: Option<f64>,
 }
@@ -318,6 +333,17 @@ impl Dynamics {
         let state = &self.states[index];
         let moved = self.resets().iter().chain(self.happening()).chain(&self.on_pre).any(own);
         state.derivative.is_none() && state.bounds.is_none() && !moved
+    }
+
+    /// The rule that a state belongs to, in a connection; the weight's equation is behind the last.
+    pub fn rule_of(&self, state: usize) -> Option<&OfRule> {
+        let is = |rule: &&OfRule| if state < self.states.len() { state >= rule.first } else { rule.weight };
+        self.rule.as_ref().filter(is)
+    }
+
+    /// The method that the block of a state pins.
+    pub fn method_of(&self, state: usize) -> Option<Method> {
+        self.rule_of(state).map_or(self.method, |rule| rule.method)
     }
 
     /// When synapses of a connection are drawn anew.

@@ -148,6 +148,8 @@ pub enum Pattern {
     Likely { p: Expr, mean: f64, itself: bool },
     /// Each target gets exactly so many sources, drawn without replacement.
     FixedInDegree { sources: usize, itself: bool },
+    /// Each source gets exactly so many targets, drawn without replacement.
+    FixedOutDegree { targets: usize, itself: bool },
     /// So many synapses in all, each drawn from all pairs, which may be joined several times.
     FixedTotalNumber { synapses: usize, itself: bool },
     /// Non-zero entries of the weight tensor [sources, targets].

@@ -304,6 +304,7 @@ impl Lowering<'_> {
                 Pattern::Likely { p: self.kernel(name, b), into, mean, itself }
             }
             network::Pattern::FixedInDegree { sources, itself } => Pattern::FixedInDegree { sources, itself },
+            network::Pattern::FixedOutDegree { targets, itself } => Pattern::FixedOutDegree { targets, itself },
             network::Pattern::FixedTotalNumber { synapses, itself } => Pattern::FixedTotalNumber { synapses, itself },
             network::Pattern::Matrix(tensor) => Pattern::Matrix(tensor),
             network::Pattern::List { sources, targets } => Pattern::List { sources, targets },
@@ -346,6 +347,7 @@ impl Lowering<'_> {
             | network::Pattern::Random { .. }
             | network::Pattern::Likely { .. }
             | network::Pattern::FixedInDegree { .. }
+            | network::Pattern::FixedOutDegree { .. }
             | network::Pattern::FixedTotalNumber { .. }
             | network::Pattern::List { .. } => connection.weights,
         };
@@ -479,8 +481,8 @@ fn decay_rate(dynamics: &Dynamics, state: usize, dt: f64) -> Option<f64> {
         .any(|derivative| mentions(derivative, &|s| s == symbol));
     let (slope, rest) = linear(dynamics.states[state].derivative.as_ref()?, symbol)?;
     let rate = -Polynomial::of(&slope).constant()? * dt;
-    let plain =
-        Polynomial::of(&rest).constant() == Some(0.0) && dynamics.method.is_none_or(|method| method == Method::Exact);
+    let plain = Polynomial::of(&rest).constant() == Some(0.0)
+        && dynamics.method_of(state).is_none_or(|method| method == Method::Exact);
     (plain && !followed && rate > 0.0 && rate <= 1.0).then_some(rate)
 }
 

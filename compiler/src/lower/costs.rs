@@ -1,6 +1,6 @@
 //! Costs: the table of events in the ids of the program.
 
-use nmc_program::{ComponentKind, Cost, Count, Op};
+use nmc_program::{Aggregate, ComponentKind, Cost, Count, Metric, MetricKind, Op};
 
 use super::Lowering;
 use crate::cost::{Event, Often};
@@ -26,12 +26,17 @@ impl Lowering<'_> {
         let mut notes = Vec::new();
         for (connection, lowered) in self.network.connections.iter().zip(&self.connections) {
             let Some(cells) = connection.cells else { continue };
+            let array = |state: usize| lowered.states.get(state).copied().flatten();
+            if let (Some(array), Some(last)) = (array(cells.pulses), self.program.phases.last_mut()) {
+                let steps = vec![MetricKind::Final { array, aggregate: Aggregate::Sum }];
+                last.metrics.push(Metric { name: format!("pulses.{}", connection.called), skip: 0, steps });
+            }
             let Some((state, energy_j)) = cells.energy else {
                 let note = "energy of pulses on its cells is not counted: neither `pulse_energy` nor `pulse_voltage` and `pulse_time` are said";
                 notes.push(format!("{}: {note}", connection.name));
                 continue;
             };
-            let Some(array) = lowered.states.get(state).copied().flatten() else { continue };
+            let Some(array) = array(state) else { continue };
             let (kind, count) = (ComponentKind::Programming, Count::Sum(array));
             self.program.costs.costs.push(Cost { kind, name: connection.name.clone(), count, energy_j });
         }

@@ -11,7 +11,7 @@ use super::expression;
 use super::kernel::Builder;
 use super::polynomial::Polynomial;
 use super::propagator::propagator;
-use crate::forms::equations::{Expr, Method, Symbol};
+use crate::forms::equations::{Dynamics, Expr, Method, Symbol};
 
 /// A system over `Symbol::State(n)`; all other names are held over a step.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +41,29 @@ pub(super) fn state(index: usize) -> Symbol {
 }
 
 impl System {
+    /// The system of a connection's states, with the weight's equation behind them or without; where synapse and rule pin different methods one of
+    /// each, which takes what is the other's as it is at the start of a step.
+    pub fn parts(derivatives: &[Option<Expr>], dynamics: &Dynamics) -> Vec<System> {
+        let own = derivatives.len();
+        let part = |method, of: &dyn Fn(usize) -> bool| {
+            let derivative = |(state, derivative): (usize, &Option<Expr>)| derivative.clone().filter(|_| of(state));
+            let derivatives = derivatives.iter().enumerate().map(derivative).collect();
+            System { derivatives, noise: Vec::new(), method, own }
+        };
+        let of_rule = |state: usize| dynamics.rule_of(state).is_some();
+        match &dynamics.rule {
+            Some(rule) if rule.method != dynamics.method => {
+                vec![part(dynamics.method, &|state| !of_rule(state)), part(rule.method, &of_rule)]
+            }
+            Some(_) | None => vec![part(dynamics.method, &|_| true)],
+        }
+    }
+
+    /// Whether nothing in it moves.
+    pub fn is_still(&self) -> bool {
+        self.derivatives.iter().all(Option::is_none)
+    }
+
     /// The scheme, or the states for which the pinned method is impossible.
     pub fn scheme(&self) -> Result<Scheme, Vec<usize>> {
         let moving = |index: &usize| self.derivatives[*index].is_some();
@@ -99,9 +122,9 @@ impl System {
 
     /// Whether anything in it moves within a step.
     pub(super) fn moves(&self, expr: &Expr) -> bool {
-        let moving = |symbol: Symbol| match symbol {
-            Symbol::State(n) => self.derivatives[n].is_some(),
-            _name => symbol == Symbol::Time,
+        let moving = |symbol: Symbol| {
+            let moved = if let Symbol::State(n) = symbol { self.derivatives[n].is_some() } else { false };
+            moved || symbol == Symbol::Time
         };
         mentions(expr, &moving)
     }

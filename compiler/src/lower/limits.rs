@@ -119,6 +119,7 @@ fn sources(connection: &Connection) -> usize {
         | Pattern::Random { .. }
         | Pattern::Likely { .. }
         | Pattern::FixedInDegree { .. }
+        | Pattern::FixedOutDegree { .. }
         | Pattern::FixedTotalNumber { .. }
         | Pattern::Matrix(_)
         | Pattern::List { .. } => all,

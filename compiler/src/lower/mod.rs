@@ -142,6 +142,8 @@ pub(crate) struct Lowering<'a> {
     components: u32,
     /// Of each population, the connections whose states were the first of their kind to be summed on it.
     summed: BTreeMap<NodeId, Vec<usize>>,
+    /// Of states that are kept as the sum of two numbers, the small one.
+    small: BTreeMap<ArrayId, ArrayId>,
     noted: BTreeSet<String>,
 }
 
@@ -203,6 +205,7 @@ pub fn lower(
         problems: Vec::new(),
         components: 0,
         summed: BTreeMap::new(),
+        small: BTreeMap::new(),
         noted: BTreeSet::new(),
     };
     lowering.program.costs.layout = layout;

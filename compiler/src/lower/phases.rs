@@ -89,8 +89,12 @@ impl Lowering<'_> {
     /// Parameters that are set from there on, and connections that are frozen in this phase alone.
     fn changes_of(&self, phase: &plan::Phase) -> Vec<(ArrayId, To)> {
         let set = phase.changes.iter().filter_map(|(node, state, value)| {
-            self.populations.get(node).map(|population| (population.states[*state], To::Fill(*value)))
+            let array = self.populations.get(node)?.states[*state];
+            // Nothing is left of the digits that it had besides.
+            let low = self.small.get(&array).map(|low| (*low, To::Fill(0.0)));
+            Some([(array, To::Fill(*value))].into_iter().chain(low))
         });
+        let set = set.flatten();
         let frozen = self.connections.iter().enumerate().filter_map(|(index, lowered)| {
             Some((lowered.plastic?, To::Fill(if phase.frozen.contains(&index) { 0.0 } else { 1.0 })))
         });

@@ -11,7 +11,7 @@ use super::event::{Side, reads_kept};
 use super::expression;
 use super::integrate::System;
 use super::kernel::{Builder, OWN};
-use super::step::{End, Start};
+use super::step::{End, Start, each};
 use super::synapses::Role;
 use crate::forms::equations::{Change, Expr, Function, Symbol};
 use crate::forms::network;
@@ -134,24 +134,30 @@ impl Lowering<'_> {
         let equation = |state: usize| dynamics.states[state].derivative.as_ref().filter(|_| stepped(state)).map(put);
         let mut derivatives: Vec<Option<Expr>> = (0..weight).map(equation).collect();
         derivatives.push(dynamics.weight_derivative.as_ref().map(put));
-        if derivatives.iter().all(Option::is_none) {
-            return;
-        }
         let own = derivatives.len();
-        let system = System { derivatives, noise: Vec::new(), method: dynamics.method, own };
         let names: Vec<String> =
             dynamics.states.iter().map(|state| state.name.clone()).chain([String::from("w")]).collect();
-        let scheme = match system.scheme() {
-            Ok(scheme) => scheme,
-            Err(states) => {
-                let names: Vec<String> = states.iter().map(|&state| format!("`{}`", names[state])).collect();
-                let message = format!("the method of `{}` cannot integrate {}", dynamics.name, names.join(", "));
-                let text = "its equation is not linear as the method needs it";
-                let wrong = Diagnostic::new(Code::E0453, message, connection.span, text);
-                return self.diagnostics.push(wrong.with_help("leave `method` out, or use `method: rk4`"));
+        let mut parts = Vec::new();
+        for system in System::parts(&derivatives, dynamics).into_iter().filter(|system| !system.is_still()) {
+            match system.scheme() {
+                Ok(scheme) => parts.push((system, scheme)),
+                Err(states) => {
+                    let of_synapse = dynamics.rule.as_ref().filter(|_| dynamics.rule_of(states[0]).is_none());
+                    let block = of_synapse.map_or(&dynamics.name, |rule| &rule.synapse);
+                    let names: Vec<String> = states.iter().map(|&state| format!("`{}`", names[state])).collect();
+                    let message = format!("the method of `{block}` cannot integrate {}", names.join(", "));
+                    let text = "its equation is not linear as the method needs it";
+                    let wrong = Diagnostic::new(Code::E0453, message, connection.span, text);
+                    return self.diagnostics.push(wrong.with_help("leave `method` out, or use `method: rk4`"));
+                }
             }
-        };
-        self.note(format!("{}, integration: {}", connection.name, system.describe(&scheme, &names)));
+        }
+        if parts.is_empty() {
+            return;
+        }
+        let described: Vec<String> = parts.iter().map(|(system, scheme)| system.describe(scheme, &names)).collect();
+        self.note(format!("{}, integration: {}", connection.name, described.join(", ")));
+        let moves = |state: usize| parts.iter().find(|(system, _)| system.derivatives[state].is_some());
         let (mut b, dt) = (Builder::default(), self.program.dt);
         let symbol = |state: usize| if state == weight { Symbol::Weight } else { Symbol::State(state) };
         let zero = b.number(0.0);
@@ -161,7 +167,8 @@ impl Lowering<'_> {
             places.iter().map(|place| place.map_or(zero, |(array, access)| b.load(array, access))).collect();
         let low: Vec<Option<ArrayId>> = (0..own)
             .map(|state| {
-                let needed = self.program.precision == Precision::F32 && system.is_slow(state, dt);
+                let slow = moves(state).is_some_and(|(system, _)| system.is_slow(state, dt));
+                let needed = self.program.precision == Precision::F32 && slow;
                 let (array, _) = places[state].filter(|_| needed)?;
                 let Array { name, len, per_lane, .. } = self.program.arrays[array.index()].clone();
                 Some(self.array(format!("{name}.low"), len, per_lane, Initial::Fill(0.0)))
@@ -172,7 +179,7 @@ impl Lowering<'_> {
         let mut outside =
             |b: &mut Builder, symbol: Symbol| self.value(b, lowered, connection, symbol, Side::Synapse, &[], dt);
         let start = Start { old: &old, low: &low_before, still: &[], dt };
-        let End { mut new, low: low_after } = system.step(&mut b, &scheme, &start, &mut outside);
+        let End { mut new, low: low_after } = each(&mut b, &parts, &start, &mut outside);
         let free = lowered.plastic.map(|plastic| {
             let (plastic, zero) = (b.load(plastic, Access::Broadcast { offset: 0 }), b.number(0.0));
             b.compare(Compare::NotEqual, plastic, zero)
@@ -187,7 +194,7 @@ impl Lowering<'_> {
                 b.store(array, Access::Synapse, value);
             }
         }
-        for state in (0..own).filter(|&state| system.derivatives[state].is_some()) {
+        for state in (0..own).filter(|&state| moves(state).is_some()) {
             if let Some((low, high)) = self.bounds(lowered, connection, symbol(state)) {
                 let mut names = |b: &mut Builder, symbol: Symbol| {
                     self.value(b, lowered, connection, symbol, Side::Synapse, &[], dt)

@@ -69,6 +69,18 @@ fn gained(
     sum
 }
 
+/// The same of several systems that have no state in common.
+pub fn each(b: &mut Builder, parts: &[(System, Scheme)], start: &Start, outside: &mut expression::Names) -> End {
+    let mut end = End { new: start.old.to_vec(), low: start.low.to_vec() };
+    for (system, scheme) in parts {
+        let End { new, low } = system.step(b, scheme, start, outside);
+        for index in (0..new.len()).filter(|index| system.derivatives[*index].is_some()) {
+            (end.new[index], end.low[index]) = (new[index], low[index]);
+        }
+    }
+    end
+}
+
 impl System {
     /// New values of all states. `outside` gives everything but the states.
     pub fn step(&self, b: &mut Builder, scheme: &Scheme, start: &Start, outside: &mut expression::Names) -> End {

@@ -8,7 +8,7 @@ use super::connection::{Lowered, role_of};
 use super::event::Side;
 use super::integrate::System;
 use super::kernel::Builder;
-use super::step::{End, Start};
+use super::step::{End, Start, each};
 use super::synapses::{Role, added};
 use crate::forms::equations::{Change, Expr, Symbol};
 use crate::forms::network;
@@ -64,10 +64,9 @@ impl Lowering<'_> {
                 .map(|(state, declared)| declared.derivative.clone().filter(|_| stepped(state)))
                 .collect();
             let Some(len) = self.populations.get(&node).map(|population| population.len) else { continue };
-            let own = derivatives.len();
-            let system = System { derivatives, noise: Vec::new(), method: lowered.dynamics.method, own };
-            let Ok(scheme) = system.scheme() else { continue };
-            if scheme.exact.is_empty() && scheme.rest.is_empty() {
+            let parts = System::parts(&derivatives, &lowered.dynamics).into_iter().filter(|system| !system.is_still());
+            let parts: Vec<_> = parts.filter_map(|system| Some((system.clone(), system.scheme().ok()?))).collect();
+            if parts.is_empty() {
                 continue;
             }
             let (mut b, dt) = (Builder::default(), self.program.dt);
@@ -79,14 +78,17 @@ impl Lowering<'_> {
             let low: Vec<Option<ArrayId>> = arrays
                 .iter()
                 .enumerate()
-                .map(|(state, array)| array.and_then(|array| self.small_part(&system, state, array)))
+                .map(|(state, array)| {
+                    let (system, _) = parts.iter().find(|(system, _)| system.derivatives[state].is_some())?;
+                    array.and_then(|array| self.small_part(system, state, array))
+                })
                 .collect();
             let low_before: Vec<Option<Value>> =
                 low.iter().map(|array| array.map(|array| b.load(array, own))).collect();
             let mut names =
                 |b: &mut Builder, symbol: Symbol| self.value(b, lowered, connection, symbol, Side::Neuron, &[], dt);
             let start = Start { old: &old, low: &low_before, still: &[], dt };
-            let End { new, low: low_after } = system.step(&mut b, &scheme, &start, &mut names);
+            let End { new, low: low_after } = each(&mut b, &parts, &start, &mut names);
             for (array, value) in low.iter().zip(low_after) {
                 if let (Some(array), Some(value)) = (array, value) {
                     b.store(*array, own, value);

@@ -178,7 +178,9 @@ impl Lowering<'_> {
     pub fn small_part(&mut self, system: &System, index: usize, state: ArrayId) -> Option<ArrayId> {
         let needed = self.program.precision == Precision::F32 && system.is_slow(index, self.program.dt);
         let Array { name, len, .. } = self.program.arrays[state.index()].clone();
-        needed.then(|| self.array(format!("{name}.low"), len, true, Initial::Fill(0.0)))
+        let low = needed.then(|| self.array(format!("{name}.low"), len, true, Initial::Fill(0.0)))?;
+        self.small.insert(state, low);
+        Some(low)
     }
 
     /// True only in the tick in which the condition becomes true.

@@ -3,6 +3,7 @@
 use nmc_grammar::ast::{Arg, Block, BlockKind, Param};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::elsewhere::instead;
 use nmc_grammar::span::{FileId, Span};
 use nmc_grammar::suggest::closest;
 
@@ -40,7 +41,7 @@ pub fn block<'m>(
                 (!names.is_empty()).then(|| format!("this file knows {}", names.join(", ")))
             };
             let elsewhere = || renamed(None, name).or_else(|| library(name)).or_else(|| library_slip(name));
-            unknown.help = near.or_else(elsewhere).or_else(fitting);
+            unknown.help = instead(name).or(near).or_else(elsewhere).or_else(fitting);
             return Err(unknown);
         }
     };

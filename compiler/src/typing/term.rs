@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use nmc_grammar::ast::{Arg, BinaryOp, Expr as Ast, ExprKind, UnaryOp};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::elsewhere::instead;
 use nmc_grammar::span::{FileId, Span};
 use nmc_grammar::suggest::closest;
 
 use super::functions::{FUNCTIONS, later};
 use super::walk;
+use crate::algebra::mentions;
 use crate::forms::equations::{Expr, Function, Symbol};
 use crate::forms::model::{Definition, Model};
 use crate::quantity::{Dimension, Quantity};
@@ -186,7 +188,9 @@ impl<'a> Closer<'a> {
         let what = if term.value().is_some() { term.spoken() } else { String::from("this") };
         let label = format!("{what} is {}", dimension_name(term.dimension));
         let mut mismatch = Diagnostic::new(Code::E0302, message, ast.span, label);
-        if term.dimension.over(Dimension::TIME) == dimension {
+        if noisy(&term.expr) {
+            mismatch.help = Some(String::from(NOISE));
+        } else if term.dimension.over(Dimension::TIME) == dimension {
             mismatch.help = Some(String::from("divide it by a time"));
         }
         self.report(mismatch)
@@ -206,7 +210,8 @@ impl<'a> Closer<'a> {
                 "pJ", "mm2", "um2", "kB", "%",
             ];
             let mut unknown = Diagnostic::new(Code::E0301, format!("`{unit}` is not a unit"), span, "unknown unit");
-            unknown.help = closest(unit, units).map(|near| format!("did you mean `{value} {near}`?"));
+            let near = || closest(unit, units).map(|near| format!("did you mean `{value} {near}`?"));
+            unknown.help = instead(unit).or_else(near);
             return self.report(unknown);
         };
         Some(Term { expr: Expr::Number(value * factor), dimension })
@@ -229,8 +234,13 @@ impl<'a> Closer<'a> {
             return self.within(&place, |closer| closer.close(&Scope::default(), id.file, value));
         }
         let mut unknown = Diagnostic::new(Code::E0201, format!("`{name}` is not known here"), span, "unknown name");
-        unknown.help =
-            closest(name, scope.names.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        let near = closest(name, scope.names.keys().map(String::as_str));
+        // `m` may be a slip as well as a metre.
+        let unit = parse_unit(name).filter(|_| name.len() > 1 || near.is_none());
+        unknown.help = unit
+            .map(|_| format!("a unit stands behind its number: `1 {name}`, not `1 * {name}`"))
+            .or_else(|| instead(name))
+            .or_else(|| near.map(|near| format!("did you mean `{near}`?")));
         self.report(unknown)
     }
 
@@ -261,6 +271,9 @@ impl<'a> Closer<'a> {
         let bare = |term: &Term| term.dimension == Dimension::NONE && term.value().is_some();
         if let Some((number, dimension)) = bare(a).then_some((a, b.dimension)).or(bare(b).then_some((b, a.dimension))) {
             mismatch.help = Some(format!("a number with a unit is written as in `{}`", example(dimension, number)));
+        }
+        if noisy(&a.expr) || noisy(&b.expr) {
+            mismatch.help = Some(String::from(NOISE));
         }
         self.diagnostics.push(mismatch.with_label(left, format!("this is {}", dimension_name(a.dimension))));
         None
@@ -326,8 +339,8 @@ impl<'a> Closer<'a> {
             }
             let mut unknown =
                 Diagnostic::new(Code::E0222, format!("there is no function `{name}`"), callee.span, "unknown function");
-            unknown.help =
-                closest(name, FUNCTIONS.iter().map(|(_, name)| *name)).map(|near| format!("did you mean `{near}`?"));
+            let near = || closest(name, FUNCTIONS.iter().map(|(_, name)| *name));
+            unknown.help = instead(name).or_else(|| near().map(|near| format!("did you mean `{near}`?")));
             return self.report(unknown);
         };
         if terms.len() != *count && !(name == "normal" && terms.len() == 4) {
@@ -367,6 +380,14 @@ impl Closer<'_> {
         let term = self.close(&Scope { sums: false, ..scope.clone() }, file, value)?;
         Some(Term { expr: Expr::Call(Function::Sum, vec![term.expr]), dimension: term.dimension })
     }
+}
+
+/// How white noise comes into an equation.
+const NOISE: &str =
+    "`xi` is one over the root of a time: of a standard deviation of 5 mV it is `5 mV * sqrt(2 / tau) * xi`";
+
+fn noisy(expr: &Expr) -> bool {
+    mentions(expr, &|symbol| symbol == Symbol::Noise)
 }
 
 /// The number with a unit of this dimension, one that is usual where neurons are described.

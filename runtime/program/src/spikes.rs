@@ -93,6 +93,11 @@ pub enum Pattern {
         sources: usize,
         itself: bool,
     },
+    /// `targets` per source, drawn without replacement.
+    FixedOutDegree {
+        targets: usize,
+        itself: bool,
+    },
     /// `synapses` in all, each drawn from all pairs; a pair may be joined several times.
     FixedTotalNumber {
         synapses: usize,
@@ -112,7 +117,7 @@ impl Pattern {
     pub fn is_drawn(&self) -> bool {
         match self {
             Pattern::Random { .. } | Pattern::Likely { .. } => true,
-            Pattern::FixedInDegree { .. } | Pattern::FixedTotalNumber { .. } => true,
+            Pattern::FixedInDegree { .. } | Pattern::FixedOutDegree { .. } | Pattern::FixedTotalNumber { .. } => true,
             Pattern::AllToAll { .. } | Pattern::OneToOne | Pattern::Matrix(_) | Pattern::List { .. } => false,
         }
     }

@@ -48,6 +48,7 @@ impl Program {
                 | Pattern::Random { .. }
                 | Pattern::Likely { .. }
                 | Pattern::FixedInDegree { .. }
+                | Pattern::FixedOutDegree { .. }
                 | Pattern::FixedTotalNumber { .. } => {}
             }
         }

@@ -272,9 +272,12 @@ impl<T: Computable + Product> Lanes<T> {
         }
     }
 
-    /// Changes what a phase begins with.
-    pub fn change(&mut self, shared: &Shared<T>, phase: &Phase) {
+    /// Changes what a phase begins with: what lanes share, before a restart, or what is their own, after it.
+    pub fn change(&mut self, shared: &Shared<T>, phase: &Phase, own: bool) {
         for &(array, to) in &phase.changes {
+            if shared.program.arrays[array.index()].per_lane != own {
+                continue;
+            }
             let own = &self.carriers;
             let data = &mut self.buffers[array.index()].data;
             match (to, shared.program.arrays[array.index()].len) {

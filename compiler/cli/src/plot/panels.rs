@@ -112,7 +112,7 @@ fn aged(metric: &str) -> Option<(&str, f64)> {
 /// Loss and accuracy over the epochs of training, a line for each experiment; trainings that follow one another go on.
 fn learning(experiments: &[Value]) -> Vec<Panel> {
     let curve = |key: &str, title: &str| {
-        let mut plots: Vec<Plot> = Vec::new();
+        let (mut plots, mut most): (Vec<Plot>, _) = (Vec::new(), 0);
         for (index, experiment) in experiments.iter().enumerate() {
             let trainings = experiment["training"].as_array().into_iter().flatten();
             let values = trainings.flat_map(|training| training[key].as_array().into_iter().flatten());
@@ -124,12 +124,19 @@ fn learning(experiments: &[Value]) -> Vec<Panel> {
             if epochs.is_empty() {
                 continue;
             }
+            most = most.max(epochs.len());
             let label = experiment["experiment"].as_str().unwrap_or_default();
             plots.push(LinePlot::new().with_data(epochs.iter().copied()).with_color(colour(index)).into());
             let dots = ScatterPlot::new().with_data(epochs).with_color(colour(index)).with_size(3.0);
             plots.push(dots.with_legend(label).into());
         }
-        (!plots.is_empty()).then(|| panel(plots, title, "epoch", key))
+        // Epochs are counted: no tick between them.
+        let steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
+        let step = steps.into_iter().find(|step| most <= 8 * step).unwrap_or(10_000);
+        (!plots.is_empty()).then(|| {
+            let Panel { plots, layout } = panel(plots, title, "epoch", key);
+            Panel { plots, layout: layout.with_x_tick_step(step as f64) }
+        })
     };
     let panels = [
         curve("loss", "loss while training: mean of samples (and chips)"),

@@ -271,6 +271,7 @@ pub fn expected(connection: &Connection) -> f64 {
         Pattern::OneToOne | Pattern::List { .. } => sources.min(targets),
         Pattern::Random { p, .. } | Pattern::Likely { mean: p, .. } => sources * targets * p,
         Pattern::FixedInDegree { sources, .. } => *sources as f64 * targets,
+        Pattern::FixedOutDegree { targets, .. } => *targets as f64 * sources,
         Pattern::FixedTotalNumber { synapses, .. } => *synapses as f64,
     }
 }

@@ -147,7 +147,8 @@ impl Checker<'_> {
                             .map(|sources| sources.data.len())
                             .filter(|_| start == 0),
                         Pattern::Random { .. } | Pattern::Likely { .. } => None,
-                        Pattern::FixedInDegree { .. } | Pattern::FixedTotalNumber { .. } => None,
+                        Pattern::FixedInDegree { .. } | Pattern::FixedOutDegree { .. } => None,
+                        Pattern::FixedTotalNumber { .. } => None,
                     }),
                 };
                 self.require(values.is_none() || needed.is_some_and(|needed| Some(needed) <= values), || {
@@ -240,7 +241,8 @@ impl Checker<'_> {
             self.require(target.index() < self.program.groups.len(), || format!("{user}: no group {}", target.0));
         }
         match connection.pattern {
-            Pattern::AllToAll { .. } | Pattern::Random { .. } | Pattern::FixedInDegree { .. } => {}
+            Pattern::AllToAll { .. } | Pattern::Random { .. } => {}
+            Pattern::FixedInDegree { .. } | Pattern::FixedOutDegree { .. } => {}
             Pattern::FixedTotalNumber { synapses, itself } => {
                 let (sources, targets) = (connection.source_len, connection.target_len);
                 let alone = connection.same && connection.source_start == connection.target_start;

@@ -36,7 +36,9 @@ impl Checker<'_> {
                     self.slice(range.array, 0, 1, &user);
                 }
             }
-            self.shared(phase.changes.iter().map(|(array, _)| array), &user);
+            // What is a lane's own changes where one goes on.
+            let shared = phase.changes.iter().filter(|_| !phase.sequence).map(|(array, _)| array);
+            self.shared(shared, &user);
             for (array, value) in &phase.changes {
                 self.change(*array, *value, &user);
             }

@@ -134,6 +134,7 @@ impl Exporter<'_> {
             Pattern::Random { .. }
             | Pattern::Likely { .. }
             | Pattern::FixedInDegree { .. }
+            | Pattern::FixedOutDegree { .. }
             | Pattern::FixedTotalNumber { .. } => {
                 return Err(String::from("who is joined is drawn when it runs"));
             }
