@@ -164,6 +164,10 @@ experiment e {{ deploy net; run for 5 ms {{ step: 0.5 ms }} }}"
         assert_eq!(first.recordings, second.recordings);
         [values(&first, "cell.v").to_vec(), values(&first, "cell.u").to_vec()]
     };
+    // Time goes on in its parts.
+    let swings = "neuron swings() { method: rk45; state x: real = 0; x' = cos(t / 1 ms) / 1 ms }";
+    let x = after(swings, "swings[1]()", &["x"], 1.0, 5.0)[0];
+    assert!((x - 5.0_f64.sin()).abs() < 1e-6, "{x}");
     let together = of("[0.1, 40, 3, 1] * 1 kHz", 4);
     for (element, rate) in [0.1, 40.0, 3.0, 1.0].into_iter().enumerate() {
         let alone = of(&format!("{rate} kHz"), 1);

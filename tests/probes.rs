@@ -27,6 +27,21 @@ fn times(results: &Results, name: &str) -> Vec<f64> {
     }
 }
 
+/// `cell.v[1]` is `cell[1].v`.
+#[test]
+fn elements_may_stand_behind_what_is_recorded() {
+    let net = |probe: &str| {
+        format!(
+            "neuron rises(slope: frequency) {{ state v: real = 0; v' = slope }}
+network net() {{ population a: rises[3](slope: (1 + i) * 1 kHz); probe {probe} every 0.2 ms }}"
+        )
+    };
+    for (before, behind) in [("a[1].v", "a.v[1]"), ("a[1..3].v", "a.v[1..3]")] {
+        let [before, behind] = [before, behind].map(|probe| ran(&net(probe), "run for 1 ms"));
+        assert_eq!(before.recordings, behind.recordings);
+    }
+}
+
 /// Spikes of all elements in intervals of 2 ms, whatever runs they come in; the last interval is cut off.
 #[test]
 fn a_population_has_a_rate() {

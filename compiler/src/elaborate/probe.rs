@@ -33,6 +33,7 @@ impl Elaborator<'_> {
             };
         }
         for signal in signals {
+            let signal = &self.elements_first(signal);
             let ExprKind::Member(object, member) = &signal.kind else {
                 self.probe_output(signal, mode);
                 continue;
@@ -58,6 +59,18 @@ impl Elaborator<'_> {
             let name = format!("{}.{}", self.network.graph[node].name, member.text);
             self.network.probes.push(Probe { name, node, what, range, mode });
         }
+    }
+
+    /// `cell.v[0]` as `cell[0].v`.
+    fn elements_first(&mut self, signal: &Ast) -> Ast {
+        if let ExprKind::Index(whole, indices) = &signal.kind
+            && let ExprKind::Member(cells, member) = &whole.kind
+            && self.indexed_name(cells).is_some_and(|name| self.nodes.contains_key(&name))
+        {
+            let cells = Ast { kind: ExprKind::Index(cells.clone(), indices.clone()), span: signal.span };
+            return Ast { kind: ExprKind::Member(Box::new(cells), member.clone()), span: signal.span };
+        }
+        signal.clone()
     }
 
     /// The connections of a name, `c`, or one of them, `c[0]`, where the name joins several populations; each with what it is called.

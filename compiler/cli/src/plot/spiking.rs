@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kuva::prelude::{ColorMap, Heatmap, Histogram, Layout, LinePlot, Plot, ScatterPlot};
+use kuva::prelude::{ColorMap, Heatmap, Histogram, LinePlot, Plot, ScatterPlot};
 
 use super::panels::{COLOURS, Panel, colour, panel, readable};
 
@@ -45,10 +45,15 @@ pub fn raster(title: &str, arrays: &BTreeMap<String, Vec<f64>>) -> Vec<Panel> {
     let line = LinePlot::new().with_data(rate.collect::<Vec<_>>()).with_color(COLOURS[0]);
     let which = if every > 1 { format!("{title}: one neuron of {every}") } else { title.to_string() };
     let spikes = panel(vec![dots.into()], &which, "time (ms)", "neuron");
-    let all = panel(vec![line.into()], title, "time (ms)", "spikes a ms, of all");
-    let over_time = |layout: Layout| layout.with_x_axis_min(0.0).with_x_axis_max(end).with_y_axis_min(0.0);
-    let over_time = |Panel { plots, layout }| Panel { plots, layout: over_time(layout) };
-    [spikes, all].map(over_time).into_iter().chain(spectrum(title, steps, dt)).collect()
+    let all = panel(vec![line.into()], &format!("{title}: rate"), "time (ms)", "spikes a ms, of all");
+    // Dots of the first and the last neuron do not lie on the frame.
+    let last = neurons.iter().fold(0.0, |most: f64, &neuron| most.max(neuron));
+    let over_time = |Panel { plots, layout }: Panel, (low, high): (f64, Option<f64>)| {
+        let layout = layout.with_x_axis_min(0.0).with_x_axis_max(end).with_y_axis_min(low);
+        Panel { plots, layout: if let Some(high) = high { layout.with_y_axis_max(high) } else { layout } }
+    };
+    let shown = [over_time(spikes, (-0.5, Some(last + 0.5))), over_time(all, (0.0, None))];
+    shown.into_iter().chain(spectrum(title, steps, dt)).collect()
 }
 
 /// Power of the number of spikes a millisecond over that of spikes that know nothing of one another, by Welch's method.
