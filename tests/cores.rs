@@ -113,6 +113,27 @@ fn what_a_core_cannot_run_is_told() {
     }
 }
 
+/// Axons are counted core by core: neurons that lie on several hear less on each.
+#[test]
+fn a_core_has_axons_for_its_own_neurons() {
+    let told = |pattern: &str| {
+        codes(&format!(
+            "neuron cell {{ state v: real = 0; spike when v > 2.5 {{ v = 0 }} }}
+            synapse add {{ on pre {{ post.v += w }} }}
+            core digital {{ neurons: 2; axons: 2 }}
+            chip small {{ cores: grid(2, 2) of digital; network: mesh(flit: 20 bit, hop: 1 ns, energy: 0.25 pJ per bit) }}
+            network net(s: spikes[6]) {{
+                population a: cell[6]()
+                connect s -> a {{ pattern: {pattern}, synapse: add(), weight: 1, delay: 1 ms }}
+                probe a.spikes
+            }}
+            experiment e {{ deploy net on small; run for 10 ms {{ step: 1 ms, s: spikes([0, 1], [0, 2]) }} }}"
+        ))
+    };
+    assert_eq!(told("one_to_one"), [""; 0]);
+    assert_eq!(told("all_to_all"), ["E0626"]);
+}
+
 /// Six spikes from outside, one that comes twice, to two neurons each. Oracle: the core's table, by hand.
 #[test]
 fn spikes_from_outside_pay_at_the_port_and_take_no_neurons() {

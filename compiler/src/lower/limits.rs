@@ -24,6 +24,12 @@ impl Lowering<'_> {
         kinds.into_iter().map(|kind| &self.chip.core_kinds[kind]).collect()
     }
 
+    /// The elements of a population that lie on each of its cores, first and past-last.
+    fn elements_of(&self, node: NodeId) -> impl Iterator<Item = (usize, usize)> {
+        let own = self.mapped.circuit.parts.iter().filter(move |part| part.node == node && part.role == Role::Neurons);
+        own.map(|part| part.elements)
+    }
+
     /// Tells why a core cannot step a population so.
     pub fn keep_to_equations(&mut self, population: &Population, system: &System, scheme: &Scheme) {
         let Some(core) = self.cores_of(population.node).into_iter().find(|core| core.linear) else { return };
@@ -64,7 +70,9 @@ impl Lowering<'_> {
                 );
                 self.cannot_run(connection.target, core.name.clone(), why, "shorten the delay, or lengthen the step");
             }
-            let sources = onto.iter().map(|other| sources(other)).sum::<usize>();
+            // Of the neurons of one core those that hear most.
+            let heard = |elements| onto.iter().map(|other| sources(other, elements)).sum::<usize>();
+            let sources = self.elements_of(connection.target).map(heard).max().unwrap_or_default();
             if let Some(most) = core.axons.filter(|most| first && sources > *most) {
                 let why = format!("its neurons hear {sources} sources, and the core has {most} axons");
                 let help = "split the sources over several populations, or give the core more `axons`";
@@ -109,12 +117,14 @@ impl Lowering<'_> {
     }
 }
 
-/// How many elements a connection may bring spikes from.
-fn sources(connection: &Connection) -> usize {
+/// How many elements a connection may bring spikes from to these elements of its target.
+fn sources(connection: &Connection, (first, past): (usize, usize)) -> usize {
     let (sources, targets) = (connection.source_range, connection.target_range);
     let all = sources.1 - sources.0;
+    let reached = targets.1.min(past).saturating_sub(targets.0.max(first));
     match connection.pattern {
-        Pattern::OneToOne => all.min(targets.1 - targets.0),
+        Pattern::OneToOne => all.min(reached),
+        _none if reached == 0 => 0,
         Pattern::AllToAll { .. }
         | Pattern::Random { .. }
         | Pattern::Likely { .. }
