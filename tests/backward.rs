@@ -322,3 +322,20 @@ fn what_cannot_be_read_backward_is_told() {
     }
     assert_eq!(errors(&net(&format!("fc1 = x |> {w}\ntransposed(y, fc1) -> b"))), [] as [&str; 0]);
 }
+
+/// Columns that are held are converted while the array is driven again, be it backward. Oracle: the products written out.
+#[test]
+fn an_array_whose_columns_are_held_is_read_both_ways() {
+    let text = "
+use std.chip.stack
+network n(x: real[3]) -> (y: real[3]) {
+    fc = x |> dense([[1, 2, 3], [4, 5, 6]])
+    g = fc |> sigmoid
+    g |> transposed(fc) -> y
+}
+experiment e { deploy n on stack { calibrate: [[1, 0.5, 0.2]] }; test { x: [[1, 0.5, 0.2]] } measure m = mean(y) }";
+    let results = run("held", text, &NoFiles, ENGINES[0]).remove(0);
+    for (found, wanted) in values(&results, "y").iter().zip([4.929, 6.860, 8.790]) {
+        assert!((found - wanted).abs() < 0.1 * wanted, "{found} for {wanted}");
+    }
+}

@@ -199,3 +199,79 @@ fn what_converters_and_columns_cannot_have_is_told() {
     assert_eq!(told("; offset: normal(0, -1)", plain), ["E0503"]);
     assert_eq!(told("; gain_error: normal(0, 1 uS)", plain), ["E0302"]);
 }
+
+/// Outputs on two tiles have the noise of drivers of their own; so have all positions. Oracle: independent numbers.
+#[test]
+fn each_array_has_drivers_of_its_own() {
+    const SAMPLES: usize = 4000;
+    let shown = vec!["[0.5]"; SAMPLES].join(", ");
+    for (input, bits) in [("dac()", ""), ("bit_serial(dac(bits: 1), bits: 6)", "; time: 1 ns")] {
+        let text = format!(
+            "device cell {{ conductance: 0 uS .. 100 uS; levels: ideal }}
+            converter dac(bits: int = 6): bits(bits) -> voltage {{ energy: 1 pJ; noise: 1 lsb{bits} }}
+            unit logic: bits(32) -> bits(32) {{ implements: any; energy: 0.1 pJ }}
+            tile array {{
+                cells: cell[1, 1]; weights: unsigned; input: {input}; sense: ideal
+                read_voltage: 0.2 V; read_time: 10 ns; wire: ideal
+            }}
+            core one {{ tiles: array[2]; units: logic; buffer: 1 kB }}
+            chip board {{ cores: one }}
+            network net(x: real[1]) -> (y: real[2]) {{ x |> dense([[1], [1]]) -> y }}
+            experiment e {{ deploy net on board {{ calibrate: [[1]] }}; test {{ x: [{shown}] }} measure m = mean(y) }}"
+        );
+        let both = chips(&text, 1).remove(0);
+        let of = |which: usize| both.iter().skip(which).step_by(2).copied().collect::<Vec<f64>>();
+        let apart = |all: Vec<f64>| {
+            let mean = all.iter().sum::<f64>() / all.len() as f64;
+            all.into_iter().map(move |y| y - mean).collect::<Vec<f64>>()
+        };
+        let (one, two) = (apart(of(0)), apart(of(1)));
+        let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        assert!(product(&one, &one) > 0.0 && product(&two, &two) > 0.0, "{input}: no noise");
+        let correlation = product(&one, &two) / (product(&one, &one) * product(&two, &two)).sqrt();
+        assert!(correlation.abs() < 5.0 / (SAMPLES as f64).sqrt(), "{input}: {correlation}");
+    }
+}
+
+/// Rows on which padding alone lies are converted by nothing. Oracle: the convolution written out.
+#[test]
+fn padding_alone_is_not_converted() {
+    let text = |net: &str, shown: &str| {
+        format!(
+            "device c {{ conductance: 0 uS .. 100 uS; levels: ideal }}
+            converter d(): bits(20) -> voltage {{ energy: 1 pJ; area: 10 um2; time: 1 ns }}
+            converter a(): current -> bits(20) {{ energy: 2 pJ; area: 100 um2; time: 10 ns }}
+            unit u: bits(32) -> bits(32) {{ implements: any; energy: 0.1 pJ; area: 10 um2; time: 1 ns }}
+            tile t {{
+                cells: c[8, 8]; weights: differential; input: d() or voltage; sense: a(); read_voltage: 0.2 V; read_time: 10 ns
+                wire: ideal
+            }}
+            core k {{ tiles: t[4]; units: [u]; buffer: 1 kB; lines: voltage }}
+            chip q {{
+                cores: grid(2, 2) of k; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit)
+                host: spi(energy: 1 pJ per bit, time: 0.1 ns); converters: [d()]
+            }}
+            {net}
+            experiment e {{ deploy n on q {{ calibrate: [{shown}] }}; test {{ x: [{shown}] }} measure m = mean(y) }}"
+        )
+    };
+    for (net, shown, wanted) in [
+        (
+            "network n(x: real[1, 1, 1]) -> (y: real[1, 1, 1]) {
+                x |> conv2d([[[[1, 1, 1], [1, 2, 1], [1, 1, 1]]]], bias: [1], padding: 1) -> y
+            }",
+            "[[[2]]]",
+            5.0,
+        ),
+        (
+            "network n(x: real[1, 2, 2]) -> (y: real[1, 1, 1]) {
+                x |> conv2d([[[[1, 1], [1, 1]]]], bias: [1], padding: (0, 0, 0, 1), dilation: (1, 2)) -> y
+            }",
+            "[[[1, 2], [3, 4]]]",
+            5.0,
+        ),
+    ] {
+        let found = chips(&text(net, shown), 1).remove(0)[0];
+        assert!((found - wanted).abs() < 1e-3, "{net}: {found}");
+    }
+}

@@ -128,3 +128,63 @@ fn what_is_no_noise_is_told() {
         assert!(!device(right).iter().any(|code| code.starts_with('E')), "{right}: {:?}", device(right));
     }
 }
+
+/// A diode does not pull where rows are below 0: its columns give more than numbers would. Oracle: the curve; the converter has 20 bits.
+#[test]
+fn ranges_are_those_of_the_curve() {
+    let of = |rows: &str| {
+        let text = format!(
+            "device cell {{ conductance: 0 uS .. 100 uS; levels: ideal; current: {CURVE} }}
+            converter rows(bits: int = 20): bits(bits) -> {rows} {{ energy: 1 pJ; time: 1 ns }}
+            converter columns(bits: int = 20): current -> bits(bits) {{ energy: 2 pJ; time: 10 ns }}
+            converter charges(bits: int = 20): charge -> bits(bits) {{ energy: 2 pJ; time: 10 ns }}
+            unit logic: bits(32) -> bits(32) {{ implements: any; energy: 0.1 pJ }}
+            tile array {{
+                cells: cell[8, 8]; weights: differential; input: rows(); sense: {}
+                read_voltage: 0.2 V; read_time: 10 ns; wire: ideal
+            }}
+            core one {{ tiles: array[1]; units: logic; buffer: 1 kB }}
+            chip board {{ cores: one }}
+            network net(x: real[2]) -> (y: real[1]) {{ x |> dense([[1, 1]]) -> y }}
+            experiment e {{
+                deploy net on board {{ calibrate: [[1, -0.9], [-0.9, 1]] }}; test {{ x: [[1, -0.9]] }} measure m = mean(y)
+            }}",
+            if rows == "pulse" { "charges()" } else { "columns()" }
+        );
+        values(&run("range", &text, &NoFiles, EngineKind::Jit)[0], "y")[0]
+    };
+    let curve = |volts: f64| (volts / 0.1).exp() - 1.0;
+    for (rows, below) in [("voltage", curve(-0.18)), ("pulse", 0.9 * curve(-0.2))] {
+        let wanted = 1.0 + below / curve(0.2);
+        let found = of(rows);
+        assert!((found - wanted).abs() < 1e-4, "{rows}: {found} for {wanted}");
+    }
+}
+
+/// What noise of the conductance does to a current that is no multiple of it. Oracle: the slope of the curve, times the noise.
+#[test]
+fn read_noise_is_that_of_the_conductance() {
+    const READS: usize = 4000;
+    let shown = vec!["[1]"; READS].join(", ");
+    let text = format!(
+        "device cell {{
+            conductance: 0 uS .. 100 uS; levels: ideal; current: g^2 / 100 uS * v; noise read: normal(0, 2 % of g)
+        }}
+        tile array {{
+            cells: cell[2, 2]; weights: unsigned; input: ideal; sense: ideal; read_voltage: 0.2 V; read_time: 10 ns; wire: ideal
+        }}
+        core one {{ tiles: array[1] }}
+        chip board {{ cores: one }}
+        network net(x: real[1]) -> (y: real[2]) {{ x |> dense([[1], [0.5]]) -> y }}
+        experiment e {{ deploy net on board {{ calibrate: [[1]] }}; test {{ x: [{shown}] }} measure m = mean(y) }}"
+    );
+    for engine in ENGINES {
+        let results = run("noise", &text, &NoFiles, engine);
+        let all: Vec<f64> = values(&results[0], "y").iter().skip(1).step_by(2).copied().collect();
+        let mean = all.iter().sum::<f64>() / READS as f64;
+        let sd = (all.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / READS as f64).sqrt();
+        let wanted = 2.0 * 0.02 * 0.25;
+        assert!((mean - 0.25).abs() < 5.0 * wanted / (READS as f64).sqrt() + 1e-4, "{mean}");
+        assert!((sd / wanted - 1.0).abs() < 5.0 / (2.0 * READS as f64).sqrt(), "{sd} for {wanted}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nmc_grammar::codes::Code;
-use nmc_host::disk::Folder;
+use nmc_host::disk::{Folder, named_by};
 use nmc_host::onnx::import;
 use nmc_runtime::EngineKind;
 use nmc_tests::dice::Dice;
@@ -17,11 +17,18 @@ fn data(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/data").join(file)
 }
 
+/// Of models that hold all of their numbers.
+fn alone(file: &str) -> Result<Vec<u8>, String> {
+    panic!("{file} is asked for")
+}
+
 /// ONNX Runtime's outputs (reference/data/onnx_models.py), to 1e-5.
 #[track_caller]
 fn gives(model: &str, input: &str, outputs: &[&str]) {
-    let bytes = std::fs::read(data(&format!("{model}.onnx"))).unwrap();
-    let made = import(&bytes, "model.onnx", "model", "model.safetensors").unwrap();
+    let path = data(&format!("{model}.onnx"));
+    let bytes = std::fs::read(&path).unwrap();
+    let beside = |file: &str| named_by(&path, file);
+    let made = import(&bytes, "model.onnx", "model", "model.safetensors", &beside).unwrap();
     assert_eq!(nmc_grammar::format(&made.program).unwrap(), made.program);
     let folder = std::env::temp_dir().join(format!("nmc-{model}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
@@ -86,7 +93,7 @@ fn cut_files_are_refused_and_damaged_ones_end() {
     for model in ["onnx_residual.onnx", "onnx_loops.onnx", "onnx_lstm.onnx"] {
         let bytes = std::fs::read(data(model)).unwrap();
         for len in 0..bytes.len() {
-            let refused = import(&bytes[..len], "model.onnx", "m", "m.safetensors").unwrap_err();
+            let refused = import(&bytes[..len], "model.onnx", "m", "m.safetensors", &alone).unwrap_err();
             assert_eq!(refused.code, Code::E0902, "{model} cut to {len} bytes: {}", refused.message);
         }
         let mut dice = Dice::new(7);
@@ -97,7 +104,7 @@ fn cut_files_are_refused_and_damaged_ones_end() {
                 changed[at] = dice.below(256) as u8;
             }
             // Whatever it says, it says something.
-            let _ = import(&changed, "model.onnx", "m", "m.safetensors");
+            let _ = import(&changed, "model.onnx", "m", "m.safetensors", &|_| Err(String::from("none")));
         }
     }
 }
@@ -131,7 +138,7 @@ fn what_cannot_be_had_is_told_in_one_error() {
     };
     let opset_import = vec![OperatorSetId { domain: "", version: 18 }];
     let model = Model { graph: Some(graph), opset_import, ir_version: 8, ..Default::default() };
-    let refused = import(&onnx_rs::encode(&model), "model.onnx", "m", "m.safetensors").unwrap_err();
+    let refused = import(&onnx_rs::encode(&model), "model.onnx", "m", "m.safetensors", &alone).unwrap_err();
     assert_eq!(refused.code, Code::E0908);
     let told: Vec<&str> = refused.message.lines().skip(1).map(str::trim).collect();
     let expected = [
@@ -139,4 +146,47 @@ fn what_cannot_be_had_is_told_in_one_error() {
         "LSTM `chances`: it takes a sequence that starts with samples, turned to [steps, samples, features]",
     ];
     assert_eq!(told, expected);
+}
+
+/// As PyTorch 2.9 writes models by itself: their numbers beside them (reference/data/onnx_external.py). Oracle: ONNX Runtime.
+#[test]
+fn numbers_may_lie_in_a_file_beside() {
+    gives("onnx_external", "x", &["y"]);
+}
+
+/// Files that are cut, missing, or elsewhere.
+#[test]
+fn a_file_beside_is_whole_and_in_the_folder() {
+    let bytes = std::fs::read(data("onnx_external.onnx")).unwrap();
+    let numbers = std::fs::read(data("onnx_external.onnx.data")).unwrap();
+    let refused = |beside: &dyn Fn(&str) -> Result<Vec<u8>, String>| {
+        let refused = import(&bytes, "model.onnx", "m", "m.safetensors", beside).unwrap_err();
+        assert_eq!(refused.code, Code::E0902);
+        refused.message
+    };
+    for len in 0..numbers.len() {
+        let cut = refused(&|file| {
+            assert_eq!(file, "onnx_external.onnx.data");
+            Ok(numbers[..len].to_vec())
+        });
+        assert!(cut.contains("`onnx_external.onnx.data` is cut"), "{len}: {cut}");
+    }
+    let folder = std::env::temp_dir().join(format!("nmc-beside-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("within")).unwrap();
+    std::fs::write(folder.join("outside"), "secret").unwrap();
+    std::fs::write(folder.join("within/file"), "numbers").unwrap();
+    let model = folder.join("within/model.onnx");
+    let elsewhere = folder.join("outside");
+    for file in ["../outside", "", ".", "/outside", &elsewhere.to_string_lossy()] {
+        assert!(named_by(&model, file).is_err(), "{file}");
+    }
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("../outside", folder.join("within/link")).unwrap();
+        assert!(named_by(&model, "link").is_err());
+    }
+    assert_eq!(named_by(&model, "file").unwrap(), b"numbers");
+    assert_eq!(named_by(&model, "./file").unwrap(), b"numbers");
+    assert!(refused(&|file| named_by(&model, file)).contains("there is no such file"));
+    std::fs::remove_dir_all(&folder).unwrap();
 }

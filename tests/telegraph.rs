@@ -159,3 +159,46 @@ fn what_a_trap_needs_is_told() {
     assert_eq!(of("trap(amplitude: 10 ms, capture: 1 s, emission: 1 s)"), ["E0302"]);
     assert_eq!(of("normal(0, 1 uS)"), ["E0221"]);
 }
+
+/// All bits of a position are read before the next, so that positions are as many reads apart. Oracle: the autocorrelation.
+#[test]
+fn bits_of_a_position_are_read_one_after_the_other() {
+    const POSITIONS: usize = 12;
+    const BITS: usize = 4;
+    let image = |value: &str| format!("[[[{}]]]", [value; POSITIONS].join(", "));
+    // The lowest bit alone is driven.
+    let shown = vec![image("0.0667"); 200].join(", ");
+    let weights = vec!["[[[1]]]"; COLS].join(", ");
+    let text = |device: &str| {
+        format!(
+            "use std.unit.digital_alu
+            device cell {{ levels: ideal; {device} }}
+            converter bit: bits(1) -> voltage {{ energy: 1 pJ; time: 1 ns }}
+            converter sum: current -> bits(16) {{ energy: 2 pJ; time: 1 ns }}
+            tile array {{
+                cells: cell[1, {COLS}]; weights: unsigned; input: bit_serial(bit(), bits: {BITS}); sense: sum()
+                read_voltage: 0.2 V; read_time: 10 ns; wire: ideal
+            }}
+            core cim {{ tiles: array[1]; units: digital_alu; buffer: 64 kB }}
+            chip board {{ cores: cim }}
+            network net(x: real[1, 1, {POSITIONS}]) -> (y: real[{COLS}, 1, {POSITIONS}]) {{ x |> conv2d([{weights}]) -> y }}
+            experiment e {{
+                deploy net on board {{ calibrate: [{}] }}; test {{ x: [{shown}] }} measure all = mean(y)
+            }}",
+            image("1")
+        )
+    };
+    let known = program(&text(RANGE));
+    let read = known.matrices.iter().find_map(|matrix| matrix.cells.as_ref()).unwrap().read_time;
+    let results = run(&text(&trap("20 % of g", 10.0 * read, 10.0 * read)), EngineKind::Jit);
+    let y = values(&results, "y");
+    let mean = y.iter().sum::<f64>() / y.len() as f64;
+    let variance = y.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / y.len() as f64;
+    for lag in [1, 2] {
+        let products = |row: &[f64]| row.iter().zip(&row[lag..]).map(|(a, b)| (a - mean) * (b - mean)).sum::<f64>();
+        let pairs = (POSITIONS - lag) * y.len() / POSITIONS;
+        let found = y.chunks_exact(POSITIONS).map(products).sum::<f64>() / pairs as f64 / variance;
+        let wanted = (-0.2 * (BITS * lag) as f64).exp();
+        assert!((found - wanted).abs() < 0.05, "{found} for {wanted} at {lag}");
+    }
+}

@@ -190,7 +190,7 @@ fn outputs_and_energy_equal_nodal_analysis() {
     }
 }
 
-/// What `nmc plot` draws of an array, on either way to read it: volts across every cell, amperes through it with and without wires, and the
+/// What `nmc plot` draws of an array, on either way to read it, of linear cells and of ones on a curve: volts across every cell, amperes through it with and without wires, and the
 /// share that is lost. Of pairs, and of rows that hold the bias below them.
 #[test]
 fn maps_equal_nodal_analysis() {
@@ -201,8 +201,12 @@ fn maps_equal_nodal_analysis() {
         held(if c.is_multiple_of(2) { w.max(0.0) } else { (-w).max(0.0) })
     };
     let reads = INPUTS.into_iter().chain([1.0]).collect::<Vec<f64>>();
-    for (with_bias, samples) in [("", 1), ("", 7), (", bias: [0.5, -1, 0.25]", 7)] {
-        let text = array("weights: differential", false, with_bias, samples);
+    let linear = "levels: 9";
+    let curved = "levels: 9; current: g * v";
+    for (with_bias, samples, cell) in
+        [("", 1, linear), ("", 7, linear), (", bias: [0.5, -1, 0.25]", 7, linear), ("", 1, curved), ("", 7, curved)]
+    {
+        let text = array("weights: differential", false, with_bias, samples).replace(linear, cell);
         let options = Options { precision: nmc_program::Precision::F64, ..Options::default() };
         let image = compile("map", &text, &NoFiles, &options).image.unwrap();
         let options = RunOptions { seed: 1, engine: EngineKind::Jit, threads: 1, memory: 16 << 30, progress: None };
@@ -232,27 +236,41 @@ fn maps_equal_nodal_analysis() {
     }
 }
 
-/// One draw a column with the summed variance, seen through the wires, is what drawing every device and solving the array gives: mean,
-/// standard deviation, tails (Kolmogorov-Smirnov) and independence of columns.
+/// What drawing every device and solving the array gives, where wires resist and where drivers and sense circuits do, of all rows and of one, of cells
+/// that are linear and of ones that are read by Newton's method: mean, variance, covariance of columns (to five standard errors), tails
+/// (Kolmogorov-Smirnov).
 #[test]
 fn read_noise_equals_the_sampling_of_every_device() {
+    let wires = Wiring { segment: 60.0, driver: 0.0, sense: 0.0, both_ends: false };
+    let lines = Wiring { segment: 0.0, driver: 10e3, sense: 10e3, both_ends: false };
+    let both = Wiring { segment: 20.0, driver: 2e3, sense: 500.0, both_ends: true };
+    for wiring in [wires, lines, both] {
+        let volt = |r: usize| 0.2 + 0.8 * (r % 3) as f64 / 2.0;
+        sampled_alike("", (12, 6), wiring, &volt);
+        sampled_alike("; current: g * v", (5, 4), wiring, &volt);
+        sampled_alike("", (5, 4), wiring, &|r| f64::from(u8::from(r == 1)));
+    }
+}
+
+fn sampled_alike(device: &str, (rows, cols): (usize, usize), wiring: Wiring, volt: &dyn Fn(usize) -> f64) {
     const READS: usize = 4000;
-    let (rows, cols) = (12, 6);
     let weight = |r: usize, c: usize| ((r * 7 + c * 5) % 11) as f64 / 10.0;
-    let volt = |r: usize| 0.2 + 0.8 * (r % 3) as f64 / 2.0;
     let matrix: Vec<String> =
         (0..cols).map(|c| format!("{:?}", (0..rows).map(|r| weight(r, c)).collect::<Vec<_>>())).collect();
     let input = format!("{:?}", (0..rows).map(volt).collect::<Vec<_>>());
+    let Wiring { segment, driver, sense, both_ends } = wiring;
     let text = format!(
         "
-device cell {{ conductance: 0 S .. 100 uS; levels: ideal; noise read: normal(0, 5 % of g) }}
+device cell {{ conductance: 0 S .. 100 uS; levels: ideal; noise read: normal(0, 5 % of g){device} }}
 tile array {{
-    cells: cell[16, 16]; weights: unsigned; input: ideal; sense: ideal; read_voltage: 1 V; read_time: 1 us; wire: 60 ohm
+    cells: cell[16, 16]; weights: unsigned; input: ideal; sense: ideal; read_voltage: 1 V; read_time: 1 us
+    wire: {segment} ohm; driver_resistance: {driver} ohm; sense_resistance: {sense} ohm{}
 }}
 core one {{ tiles: array[1] }}
 chip board {{ cores: grid(1, 1) of one; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0 J per bit) }}
-network net(x: real[{rows}]) -> (y: real[{cols}]) {{ x |> dense([{}]) -> y }}
+network net(x: real[{rows}]) -> (y: real[{cols}]) {{ x |> dense([{}], within: 1) -> y }}
 experiment e {{ deploy net on board {{ calibrate: [{input}] }}; test {{ x: [{}] }} measure m = sum(y) }}",
+        if both_ends { "; driven: both_ends" } else { "" },
         matrix.join(", "),
         vec![input.clone(); READS].join(", ")
     );
@@ -260,7 +278,6 @@ experiment e {{ deploy net on board {{ calibrate: [{input}] }}; test {{ x: [{}] 
     let fast = values(&results, "y");
     let mut dice = nmc_tests::dice::Dice::new(5);
     let volts: Vec<f64> = (0..rows).map(volt).collect();
-    let wiring = Wiring { segment: 60.0, driver: 0.0, sense: 0.0, both_ends: false };
     let (mut sampled, mut found) = (Vec::new(), Solution::default());
     for _ in 0..READS {
         let mut share = || (dice.below(1 << 52) as f64 + 0.5) / (1u64 << 52) as f64;
@@ -276,20 +293,25 @@ experiment e {{ deploy net on board {{ calibrate: [{input}] }}; test {{ x: [{}] 
         let (a, b) = (mean(x), mean(y));
         x.iter().zip(y).map(|(x, y)| (x - a) * (y - b)).sum::<f64>() / x.len() as f64
     };
+    let reads = READS as f64;
     for c in 0..cols {
         let (mut a, mut b) = (column(fast, c), column(&sampled, c));
-        let (sd, wanted) = (covariance(&a, &a).sqrt(), covariance(&b, &b).sqrt());
-        assert!((mean(&a) - mean(&b)).abs() < 4.0 * wanted * (2.0 / READS as f64).sqrt(), "mean of column {c}");
-        assert!((sd / wanted - 1.0).abs() < 0.06, "column {c}: {sd} for {wanted}");
-        let next = column(fast, (c + 1) % cols);
-        let correlation = covariance(&a, &next) / sd / covariance(&next, &next).sqrt();
-        assert!(correlation.abs() < 4.0 / (READS as f64).sqrt(), "columns {c} and the next: {correlation}");
+        let of = format!("{wiring:?}{device}, column {c}");
+        let wanted = covariance(&b, &b);
+        assert!((mean(&a) - mean(&b)).abs() < 5.0 * (2.0 * wanted / reads).sqrt(), "mean of {of}");
+        for other in 0..=c {
+            let (with, sampled_with) = (column(fast, other), column(&sampled, other));
+            let (found, wanted) = (covariance(&a, &with), covariance(&b, &sampled_with));
+            let spread = covariance(&b, &b) * covariance(&sampled_with, &sampled_with) + wanted * wanted;
+            let error = (2.0 * spread / reads).sqrt();
+            assert!((found - wanted).abs() < 5.0 * error, "{of} and {other}: {found:e} for {wanted:e} +- {error:e}");
+        }
         a.sort_unstable_by(f64::total_cmp);
         b.sort_unstable_by(f64::total_cmp);
-        let below = |all: &[f64], x: f64| all.partition_point(|y| *y <= x) as f64 / READS as f64;
+        let below = |all: &[f64], x: f64| all.partition_point(|y| *y <= x) as f64 / reads;
         let apart = a.iter().map(|&x| (below(&a, x) - below(&b, x)).abs()).fold(0.0, f64::max);
-        // 0.1 % of equal distributions are further apart.
-        assert!(apart < 1.95 * (2.0 / READS as f64).sqrt(), "column {c}: Kolmogorov-Smirnov {apart}");
+        // 0.001 % of equal distributions are further apart.
+        assert!(apart < 2.47 * (2.0 / reads).sqrt(), "{of}: Kolmogorov-Smirnov {apart}");
     }
 }
 

@@ -21,6 +21,25 @@ pub fn operands(network: &Network, node: NodeId) -> Vec<NodeId> {
     sources.into_iter().map(|(_, source)| source).collect()
 }
 
+/// The element of another node's output that an element of this one's is, through windows, joins and reshapes; none for a zero.
+pub fn origin(network: &Network, mut node: NodeId, mut at: usize) -> Option<(NodeId, usize)> {
+    loop {
+        let (operand, element) = match &network.graph[node].operator {
+            Operator::Gather(gather) => gather.source(at)?,
+            Operator::Read { .. } => (0, at),
+            Operator::Input
+            | Operator::Output
+            | Operator::Dense { .. }
+            | Operator::Elementwise { .. }
+            | Operator::Reduce { .. }
+            | Operator::Scatter(_)
+            | Operator::Delay
+            | Operator::Population { .. } => return Some((node, at)),
+        };
+        (node, at) = (*operands(network, node).get(operand)?, element);
+    }
+}
+
 /// Every signal as (from, to, operand), sorted.
 pub fn signals(network: &Network) -> Vec<(NodeId, NodeId, usize)> {
     let mut signals: Vec<_> = (network.graph.edge_references())

@@ -3,29 +3,29 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use nmc_program::{Learner, Learning, MatrixId, Op, Phase, Program, Wired};
+use nmc_program::{ArrayId, Cells, Learner, Learning, Matrix, MatrixId, Op, Phase, Program, Wired};
 use rayon::prelude::*;
 
 use crate::interpreter::Computable;
 use crate::lanes::Shared;
 use crate::matrix::{self, Effective, Fitted};
+use crate::solved::Array;
 use crate::state::{Buffer, Clock};
 use crate::wires::{Solution, Wires, Wiring};
+
+/// To what an array with noisy cells is solved.
+const NOISY: f64 = 1e-6;
 
 /// What one matrix of an array shows. In siemens, in the order of its cells.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     pub siemens: Vec<f64>,
-    /// What a small deviation of a cell adds to its column's end, for a volt at its own row, and less by so much for a volt at all rows on
-    /// average: small, so that it changes no other voltages.
-    pub own: Vec<f64>,
-    pub others: Vec<f64>,
     /// Into the driver of row k for a volt at row i, [i][k]; empty where another matrix on the same rows has it.
     pub rows: Vec<f64>,
 }
 
 /// The array of these matrices.
-pub fn whole<T: Computable>(program: &Program, wired: &Wired, buffers: &[Buffer<T>]) -> (Wires, Vec<f64>) {
+pub fn whole<T: Computable>(program: &Program, wired: &Wired, buffers: &[Buffer<T>]) -> Array {
     let pieces = || {
         wired.pieces.iter().filter_map(|&(matrix, first)| {
             let matrix = &program.matrices[matrix.index()];
@@ -34,68 +34,66 @@ pub fn whole<T: Computable>(program: &Program, wired: &Wired, buffers: &[Buffer<
     };
     let rows = pieces().map(|(matrix, _, first)| first + matrix.rows).max().unwrap_or(0);
     let cols = pieces().map(|(matrix, cells, _)| cells.scheme.columns(matrix.cols)).max().unwrap_or(0);
-    let mut siemens = vec![0.0; rows * cols];
+    let placed = |matrix: &Matrix, cells: &Cells, first: usize| -> Vec<Option<usize>> {
+        let (width, own) = (cells.scheme.cells(1, matrix.cols), cells.scheme.own(matrix.cols));
+        let place = |at: usize| (first + at / width) * cols + cells.scheme.column(at % width, matrix.cols);
+        (0..matrix.rows * width).map(|at| (at % width < own).then(|| place(at))).collect()
+    };
+    let noisy = pieces().any(|(_, cells, _)| cells.read_sigma.is_some());
+    let (mut siemens, mut traps) = (vec![0.0; rows * cols], Vec::new());
+    let mut sigma = vec![0.0; if noisy { rows * cols } else { 0 }];
     for (matrix, cells, first) in pieces() {
-        let width = cells.scheme.cells(1, matrix.cols);
-        let held = buffers[cells.aged.index()].lane(0);
-        for (row, held) in held.chunks_exact(width).enumerate() {
-            for (index, held) in held[..cells.scheme.own(matrix.cols)].iter().enumerate() {
-                siemens[(first + row) * cols + cells.scheme.column(index, matrix.cols)] = held.wide();
-            }
-        }
+        let places = placed(matrix, cells, first);
+        let into = |array: ArrayId, all: &mut [f64]| {
+            let held = buffers[array.index()].lane(0).iter().zip(&places);
+            held.for_each(|(held, place)| place.iter().for_each(|place| all[*place] = held.wide()));
+        };
+        into(cells.aged, &mut siemens);
+        cells.read_sigma.into_iter().for_each(|array| into(array, &mut sigma));
+        traps.extend(matrix::traps(cells, buffers).into_iter().map(|traps| (traps, places.clone())));
     }
     let Wired { segment, driver, sense, both_ends, .. } = *wired;
-    (Wires::new(rows, cols, &siemens, Wiring { segment, driver, sense, both_ends }), siemens)
+    let wires = Wires::new(rows, cols, &siemens, Wiring { segment, driver, sense, both_ends });
+    let component = pieces().next().map_or(0, |(matrix, ..)| matrix.component);
+    Array { wires, siemens, sigma, traps, component }
 }
 
 /// What each matrix of an array shows, in the order of its pieces: one solution for each row driven alone.
-pub fn see<T: Computable>(
+pub fn see(
     program: &Program,
     wired: &Wired,
-    buffers: &[Buffer<T>],
+    wires: &Wires,
     tolerance: f64,
     pool: Option<&rayon::ThreadPool>,
 ) -> Vec<Seen> {
-    let (wires, siemens) = whole(program, wired, buffers);
-    let (rows, cols) = (wires.rows, wires.cols);
+    let rows = wires.rows;
     let driven = |found: &mut Solution, row: usize| {
         let mut volts = vec![0.0; rows];
         volts[row] = 1.0;
         wires.solve(&volts, tolerance, found);
-        let at = row * cols..(row + 1) * cols;
-        let across: Vec<f64> =
-            found.row_volts[at.clone()].iter().zip(&found.column_volts[at]).map(|(u, v)| u - v).collect();
-        (found.column_amperes.clone(), across, found.row_amperes.clone())
+        (found.column_amperes.clone(), found.row_amperes.clone())
     };
-    let all: Vec<(Vec<f64>, Vec<f64>, Vec<f64>)> = match pool {
+    let all: Vec<(Vec<f64>, Vec<f64>)> = match pool {
         Some(pool) => pool.install(|| (0..rows).into_par_iter().map_init(Solution::default, driven).collect()),
         None => {
             let mut found = Solution::default();
             (0..rows).map(|row| driven(&mut found, row)).collect()
         }
     };
-    let mut common = Solution::default();
-    wires.solve(&vec![1.0; rows], tolerance, &mut common);
-    let together = |at: usize| common.row_volts[at] - common.column_volts[at];
     let mut counted: Vec<usize> = Vec::new();
     let of_piece = |&(matrix, first): &(MatrixId, usize)| {
         let matrix = &program.matrices[matrix.index()];
         let mut seen = Seen::default();
         let Some(cells) = &matrix.cells else { return seen };
-        for (row, (column_amperes, across, _)) in all[first..first + matrix.rows].iter().enumerate() {
-            for index in 0..cells.scheme.cells(1, matrix.cols) {
-                let column = cells.scheme.column(index, matrix.cols);
-                let through = siemens[(first + row) * cols + column] * across[column];
-                let arrives = if through > 0.0 { (column_amperes[column] / through).clamp(0.0, 1.0) } else { 1.0 };
-                seen.siemens.push(column_amperes[column]);
-                seen.own.push(across[column] * arrives);
-                seen.others.push((across[column] - together((first + row) * cols + column)) * arrives);
-            }
+        let scheme = cells.scheme;
+        for (column_amperes, _) in &all[first..first + matrix.rows] {
+            let cells = 0..cells.scheme.cells(1, matrix.cols);
+            seen.siemens.extend(cells.map(|index| column_amperes[scheme.column(index, matrix.cols)]));
         }
         if !counted.contains(&first) {
             counted.push(first);
             let of_rows = all[first..first + matrix.rows].iter();
-            seen.rows = of_rows.flat_map(|(_, _, rows)| rows[first..first + matrix.rows].to_vec()).collect();
+            seen.rows = of_rows.flat_map(|(_, rows)| rows[first..first + matrix.rows].to_vec()).collect();
         }
         seen
     };
@@ -154,7 +152,7 @@ pub fn read_seldom(program: &Program, phase: &Phase, learning: &Learning) -> BTr
 }
 
 /// The effective matrices of a program. Where wires resist, an array that has few reads to come, and none backward, is solved for each
-/// instead; so are, of those that were known before, the arrays listed with them. What makes up for wires stays as it was before.
+/// instead; so are one whose cells fluctuate and, of those that were known before, the arrays listed with them. What makes up for wires stays as it was before.
 fn fold<T: Computable>(
     program: &Program,
     fitted: &[Fitted],
@@ -179,10 +177,7 @@ fn fold<T: Computable>(
     for (index, wired) in program.wired.iter().enumerate() {
         let alone = |&(id, _): &(MatrixId, usize)| {
             let matrix = &program.matrices[id.index()];
-            let plain = matrix
-                .cells
-                .as_ref()
-                .is_some_and(|cells| cells.read_sigma.is_none() && cells.telegraph.is_empty() && !cells.pulses);
+            let plain = matrix.cells.as_ref().is_some_and(|cells| !cells.pulses);
             let few = reads(id) < matrix.rows as u64 && !backward.contains(&id);
             plain && few && !program.drift_compensated && !program.wires_compensated
         };
@@ -195,19 +190,23 @@ fn fold<T: Computable>(
                 continue;
             }
         }
+        let array = Arc::new(whole(program, wired, buffers));
+        let noisy = !array.sigma.is_empty();
+        let fluctuates = noisy || !array.traps.is_empty();
+        // What a read deviates by is far above this.
+        let tolerance = if noisy { NOISY } else { tolerance };
         let listed = before.as_ref().is_some_and(|(_, listed)| listed.contains(&index));
         if listed || matches!(&wired.pieces[..], [piece] if alone(piece)) {
-            let wires = Arc::new(whole(program, wired, buffers).0);
             for &(id, first) in &wired.pieces {
                 let of = &program.matrices[id.index()];
                 let known =
                     before.as_mut().map(|(known, _)| std::mem::take(&mut known[id.index()])).unwrap_or_default();
-                let array = (wires.clone(), first);
+                let array = (array.clone(), first);
                 matrices[id.index()] = Some(matrix::solved(program, of, fitted, buffers, array, tolerance, known));
             }
             continue;
         }
-        for (&(matrix, _), seen) in wired.pieces.iter().zip(see(program, wired, buffers, tolerance, pool)) {
+        for (&(matrix, first), seen) in wired.pieces.iter().zip(see(program, wired, &array.wires, tolerance, pool)) {
             let of = &program.matrices[matrix.index()];
             let mut folded = matrix::fold(program, of, fitted, buffers, Some(&seen));
             let known = before.as_ref().map(|(known, _)| &known[matrix.index()].scales);
@@ -215,6 +214,9 @@ fn fold<T: Computable>(
                 folded.scaled(scales.clone());
             } else if program.wires_compensated {
                 folded.fit(&matrix::fold(program, of, fitted, buffers, None), of.cols);
+            }
+            if fluctuates {
+                folded = matrix::solved(program, of, fitted, buffers, (array.clone(), first), tolerance, folded);
             }
             matrices[matrix.index()] = Some(folded);
         }

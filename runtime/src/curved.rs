@@ -29,13 +29,22 @@ impl Curved {
             traps
                 .each_filled(clock.seed, &[time], |cell, _| held[cell] = (held[cell] - traps.amplitude[cell]).max(0.0));
         }
+        // What noise does to a current that bends is no share of it.
+        if !self.sigma.is_empty() {
+            let (seed, component, tick) = (clock.seed, matrix.component, clock.tick as u32);
+            let mut normals = vec![T::default(); held.len()];
+            let key = Key { seed, component, element: 0, number, tick, sample: clock.sample as u32 };
+            T::draw_all(key, Draw::Normal, &mut normals);
+            let noise = self.sigma.iter().zip(&normals).map(|(sigma, normal)| sigma * normal.wide());
+            held.iter_mut().zip(noise).for_each(|(held, noise)| *held = (*held + noise).max(0.0));
+        }
         // What cells draw is drawn for every read.
         let mut cells = Cells { curved: self, held, kernels, buffers, clock: clock.of_spike(number as usize), width };
         // Pulses are all of one height, and last as long as inputs are large.
         let one = |x: &T| if self.pulses { self.current.full * sign(x.wide()) } else { x.wide() * self.current.one };
         let volts: Vec<f64> = x.iter().map(one).collect();
         let lasts = |row: usize| if self.pulses { x[row].wide().abs() } else { 1.0 };
-        let (mut columns, mut joules, mut variances) = (vec![0.0; width], 0.0, vec![0.0; width]);
+        let (mut columns, mut joules) = (vec![0.0; width], 0.0);
         let (amperes, solved) = match self.wiring {
             None => {
                 let across: Vec<f64> = volts.iter().flat_map(|volt| std::iter::repeat_n(*volt, width)).collect();
@@ -50,8 +59,6 @@ impl Curved {
             let part = lasts(row);
             for (index, ampere) in amperes.iter().enumerate() {
                 columns[index] += ampere * part;
-                let deviation = self.noise.get(row * width + index).map_or(0.0, |share| share * ampere * part);
-                variances[index] += deviation * deviation;
             }
             joules += volts[row] * amperes.iter().sum::<f64>() * part * self.seconds;
         }
@@ -59,18 +66,31 @@ impl Curved {
             columns = found.column_amperes;
             joules = volts.iter().zip(&found.row_amperes).map(|(volt, ampere)| volt * ampere * self.seconds).sum();
         }
-        if !self.noise.is_empty() {
-            let (seed, component) = (clock.seed, matrix.component);
-            let (tick, sample) = (clock.tick as u32, clock.sample as u32);
-            let mut normals = vec![T::default(); width];
-            T::draw_all(Key { seed, component, element: 0, number, tick, sample }, Draw::Normal, &mut normals);
-            let noise = variances.iter().zip(normals).map(|(variance, normal)| variance.sqrt() * normal.wide());
-            columns.iter_mut().zip(noise).for_each(|(column, noise)| *column += noise);
-        }
         let scale = if self.pulses { self.scale * self.current.one / self.current.full } else { self.scale };
         let of_columns = outputs(self.scheme, matrix.cols, &columns);
         y.iter_mut().zip(of_columns).for_each(|(y, amperes)| *y = T::of(amperes * scale));
         joules
+    }
+}
+
+impl Curved {
+    /// Volts across each cell and amperes through it, [row][col], and those of ideal wires, with these volts at the rows.
+    pub fn map<T: Computable>(
+        &self,
+        matrix: &Matrix,
+        kernels: &dyn Kernels<T>,
+        buffers: &mut [Buffer<T>],
+        volts: &[f64],
+        clock: Clock,
+    ) -> [Vec<f64>; 3] {
+        let width = self.scheme.cells(1, matrix.cols);
+        let mut cells = Cells { curved: self, held: self.held.to_vec(), kernels, buffers, clock, width };
+        let rows: Vec<f64> = volts.iter().flat_map(|volt| std::iter::repeat_n(*volt, width)).collect();
+        let ideal = cells.currents(&rows).0;
+        let Some(wiring) = self.wiring else { return [rows, ideal.clone(), ideal] };
+        let (amperes, found) = cells.solve(wiring, volts, self.tolerance);
+        let across = found.row_volts.iter().zip(&found.column_volts).map(|(u, v)| u - v).collect();
+        [across, amperes, ideal]
     }
 }
 
@@ -149,6 +169,7 @@ impl<T: Computable> Cells<'_, T> {
         }
         if wiring.segment == 0.0 {
             (found.row_amperes, found.column_amperes) = through_lines(&amperes, cols);
+            (found.row_volts, found.column_volts) = (u, v);
             return (amperes, found);
         }
         let (drive, sink) = links(wiring);
@@ -158,6 +179,7 @@ impl<T: Computable> Cells<'_, T> {
         };
         found.row_amperes = u.chunks_exact(cols).zip(volts).map(of_row).collect();
         found.column_amperes = v[(rows - 1) * cols..].iter().map(|volt| sink * volt).collect();
+        (found.row_volts, found.column_volts) = (u, v);
         (amperes, found)
     }
 }

@@ -31,6 +31,7 @@ pub mod record;
 pub mod rewire;
 pub mod rows;
 pub mod simulation;
+pub mod solved;
 pub mod sources;
 pub mod spikes;
 pub mod start;

@@ -9,7 +9,8 @@ use crate::interpreter::Computable;
 use crate::jit::product::Product;
 use crate::lanes::{Lanes, Place, Shared};
 use crate::record::SampleRecord;
-use crate::state::{Buffer, Real};
+use crate::solved::Array;
+use crate::state::{Buffer, Clock, Real};
 use crate::wires::Solution;
 
 /// An array in one read, [row][col] of its physical cells.
@@ -37,8 +38,7 @@ impl Map {
     }
 }
 
-/// Every array whose wires resist, as the first sample of the last phase reads it first; cells whose current is no multiple of the voltage
-/// are left out. `held`: the arrays of the program after its run.
+/// Every array whose wires resist, as the first sample of the last phase reads it first. `held`: the arrays of the program after its run.
 pub fn maps<T: Computable + Product>(shared: &Shared<T>, held: &[Buffer<T>], initial: &[Buffer<T>]) -> Vec<Map> {
     let program = shared.program;
     let Some(phase) = program.phases.iter().rfind(|phase| phase.learning.is_none()) else { return Vec::new() };
@@ -55,31 +55,32 @@ pub fn maps<T: Computable + Product>(shared: &Shared<T>, held: &[Buffer<T>], ini
     }
     lanes.end(shared, phase, place, &mut record);
     let driven = driven(program, &lanes);
-    let straight =
-        |id: MatrixId| program.matrices[id.index()].cells.as_ref().is_some_and(|cells| cells.current.is_none());
-    let wired = program.wired.iter().filter(|wired| wired.pieces.iter().all(|(id, _)| straight(*id)));
-    let map = |wired: &nmc_program::Wired| {
-        let (wires, siemens) = arrays::whole(program, wired, held);
-        let mut volts = vec![0.0; wires.rows];
+    let clock = Clock { seed: shared.seed, tick: 0, sample: 0, time: 0.0 };
+    let mut map = |wired: &nmc_program::Wired| {
+        let Array { wires, siemens, .. } = arrays::whole(program, wired, held);
+        let mut driver_volts = vec![0.0; wires.rows];
         for (id, first) in &wired.pieces {
             let inputs = driven.get(id).map_or(&[][..], Vec::as_slice);
-            volts[*first..].iter_mut().zip(inputs).for_each(|(volt, input)| *volt = *input);
+            driver_volts[*first..].iter_mut().zip(inputs).for_each(|(volt, input)| *volt = *input);
         }
-        let mut found = Solution::default();
-        wires.solve(&volts, 1e-8, &mut found);
-        let across: Vec<f64> = found.row_volts.iter().zip(&found.column_volts).map(|(u, v)| u - v).collect();
+        let curved = wired.pieces.iter().find_map(|(id, _)| {
+            let (matrix, effective) = (&program.matrices[id.index()], &shared.matrices[id.index()]);
+            let curved = effective.curved.as_ref()?;
+            Some(curved.map(matrix, shared.kernels.as_ref(), &mut lanes.buffers, &driver_volts, clock))
+        });
+        let [volts, amperes, ideal_amperes] = curved.unwrap_or_else(|| {
+            let mut found = Solution::default();
+            wires.solve(&driver_volts, 1e-8, &mut found);
+            let across: Vec<f64> = found.row_volts.iter().zip(&found.column_volts).map(|(u, v)| u - v).collect();
+            let amperes = across.iter().zip(&siemens).map(|(volt, siemens)| volt * siemens).collect();
+            let ideal = siemens.iter().enumerate().map(|(at, siemens)| siemens * driver_volts[at / wires.cols]);
+            [across, amperes, ideal.collect()]
+        });
         let names = wired.pieces.iter().map(|(id, _)| program.matrices[id.index()].name.as_str());
-        Map {
-            name: names.collect::<Vec<_>>().join(" and "),
-            rows: wires.rows,
-            cols: wires.cols,
-            amperes: across.iter().zip(&siemens).map(|(volt, siemens)| volt * siemens).collect(),
-            ideal_amperes: siemens.iter().enumerate().map(|(at, siemens)| siemens * volts[at / wires.cols]).collect(),
-            driver_volts: volts,
-            volts: across,
-        }
+        let name = names.collect::<Vec<_>>().join(" and ");
+        Map { name, rows: wires.rows, cols: wires.cols, driver_volts, volts, amperes, ideal_amperes }
     };
-    wired.map(map).collect()
+    program.wired.iter().map(&mut map).collect()
 }
 
 /// Volts at the rows of each matrix on cells, in its first read.

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::arrays::Seen;
 use crate::interpreter::Computable;
+use crate::solved::{Array, Solved};
 use crate::state::{Buffer, Real};
 use crate::telegraph::{Telegraph, Traps};
-use crate::wires::{Solution, Wires, Wiring};
+use crate::wires::Wiring;
 
 /// Weights found by a fit: [outputs, inputs].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -44,16 +45,12 @@ pub struct Effective<T> {
 }
 
 /// Variances of one read, of each output and, last, of the cells that all columns share, if there are any: all [rows, width] or [width].
-/// A cell's noise is times the voltage across it, which is that of its row less, where wires resist, what all rows together raise its column
-/// by. With m the mean input a variance is the sum over rows of `square` x^2 - `cross` x m, and `common` m^2.
+/// A variance is the sum over rows of `square` x^2.
 #[derive(Debug, Clone, Default)]
 pub struct Noise<T> {
     /// Outputs, and one if columns share cells; 0: noiseless.
     pub width: usize,
     pub square: Vec<T>,
-    /// Empty where wires are ideal.
-    pub cross: Vec<T>,
-    pub common: Vec<T>,
 }
 
 /// Cells whose current is no multiple of the voltage.
@@ -62,73 +59,17 @@ pub struct Curved {
     pub current: Current,
     /// Conductances.
     pub held: Arc<[f64]>,
+    /// Standard deviations of a read; empty: noiseless, or the kernel draws what reads see.
+    pub sigma: Arc<[f64]>,
     pub scheme: Scheme,
     /// Of an output for an ampere; seconds of a read.
     pub scale: f64,
     pub seconds: f64,
-    /// Standard deviation of a read, as a share of each cell's current; empty: noiseless.
-    pub noise: Vec<f64>,
     pub traps: Vec<Traps>,
     /// None: ideal wires.
     pub wiring: Option<Wiring>,
     pub tolerance: f64,
     pub pulses: bool,
-}
-
-/// A matrix on an array that is solved for each input as it comes, where there are few.
-#[derive(Debug)]
-pub struct Solved {
-    pub wires: Arc<Wires>,
-    /// Its first row there.
-    pub first: usize,
-    pub scheme: Scheme,
-    /// Of its rows; empty: none is turned.
-    pub signs: Vec<f64>,
-    /// Of its outputs; empty: none.
-    pub scales: Vec<f64>,
-    /// Of an output for an ampere for an input of a volt; joules a watt.
-    pub scale: f64,
-    pub joules: f64,
-    pub tolerance: f64,
-}
-
-impl Solved {
-    /// What its outputs are for these inputs, so many; and the watts at the drivers.
-    pub fn forward(&self, x: &[f64], cols: usize, found: &mut Solution) -> (Vec<f64>, f64) {
-        let mut volts = vec![0.0; self.wires.rows];
-        let sign = |row: usize| self.signs.get(row).copied().unwrap_or(1.0);
-        volts[self.first..].iter_mut().zip(x).enumerate().for_each(|(row, (volt, x))| *volt = sign(row) * x);
-        self.wires.solve(&volts, self.tolerance, found);
-        let cells = 0..self.scheme.cells(1, cols);
-        let amperes: Vec<f64> = cells.map(|index| found.column_amperes[self.scheme.column(index, cols)]).collect();
-        let scaled = |(col, amperes): (usize, f64)| amperes * self.scale * self.scales.get(col).unwrap_or(&1.0);
-        let y = outputs(self.scheme, cols, &amperes).enumerate().map(scaled).collect();
-        (y, volts.iter().zip(&found.row_amperes).map(|(volt, ampere)| volt * ampere).sum())
-    }
-
-    /// What its rows, so many, give where outputs are driven instead.
-    pub fn backward(&self, driven: &[f64], rows: usize, found: &mut Solution) -> Vec<f64> {
-        let cols = driven.len();
-        let mut ends = vec![0.0; self.wires.cols];
-        let mut add = |index: usize, volts: f64| ends[self.scheme.column(index, cols)] += volts;
-        for (col, driven) in driven.iter().enumerate() {
-            let volts = driven * self.scales.get(col).unwrap_or(&1.0);
-            match self.scheme {
-                Scheme::Differential => {
-                    add(2 * col, volts);
-                    add(2 * col + 1, -volts);
-                }
-                Scheme::Single => add(col, volts),
-                Scheme::Reference | Scheme::Digit { .. } => {
-                    add(col, volts);
-                    add(cols, -volts);
-                }
-            }
-        }
-        self.wires.solve_back(&ends, self.tolerance, found);
-        let sign = |row: usize| self.signs.get(row).copied().unwrap_or(1.0);
-        (0..rows).map(|row| -found.row_amperes[self.first + row] * self.scale * sign(row)).collect()
-    }
 }
 
 impl<T: Real> Effective<T> {
@@ -158,11 +99,9 @@ impl<T: Real> Effective<T> {
         }
         // What columns share is scaled with each of them: by their mean.
         scales.push(scales.iter().sum::<f64>() / cols.max(1) as f64);
-        let Noise { width, square, cross, common } = &mut self.noise;
+        let Noise { width, square } = &mut self.noise;
         let width = (*width).max(1);
-        for variances in [square, cross, common] {
-            variances.iter_mut().enumerate().for_each(|(at, v)| *v = T::of(v.wide() * scales[at % width].powi(2)));
-        }
+        square.iter_mut().enumerate().for_each(|(at, v)| *v = T::of(v.wide() * scales[at % width].powi(2)));
     }
 
     /// As read with a voltage that is so many times higher.
@@ -175,9 +114,12 @@ impl<T: Real> Effective<T> {
         if let Some(telegraph) = &mut self.telegraph {
             telegraph.scales.iter_mut().for_each(|scale| *scale *= factor);
         }
+        if let Some(solved) = &mut self.solved {
+            let solved = Arc::make_mut(solved);
+            (solved.scale, solved.joules) = (solved.scale * factor, solved.joules * square);
+        }
         self.weights.iter_mut().for_each(|w| *w = T::of(w.wide() * factor));
-        let Noise { square: of_row, cross, common, .. } = &mut self.noise;
-        let all = of_row.iter_mut().chain(cross).chain(common).chain(&mut self.pair_energy);
+        let all = self.noise.square.iter_mut().chain(&mut self.pair_energy);
         all.for_each(|v| *v = T::of(v.wide() * square));
         self.row_energy.iter_mut().chain(&mut self.column_siemens).for_each(|v| *v *= square);
     }
@@ -310,7 +252,7 @@ pub fn outputs(scheme: Scheme, cols: usize, cells: &[f64]) -> impl Iterator<Item
     })
 }
 
-/// Effective weights and read variances from the cells' conductances, as their columns see them where wires resist.
+/// Effective weights from the cells' conductances, as their columns see them where wires resist; where not, what reads of them vary by, too.
 pub fn fold<T: Computable>(
     program: &Program,
     matrix: &Matrix,
@@ -346,19 +288,19 @@ pub fn fold<T: Computable>(
         let scale = signs.map_or(scale, |signs| scale * signs[index].wide());
         folded.weights.extend(outputs(cells.scheme, matrix.cols, &row).map(|siemens| T::of(siemens * scale)));
     }
-    if !cells.telegraph.is_empty() {
-        let (own, others) = seen.map_or_else(Default::default, |seen| (seen.own.clone(), seen.others.clone()));
+    if seen.is_none() && !cells.telegraph.is_empty() {
         let scales = vec![scale; matrix.cols];
-        folded.telegraph = Some(Telegraph { traps: traps(cells, buffers), scheme: cells.scheme, scales, own, others });
+        folded.telegraph = Some(Telegraph { traps: traps(cells, buffers), scheme: cells.scheme, scales });
     }
-    if let Some(sigma) = sigma {
-        folded.noise = noise(matrix, cells, sigma, seen, scale);
+    if let (None, Some(sigma)) = (seen, sigma) {
+        folded.noise = noise(matrix, cells, sigma, scale);
     }
     folded.pair_energy = seen.map_or_else(Vec::new, |seen| seen.rows.iter().map(|g| T::of(g * joules)).collect());
     folded
 }
 
-fn traps<T: Computable>(cells: &Cells, buffers: &[Buffer<T>]) -> Vec<Traps> {
+/// Traps in the cells of a matrix.
+pub fn traps<T: Computable>(cells: &Cells, buffers: &[Buffer<T>]) -> Vec<Traps> {
     let all = |array: nmc_program::ArrayId| -> Vec<f64> {
         buffers[array.index()].lane(0).iter().map(|number| number.wide()).collect()
     };
@@ -367,41 +309,24 @@ fn traps<T: Computable>(cells: &Cells, buffers: &[Buffer<T>]) -> Vec<Traps> {
 }
 
 /// Read noise of cells with these standard deviations.
-fn noise<T: Real>(matrix: &Matrix, cells: &Cells, sigma: &[T], seen: Option<&Seen>, scale: f64) -> Noise<T> {
+fn noise<T: Real>(matrix: &Matrix, cells: &Cells, sigma: &[T], scale: f64) -> Noise<T> {
     let all = cells.scheme.cells(1, matrix.cols);
     let (of_output, width) = if cells.scheme == Scheme::Differential { (2, matrix.cols) } else { (1, all) };
-    let mut noise = Noise { width, square: Vec::new(), cross: Vec::new(), common: Vec::new() };
-    let mut common = vec![0.0; width];
-    for (index, sigma) in sigma.chunks_exact(all).enumerate() {
-        for (output, sigma) in sigma.chunks_exact(of_output).enumerate() {
-            let (mut square, mut cross) = (0.0, 0.0);
-            for (cell, sigma) in sigma.iter().enumerate() {
-                let variance = (sigma.wide() * scale).powi(2);
-                let at = index * all + output * of_output + cell;
-                let (own, others) = seen.map_or((1.0, 0.0), |seen| (seen.own[at], seen.others[at]));
-                square += variance * own * own;
-                cross += 2.0 * variance * own * others;
-                common[output] += variance * others * others;
-            }
-            noise.square.push(T::of(square));
-            if seen.is_some() {
-                noise.cross.push(T::of(cross));
-            }
-        }
-    }
-    if seen.is_some() {
-        noise.common = common.into_iter().map(T::of).collect();
-    }
-    noise
+    let variance = |sigma: &T| (sigma.wide() * scale).powi(2);
+    let of_row = |sigma: &[T]| -> Vec<T> {
+        sigma.chunks_exact(of_output).map(|cells| T::of(cells.iter().map(variance).sum())).collect()
+    };
+    Noise { width, square: sigma.chunks_exact(all).flat_map(of_row).collect() }
 }
 
-/// The matrix on its array, of which its first row is told, to be solved for every input; `before`: what it was, which it stays but for its products.
+/// The matrix on its array, of which its first row is told, to be solved for every input; `before`: what it was, which it stays but for its
+/// products, or nothing.
 pub fn solved<T: Computable>(
     program: &Program,
     matrix: &Matrix,
     fitted: &[Fitted],
     buffers: &[Buffer<T>],
-    (wires, first): (Arc<Wires>, usize),
+    (array, first): (Arc<Array>, usize),
     tolerance: f64,
     before: Effective<T>,
 ) -> Effective<T> {
@@ -409,10 +334,10 @@ pub fn solved<T: Computable>(
     let scale = scale(program, matrix, cells, fitted);
     // What pairs of rows take is known from before.
     let joules = cells.read_voltage * cells.read_voltage * cells.read_time;
-    let joules = if before.pair_energy.is_empty() { joules } else { 0.0 };
+    let joules = if before.weights.is_empty() { joules } else { 0.0 };
     let signs = cells.signs.map_or_else(Vec::new, |signs| widened(buffers[signs.index()].lane(0)));
     let scales = before.scales.clone();
-    let solved = Solved { wires, first, scheme: cells.scheme, signs, scales, scale, joules, tolerance };
+    let solved = Solved { array, first, scheme: cells.scheme, signs, scales, scale, joules, tolerance };
     Effective { solved: Some(Arc::new(solved)), ..before }
 }
 
@@ -435,12 +360,10 @@ pub fn curved<T: Computable>(
     let scale = scale(program, matrix, cells, fitted) * (cells.g_max - cells.g_min) / current.range * current.full
         / current.one;
     let held = buffers[cells.aged.index()].lane(0);
-    let share = |(sigma, held): (&T, &T)| if held.wide() > 0.0 { sigma.wide() / held.wide() } else { 0.0 };
-    let noise = cells.read_sigma.map(|sigma| buffers[sigma.index()].lane(0).iter().zip(held).map(share).collect());
     let (scheme, seconds, pulses) = (cells.scheme, cells.read_time, cells.pulses);
-    let (held, noise) = (held.iter().map(|held| held.wide()).collect(), noise.unwrap_or_default());
-    let traps = traps(cells, buffers);
-    let curved = Curved { current, held, scheme, scale, seconds, noise, traps, wiring, tolerance, pulses };
+    let (held, traps) = (widened(held).into(), traps(cells, buffers));
+    let sigma = cells.read_sigma.map_or_else(Vec::new, |sigma| widened(buffers[sigma.index()].lane(0))).into();
+    let curved = Curved { current, held, sigma, scheme, scale, seconds, traps, wiring, tolerance, pulses };
     let weights = fold(program, matrix, fitted, buffers, None).weights;
     Some(Effective { weights, curved: Some(curved), ..Effective::default() })
 }

@@ -7,31 +7,19 @@ use crate::jit::product::Product;
 use crate::math::Arithmetic;
 use crate::matrix::{Effective, Noise};
 use crate::random::Key;
+use crate::solved::Solved;
 use crate::state::{Buffer, Clock, Kernels, Real};
 use crate::wires::Solution;
 
 impl<T: Computable + Product> Noise<T> {
     /// Of each lane's inputs, which are squared in place: [lanes, width].
     fn variances(&self, lanes: usize, rows: usize, x: &mut [T]) -> Vec<T> {
-        let width = self.width;
-        let mut variance = vec![T::default(); lanes * width];
-        let mut cross = vec![T::default(); if self.cross.is_empty() { 0 } else { lanes * width }];
-        let mut means = Vec::new();
-        if !self.cross.is_empty() {
-            T::product(lanes, rows, width, x, &self.cross, &mut cross);
-            means.extend(x.chunks_exact(rows).map(|x| x.iter().map(|x| x.wide()).sum::<f64>() / rows as f64));
-        }
+        let mut variance = vec![T::default(); lanes * self.width];
         let mut unit = T::UNIT;
         for value in &mut *x {
             *value = unit.multiply(*value, *value);
         }
-        T::product(lanes, rows, width, x, &self.square, &mut variance);
-        for ((variance, cross), mean) in variance.chunks_exact_mut(width).zip(cross.chunks_exact(width)).zip(means) {
-            for ((variance, cross), common) in variance.iter_mut().zip(cross).zip(&self.common) {
-                let sum = variance.wide() - cross.wide() * mean + common.wide() * mean * mean;
-                *variance = T::of(sum.max(0.0));
-            }
-        }
+        T::product(lanes, rows, self.width, x, &self.square, &mut variance);
         variance
     }
 }
@@ -70,9 +58,20 @@ pub struct Ports {
     pub input: (usize, usize),
     pub output: (usize, usize),
     pub positions: usize,
-    /// Number of the first read.
+    /// Number of the first read, and from read to read.
     pub read: usize,
+    pub stride: usize,
     pub times: Times,
+}
+
+impl Ports {
+    /// Of the noise of an array for a vector of inputs: a position of a lane.
+    fn key(self, solved: &Solved, vector: usize, clock: Clock) -> Key {
+        let (lane, position) = (vector / self.positions, vector % self.positions);
+        let (number, sample) = ((self.read + position * self.stride) as u32, clock.sample as u32 + lane as u32);
+        let component = solved.array.component;
+        Key { seed: clock.seed, component, element: 0, number, tick: clock.tick as u32, sample }
+    }
 }
 
 /// One product for `lanes` lanes, the sample of lane `l` being `clock.sample + l`. Returns the joules of reading, summed
@@ -104,7 +103,7 @@ pub fn multiply<T: Computable + Product>(
     if let Some(curved) = &effective.curved {
         for (vector, (x, y)) in x.chunks_exact(rows).zip(y.chunks_exact_mut(cols)).take(used).enumerate() {
             let clock = Clock { sample: clock.sample + (vector / positions) as u64, ..clock };
-            let number = ports.read * positions + vector % positions;
+            let number = ports.read + vector % positions * ports.stride;
             energy += curved.read(matrix, kernels, buffers, x, y, (clock, number as u32, time(vector)));
         }
     }
@@ -113,9 +112,10 @@ pub fn multiply<T: Computable + Product>(
         None => T::product(lanes, rows, cols, &x, &effective.weights, &mut y),
         Some(solved) => {
             let mut found = Solution::default();
-            for (x, y) in x.chunks_exact(rows).zip(y.chunks_exact_mut(cols)).take(used) {
+            for (vector, (x, y)) in x.chunks_exact(rows).zip(y.chunks_exact_mut(cols)).take(used).enumerate() {
                 let x: Vec<f64> = x.iter().map(|x| x.wide()).collect();
-                let (outputs, watts) = solved.forward(&x, cols, &mut found);
+                let read = (ports.key(solved, vector, clock), time(vector));
+                let (outputs, watts) = solved.forward::<T>(&x, cols, read, &mut found);
                 y.iter_mut().zip(outputs).for_each(|(y, output)| *y = T::of(output));
                 energy += watts * solved.joules;
             }
@@ -214,7 +214,8 @@ pub fn transposed<T: Computable + Product>(
             for vector in 0..used * positions {
                 let of_vector = driven.iter().skip(vector).step_by(vectors);
                 let of_vector: Vec<f64> = of_vector.map(|share| share.wide()).collect();
-                let rows = solved.backward(&of_vector, rows, &mut found);
+                let key = ports.key(solved, vector, clock);
+                let rows = solved.backward::<T>(&of_vector, rows, key, &mut found);
                 let into = read.iter_mut().skip(vector).step_by(vectors);
                 into.zip(rows).for_each(|(into, row)| *into = T::of(row));
             }

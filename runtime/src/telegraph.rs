@@ -108,16 +108,13 @@ fn events(word: u32) -> u32 {
     count
 }
 
-/// What the traps of a matrix do to its reads.
+/// What the traps of a matrix do to its reads, where wires are ideal.
 #[derive(Debug, Clone)]
 pub struct Telegraph {
     pub traps: Vec<Traps>,
     pub scheme: Scheme,
     /// Of each output, for an input of 1 and a siemens.
     pub scales: Vec<f64>,
-    /// On wires that resist: the voltage across each cell for a volt at its own row, and less by so much times the mean of all rows.
-    pub own: Vec<f64>,
-    pub others: Vec<f64>,
 }
 
 impl Telegraph {
@@ -125,17 +122,10 @@ impl Telegraph {
     pub fn take<T: Real>(&self, seed: u64, times: &[f64], x: &[T], y: &mut [T]) {
         let (rows, cols) = (x.len() / times.len().max(1), self.scales.len());
         let width = self.scheme.cells(1, cols).max(1);
-        let mean = |x: &[T]| x.iter().map(|x| x.wide()).sum::<f64>() / rows as f64;
-        let means: Vec<f64> = x.chunks_exact(rows.max(1)).map(mean).collect();
         for traps in &self.traps {
             traps.each_filled(seed, times, |cell, number| {
                 let (row, index) = (cell / width, cell % width);
-                let x = x[number * rows + row].wide();
-                let volts = match self.own.get(cell) {
-                    Some(own) => own * x - self.others[cell] * means[number],
-                    None => x,
-                };
-                let taken = traps.amplitude[cell] * volts;
+                let taken = traps.amplitude[cell] * x[number * rows + row].wide();
                 let y = &mut y[number * cols..(number + 1) * cols];
                 let mut add = |col: usize, taken: f64| y[col] = T::of(y[col].wide() + taken * self.scales[col]);
                 match self.scheme {

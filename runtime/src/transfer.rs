@@ -136,18 +136,18 @@ fn read<T: Computable + Product>(
     let (program, index) = (shared.program, fast.matrix.index());
     let (matrix, effective) = (&program.matrices[index], &shared.matrices[index]);
     let (cols, width) = (matrix.cols, effective.noise.width);
+    let (seed, component, tick) = (clock.seed, fast.component, *rounds);
+    let key = Key { seed, component, element: 0, number: 1, tick, sample: clock.sample as u32 };
     let mut seen = match &effective.solved {
         None => effective.weights[row * cols..(row + 1) * cols].to_vec(),
         Some(solved) => {
             let one: Vec<f64> = (0..matrix.rows).map(|other| f64::from(u8::from(other == row))).collect();
-            let (seen, _) = solved.forward(&one, cols, &mut Solution::default());
+            let (seen, _) = solved.forward::<T>(&one, cols, (key, 0.0), &mut Solution::default());
             seen.into_iter().map(T::of).collect()
         }
     };
     if width > 0 {
-        let (seed, component, tick) = (clock.seed, fast.component, *rounds);
         let mut errors = vec![T::default(); width];
-        let key = Key { seed, component, element: 0, number: 1, tick, sample: clock.sample as u32 };
         T::draw_all(key, Draw::Normal, &mut errors);
         let variances = &effective.noise.square[row * width..(row + 1) * width];
         errors.iter_mut().zip(variances).for_each(|(e, square)| *e = T::of(e.wide() * square.wide().sqrt()));

@@ -73,7 +73,7 @@ fn imported(import: &Import) -> Result<(), Diagnostic> {
             }
             graph.imported
         }
-        false => onnx::import(&bytes, &from, &stem, &name(&weights))?,
+        false => onnx::import(&bytes, &from, &stem, &name(&weights), &|file| disk::named_by(model, file))?,
     };
     disk::write(&weights, &made.weights)?;
     disk::write(output, made.program.as_bytes())?;

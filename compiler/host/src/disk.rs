@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -135,6 +135,23 @@ pub fn read(file: &Path) -> Result<String, Diagnostic> {
 /// The bytes of an image.
 pub fn bytes(file: &Path) -> Result<Vec<u8>, Diagnostic> {
     whole(file, LARGEST_IMAGE, "any image")
+}
+
+/// The bytes of a file that another one names, which lies in its folder or in one within; or why there are none.
+pub fn named_by(file: &Path, name: &str) -> Result<Vec<u8>, String> {
+    let told = Path::new(name);
+    if name.is_empty() || !told.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        return Err(String::from("that is no file in its folder"));
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let path = folder.join(told);
+    // A link may lead elsewhere.
+    if let (Ok(folder), Ok(path)) = (folder.canonicalize(), path.canonicalize())
+        && !path.starts_with(&folder)
+    {
+        return Err(String::from("that is no file in its folder"));
+    }
+    bytes(&path).map_err(|problem| problem.message)
 }
 
 fn whole(file: &Path, largest: u64, than: &str) -> Result<Vec<u8>, Diagnostic> {

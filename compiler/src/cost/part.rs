@@ -3,9 +3,11 @@
 use nmc_program::ComponentKind;
 
 use super::{Event, Often, converter_kind, title, unit_kind};
-use crate::forms::chip::{Chip, Domain, Drive, Programming, PulseEnergy, Sense, TileKind, Way, WeightScheme};
+use crate::algebra::{constant, substitute};
+use crate::forms::chip::{Chip, Domain, Drive, Programming, PulseEnergy, Sense, TileKind, VOLTS, Way, WeightScheme};
 use crate::forms::circuit::{Circuit, Part, Role};
 use crate::forms::decisions::{Decisions, OnTiles};
+use crate::forms::equations::{Expr, Symbol};
 use crate::forms::mapped::Given;
 use crate::forms::tiling::{Block, Tiling};
 
@@ -178,4 +180,13 @@ pub fn pulses(chip: &Chip, tile: &TileKind, how: OnTiles) -> bool {
         Some(Drive::Direct(domain)) => *domain == Domain::Pulse,
         Some(Drive::BitSerial { .. }) | None => false,
     }
+}
+
+/// Amperes of a cell on a curve that holds so many siemens, at so many volts.
+pub fn amperes(curve: &Expr, siemens: f64, volts: f64) -> f64 {
+    let known = [(Symbol::Input(0), siemens), (VOLTS, volts)];
+    let value = substitute(curve, &|symbol| {
+        known.iter().find(|(known, _)| *known == symbol).map(|(_, value)| Expr::Number(*value))
+    });
+    constant(&value).unwrap_or(f64::NAN)
 }

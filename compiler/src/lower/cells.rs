@@ -11,7 +11,7 @@ use super::Lowering;
 use super::dense::Layer;
 use super::expression;
 use super::kernel::{Builder, OWN};
-use crate::algebra::{constant, derivative, mentions, substitute};
+use crate::algebra::{derivative, mentions};
 use crate::cost;
 use crate::forms::chip::{ASKED, Device, Drive, PROGRAMMED, PulseEnergy, Sense, TileKind, Trap, VOLTS, WeightScheme};
 use crate::forms::circuit::{Part, Role};
@@ -225,7 +225,7 @@ impl Lowering<'_> {
         open: Option<ArrayId>,
     ) {
         let (device, tile) = (&self.chip.devices[layer.tile.device], layer.tile);
-        let ends = [device.g_min, device.g_max].map(|g| at(curve, g, tile.read_voltage));
+        let ends = [device.g_min, device.g_max].map(|g| cost::amperes(curve, g, tile.read_voltage));
         let range = ends[1] - ends[0];
         let told = |message: String, help: &str| {
             Diagnostic::new(Code::E0620, message, self.network.graph[layer.node].span, "on these cells").with_help(help)
@@ -419,7 +419,8 @@ impl Lowering<'_> {
 
 /// Watts a siemens of cells at so many volts: of a curve that is a multiple of the conductance, as most are.
 fn watts_a_siemens(device: &Device, volts: f64) -> f64 {
-    let amperes = device.current.as_ref().map_or(device.g_max * volts, |current| at(current, device.g_max, volts));
+    let amperes =
+        device.current.as_ref().map_or(device.g_max * volts, |current| cost::amperes(current, device.g_max, volts));
     volts * amperes / device.g_max
 }
 
@@ -429,15 +430,6 @@ fn taken_by_a_pulse(device: &Device) -> f64 {
         PulseEnergy::Across { volts, seconds } => watts_a_siemens(device, volts) * seconds,
         PulseEnergy::Unknown | PulseEnergy::Said => 0.0,
     }
-}
-
-/// Amperes of a cell on a curve that holds so much, at so many volts.
-fn at(curve: &Expr, g: f64, volts: f64) -> f64 {
-    let known = [(Symbol::Input(0), g), (VOLTS, volts)];
-    let value = substitute(curve, &|symbol| {
-        known.iter().find(|(known, _)| *known == symbol).map(|(_, value)| Expr::Number(*value))
-    });
-    constant(&value).unwrap_or(f64::NAN)
 }
 
 /// Arrays with what cells hold, held just after programming, and were asked for.

@@ -83,14 +83,26 @@ impl Lowering<'_> {
                 "take `current` and `noise telegraph` out of the device, and let its read noise be `normal(0, …)`";
             return self.cannot_learn(node, why, help).unwrap_or_default();
         }
-        let driven = match &digits {
-            Some(digits) => self.bits_of(&layer, digits, from, &mut ops),
-            None => {
-                let what = if first.backward.is_some() { "columns" } else { "rows" };
-                vec![self.drive(&layer, from, what, &mut ops)]
+        let errs = match tile.inputs.get(how.drive) {
+            Some(Drive::Converter(id) | Drive::BitSerial { converter: id, .. }) => {
+                chain::errs(&self.chip.converters[*id])
             }
+            Some(Drive::Direct(_)) | None => false,
         };
+        let several = columns.len() > 1;
+        let mut driven = Vec::new();
         for outputs in columns {
+            // Each array has drivers of its own, which give others the same as long as they do not err.
+            if errs || driven.is_empty() {
+                let part = if errs && several { format!("[{}..{}]", outputs.0, outputs.1) } else { String::new() };
+                driven = match &digits {
+                    Some(digits) => self.bits_of(&layer, digits, (from, &part), &mut ops),
+                    None => {
+                        let what = if first.backward.is_some() { "columns" } else { "rows" };
+                        vec![self.drive(&layer, from, &format!("{part}: {what}"), &mut ops)]
+                    }
+                };
+            }
             let of_column: Vec<(usize, &Block)> =
                 blocks.iter().copied().filter(|(_, block)| block.outputs == outputs).collect();
             match &digits {
@@ -161,7 +173,7 @@ impl Lowering<'_> {
         let followed = self.rows_follow(layer);
         let acts = chain::acts(converter) || followed.is_some();
         let Some(source) = self.operand(layer.node, 0).filter(|_| acts) else { return from };
-        let (range, name) = (self.range(source), format!("{}: {what}", self.name(layer.node)));
+        let (range, name) = (self.range(source), format!("{}{what}", self.name(layer.node)));
         let mut b = Builder::default();
         let mut value = b.load(from.array, Access::Element { offset: from.start });
         if let Some(followed) = followed {
@@ -350,7 +362,7 @@ impl Lowering<'_> {
         self.reads.entry((block, true)).or_default().push(matrix);
         let len = rows * positions;
         let constant = self.array(format!("{name}, driven"), Len::Fixed(len), true, Initial::Fill(full));
-        let driven = self.drive(layer, Signal { array: constant, start: 0, len }, "bias rows", ops);
+        let driven = self.drive(layer, Signal { array: constant, start: 0, len }, ": bias rows", ops);
         let partial = self.zeros(name, columns * positions);
         ops.push(multiply(matrix, driven, (partial, 0), positions));
         partial
@@ -458,5 +470,17 @@ pub(super) fn multiply(
     (output, output_start): (ArrayId, usize),
     positions: usize,
 ) -> Op {
-    Op::Multiply { matrix, input: from.array, input_start: from.start, output, output_start, positions, read: 0 }
+    bits_multiplied(matrix, from, (output, output_start), positions, 1)
+}
+
+/// The same where inputs come in so many bits, of one of them.
+pub(super) fn bits_multiplied(
+    matrix: MatrixId,
+    from: Signal,
+    (output, output_start): (ArrayId, usize),
+    positions: usize,
+    bits: usize,
+) -> Op {
+    let (input, input_start) = (from.array, from.start);
+    Op::Multiply { matrix, input, input_start, output, output_start, positions, read: 0, stride: bits }
 }

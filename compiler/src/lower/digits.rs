@@ -4,7 +4,7 @@
 use nmc_program::{Access, ArrayId, Binary, Op, Unary, Value};
 
 use super::chain;
-use super::dense::{Layer, multiply};
+use super::dense::{Layer, bits_multiplied, multiply};
 use super::kernel::{Builder, OWN};
 use super::{Lowering, Signal};
 use crate::analyse::digits::{Digits, bit_range};
@@ -14,11 +14,17 @@ use crate::forms::decisions::{Bias, Range};
 use crate::forms::tiling::Block;
 
 impl Lowering<'_> {
-    /// The inputs bit by bit, each 0 or 1 (or, driven at once, a share of full range), lowest bit first.
-    pub(super) fn bits_of(&mut self, layer: &Layer, digits: &Digits, from: Signal, ops: &mut Vec<Op>) -> Vec<Signal> {
+    /// The inputs of a part bit by bit, each 0 or 1 (or, driven at once, a share of full range), lowest bit first.
+    pub(super) fn bits_of(
+        &mut self,
+        layer: &Layer,
+        digits: &Digits,
+        (from, part): (Signal, &str),
+        ops: &mut Vec<Op>,
+    ) -> Vec<Signal> {
         let source = self.operand(layer.node, 0);
         let range = source.map_or(Range { full: 1.0, unsigned: false }, |source| self.range(source));
-        let name = self.name(layer.node);
+        let name = format!("{}{part}", self.name(layer.node));
         let mut b = Builder::default();
         let value = b.load(from.array, Access::Element { offset: from.start });
         let mut stored = Vec::new();
@@ -135,7 +141,7 @@ impl Lowering<'_> {
                 let (mut b, mut sum) = (Builder::default(), None);
                 for (slice, &matrix) in matrices.iter().enumerate() {
                     let partial = self.zeros(format!("{name}, {low}..{high}, bit {bit}, digit {slice}"), len);
-                    ops.push(multiply(matrix, signal, (partial, 0), positions));
+                    ops.push(bits_multiplied(matrix, signal, (partial, 0), positions, driven.len()));
                     let value = b.load(partial, OWN);
                     let value = self.digit_sensed(layer, digits, block, index, columns, &mut b, value);
                     let digit = f64::from(digits.levels).powi(slice as i32);

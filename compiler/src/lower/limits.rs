@@ -122,9 +122,11 @@ fn sources(connection: &Connection, (first, past): (usize, usize)) -> usize {
     let (sources, targets) = (connection.source_range, connection.target_range);
     let all = sources.1 - sources.0;
     let reached = targets.1.min(past).saturating_sub(targets.0.max(first));
+    if reached == 0 {
+        return 0;
+    }
     match connection.pattern {
         Pattern::OneToOne => all.min(reached),
-        _none if reached == 0 => 0,
         Pattern::AllToAll { .. }
         | Pattern::Random { .. }
         | Pattern::Likely { .. }

@@ -274,15 +274,24 @@ fn empty(plan: &Plan, precision: Precision, tensors: &[Tensor]) -> Program {
 impl Lowering<'_> {
     /// Tells the reads of each matrix in a sample (or tick) apart.
     fn number_reads(&mut self) {
-        let mut before: BTreeMap<MatrixId, usize> = BTreeMap::new();
+        // Reads of a matrix that are done, and how many of those that come bit by bit are under way.
+        let mut before: BTreeMap<MatrixId, (usize, usize)> = BTreeMap::new();
         let Program { begin, tick, end, phases, .. } = &mut self.program;
         let learning = phases.iter_mut().filter_map(|phase| phase.learning.as_mut());
         let backward = learning.flat_map(nmc_program::Learning::ops_mut);
         for op in begin.iter_mut().chain(tick).chain(end).chain(backward) {
-            if let Op::Multiply { matrix, positions, read, .. } | Op::Transposed { matrix, positions, read, .. } = op {
-                let number = before.entry(*matrix).or_default();
-                *read = *number;
-                *number += *positions;
+            let (matrix, positions, read, stride) = if let Op::Multiply { matrix, positions, read, stride, .. } = op {
+                (matrix, positions, read, *stride)
+            } else if let Op::Transposed { matrix, positions, read, .. } = op {
+                (matrix, positions, read, 1)
+            } else {
+                continue;
+            };
+            let (done, bits) = before.entry(*matrix).or_default();
+            *read = *done + *bits;
+            *bits += 1;
+            if *bits == stride {
+                (*done, *bits) = (*done + stride * *positions, 0);
             }
         }
     }

@@ -65,7 +65,8 @@ pub enum Op {
     /// Fills an array with one value.
     Fill { array: ArrayId, value: f64 },
     /// output[out_start..][..cols, ..positions] = W input[in_start..][..rows, ..positions]; overwrites. Each position is a read with its
-    /// own noise; of the matrix's reads of a sample the first one here has the number `read`.
+    /// own noise; of the matrix's reads of a sample the first one here has the number `read`, and each next one `stride` more: where inputs
+    /// come bit by bit all bits of a position are read before the next.
     Multiply {
         matrix: MatrixId,
         input: ArrayId,
@@ -74,6 +75,7 @@ pub enum Op {
         output_start: usize,
         positions: usize,
         read: usize,
+        stride: usize,
     },
     /// The transpose: output[out_start..][..rows, ..positions] = W^T input[in_start..][..cols, ..positions], or added to it. An array is
     /// driven at its columns, in shares of full range, and read at its rows; `joules` a siemens it takes to drive a column at full range.

@@ -356,11 +356,11 @@ impl<T: Computable + Product> Lanes<T> {
 
     fn run_together(&mut self, shared: &Shared<T>, phase: &Phase, all: &[Together], moment: Moment) {
         for &Together { ops, only_adds } in all {
-            if let [Op::Multiply { matrix, input, input_start, output, output_start, positions, read }] = ops {
+            if let [Op::Multiply { matrix, input, input_start, output, output_start, positions, read, stride }] = ops {
                 let (input, output) = ((input.index(), *input_start), (output.index(), *output_start));
                 let (index, matrix) = (matrix.index(), &shared.program.matrices[matrix.index()]);
-                let times = times(shared.program, phase, moment, matrix, *read);
-                let ports = Ports { input, output, positions: *positions, read: *read, times };
+                let times = times(shared.program, phase, moment, matrix, (*read, *stride));
+                let ports = Ports { input, output, positions: *positions, read: *read, stride: *stride, times };
                 let clock = self.clock(shared, moment, 0);
                 let (effective, kernels) = (&shared.matrices[index], shared.kernels.as_ref());
                 self.counts.read_energy[index] += read::multiply(
@@ -377,7 +377,8 @@ impl<T: Computable + Product> Lanes<T> {
             if let [Op::Transposed { matrix, input, input_start, output, output_start, positions, read, joules }] = ops
             {
                 let (input, output) = ((input.index(), *input_start), (output.index(), *output_start));
-                let ports = Ports { input, output, positions: *positions, read: *read, times: Times::default() };
+                let (positions, read, times) = (*positions, *read, Times::default());
+                let ports = Ports { input, output, positions, read, stride: 1, times };
                 let clock = self.clock(shared, moment, 0);
                 let (index, matrix) = (matrix.index(), &shared.program.matrices[matrix.index()]);
                 let taken = read::transposed(
@@ -428,7 +429,13 @@ impl<T: Computable + Product> Lanes<T> {
 }
 
 /// When a matrix is read: samples and ticks follow one another as fast as the chip takes them.
-fn times(program: &Program, phase: &Phase, moment: Moment, matrix: &nmc_program::Matrix, read: usize) -> Times {
+fn times(
+    program: &Program,
+    phase: &Phase,
+    moment: Moment,
+    matrix: &nmc_program::Matrix,
+    (read, stride): (usize, usize),
+) -> Times {
     let costs = &program.costs;
     let lane = match phase.ticks {
         0 => costs.initiation_interval_s,
@@ -436,7 +443,7 @@ fn times(program: &Program, phase: &Phase, moment: Moment, matrix: &nmc_program:
     };
     let each = matrix.cells.as_ref().map_or(0.0, |cells| cells.read_time);
     let first = phase.after + moment.sample as f64 * lane + moment.tick as f64 * costs.tick_s + read as f64 * each;
-    Times { first, lane, read: each }
+    Times { first, lane, read: each * stride as f64 }
 }
 
 /// Which events an operation is part of: arrivals, or what a spike does at the neuron itself and on the synapses to it.

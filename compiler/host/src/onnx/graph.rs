@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use onnx_rs::ast::{DataLocation, Dimension, Graph, Node, TensorProto};
 
 use super::operators::integer;
+use super::outside::{Beside, Files};
 use super::recurrent::{Lasts, Sequence};
 use crate::layers::{Array, From, Layers};
 
@@ -38,10 +39,10 @@ pub enum Value {
 }
 
 /// Reads the layers.
-pub fn layers(graph: &Graph) -> Result<Layers, Problem> {
-    let mut reader = Reader::default();
+pub fn layers(graph: &Graph, beside: Beside) -> Result<Layers, Problem> {
+    let (mut reader, mut files) = (Reader::default(), Files::of(beside));
     for tensor in &graph.initializer {
-        reader.values.insert(tensor.name().to_string(), Value::Constant(constant(tensor)?));
+        reader.values.insert(tensor.name().to_string(), Value::Constant(constant(tensor, &mut files)?));
     }
     for input in graph.non_init_inputs() {
         let shape = input.tensor_shape().ok_or_else(|| damaged(format!("its input `{}` has no shape", input.name)))?;
@@ -87,19 +88,19 @@ pub fn layers(graph: &Graph) -> Result<Layers, Problem> {
     }
 }
 
-fn damaged(what: String) -> Problem {
+pub fn damaged(what: String) -> Problem {
     Problem::Damaged(what)
 }
 
 /// The numbers of a tensor, as many as its shape says.
-fn constant(tensor: &TensorProto) -> Result<Constant, Problem> {
+fn constant(tensor: &TensorProto, files: &mut Files) -> Result<Constant, Problem> {
     let name = tensor.name();
-    if tensor.data_location() == DataLocation::External {
-        return Err(damaged(format!("the numbers of `{name}` lie in another file: export with them inside")));
-    }
     let shape = tensor.dims().iter().map(|&len| usize::try_from(len).ok()).collect::<Option<Vec<usize>>>();
     let len = shape.as_ref().and_then(|shape| shape.iter().try_fold(1_usize, |all, len| all.checked_mul(*len)));
     let (Some(shape), Some(len)) = (shape, len) else { return Err(damaged(format!("`{name}` has no shape"))) };
+    if tensor.data_location() == DataLocation::External {
+        return files.constant(tensor, shape, len);
+    }
     let whole = |found: usize| match found == len {
         true => Ok(()),
         false => Err(damaged(format!("`{name}` is {shape:?}, but has {found} numbers"))),
@@ -191,7 +192,8 @@ impl Reader {
                 }
                 let tensor = node.attribute.iter().find(|a| a.name == "value").and_then(|a| a.t.as_ref());
                 let tensor = tensor.ok_or("it is no tensor")?;
-                constant(tensor).map(Value::Constant).map_err(|_| String::from("it is no tensor of numbers"))
+                let mut none = Files::of(&|_| Err(String::new()));
+                constant(tensor, &mut none).map(Value::Constant).map_err(|_| String::from("it is no tensor of numbers"))
             }
             "Identity" | "Dropout" => self.same(node),
             "Cast" if matches!(integer(node, "to", 0), FLOAT | DOUBLE) => self.same(node),
@@ -209,6 +211,7 @@ impl Reader {
             "Min" => self.extreme(node, "min"),
             "Pow" => self.power(node),
             "Softmax" => self.softmax(node),
+            "LogSoftmax" => self.log_softmax(node),
             "Gemm" => self.gemm(node),
             "MatMul" => self.product(node),
             "Conv" => self.convolution(node),

@@ -56,9 +56,23 @@ impl Reader {
     }
 
     pub fn softmax(&mut self, node: &Node) -> Made<Value> {
-        let (_, shape) = self.signal(node, 0)?;
+        self.of_a_vector(node)?;
+        self.function(node, "softmax")
+    }
+
+    pub fn log_softmax(&mut self, node: &Node) -> Made<Value> {
+        let (from, shape) = self.of_a_vector(node)?;
+        let share = Layer::Function("softmax");
+        let share = self.step(format!("{}_share", node.output[0]), share, vec![from], shape.clone());
+        // The least share that single precision has.
+        self.add(node, Layer::Formula(String::from("log(max({0}, 1.2e-38))")), vec![share], shape)
+    }
+
+    /// The signal that a node takes, of which a sample is a vector, over all of its elements.
+    fn of_a_vector(&self, node: &Node) -> Made<(From, Vec<usize>)> {
+        let (from, shape) = self.signal(node, 0)?;
         match (integer(node, "axis", -1), shape.len()) {
-            (1 | -1, 1) => self.function(node, "softmax"),
+            (1 | -1, 1) => Ok((from, shape)),
             (axis, _) => Err(format!("axis {axis} of {shape:?} a sample: only vectors have one")),
         }
     }

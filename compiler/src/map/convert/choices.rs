@@ -15,8 +15,8 @@ use crate::forms::decisions::{Implementation, Summing};
 use crate::forms::mapped::Given;
 use crate::forms::network::{NodeId, Operator};
 use crate::forms::plan::{Objective, Pinned};
-use crate::forms::tiling::Tiling;
-use crate::graph::{is_population, operands, signals};
+use crate::forms::tiling::{Block, Tiling};
+use crate::graph::{is_population, operands, origin, signals};
 use crate::map::circuit::WORD;
 
 /// The network with all its alternatives.
@@ -253,10 +253,15 @@ impl<'a> Choices<'a> {
         pinned && (!demand.everywhere || !could || alternative.digital())
     }
 
-    /// Values of a signal that a consumer takes: an array takes each of its rows.
-    fn taken(&self, source: NodeId, to: NodeId) -> f64 {
-        let blocks: usize = self.tiling.of(to).map(|(_, block)| block.rows() * block.positions).sum();
-        if blocks > 0 { blocks as f64 } else { self.len_of(source) }
+    /// Values of a signal that a consumer takes: an array takes each of its rows, but those on which padding alone lies.
+    pub fn taken(&self, source: NodeId, to: NodeId) -> f64 {
+        let network = self.given.network;
+        let of_block = |block: &Block| match block.positions {
+            1 => (block.inputs.0..block.inputs.1).filter(|&at| origin(network, source, at).is_some()).count(),
+            several => block.rows() * several,
+        };
+        let mut blocks = self.tiling.of(to).map(|(_, block)| of_block(block)).peekable();
+        if blocks.peek().is_some() { blocks.sum::<usize>() as f64 } else { self.len_of(source) }
     }
 
     /// Whether a node only hands on what comes in.

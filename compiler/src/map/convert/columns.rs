@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use nmc_program::TensorData;
 
+use super::bent::Bent;
 use super::calibrate::Calibration;
 use super::expect::tensor;
 use super::rounding::{clipping, largest, some};
@@ -117,13 +118,17 @@ pub(super) fn sums(
     let len = given.network.graph[layer].outputs();
     let mut weights = floats(weights, weights.len().min(width * len));
     let most = given.network.within.get(&layer).copied();
-    found.weight_maxima.insert(layer, most.unwrap_or_else(|| largest(&weights)));
+    let most = most.unwrap_or_else(|| largest(&weights));
+    found.weight_maxima.insert(layer, most);
+    let bent = Bent::of(given, tiling, layer, most, found);
     // Cells hold what is the larger the smaller the scale of their column.
     let scales = found.scales.get(&layer).cloned();
     if let Some(scales) = &scales {
         weights = scaled(&weights, scales).into();
     }
     let mut total = vec![0.0; input.len() / width.max(1) * len];
+    // What cells give whose current bends is sensed; the network goes on with what it means.
+    let mut sensed = vec![0.0; if bent.is_some() { total.len() } else { 0 }];
     let blocks: Vec<usize> = tiling.of(layer).map(|(index, _)| index).collect();
     let widths: Vec<u32> = widths(given, tiling, layer);
     let samples = input.len() / width.max(1);
@@ -134,10 +139,16 @@ pub(super) fn sums(
         tile.map_or(Each::Array, |tile| tile.ranges)
     };
     let mut add = |inputs: (usize, usize), outputs: (usize, usize)| {
+        let add_to = |total: &mut [f32], partial: &[f32]| {
+            for (into, of) in total.chunks_mut(len.max(1)).zip(partial.chunks(outputs.1 - outputs.0)) {
+                into[outputs.0..outputs.1].iter_mut().zip(of).for_each(|(total, sum)| *total += sum);
+            }
+        };
         let partial = products(input, &weights, width, inputs, outputs);
-        for (into, of) in total.chunks_mut(len.max(1)).zip(partial.chunks(outputs.1 - outputs.0)) {
-            into[outputs.0..outputs.1].iter_mut().zip(of).for_each(|(total, sum)| *total += sum);
-        }
+        add_to(&mut total, &partial);
+        let Some(bent) = &bent else { return partial };
+        let partial = bent.products(input, &weights, width, inputs, outputs);
+        add_to(&mut sensed, &partial);
         partial
     };
     let keep = |index: usize, lines: bool, mut sums: Vec<f32>, found: &mut Calibration| {
@@ -182,8 +193,9 @@ pub(super) fn sums(
             }
             None => {
                 first_of.insert(outputs, index);
+                let all = if sensed.is_empty() { &total } else { &sensed };
                 let own: Vec<f32> =
-                    (0..samples).flat_map(|s| total[s * len + outputs.0..s * len + outputs.1].to_vec()).collect();
+                    (0..samples).flat_map(|s| all[s * len + outputs.0..s * len + outputs.1].to_vec()).collect();
                 keep(index, true, own, found);
             }
         }

@@ -89,10 +89,9 @@ fn wires(choices: &Choices, assignment: &Assignment, demand: &Demand) -> Vec<Wir
                 counts.push(if paid.contains(&id) { 0.0 } else { values });
                 paid.push(id);
             }
-            let takers: f64 = choices.tiling.of(to).map(|(_, block)| (block.rows() * block.positions) as f64).sum();
             for &id in &takes {
                 converters.push(id);
-                counts.push(if takers > 0.0 { takers * firings } else { values });
+                counts.push(choices.taken(source, to) * firings);
             }
             if operand == 0 && !driven.contains(&to) {
                 for (id, count) in built_in(choices, to, consumer, false) {

@@ -2,6 +2,7 @@
 //! where it lies. Analog wires bind what they join to one core, so that choosing wires and choosing cores is one decision.
 
 mod alternatives;
+mod bent;
 mod bits;
 pub mod calibrate;
 mod choices;

@@ -15,9 +15,9 @@ use crate::forms::chip::{Domain, Sense};
 use crate::forms::circuit::{Circuit, End, Part, Role};
 use crate::forms::decisions::{Bias, Decisions, Implementation, OnTiles, Summing};
 use crate::forms::mapped::Given;
-use crate::forms::network::{Edge, Network, NodeId, Operator};
+use crate::forms::network::{Edge, Network, NodeId};
 use crate::forms::tiling::{Block, Tiling};
-use crate::graph::operands;
+use crate::graph::{operands, origin};
 
 /// Every broken invariant in words; empty when all is sound.
 pub fn verify(given: Given, tiling: &Tiling, decisions: &Decisions, circuit: &Circuit) -> Vec<String> {
@@ -183,25 +183,7 @@ fn check_circuit(given: Given, tiling: &Tiling, decisions: &Decisions, circuit: 
 
 /// How many different values elements of a node's output are: windows and joins read some of them several times, and zeros, which nothing brings.
 fn distinct(network: &Network, node: NodeId, elements: (usize, usize)) -> usize {
-    let origin = |mut at: usize| {
-        let mut node = node;
-        loop {
-            let operator = &network.graph[node].operator;
-            let (operand, element) = match operator {
-                Operator::Gather(gather) => gather.source(at)?,
-                Operator::Read { .. } => (0, at),
-                Operator::Input
-                | Operator::Output
-                | Operator::Dense { .. }
-                | Operator::Elementwise { .. }
-                | Operator::Reduce { .. }
-                | Operator::Scatter(_)
-                | Operator::Delay
-                | Operator::Population { .. } => return Some((node, at)),
-            };
-            (node, at) = (*operands(network, node).get(operand)?, element);
-        }
-    };
+    let origin = |at: usize| origin(network, node, at);
     (elements.0..elements.1).filter_map(origin).collect::<BTreeSet<_>>().len()
 }
 

@@ -75,7 +75,13 @@ impl Checker<'_> {
                 };
                 // What an array alone holds is converted while it is driven again.
                 let how = mapped.decisions.on_tiles(of.node).filter(|_| work.parts.len() == 1);
-                let end = whole - cost::time::overlap(&mapped.chip, &mapped.tiling, how, of);
+                let (chip, tiling) = (&mapped.chip, &mapped.tiling);
+                let overlap = cost::time::overlap(chip, tiling, how, of);
+                let end = match overlap > 0.0 {
+                    // Conversions may begin later than they could.
+                    true => work.start + cost::time::part(chip, tiling, how, of, Some(chip.cores[work.core])) - overlap,
+                    false => whole,
+                };
                 uses.entry((recurs, name)).or_insert((count, Vec::new())).1.push((work.start, end, taken as f64));
             }
         }
