@@ -205,13 +205,14 @@ fn what_converters_and_columns_cannot_have_is_told() {
 fn each_array_has_drivers_of_its_own() {
     const SAMPLES: usize = 4000;
     let shown = vec!["[0.5]"; SAMPLES].join(", ");
-    for (input, bits) in [("dac()", ""), ("bit_serial(dac(bits: 1), bits: 6)", "; time: 1 ns")] {
+    for input in ["dac()", "bit_serial(dac(bits: 1), bits: 6)"] {
         let text = format!(
             "device cell {{ conductance: 0 uS .. 100 uS; levels: ideal }}
-            converter dac(bits: int = 6): bits(bits) -> voltage {{ energy: 1 pJ; noise: 1 lsb{bits} }}
+            converter dac(bits: int = 6): bits(bits) -> voltage {{ energy: 1 pJ; time: 1 ns; noise: 1 lsb }}
+            converter sum(): current -> bits(16) {{ energy: 2 pJ; time: 1 ns }}
             unit logic: bits(32) -> bits(32) {{ implements: any; energy: 0.1 pJ }}
             tile array {{
-                cells: cell[1, 1]; weights: unsigned; input: {input}; sense: ideal
+                cells: cell[1, 1]; weights: unsigned; input: {input}; sense: sum()
                 read_voltage: 0.2 V; read_time: 10 ns; wire: ideal
             }}
             core one {{ tiles: array[2]; units: logic; buffer: 1 kB }}

@@ -248,7 +248,7 @@ fn read_noise_equals_the_sampling_of_every_device() {
         let volt = |r: usize| 0.2 + 0.8 * (r % 3) as f64 / 2.0;
         sampled_alike("", (12, 6), wiring, &volt);
         sampled_alike("; current: g * v", (5, 4), wiring, &volt);
-        sampled_alike("", (5, 4), wiring, &|r| f64::from(u8::from(r == 1)));
+        sampled_alike("", (5, 4), wiring, &|r| f64::from(u8::from(r == 2)));
     }
 }
 
@@ -259,12 +259,13 @@ fn sampled_alike(device: &str, (rows, cols): (usize, usize), wiring: Wiring, vol
         (0..cols).map(|c| format!("{:?}", (0..rows).map(|r| weight(r, c)).collect::<Vec<_>>())).collect();
     let input = format!("{:?}", (0..rows).map(volt).collect::<Vec<_>>());
     let Wiring { segment, driver, sense, both_ends } = wiring;
+    let wire = if segment > 0.0 { format!("{segment} ohm") } else { String::from("ideal") };
     let text = format!(
         "
 device cell {{ conductance: 0 S .. 100 uS; levels: ideal; noise read: normal(0, 5 % of g){device} }}
 tile array {{
     cells: cell[16, 16]; weights: unsigned; input: ideal; sense: ideal; read_voltage: 1 V; read_time: 1 us
-    wire: {segment} ohm; driver_resistance: {driver} ohm; sense_resistance: {sense} ohm{}
+    wire: {wire}; driver_resistance: {driver} ohm; sense_resistance: {sense} ohm{}
 }}
 core one {{ tiles: array[1] }}
 chip board {{ cores: grid(1, 1) of one; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0 J per bit) }}
