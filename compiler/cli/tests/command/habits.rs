@@ -276,7 +276,7 @@ fn plot_draws_what_a_run_left() {
     for word in ["exc.spikes", "exc.v, one_second", "spikes a ms", "mV"] {
         assert!(picture.contains(word), "{word}");
     }
-    let program = fs::read_to_string(example("pcm_ageing.nmc")).unwrap().replace("chips: 20", "chips: 2");
+    let program = fs::read_to_string(example("pcm_ageing.nmc")).unwrap().replace("chips: 25", "chips: 2");
     let data = Path::new(&example("data")).display().to_string();
     let program = program.replace("digits.x / 255", "digits.x[0..50] / 255").replace("digits.y", "digits.y[0..50]");
     fs::write(place.join("ages.nmc"), program.replace("\"data/", &format!("\"{data}/"))).unwrap();
