@@ -45,6 +45,21 @@ const NODES: [(f64, f64); 4] = [
     (0.930_568_155_797_026_3, 0.173_927_422_568_726_93),
 ];
 
+/// `z`, and the change of a state `x' = a x + b` over a time h, `(z x + h b) phi1(z)` with `z = h a`; given are h a and h b.
+fn relaxed(
+    b: &mut Builder,
+    start: &Start,
+    index: usize,
+    (z, drive): (&Polynomial, &Polynomial),
+    outside: &mut expression::Names,
+) -> (Value, Value) {
+    let z = z.clone().emit(b, &mut with_states(start.old, outside));
+    let drive = drive.clone().emit(b, &mut with_states(start.old, outside));
+    let product = b.multiply(z, start.old[index]);
+    let (change, phi) = (b.add(product, drive), b.unary(Unary::Phi1, z));
+    (z, b.multiply(change, phi))
+}
+
 /// What a state that decays by `slope` gains in a step as `offset`, which drives it, changes by the course of other states: the integral of
 /// `exp(slope (dt - s)) (offset(s) - offset(0))`.
 fn gained(
@@ -232,11 +247,7 @@ impl System {
                     plus(b, value, jolt)
                 }
                 None => {
-                    let z = z.emit(b, &mut with_states(start.old, outside));
-                    let drive = drive.emit(b, &mut with_states(start.old, outside));
-                    let product = b.multiply(z, start.old[index]);
-                    let (change, phi) = (b.add(product, drive), b.unary(Unary::Phi1, z));
-                    let mut change = b.multiply(change, phi);
+                    let (z, mut change) = relaxed(b, start, index, (&z, &drive), outside);
                     if let Some(jolt) = self.jolt(b, index, start, outside, noise, start.dt.sqrt()) {
                         let twice = b.add(z, z);
                         let variance = b.unary(Unary::Phi1, twice);
@@ -284,12 +295,8 @@ impl System {
             for &index in scheme.rest.iter().filter(|index| self.is_alone(scheme, **index)) {
                 let parts = self.derivatives[index].as_ref().and_then(|d| linear(d, state(index)));
                 let Some((slope, offset)) = parts else { continue };
-                let z = Polynomial::of(&slope).times(start.dt * share).emit(b, &mut with_states(start.old, outside));
-                let drive = Polynomial::of(&offset).times(start.dt * share);
-                let drive = drive.emit(b, &mut with_states(start.old, outside));
-                let product = b.multiply(z, start.old[index]);
-                let (change, phi) = (b.add(product, drive), b.unary(Unary::Phi1, z));
-                let change = b.multiply(change, phi);
+                let [z, drive] = [slope, offset].map(|of| Polynomial::of(&of).times(start.dt * share));
+                let (_, change) = relaxed(b, start, index, (&z, &drive), outside);
                 let value = b.add(start.old[index], change);
                 at[index] = match start.stands_still(b, index) {
                     Some(holds) => b.select(holds, start.old[index], value),
