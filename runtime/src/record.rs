@@ -43,7 +43,7 @@ pub struct SampleRecord {
     /// Wanted arrays, of every time that outputs are taken.
     ends: BTreeMap<ArrayId, Vec<f64>>,
     /// Whether probes record in this phase at all.
-    listens: bool,
+    pub listens: bool,
     /// The first fault found.
     pub broken: Option<Broken>,
 }
@@ -52,7 +52,7 @@ impl SampleRecord {
     /// Nothing recorded yet.
     pub fn new(program: &Program, phase: &Phase) -> Self {
         let probes = program.probes.len();
-        let listens = phase.kind != PhaseKind::Train;
+        let listens = phase.kind != PhaseKind::Train && !program.probes.is_empty();
         let (spikes, values) = (vec![Default::default(); probes], vec![Default::default(); probes]);
         SampleRecord { spikes, values, listens, ..SampleRecord::default() }
     }
@@ -66,9 +66,6 @@ impl SampleRecord {
         heard: Heard,
         spikes: impl Fn(usize) -> &'g [u32],
     ) {
-        if !self.listens {
-            return;
-        }
         let tick = heard.tick;
         for (index, probe) in program.probes.iter().enumerate().filter(|(_, probe)| probe.start == heard.start) {
             let (first, end) = probe.range;

@@ -14,12 +14,14 @@ use crate::team;
 const MOST_SPIKES: f64 = 10_000.0;
 
 /// Independent Poisson processes, one an element. Waiting times are exponential, and those of a process whose rate changes begin anew.
+/// Where all have one rate, the spikes of all are one process, and each is that of any element.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(bound(deserialize = "T: Deserialize<'de>"))]
 pub struct Processes<T> {
-    /// When the next spike comes, in ticks since the sample began, how many were drawn, and at what rate.
+    /// When the next spike comes, in ticks since the sample began, and how many were drawn: of each element, or of all together.
     next: Vec<f64>,
     drawn: Vec<u32>,
+    /// At what rate each spikes.
     rate: Vec<T>,
     /// Elements by the tick of their next spike; made from `next` where it is not there.
     #[serde(skip)]
@@ -58,8 +60,9 @@ impl<T: Computable> Processes<T> {
 
     /// Whether what was read from a file is of `len` elements.
     pub fn is_of(&self, len: usize) -> bool {
-        let lists = [self.next.len(), self.drawn.len(), self.rate.len()];
-        (lists == [len; 3] && self.next.iter().all(|&next| next >= 0.0)) || self.rate.is_empty()
+        let known = self.rate.len() == len && [0, 1, len].contains(&self.next.len());
+        let whole = self.drawn.len() >= self.next.len() && self.next.iter().all(|&next| next >= 0.0);
+        (known && whole) || self.rate.is_empty()
     }
 
     /// The spikes of a tick, in ascending order into an empty list, an element as often as it spiked, or as counts; `within`: tick within
@@ -74,8 +77,7 @@ impl<T: Computable> Processes<T> {
         spiking: &mut Vec<u32>,
     ) -> Drawn {
         if self.rate.is_empty() {
-            self.next = vec![0.0; group.len];
-            self.drawn = vec![0; group.len];
+            (self.next, self.drawn) = (Vec::new(), Vec::new());
             self.rate = vec![T::of(f64::NAN); group.len];
         }
         let rates = &rates[..group.len];
@@ -86,6 +88,7 @@ impl<T: Computable> Processes<T> {
         if !chances.is_empty() {
             if !unchanged {
                 self.rate.copy_from_slice(rates);
+                self.next.clear();
             }
             let mut counts = vec![0; group.len];
             let (seed, sample, tick) = (clock.seed, clock.sample as u32, clock.tick as u32);
@@ -101,56 +104,64 @@ impl<T: Computable> Processes<T> {
             }
             return Drawn::Counts(counts);
         }
+        if !unchanged {
+            self.change(group, rates, dt, clock, within);
+        }
+        if self.next.len() == 1 {
+            let mean = rates[0].wide() * dt;
+            while self.next[0] < (within + 1) as f64 {
+                let (wait, which) = draw_wait(group, None, &mut self.drawn[0], mean, clock);
+                self.next[0] += wait;
+                spiking.push(((u128::from(which) * group.len as u128) >> 64) as u32);
+            }
+            spiking.sort_unstable();
+            let most = spiking.chunk_by(|a, b| a == b).map(<[u32]>::len).max();
+            return Drawn::List { most: most.unwrap_or(1) as u32 };
+        }
         let mut most = 1;
-        if unchanged {
-            let mut elements = self.due.take(within).unwrap_or_else(|| {
+        let mut elements = match unchanged {
+            true => self.due.take(within).unwrap_or_else(|| {
                 self.due.look_ahead(within, &self.next);
                 self.due.take(within).unwrap_or_default()
-            });
-            elements.sort_unstable();
-            for &element in &elements {
-                let before = spiking.len();
-                self.spikes_of(group, element, rates, dt, clock, within, spiking);
-                self.due.put(element, self.next[element as usize]);
-                most = most.max(spiking.len() - before);
+            }),
+            false => (0..group.len as u32).filter(|&at| self.next[at as usize] < (within + 1) as f64).collect(),
+        };
+        elements.sort_unstable();
+        for &element in &elements {
+            let before = spiking.len();
+            let at = element as usize;
+            while self.next[at] < (within + 1) as f64 {
+                spiking.push(element);
+                self.next[at] += draw_wait(group, Some(element), &mut self.drawn[at], rates[at].wide() * dt, clock).0;
             }
-            elements.clear();
-            self.due.give_back(within, elements);
-        } else {
-            self.due.ticks.clear();
-            for (element, &rate) in rates.iter().enumerate() {
-                if self.rate[element] != rate {
-                    let mean = rate.wide() * dt;
-                    self.flooded |= mean > MOST_SPIKES;
-                    self.rate[element] = rate;
-                    self.next[element] =
-                        within as f64 + draw_wait(group, element as u32, &mut self.drawn[element], mean, clock);
-                }
-                let before = spiking.len();
-                self.spikes_of(group, element as u32, rates, dt, clock, within, spiking);
-                most = most.max(spiking.len() - before);
-            }
+            self.due.put(element, self.next[at]);
+            most = most.max(spiking.len() - before);
         }
+        elements.clear();
+        self.due.give_back(within, elements);
         Drawn::List { most: most as u32 }
     }
 
-    /// Those of one element that fall into a tick.
-    #[allow(clippy::too_many_arguments)] // what `draw` was given
-    fn spikes_of(
-        &mut self,
-        group: &Group,
-        element: u32,
-        rates: &[T],
-        dt: f64,
-        clock: Clock,
-        within: u64,
-        spiking: &mut Vec<u32>,
-    ) {
-        let at = element as usize;
-        while self.next[at] < (within + 1) as f64 {
-            spiking.push(element);
-            self.next[at] += draw_wait(group, element, &mut self.drawn[at], rates[at].wide() * dt, clock);
+    /// Takes up other rates from a tick on.
+    fn change(&mut self, group: &Group, rates: &[T], dt: f64, clock: Clock, within: u64) {
+        let alike = rates.iter().all(|rate| *rate == rates[0]);
+        let processes = if alike { 1 } else { group.len };
+        if self.next.len() != processes {
+            // No number is taken twice.
+            let drawn = self.drawn.iter().max().copied().unwrap_or(0);
+            (self.next, self.drawn) = (vec![0.0; processes], vec![drawn; processes]);
+            self.rate.fill(T::of(f64::NAN));
         }
+        for (process, next) in self.next.iter_mut().enumerate() {
+            if self.rate[process] != rates[process] {
+                let mean = rates[process].wide() * dt;
+                self.flooded |= mean > MOST_SPIKES;
+                let element = (!alike).then_some(process as u32);
+                *next = within as f64 + draw_wait(group, element, &mut self.drawn[process], mean, clock).0;
+            }
+        }
+        self.rate.copy_from_slice(rates);
+        self.due.ticks.clear();
     }
 }
 
@@ -181,9 +192,9 @@ impl Due {
 
     /// An element's next spike, if it comes that soon.
     fn put(&mut self, element: u32, next: f64) {
-        let at = next - self.first as f64;
+        let at = (next - self.first as f64).max(0.0);
         if at < self.ticks.len() as f64 {
-            self.ticks[at.max(0.0) as usize].push(element);
+            self.ticks[at as usize].push(element);
         }
     }
 
@@ -278,14 +289,17 @@ fn chances<T: Computable>(rates: &[T], dt: f64) -> Vec<u32> {
     chances
 }
 
-/// Ticks to the next spike of a process with so many a tick; those of impossible rates never come.
-fn draw_wait(group: &Group, element: u32, drawn: &mut u32, mean: f64, clock: Clock) -> f64 {
+/// Ticks to the next spike of an element, or of all together, where each has so many a tick; those of impossible rates never come. And
+/// 64 bits that the wait does not hang on.
+fn draw_wait(group: &Group, element: Option<u32>, drawn: &mut u32, mean: f64, clock: Clock) -> (f64, u64) {
     if !(mean > 0.0 && mean <= MOST_SPIKES) {
-        return f64::INFINITY;
+        return (f64::INFINITY, 0);
     }
+    let (element, processes) = element.map_or((u32::MAX, group.len as f64), |element| (element, 1.0));
     let number = *drawn;
     *drawn += 1;
     let (seed, sample) = (clock.seed, clock.sample as u32);
     let key = Key { seed, component: group.component, element, number, tick: 0, sample };
-    -(1.0 - key.uniform_f64()).ln() / mean
+    let (unit, bits) = key.uniform_and_bits();
+    (-(1.0 - unit).ln() / (mean * processes), bits)
 }

@@ -76,9 +76,14 @@ impl<T: Computable> GroupState<T> {
         alike && self.processes.is_of(len) && self.ring.iter().all(whole)
     }
 
+    /// Where the spikes of a tick are kept.
+    fn slot(&self, tick: u64) -> usize {
+        // Dividing takes longer than all else that is done for a tick without spikes.
+        if self.ring.len() == 1 { 0 } else { (tick % self.ring.len() as u64) as usize }
+    }
+
     fn at(&self, tick: u64, ago: u32) -> Option<&Spikes> {
-        let then = tick.checked_sub(u64::from(ago))?;
-        Some(&self.ring[(then % self.ring.len() as u64) as usize])
+        Some(&self.ring[self.slot(tick.checked_sub(u64::from(ago))?)])
     }
 
     /// Those that spiked `ago` ticks before `tick`, each as often as it did.
@@ -111,7 +116,7 @@ impl<T: Computable> GroupState<T> {
 
     /// The list of this tick, emptied, to be filled with different elements.
     fn fresh(&mut self, tick: u64) -> &mut Spikes {
-        let slot = (tick % self.ring.len() as u64) as usize;
+        let slot = self.slot(tick);
         let spikes = &mut self.ring[slot];
         spikes.list.clear();
         spikes.counts.clear();

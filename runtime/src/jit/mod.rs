@@ -17,7 +17,7 @@ use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module};
-use nmc_program::{Access, Draw, Inst, Kernel, KernelId, Program, Slot};
+use nmc_program::{Access, ArrayId, Draw, Inst, Kernel, KernelId, Program, Slot};
 use smallvec::SmallVec;
 
 use crate::fuse::fuse;
@@ -57,12 +57,22 @@ struct Facts {
     /// Whether no element reads or writes what another writes.
     apart: bool,
     draws: Vec<(Draw, u32)>,
+    /// Of each slot its array, and what it reaches: this many elements, and so many more as [`Reach`] has in this place.
+    reaches: Vec<(ArrayId, usize, usize)>,
 }
 
 impl Facts {
     fn of(kernel: &Kernel) -> Self {
         let marks = kernel.body.iter().any(|inst| matches!(inst, Inst::Spike(_)));
-        Facts { asks: function::asks(kernel), marks, apart: apart(kernel), draws: calls::draws(kernel) }
+        let reaches = kernel.slots.iter().map(|slot| match slot.access {
+            Access::Broadcast { offset } => (slot.array, offset + 1, Reach::NOTHING),
+            Access::Element { offset } => (slot.array, offset, Reach::ELEMENTS),
+            Access::Synapse => (slot.array, 0, Reach::ELEMENTS),
+            Access::Source => (slot.array, 0, Reach::SOURCES),
+            Access::Target => (slot.array, 0, Reach::TARGETS),
+        });
+        let (asks, draws, reaches) = (function::asks(kernel), calls::draws(kernel), reaches.collect());
+        Facts { asks, marks, apart: apart(kernel), draws, reaches }
     }
 }
 
@@ -132,25 +142,24 @@ impl Jit {
         Ok(Jit { module: Some(module), kernels, dense, indexed, even, wide, facts })
     }
 
-    /// Where the arrays of a kernel's slots begin in a lane, checked to hold what it reaches.
-    fn slots<T: Real>(&self, kernel: KernelId, buffers: &mut [Buffer<T>], lane: usize, reach: Reach) -> Slots {
-        let mut slots = Slots::new();
+    /// Where the arrays of a kernel's slots begin in a lane, checked to hold what it reaches; into an empty list, as moving one takes long.
+    fn slots<T: Real>(
+        &self,
+        kernel: KernelId,
+        buffers: &mut [Buffer<T>],
+        lane: usize,
+        reach: Reach,
+        slots: &mut Slots,
+    ) -> *const *mut u8 {
         // Pushed one by one: `extend` takes much longer for the few there are.
-        for slot in &self.kernels[kernel.index()].slots {
-            let buffer = &mut buffers[slot.array.index()];
+        for &(array, least, kind) in &self.facts[kernel.index()].reaches {
+            let buffer = &mut buffers[array.index()];
             let start = if buffer.per_lane { lane * buffer.stride } else { 0 };
-            let needed = match slot.access {
-                Access::Element { offset } => offset + reach.elements,
-                Access::Broadcast { offset } => offset + 1,
-                Access::Synapse => reach.elements,
-                Access::Source => reach.sources,
-                Access::Target => reach.targets,
-            };
-            let held = needed <= buffer.stride && start + buffer.stride <= buffer.data.len();
+            let held = least + reach.0[kind] <= buffer.stride && start + buffer.stride <= buffer.data.len();
             assert!(held, "a kernel reaches beyond its array");
             slots.push(buffer.data.as_mut_ptr().wrapping_add(start).cast::<u8>());
         }
-        slots
+        slots.as_ptr()
     }
 
     /// Runs a kernel over synapses at even distances.
@@ -166,8 +175,8 @@ impl Jit {
         let pair = |steps: Steps| [steps.first as u64, steps.step as u64];
         (args.synapse, args.source, args.target) = (pair(even.synapses), pair(even.sources), pair(even.targets));
         let [elements, sources, targets] = [even.synapses, even.sources, even.targets].map(|steps| steps.at(last) + 1);
-        let slots = self.slots(kernel, buffers, lane, Reach { elements, sources, targets });
-        args.slots = slots.as_ptr();
+        let mut slots = Slots::new();
+        args.slots = self.slots(kernel, buffers, lane, Reach::synapses(elements, sources, targets), &mut slots);
         if let (Some(wide), true) = (self.wide[1][kernel.index()], even.count >= wide::width::<T>() && args.vectors > 0)
         {
             args.end = (even.count / wide::width::<T>() * wide::width::<T>()) as u64;
@@ -182,40 +191,46 @@ impl Jit {
 const LONG_WAY: u64 = 64;
 
 /// Runs a kernel over a stretch of elements, as far as can be in wide vectors.
-fn stretch<T>(code: Code, wide: Option<wide::Loop>, mut args: Args) {
+fn stretch<T>(code: Code, wide: Option<wide::Loop>, args: &mut Args) {
     let (end, width) = (args.end, wide::width::<T>() as u64);
     if let Some(wide) = wide {
         while end - args.start >= width {
             let whole = args.start + (end - args.start) / width * width;
             args.end = whole;
-            args.start = wide(&raw const args);
+            args.start = wide(args);
             if args.start < whole {
                 args.end = end.min(args.start + LONG_WAY);
-                code(&raw const args);
+                code(args);
                 args.start = args.end;
             }
         }
         args.end = end;
     }
     if args.start < end {
-        code(&raw const args);
+        code(args);
     }
 }
 
 /// How many elements, and neurons at synapses, the arrays of a kernel must have.
 #[derive(Debug, Clone, Copy)]
-struct Reach {
-    elements: usize,
-    sources: usize,
-    targets: usize,
-}
+struct Reach([usize; 4]);
 
 impl Reach {
+    const NOTHING: usize = 0;
+    const ELEMENTS: usize = 1;
+    const SOURCES: usize = 2;
+    const TARGETS: usize = 3;
+
     fn elements(elements: usize) -> Self {
-        Reach { elements, sources: 0, targets: 0 }
+        Reach([0, elements, 0, 0])
+    }
+
+    fn synapses(synapses: usize, sources: usize, targets: usize) -> Self {
+        Reach([0, synapses, sources, targets])
     }
 }
 
+#[inline(always)]
 fn args(clock: Clock) -> Args {
     let null = std::ptr::null();
     let (spikes, slots, draws) = (std::ptr::null_mut(), std::ptr::null(), std::ptr::null());
@@ -302,11 +317,11 @@ impl<T: Computable> Kernels<T> for Jit {
             assert!(!self.facts[kernel.index()].marks, "a kernel marks spikes that nobody takes");
         }
         let (draws, component) = (&self.facts[kernel.index()].draws, self.kernels[kernel.index()].component);
-        let slots = self.slots(kernel, buffers, lane, Reach::elements(len));
-        args.slots = slots.as_ptr();
+        let mut slots = Slots::new();
+        args.slots = self.slots(kernel, buffers, lane, Reach::elements(len), &mut slots);
         let wide = self.wide[0][kernel.index()];
         if len < LEAST && draws.is_empty() {
-            stretch::<T>(code, wide, args);
+            stretch::<T>(code, wide, &mut args);
             return;
         }
         let shared = Parted(args);
@@ -322,7 +337,7 @@ impl<T: Computable> Kernels<T> for Jit {
             let tables: SmallVec<[*const u8; 4]> =
                 ahead.iter().map(|numbers| numbers.as_ptr().wrapping_sub(part.start).cast()).collect();
             args.draws = tables.as_ptr();
-            stretch::<T>(code, wide, args);
+            stretch::<T>(code, wide, &mut args);
         });
     }
 
@@ -333,8 +348,8 @@ impl<T: Computable> Kernels<T> for Jit {
         args.end = elements.len() as u64;
         args.list = elements.as_ptr();
         let len = elements.iter().max().map_or(0, |&last| last as usize + 1);
-        let slots = self.slots(kernel, buffers, lane, Reach::elements(len));
-        args.slots = slots.as_ptr();
+        let mut slots = Slots::new();
+        args.slots = self.slots(kernel, buffers, lane, Reach::elements(len), &mut slots);
         code(&raw const args);
     }
 
@@ -358,8 +373,8 @@ impl<T: Computable> Kernels<T> for Jit {
         let known = |asked: bool, known: &[u32]| !asked || len <= known.len();
         assert!(known(source, synapses.sources) && known(target, synapses.targets), "a synapse that does not exist");
         let (sources, targets) = (synapses.largest.0 as usize + 1, synapses.largest.1 as usize + 1);
-        let slots = self.slots(kernel, buffers, lane, Reach { elements: len, sources, targets });
-        args.slots = slots.as_ptr();
+        let mut slots = Slots::new();
+        args.slots = self.slots(kernel, buffers, lane, Reach::synapses(len, sources, targets), &mut slots);
         match synapses.indices {
             Indices::Ranges(ranges) => {
                 for &(start, end) in ranges {

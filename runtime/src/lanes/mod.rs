@@ -37,11 +37,13 @@ pub struct Shared<'a, T> {
 }
 
 /// Operations that follow from the same spikes, or a single one.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Together<'a> {
     ops: &'a [Op],
     /// Whether all they do is to add to targets.
     only_adds: bool,
+    /// Groups whose spikes of this tick are all that they follow from.
+    of: Vec<usize>,
 }
 
 /// Operations in order, those together that are.
@@ -51,7 +53,16 @@ pub fn together<'a>(program: &Program, ops: &'a [Op]) -> Vec<Together<'a>> {
         matches!(program.connections[connection.index()].on_pre, Effect::Add { .. })
     };
     let chunks = ops.chunk_by(|a, b| event(a).is_some() && event(a) == event(b));
-    chunks.map(|ops| Together { ops, only_adds: ops.iter().all(adds) }).collect()
+    let of = |op: &Op| {
+        if let Op::OnSpikes { group, .. } = op {
+            return Some(group.index());
+        }
+        let Op::OnPost { connection, .. } = op else { return None };
+        program.connections[connection.index()].target.map(|group| group.index())
+    };
+    chunks
+        .map(|ops| Together { ops, only_adds: ops.iter().all(adds), of: ops.iter().filter_map(of).collect() })
+        .collect()
 }
 
 /// The state of a batch.
@@ -223,11 +234,11 @@ impl<T: Computable + Product> Lanes<T> {
             }
         }
         let heard = Heard { tick: within, all: place.heard + within, start: true };
-        for (lane, record) in records.iter_mut().enumerate().take(self.used) {
+        for (lane, record) in records.iter_mut().enumerate().take(self.used).filter(|(_, record)| record.listens) {
             record.tick(program, &self.buffers, lane, heard, |_| &[]);
         }
         self.run_together(shared, phase, &shared.tick, moment);
-        for (lane, record) in records.iter_mut().enumerate().take(self.used) {
+        for (lane, record) in records.iter_mut().enumerate().take(self.used).filter(|(_, record)| record.listens) {
             let spikes = |group: usize| self.groups[lane][group].spikes(self.tick, 0);
             record.tick(program, &self.buffers, lane, Heard { start: false, ..heard }, spikes);
         }
@@ -355,7 +366,11 @@ impl<T: Computable + Product> Lanes<T> {
     }
 
     fn run_together(&mut self, shared: &Shared<T>, phase: &Phase, all: &[Together], moment: Moment) {
-        for &Together { ops, only_adds } in all {
+        for Together { ops, only_adds, of } in all {
+            let silent = |groups: &Vec<GroupState<T>>| of.iter().all(|&of| groups[of].spikes(self.tick, 0).is_empty());
+            if !of.is_empty() && self.groups[..self.used].iter().all(silent) {
+                continue;
+            }
             if let [Op::Multiply { matrix, input, input_start, output, output_start, positions, read, stride }] = ops {
                 let (input, output) = ((input.index(), *input_start), (output.index(), *output_start));
                 let (index, matrix) = (matrix.index(), &shared.program.matrices[matrix.index()]);
@@ -396,12 +411,12 @@ impl<T: Computable + Product> Lanes<T> {
             // first, then all that follows from the second.
             for round in 0.. {
                 let mut more = false;
-                for op in ops {
-                    if round == 0 && only_adds && self.deliver_rows(shared, op) {
+                for op in *ops {
+                    if round == 0 && *only_adds && self.deliver_rows(shared, op) {
                         continue;
                     }
                     for lane in 0..self.used {
-                        more |= self.one(shared, phase, op, lane, moment, (round, only_adds));
+                        more |= self.one(shared, phase, op, lane, moment, (round, *only_adds));
                     }
                 }
                 if !more {

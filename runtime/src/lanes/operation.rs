@@ -161,7 +161,10 @@ impl<T: Computable + Product> Lanes<T> {
                 let elapsed = rate * (within + 1) as f64;
                 // Traces of one rate follow each other.
                 let known = self.faded.filter(|faded| faded.0 == elapsed);
-                let faded = known.unwrap_or_else(|| (elapsed, T::of((-elapsed).exp()), T::of(elapsed.exp())));
+                let faded = known.unwrap_or_else(|| {
+                    let left = (-elapsed).exp();
+                    (elapsed, T::of(left), T::of(1.0 / left))
+                });
                 self.faded = Some(faded);
                 let factors = self.buffers[factors.index()].lane_mut(lane);
                 (factors[0], factors[1]) = (faded.1, faded.2);

@@ -67,6 +67,12 @@ impl Key {
         unit_f64(words, part)
     }
 
+    /// Uniform in [0, 1), with 53 bits, and 64 others: all that four words hold.
+    pub fn uniform_and_bits(self) -> (f64, u64) {
+        let [a, b, c, d] = self.words();
+        (unit_interval(a, b), (u64::from(c) << 32) | u64::from(d))
+    }
+
     /// Standard normal, by Box and Muller's method.
     pub fn normal_f32(self) -> f32 {
         let (words, part) = self.part(PARTS_32);
