@@ -20,6 +20,7 @@ neuron leaky(tau: time = 20 ms) {{
 }}
 neuron quadratic {{ input i: current; state v: real = 0; v' = v * v / 1 s + i / 1 C; spike when v > 1 {{ v = 0 }} }}
 synapse jump {{ on pre {{ post.v += w }} }}
+plasticity rule {{ on pre {{ w += 0.1 mV }}; w in 0 mV..2 mV }}
 core digital {{ neurons: 16; {fields} }}
 chip small {{ cores: grid(2, 2) of digital; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit) }}
 network net(s: spikes[2]) {{
@@ -74,6 +75,40 @@ fn synapses_of_one_bit_are_there_or_not() {
     }
 }
 
+/// A rule adds a tenth of a step to 400 weights that begin between two steps. Oracle: whole steps; after n changes the mean is what it is without rounding, and
+/// the variance n times p (1 - p) of a step.
+#[test]
+fn weights_that_learn_keep_the_digits_of_their_core() {
+    let text = "neuron cell { state v: real = 0; spike when v > 1e9 { v = 0 } }
+        synapse jump { on pre { post.v += w / 1 mV } }
+        plasticity rule { on pre { w += 0.1 mV }; w in 0 mV..127 mV }
+        core digital { neurons: 400; weight_bits: 8 }
+        chip small { cores: grid(1, 1) of digital; network: mesh(flit: 20 bit, hop: 1 ns, energy: 0 pJ per bit) }
+        network net(s: spikes[1]) {
+            population a: cell[400]()
+            connect c: s -> a { pattern: all_to_all, synapse: jump, weight: 49.8 mV, delay: 1 ms, plasticity: rule() }
+            probe c.w every 1 ms
+        }
+        experiment e { deploy net on small; run for 40 ms { step: 1 ms, s: spikes(list, times) } }"
+        .replace("list, times", &{
+            let times: Vec<String> = (0..30).map(|at| at.to_string()).collect();
+            format!("[{}], [{}]", vec!["0"; 30].join(", "), times.join(", "))
+        });
+    for engine in ENGINES {
+        let results = &run("learns.nmc", &text, &NoFiles, engine)[0];
+        let nmc_runtime::Recorded::Synapses { data, .. } = recorded(results, "c.w") else { panic!() };
+        let steps: Vec<f64> = data.iter().map(|w| w / 1e-3).collect();
+        assert!(steps.iter().all(|steps| (steps - steps.round()).abs() < 1e-4), "whole steps");
+        let (first, last) = (&steps[..400], &steps[steps.len() - 400..]);
+        assert!(first.iter().all(|steps| (steps - 50.0).abs() < 1e-4));
+        let mean = last.iter().sum::<f64>() / 400.0;
+        let variance = last.iter().map(|steps| (steps - mean).powi(2)).sum::<f64>() / 400.0;
+        let expected = 30.0 * 0.1 * 0.9;
+        assert!((mean - 53.0).abs() < 5.0 * (expected / 400.0_f64).sqrt(), "{mean}");
+        assert!((variance / expected - 1.0).abs() < 5.0 * (2.0 / 400.0_f64).sqrt(), "{variance}");
+    }
+}
+
 /// A weight a little above the threshold is rounded to one below it. Oracle: 11 mV, of which a step leaves 10.5, as two of three steps up to 14 mV.
 #[test]
 fn few_bits_change_spikes() {
@@ -93,6 +128,11 @@ fn few_bits_change_spikes() {
 fn what_a_core_cannot_run_is_told() {
     let other = "population b: quadratic[3]()\n    connect a -> b { pattern: one_to_one, synapse: exp_current(), weight: 1 nA }";
     let second = "connect s -> a { pattern: all_to_all, synapse: jump, weight: 2 mV, delay: 1 ms }";
+    let filtered = "connect s -> a { pattern: all_to_all, synapse: exp_current(tau: 5 ms), weight: 1 nA, delay: 1 ms }";
+    let slower = "connect s -> a { pattern: all_to_all, synapse: exp_current(tau: 50 ms), weight: 1 nA, delay: 1 ms }";
+    let moved = "connect s -> a {
+        pattern: all_to_all, synapse: jump, weight: 1 mV, delay: 1 ms, plasticity: rule()
+    }";
     for (fields, more, fits) in [
         ("neuron_model: linear", "", true),
         ("neuron_model: linear", other, false),
@@ -103,6 +143,15 @@ fn what_a_core_cannot_run_is_told() {
         ("axons: 3", second, false),
         ("axon_types: 2", second, true),
         ("axon_types: 1", second, false),
+        ("states: 1; compartments: 1", second, true),
+        ("states: 1; compartments: 1", filtered, false),
+        ("states: 2; compartments: 1", filtered, true),
+        ("states: 1; compartments: 2", filtered, true),
+        ("states: 1; compartments: 2", &format!("{filtered}\n{slower}"), false),
+        // Those that are alike are one.
+        ("states: 1; compartments: 2", &format!("{filtered}\n{filtered}"), true),
+        ("weight_bits: 1", moved, false),
+        ("weight_bits: 2", moved, true),
     ] {
         let text = on_core(fields, "jump", "1 mV", more);
         let found = codes(&text);
@@ -162,6 +211,48 @@ fn spikes_from_outside_pay_at_the_port_and_take_no_neurons() {
             (ComponentKind::Synapse, spikes * 4.0 * 3e-12),
             // Four neurons that are updated ten times and fire twice.
             (ComponentKind::Neuron, 4.0 * 10.0 * 2e-12 + 4.0 * 2.0 * (5e-12 + 1e-12)),
+        ];
+        for (kind, expected) in expected {
+            assert!((joules(kind) / expected - 1.0).abs() < 1e-9, "{kind:?}: {} for {expected}", joules(kind));
+        }
+    }
+}
+
+/// Three neurons of two states where a compartment keeps one, and a rule. Oracle: the core's table, by hand.
+#[test]
+fn compartments_and_learning_are_paid() {
+    let text = |neurons: usize, states: usize| {
+        format!(
+            "neuron cell {{
+                input i: real
+                state v: real = 0; state u: real = 0
+                u' = -u / 1 s; v' = (i - u - v) / 1 s
+                spike when v > 2.5 {{ v = 0 }}
+            }}
+            synapse add {{ on pre {{ post.v += w }} }}
+            plasticity rule {{ on pre {{ w += 0.001 }}; on post {{ w -= 0.001 }}; w in 0..2 }}
+            core digital {{
+                neurons: {neurons}; states: {states}; neuron_time: 1 ns
+                neuron_energy: 7 pJ; idle_neuron_energy: 2 pJ; synapse_energy: 3 pJ; update_energy: 5 pJ
+            }}
+            chip small {{ cores: grid(1, 1) of digital; network: mesh(flit: 20 bit, hop: 1 ns, energy: 0 pJ per bit) }}
+            network net(s: spikes[2]) {{
+                population a: cell[3]()
+                connect s -> a {{ pattern: all_to_all, synapse: add(), weight: 1, delay: 1 ms, plasticity: rule() }}
+            }}
+            experiment e {{ deploy net on small; run for 10 ms {{ step: 1 ms, s: spikes([0, 1, 1, 0], [0, 2, 3, 5]) }} }}"
+        )
+    };
+    assert_eq!(codes(&text(6, 1)), [""; 0]);
+    assert_eq!(codes(&text(5, 1)), ["E0609"]);
+    assert_eq!(codes(&text(3, 2)), [""; 0]);
+    for (engine, states) in ENGINES.into_iter().flat_map(|engine| [(engine, 1), (engine, 2)]) {
+        let results = &run("learns.nmc", &text(6, states), &NoFiles, engine)[0];
+        let joules = |kind| results.energy_j.iter().filter(|(of, _)| *of == kind).map(|(_, j)| j).sum::<f64>();
+        // Four spikes to three neurons, each of which fires once: by then both its synapses are looked at.
+        let expected = [
+            (ComponentKind::Synapse, 12.0 * 3e-12 + (12.0 + 3.0 * 2.0) * 5e-12),
+            (ComponentKind::Neuron, (2 / states) as f64 * 3.0 * 10.0 * 2e-12 + 3.0 * 5e-12),
         ];
         for (kind, expected) in expected {
             assert!((joules(kind) / expected - 1.0).abs() < 1e-9, "{kind:?}: {} for {expected}", joules(kind));

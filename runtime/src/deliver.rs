@@ -142,8 +142,9 @@ impl<T: Computable> Delivery<'_, T> {
         }
     }
 
-    /// Runs a kernel over the synapses to the neurons that spiked in this tick.
-    pub fn on_post(&mut self, kernel: KernelId, spikes: &[u32]) {
+    /// Runs a kernel over the synapses to the neurons that spiked in this tick; returns how many there are.
+    pub fn on_post(&mut self, kernel: KernelId, spikes: &[u32]) -> u64 {
+        let mut updates = 0;
         for &neuron in spikes {
             let index = (neuron as usize).checked_sub(self.connection.target_start);
             if let (Some(column), true) = (index, self.is_full()) {
@@ -157,11 +158,14 @@ impl<T: Computable> Delivery<'_, T> {
                             count: self.connection.source_len,
                         }),
                     );
+                    updates += self.connection.source_len as u64;
                 }
             } else if let Some(list) = index.and_then(|index| self.carrier.wiring.into.get(index)) {
                 self.run(kernel, Indices::List(list));
+                updates += list.len() as u64;
             }
         }
+        updates
     }
 
     /// Whether rows and columns of synapses are those of a full matrix.

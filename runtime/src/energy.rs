@@ -14,6 +14,8 @@ pub struct Counts {
     pub spikes: Vec<u64>,
     /// By connection: deliveries over single synapses.
     pub synaptic_events: Vec<u64>,
+    /// By connection: synapses at which spikes of targets or the clock ran a kernel.
+    pub updates: Vec<u64>,
     /// By connection: synapses that were drawn anew.
     pub rewired: Vec<u64>,
     /// By matrix: joules dissipated by reads, and pulses in training.
@@ -31,6 +33,7 @@ impl Counts {
         Counts {
             spikes: vec![0; program.groups.len()],
             synaptic_events: vec![0; program.connections.len()],
+            updates: vec![0; program.connections.len()],
             rewired: vec![0; program.connections.len()],
             read_energy: vec![0.0; program.matrices.len()],
             pulses: vec![0; program.matrices.len()],
@@ -45,10 +48,19 @@ impl Counts {
     pub fn is_like(&self, fresh: &Counts) -> bool {
         let lens = |counts: &Counts| {
             let Counts {
-                spikes, synaptic_events, rewired, read_energy, pulses, written, write_energy, row_reads, ..
+                spikes,
+                synaptic_events,
+                updates,
+                rewired,
+                read_energy,
+                pulses,
+                written,
+                write_energy,
+                row_reads,
+                ..
             } = counts;
             let of_matrices = [read_energy.len(), pulses.len(), written.len(), write_energy.len(), row_reads.len()];
-            (spikes.len(), synaptic_events.len(), rewired.len(), of_matrices)
+            (spikes.len(), synaptic_events.len(), updates.len(), rewired.len(), of_matrices)
         };
         lens(self) == lens(fresh)
     }
@@ -59,6 +71,7 @@ impl Counts {
         self.ticks += other.ticks;
         self.spikes.iter_mut().zip(&other.spikes).for_each(|(sum, more)| *sum += more);
         self.synaptic_events.iter_mut().zip(&other.synaptic_events).for_each(|(sum, more)| *sum += more);
+        self.updates.iter_mut().zip(&other.updates).for_each(|(sum, more)| *sum += more);
         self.rewired.iter_mut().zip(&other.rewired).for_each(|(sum, more)| *sum += more);
         self.read_energy.iter_mut().zip(&other.read_energy).for_each(|(sum, more)| *sum += more);
         self.pulses.iter_mut().zip(&other.pulses).for_each(|(sum, more)| *sum += more);
@@ -75,6 +88,7 @@ impl Counts {
             Count::Once(number) => number,
             Count::Spikes(group, factor) => self.spikes[group.index()] as f64 * factor,
             Count::SynapticEvents(connection, factor) => self.synaptic_events[connection.index()] as f64 * factor,
+            Count::Updates(connection) => self.updates[connection.index()] as f64,
             Count::ReadEnergy(matrix) => self.read_energy[matrix.index()],
             Count::Pulses(matrix) => self.pulses[matrix.index()] as f64,
             Count::Written(matrix) => self.written[matrix.index()] as f64,

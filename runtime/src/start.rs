@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nmc_program::{Amount, Connection, ConnectionId, Delay, Effect, Len, Program, TensorId};
+use nmc_program::{Amount, Connection, ConnectionId, Delay, Effect, Len, Program, Rounded, TensorId};
 use rayon::prelude::*;
 
 use crate::connect::{Shape, Wiring, are_unseen};
@@ -134,11 +134,11 @@ pub fn round_weights<'c, T: Computable>(
     carrier: impl Fn(usize) -> &'c Carrier,
 ) {
     for (index, connection) in program.connections.iter().enumerate() {
-        let Some((weights, bits)) = connection.rounded else { continue };
+        let Some(Rounded { weights, bits, step }) = connection.rounded else { continue };
         let weights = &mut buffers[weights.index()].data;
         if bits > 1 {
             let most = weights.iter().fold(0.0, |most: f64, weight| most.max(weight.wide().abs()));
-            let step = most / ((1_u64 << (bits - 1)) - 1) as f64;
+            let step = step.unwrap_or(most / ((1_u64 << (bits - 1)) - 1) as f64);
             if step > 0.0 {
                 weights.iter_mut().for_each(|weight| *weight = T::of((weight.wide() / step).round() * step));
             }

@@ -202,12 +202,15 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("longest_delay", Quantity("real")),
                     may("axons", Quantity("real")),
                     may("axon_types", Quantity("real")),
+                    may("compartments", Quantity("real")),
+                    may("states", Quantity("real")),
                     may("neuron_energy", Quantity("energy")),
                     may("idle_neuron_energy", Quantity("energy")),
                     may("neuron_time", Quantity("time")),
                     may("synapse_time", Quantity("time")),
                     may("synapse_energy", Quantity("energy")),
                     may("spike_energy", Quantity("energy")),
+                    may("update_energy", Quantity("energy")),
                 ]
             }
         }

@@ -19,7 +19,9 @@ pub use net::{
     SPIKE_SHARE, apart, buffered, core_of, events as net_events, joules as net_joules,
     least_joules as least_net_joules, links, route, weight,
 };
-pub use part::{amperes, events as part_events, of as events_of, pulses, reads as part_reads};
+pub use part::{
+    amperes, compartments, events as part_events, of as events_of, pulses, reads as part_reads, states_each,
+};
 
 /// Joules, seconds and square metres.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

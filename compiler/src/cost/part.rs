@@ -7,8 +7,9 @@ use crate::algebra::{constant, substitute};
 use crate::forms::chip::{Chip, Domain, Drive, Programming, PulseEnergy, Sense, TileKind, VOLTS, Way, WeightScheme};
 use crate::forms::circuit::{Circuit, Part, Role};
 use crate::forms::decisions::{Decisions, OnTiles};
-use crate::forms::equations::{Expr, Symbol};
+use crate::forms::equations::{Dynamics, Expr, State, Symbol};
 use crate::forms::mapped::Given;
+use crate::forms::network::{Network, NodeId, Operator};
 use crate::forms::tiling::{Block, Tiling};
 
 /// Everything a part does that takes energy; `kind` is the kind of its core, where that is known.
@@ -81,7 +82,7 @@ pub fn of(given: Given, tiling: &Tiling, how: Option<OnTiles>, part: &Part, kind
             if let Some(core) = kind.map(|kind| &chip.core_kinds[kind]) {
                 let (elements, idle) = (part.len() as f64, core.idle_neuron_energy);
                 let share = elements / given.network.graph[part.node].len().max(1) as f64;
-                add(ComponentKind::Neuron, "updates", Often::Tick(elements), idle);
+                add(ComponentKind::Neuron, "updates", Often::Tick(part.places() as f64), idle);
                 // An update in which it fires costs so much more, and the spike is sent.
                 let fires = (core.neuron_energy - idle).max(0.0) + core.spike_energy;
                 add(ComponentKind::Neuron, "spikes", Often::Spike(part.node, share), fires);
@@ -156,21 +157,49 @@ pub fn array_conversions(chip: &Chip, tiling: &Tiling, part: &Part, how: OnTiles
     all
 }
 
-/// Synaptic events, at the cost of the cores that hold the targets.
+/// Synaptic events, and what rules do to synapses, at the cost of the cores that hold the targets.
 pub fn synapses(given: Given, circuit: &Circuit, cores: &[usize]) -> Vec<Event> {
     let connections = given.network.connections.iter().enumerate();
-    let each = connections.map(|(index, connection)| {
+    let each = connections.flat_map(|(index, connection)| {
         let targets = circuit.parts.iter().zip(cores).filter(|(part, _)| part.node == connection.target);
-        let (mut elements, mut joules) = (0.0, 0.0);
+        let (mut elements, mut event, mut update) = (0.0, 0.0, 0.0);
         for (part, &core) in targets {
+            let core = &given.chip.core_kinds[given.chip.cores[core]];
             elements += part.len() as f64;
-            joules += part.len() as f64 * given.chip.core_kinds[given.chip.cores[core]].synapse_energy;
+            event += part.len() as f64 * core.synapse_energy;
+            update += part.len() as f64 * core.update_energy;
         }
-        let energy = if elements > 0.0 { joules / elements } else { 0.0 };
-        let often = Often::Synapse(index, 1.0);
-        Event { kind: ComponentKind::Synapse, name: connection.name.clone(), core: None, often, energy }
+        let mean = |joules: f64| if elements > 0.0 { joules / elements } else { 0.0 };
+        let of = |name: String, often, energy| Event { kind: ComponentKind::Synapse, name, core: None, often, energy };
+        let mut events = vec![of(connection.name.clone(), Often::Synapse(index, 1.0), mean(event))];
+        if connection.dynamics.changes_weight() && update > 0.0 {
+            events.push(of(format!("{}: learning", connection.name), Often::Update(index), mean(update)));
+        }
+        events
     });
     each.collect()
+}
+
+/// Compartments that a neuron of a population takes on the chip's cores.
+pub fn compartments(network: &Network, chip: &Chip, node: NodeId) -> usize {
+    let states = states_each(network, node);
+    let each = chip.core_kinds.iter().filter_map(|core| Some(states.div_ceil(core.states?.max(1))));
+    each.max().unwrap_or(1).max(1)
+}
+
+/// States that have an equation, of a neuron of a population and of the synapses onto it; synapses that are alike share theirs.
+pub fn states_each(network: &Network, node: NodeId) -> usize {
+    let Operator::Population { dynamics, .. } = &network.graph[node].operator else { return 0 };
+    let moves = |states: &[State]| states.iter().filter(|state| state.derivative.is_some()).count();
+    let mut different: Vec<(Option<usize>, &[State])> = Vec::new();
+    for connection in network.connections.iter().filter(|connection| connection.target == node) {
+        let Dynamics { states, rule, .. } = &connection.dynamics;
+        let own = (connection.port, &states[..rule.as_ref().map_or(states.len(), |rule| rule.first)]);
+        if !different.contains(&own) {
+            different.push(own);
+        }
+    }
+    moves(&dynamics.states) + different.iter().map(|(_, states)| moves(states)).sum::<usize>()
 }
 
 /// Whether pulses drive the rows.

@@ -127,7 +127,7 @@ pub fn part(chip: &Chip, tiling: &Tiling, how: Option<OnTiles>, part: &Part, cor
         }
         Role::Adder { unit, terms } => turns(unit, terms.saturating_sub(1) * part.len()),
         Role::Unit { unit } => turns(unit, part.len()),
-        Role::Neurons => core_kind.map_or(0.0, |kind| chip.core_kinds[kind].neuron_time * part.len() as f64),
+        Role::Neurons => core_kind.map_or(0.0, |kind| chip.core_kinds[kind].neuron_time * part.places() as f64),
         Role::Coder | Role::Devices => 0.0,
     };
     taken + own + giving(chip, part)

@@ -90,18 +90,24 @@ pub struct CoreKind {
     pub axon_types: Option<usize>,
     /// Whether it steps nothing but linear equations with constant coefficients.
     pub linear: bool,
+    /// States that a compartment keeps, potentials and currents of synapses; a neuron that has more takes several compartments, each of which
+    /// takes the place of a neuron. None: one keeps any.
+    pub states: Option<usize>,
+    /// The most compartments of a neuron; none: no limit.
+    pub compartments: Option<usize>,
     /// Analog lines that join its tiles and units; none: between them only bits move.
     pub lines: Vec<Domain>,
     /// Buffer in bits; 0: not limited.
     pub buffer_bits: f64,
     /// Joules of writing or reading one bit of the buffer.
     pub buffer_energy: f64,
-    /// Joules of one update of a neuron that fires, of one that does not, of one synaptic event, of one spike sent (digital
-    /// spiking cores).
+    /// Joules of one update of a neuron that fires, of one that does not, of one synaptic event, of one spike sent, of one synapse that a
+    /// rule looks at (digital spiking cores).
     pub neuron_energy: f64,
     pub idle_neuron_energy: f64,
     pub synapse_energy: f64,
     pub spike_energy: f64,
+    pub update_energy: f64,
     /// Seconds of one neuron update and of one synaptic event.
     pub neuron_time: f64,
     pub synapse_time: f64,

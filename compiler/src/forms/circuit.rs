@@ -23,6 +23,8 @@ pub struct Part {
     pub role: Role,
     /// First and past-last element of the operator's output that it gives.
     pub elements: (usize, usize),
+    /// Places of its core that each element takes: compartments of a neuron, else 1.
+    pub places: usize,
     /// How often a sample it works.
     pub firings: f64,
     /// Converters at its inputs.
@@ -35,6 +37,11 @@ impl Part {
     /// Elements it gives.
     pub fn len(&self) -> usize {
         self.elements.1 - self.elements.0
+    }
+
+    /// Places of its core that all elements take.
+    pub fn places(&self) -> usize {
+        self.len() * self.places
     }
 
     /// Whether it gives nothing.

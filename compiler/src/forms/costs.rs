@@ -23,6 +23,8 @@ pub enum Often {
     Spike(NodeId, f64),
     /// Each delivery over a synapse of the connection with this index, times this.
     Synapse(usize, f64),
+    /// Each synapse of the connection with this index that its rule looks at.
+    Update(usize),
     /// Reads of the cells of a block, or of its rows that hold the bias: counts joules.
     Read { block: usize, bias: bool },
 }

@@ -4,7 +4,7 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
 use nmc_program::{
-    Access, ArrayId, Connection, ConnectionId, Delay, Effect, Initial, KernelId, Len, MetricKind, Op, Pattern,
+    Access, ArrayId, Connection, ConnectionId, Delay, Effect, Initial, KernelId, Len, MetricKind, Op, Pattern, Rounded,
 };
 
 use super::algebra::{self, linear, mentions, substitute};
@@ -40,6 +40,8 @@ pub(crate) struct Lowered {
     pub weights: Option<ArrayId>,
     /// Whether rules or runs change them.
     pub weights_move: bool,
+    /// What rules change them by is a whole number of these, where their core keeps few digits.
+    pub step: Option<f64>,
     /// Where every other state is kept.
     pub states: Vec<Option<ArrayId>>,
     /// For traces that decay by themselves: the factors of [`Op::Decay`], and how much they decay in a tick.
@@ -52,6 +54,17 @@ pub(crate) struct Lowered {
     pub collected: Vec<(ArrayId, Expr)>,
     /// Seconds of the last event at each synapse, when states are brought up to date only then.
     pub last: Option<ArrayId>,
+}
+
+/// The step of weights of so many bits that rules move within bounds: the larger of these has all steps.
+pub(crate) fn step_of(connection: &network::Connection, bits: u32) -> Option<f64> {
+    let Dynamics { weight_bounds: Some((low, high)), weight_derivative: None, .. } = &connection.dynamics else {
+        return None;
+    };
+    let most = algebra::constant(low)?.abs().max(algebra::constant(high)?.abs());
+    let steps = ((1_u64 << (bits - 1)) - 1) as f64;
+    let moved = connection.cells.is_none() && connection.dynamics.changes_weight() && bits > 1;
+    (moved && most > 0.0 && most.is_finite()).then_some(most / steps)
 }
 
 /// Arrays of a connection's synapses that others start from.
@@ -113,6 +126,7 @@ impl Lowering<'_> {
                 id,
                 weights,
                 weights_move,
+                step: None,
                 states,
                 decays,
                 inputs,
@@ -251,7 +265,10 @@ impl Lowering<'_> {
         }
         let delay = self.delay(id, connection);
         let bits = self.keep_to_synapses(connection, &delay);
-        self.program.connections[id.index()].rounded = self.connections[index].weights.zip(bits);
+        let step = bits.and_then(|bits| step_of(connection, bits));
+        self.connections[index].step = step;
+        let weights = self.connections[index].weights.zip(bits);
+        self.program.connections[id.index()].rounded = weights.map(|(weights, bits)| Rounded { weights, bits, step });
         self.keep_states(index, id, connection);
         self.connections[index].inputs = self.signals_read(connection);
         let mut lowered = self.connections[index].clone();

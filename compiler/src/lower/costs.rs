@@ -4,6 +4,7 @@ use nmc_program::{Aggregate, ComponentKind, Cost, Count, Metric, MetricKind, Op}
 
 use super::Lowering;
 use crate::cost::{Event, Often};
+use crate::forms::equations::Symbol;
 
 impl Lowering<'_> {
     pub fn count_costs(&mut self) {
@@ -56,6 +57,15 @@ impl Lowering<'_> {
                 let id = self.connections.get(index).map(|lowered| lowered.id);
                 let delivered = id.filter(|id| self.tick.deliver.contains(&Op::Deliver { connection: *id }));
                 delivered.map(|id| Count::SynapticEvents(id, count)).into_iter().collect()
+            }
+            Often::Update(index) => {
+                let of = |id| {
+                    let on_pre = &self.network.connections[index].dynamics.on_pre;
+                    let by_pre = on_pre.iter().any(|change| change.target == Symbol::Weight);
+                    let by_pre = by_pre.then_some(Count::SynapticEvents(id, 1.0));
+                    by_pre.into_iter().chain([Count::Updates(id)])
+                };
+                self.connections.get(index).into_iter().flat_map(|lowered| of(lowered.id)).collect()
             }
             Often::Write { block, bias } => {
                 let matrices = self.reads.get(&(block, bias)).into_iter().flatten();

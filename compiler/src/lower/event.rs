@@ -1,6 +1,6 @@
 //! What one event does at a synapse or a neuron: kernels that run a rule's changes in order.
 
-use nmc_program::{Access, Amount, ArrayId, Binary, Compare, Effect, Inst, KernelId, Value};
+use nmc_program::{Access, Amount, ArrayId, Binary, Compare, Draw, Effect, Inst, KernelId, Unary, Value};
 
 use super::Lowering;
 use super::algebra::{self, mentions};
@@ -128,6 +128,9 @@ impl Lowering<'_> {
                 let low = expression::number(&mut b, &mut names, &low);
                 let high = expression::number(&mut b, &mut names, &high);
                 value = b.clamp(value, low, high);
+            }
+            if let (Symbol::Weight, Some(step)) = (change.target, lowered.step) {
+                value = to_steps(&mut b, value, step);
             }
             let held = self.held(connection, change.target).map(|held| (held, place.1));
             let of_cells = |state| connection.cells.is_some_and(|cells| state >= cells.first);
@@ -262,6 +265,15 @@ fn twin(connection: &network::Connection, changes: &[Change], symbol: Symbol) ->
     let twin = if symbol == Symbol::Pre(state) { Symbol::Post(state) } else { Symbol::Pre(state) };
     let known = |change: &Change| change.target == twin || mentions(&change.value, &|other| other == twin);
     changes.iter().any(known).then_some(twin)
+}
+
+/// The whole steps below a value, or the next, with chances that leave its mean what it is.
+fn to_steps(b: &mut Builder, value: Value, step: f64) -> Value {
+    let (per_step, step) = (b.number(1.0 / step), b.number(step));
+    let (steps, chance) = (b.multiply(value, per_step), b.random(Draw::Uniform));
+    let raised = b.add(steps, chance);
+    let whole = b.unary(Unary::Floor, raised);
+    b.multiply(whole, step)
 }
 
 /// What a number that decays by itself is now.

@@ -7,9 +7,11 @@ use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::Delay;
 
+use super::connection::step_of;
 use super::integrate::{Scheme, System};
 use super::population::Population;
 use super::{Lowering, algebra};
+use crate::cost;
 use crate::forms::chip::CoreKind;
 use crate::forms::circuit::Role;
 use crate::forms::equations::Method;
@@ -32,6 +34,7 @@ impl Lowering<'_> {
 
     /// Tells why a core cannot step a population so.
     pub fn keep_to_equations(&mut self, population: &Population, system: &System, scheme: &Scheme) {
+        self.keep_to_states(population.node);
         let Some(core) = self.cores_of(population.node).into_iter().find(|core| core.linear) else { return };
         if !population.dynamics.events.is_empty() {
             let why = String::from("its neurons have no events besides spikes");
@@ -51,6 +54,20 @@ impl Lowering<'_> {
         );
         let help = "synapses that are currents (`std.synapse.exp_current`) and leaky neurons are linear; else take a core without `neuron_model: linear`";
         self.cannot_run(population.node, core.name.clone(), why, help);
+    }
+
+    /// Tells why a core cannot keep a population's states.
+    fn keep_to_states(&mut self, node: NodeId) {
+        let states = cost::states_each(self.network, node);
+        let kept = |core: &CoreKind| Some((core.states?, core.compartments?));
+        let each = self.cores_of(node).into_iter().filter_map(|core| Some((core.name.clone(), kept(core)?)));
+        let too_few = |(_, (kept, most)): &(String, (usize, usize))| states.div_ceil((*kept).max(1)) > *most;
+        let Some((core, (kept, most))) = each.into_iter().find(too_few) else { return };
+        let why = format!(
+            "with its synapses it has {states} states that move by equations, a compartment keeps {kept}, and a neuron has at most {most}"
+        );
+        let help = "use synapses without a state of their own, `on pre { post.v += w }`, or a core that keeps more";
+        self.cannot_run(node, core, why, help);
     }
 
     /// Tells why the cores of a connection's target cannot take its spikes; of its weights, how many bits they keep.
@@ -97,11 +114,26 @@ impl Lowering<'_> {
             };
             self.note(format!("{}, weights on the core: {how}", connection.name));
         }
-        if connection.dynamics.changes_weight() {
-            let name = &connection.name;
-            self.left_out(format!(
+        if connection.dynamics.changes_weight() && bits == 1 {
+            let why = format!(
+                "a rule moves the weights of `{}`, and a synapse of one bit is there or is not",
+                connection.name
+            );
+            let core = cores.iter().find(|core| core.weight_bits == Some(1)).map(|core| core.name.clone());
+            let help = "leave the rule out, or take a core with more `weight_bits`";
+            self.cannot_run(connection.target, core.unwrap_or_default(), why, help);
+            return Some(bits);
+        }
+        let name = &connection.name;
+        match step_of(connection, bits) {
+            Some(_) => self.note(format!(
+                "{name}, weights that its rule moves: whole steps, {} up to the larger of its bounds, rounded up or down at random so that their mean is kept",
+                (1_u64 << (bits - 1)) - 1
+            )),
+            None if connection.dynamics.changes_weight() => self.left_out(format!(
                 "{name}: weights begin with {bits} bits, but what its rule makes of them keeps more digits than the core has"
-            ));
+            )),
+            None => {}
         }
         Some(bits)
     }

@@ -103,7 +103,7 @@ fn cores(mapped: &Mapped) -> Vec<CoreReport> {
                 used[core].0 += 1;
                 used[core].1 += (block.rows() + bias_rows) * block.columns();
             }
-            Role::Neurons => used[core].2 += part.len(),
+            Role::Neurons => used[core].2 += part.places(),
             Role::Line { .. } | Role::Adder { .. } | Role::Unit { .. } | Role::Coder | Role::Devices => {}
         }
     }

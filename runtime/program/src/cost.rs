@@ -67,6 +67,8 @@ pub enum Count {
     Spikes(GroupId, f64),
     /// Each delivery over a synapse of the connection, times this.
     SynapticEvents(ConnectionId, f64),
+    /// Each synapse of the connection at which a spike of the target or the clock runs a kernel.
+    Updates(ConnectionId),
     /// Each pulse that changed a cell of a matrix in training.
     Pulses(MatrixId),
     /// Each pulse that programmed a cell of a matrix.

@@ -32,7 +32,7 @@ pub use phase::{
     Aggregate, Histogram, InputFeed, Metric, MetricKind, Over, Part, Phase, PhaseKind, Probe, Probed, Requirement,
     Target, To,
 };
-pub use spikes::{Amount, Connection, Delay, Effect, Group, Pattern, Place, Source};
+pub use spikes::{Amount, Connection, Delay, Effect, Group, Pattern, Place, Rounded, Source};
 pub use writing::{Floating, HalfSelected, Pulse, VerifyRead, Written, WrittenBy};
 
 macro_rules! ids {
@@ -86,7 +86,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 16;
+    pub const FORMAT: u32 = 17;
 }
 
 /// Width of numbers.
@@ -140,6 +140,25 @@ impl TensorData {
             TensorData::I64(values) => values[index] as f64,
             TensorData::F32(values) => f64::from(values[index]),
             TensorData::F64(values) => values[index],
+        }
+    }
+
+    /// Puts what `of` makes of the values from `start` on into all places of `into`.
+    pub fn fill<N>(&self, start: usize, into: &mut [N], of: impl Fn(f64) -> N) {
+        let end = start + into.len();
+        match self {
+            TensorData::U8(values) => {
+                into.iter_mut().zip(&values[start..end]).for_each(|(slot, value)| *slot = of(f64::from(*value)));
+            }
+            TensorData::I64(values) => {
+                into.iter_mut().zip(&values[start..end]).for_each(|(slot, value)| *slot = of(*value as f64));
+            }
+            TensorData::F32(values) => {
+                into.iter_mut().zip(&values[start..end]).for_each(|(slot, value)| *slot = of(f64::from(*value)));
+            }
+            TensorData::F64(values) => {
+                into.iter_mut().zip(&values[start..end]).for_each(|(slot, value)| *slot = of(*value));
+            }
         }
     }
 }

@@ -187,8 +187,8 @@ fn write_connection(f: &mut fmt::Formatter<'_>, index: usize, connection: &Conne
     let group = connection.source.map_or(String::from("silent "), |group| format!("g{}", group.0));
     write!(f, "connection c{index} {} {group}{source:?} -> {target:?}", connection.name)?;
     write!(f, " {:?} {:?} on_pre {:?}", connection.pattern, connection.delay, connection.on_pre)?;
-    if let Some((_, bits)) = connection.rounded {
-        write!(f, " weights of {bits} bits")?;
+    if let Some(Rounded { bits, step, .. }) = connection.rounded {
+        write!(f, " weights of {bits} bits{}", step.map_or(String::new(), |step| format!(", steps of {step:?}")))?;
     }
     writeln!(f, "{}", if connection.by_target { " by target" } else { "" })
 }

@@ -63,9 +63,17 @@ pub struct Connection {
     pub on_pre: Effect,
     /// Whether the synapses to each target neuron are listed, for [`crate::Op::OnPost`].
     pub by_target: bool,
-    /// The array of its weights and their bits, where each begins as a whole number of steps: of one sign all bits count such steps
-    /// up to the largest, of both signs one of them is the sign.
-    pub rounded: Option<(ArrayId, u32)>,
+    /// What its core keeps of its weights.
+    pub rounded: Option<Rounded>,
+}
+
+/// Weights that begin as whole numbers of steps, up to 2^(bits - 1) - 1 of both signs; a single bit tells those that are there from others.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Rounded {
+    pub weights: ArrayId,
+    pub bits: u32,
+    /// What a step is; none: the largest weight has all of them.
+    pub step: Option<f64>,
 }
 
 /// Which pairs are joined. Within a source, synapses are in ascending order of target.

@@ -206,7 +206,7 @@ impl<T: Computable + Product> Lanes<T> {
             let target = self.buffers[array.index()].lane_mut(lane);
             let row = (*rows as u64 - 1).min(within / u64::from(*each)) as usize;
             let start = (sample * rows + row) * target.len();
-            target.iter_mut().enumerate().for_each(|(i, slot)| *slot = T::of(data.get(start + i)));
+            data.fill(start, target, T::of);
         }
     }
 

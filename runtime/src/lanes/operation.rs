@@ -94,7 +94,8 @@ impl<T: Computable + Product> Lanes<T> {
                     let (list, more) = self.groups[lane][target.index()].round(self.tick, 0, round);
                     let carrier = self.carriers.get(&index).unwrap_or(&shared.carriers[index]);
                     let (buffers, scratch) = (&mut self.buffers[..], &mut self.scratch);
-                    Delivery { connection, carrier, kernels, buffers, scratch, lane, clock }.on_post(*kernel, &list);
+                    let mut delivery = Delivery { connection, carrier, kernels, buffers, scratch, lane, clock };
+                    self.counts.updates[index] += delivery.on_post(*kernel, &list);
                     return more;
                 }
             }
@@ -107,6 +108,7 @@ impl<T: Computable + Product> Lanes<T> {
                     let wiring = &self.carriers.get(&index).unwrap_or(&shared.carriers[index]).wiring;
                     let all = [(0, wiring.len() as u32)];
                     let synapses = wiring.synapses(Indices::Ranges(&all));
+                    self.counts.updates[index] += wiring.len() as u64;
                     kernels.synapses(*kernel, &mut self.buffers, lane, synapses, clock);
                 }
             }

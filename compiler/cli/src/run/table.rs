@@ -141,6 +141,7 @@ fn hardware(program: &Program, outcome: &Outcome, add: &mut impl FnMut(&str, Str
             Count::Once(_)
             | Count::Spikes(..)
             | Count::SynapticEvents(..)
+            | Count::Updates(_)
             | Count::Pulses(_)
             | Count::Written(_)
             | Count::WriteEnergy(_)

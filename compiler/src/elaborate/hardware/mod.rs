@@ -354,6 +354,8 @@ impl<'a> Elaborator<'a> {
         kind.synapses = most(self, "synapses")?;
         kind.axons = most(self, "axons")?;
         kind.axon_types = most(self, "axon_types")?;
+        kind.compartments = most(self, "compartments")?;
+        kind.states = most(self, "states")?;
         kind.weight_bits = most(self, "weight_bits")?.map(|bits| bits.min(32) as u32);
         kind.longest_delay = most(self, "longest_delay")?.map(|ticks| ticks.min(u32::MAX as usize) as u32);
         kind.linear =
@@ -363,6 +365,7 @@ impl<'a> Elaborator<'a> {
         kind.idle_neuron_energy = self.number(&fields, "idle_neuron_energy", ENERGY, kind.neuron_energy)?;
         kind.synapse_energy = self.number(&fields, "synapse_energy", ENERGY, 0.0)?;
         kind.spike_energy = self.number(&fields, "spike_energy", ENERGY, 0.0)?;
+        kind.update_energy = self.number(&fields, "update_energy", ENERGY, 0.0)?;
         kind.neuron_time = self.number(&fields, "neuron_time", Dimension::TIME, 0.0)?;
         kind.synapse_time = self.number(&fields, "synapse_time", Dimension::TIME, 0.0)?;
         kind.static_power = self.number(&fields, "static_power", POWER, 0.0)?;

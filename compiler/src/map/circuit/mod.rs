@@ -7,6 +7,7 @@ pub use widths::sum_bits;
 
 use std::collections::BTreeMap;
 
+use crate::cost::compartments;
 use crate::forms::chip::{Domain, Sense, WeightScheme};
 use crate::forms::circuit::{Circuit, End, Part, PartId, Role};
 use crate::forms::decisions::{Bias, Decisions, Implementation, OnTiles, Summing};
@@ -49,7 +50,7 @@ pub fn layer(given: Given, tiling: &Tiling, layer: NodeId, how: OnTiles) -> Vec<
     let positions = given.network.graph[layer].positions();
     let part = |role, outputs: (usize, usize)| {
         let elements = (outputs.0 * positions, outputs.1 * positions);
-        Part { node: layer, role, elements, firings, takes: Vec::new(), gives: Vec::new() }
+        Part { node: layer, role, elements, places: 1, firings, takes: Vec::new(), gives: Vec::new() }
     };
     let mut columns: Vec<(usize, usize)> = tiling.of(layer).map(|(_, block)| block.outputs).collect();
     columns.sort_unstable();
@@ -146,7 +147,9 @@ impl Builder<'_> {
         let len = network.graph[node].len();
         let firings = self.tiling.firings[node.index()];
         let whole = |from| vec![Chunk { start: 0, end: len, from, origin: node, at: 0 }];
-        let part = |role, elements| Part { node, role, elements, firings, takes: Vec::new(), gives: Vec::new() };
+        let places = compartments(self.given.network, self.given.chip, node);
+        let part =
+            |role, elements| Part { node, role, elements, places, firings, takes: Vec::new(), gives: Vec::new() };
         let sources = operands(network, node);
         let chunks = match (&network.graph[node].operator, self.decisions.choice(node).map(|c| &c.implementation)) {
             (Operator::Input, _) => whole(End::Host),
@@ -242,7 +245,7 @@ fn neurons_each(given: Given, node: NodeId) -> usize {
             Some(most) if synapses > 0.0 => (most as f64 / synapses) as usize,
             Some(_) | None => usize::MAX,
         };
-        core.neurons.map(|neurons| neurons.min(by_synapses))
+        core.neurons.map(|neurons| (neurons / compartments(given.network, given.chip, node)).min(by_synapses))
     });
     each.max().unwrap_or(usize::MAX).max(1)
 }

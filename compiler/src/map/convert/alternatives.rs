@@ -149,7 +149,8 @@ fn units(
         // Light has no sign.
         .filter(|(_, unit)| unit.to != Domain::Light || found.range(node).unsigned)
         .map(|(unit, kind)| {
-            let part = Part { node, role: role(unit), elements, firings, takes: Vec::new(), gives: Vec::new() };
+            let part =
+                Part { node, role: role(unit), elements, places: 1, firings, takes: Vec::new(), gives: Vec::new() };
             Alternative {
                 price: price(given, tiling, found, None, &[part]),
                 output_variance: (kind.noise * full).powi(2),

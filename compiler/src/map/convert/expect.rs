@@ -55,7 +55,8 @@ impl Calibration {
         match event.often {
             Often::Sample(count) => count * event.energy,
             Often::Tick(count) => count * event.energy * ticks(given.plan),
-            Often::Once(_) | Often::Write { .. } | Often::Written { .. } | Often::Spike(..) | Often::Synapse(..) => 0.0,
+            Often::Once(_) | Often::Write { .. } | Often::Written { .. } => 0.0,
+            Often::Spike(..) | Often::Synapse(..) | Often::Update(_) => 0.0,
             Often::Read { block, bias } => {
                 let (Some(how), Role::Array { converts, bias_rows, .. }) = (how, part.role) else { return 0.0 };
                 let of = &tiling.blocks[block];

@@ -169,7 +169,7 @@ pub fn needs(
                 add(island, Resource::Logic(unit), 1.0);
             }
             Role::Neurons => {
-                add(island, Resource::Neurons, part.len() as f64);
+                add(island, Resource::Neurons, part.places() as f64);
                 add(island, Resource::Synapses, synapses_each(given.network, part.node) * part.len() as f64);
             }
             Role::Devices => {

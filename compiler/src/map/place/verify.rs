@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::cost::compartments;
 use crate::forms::chip::Domain;
 use crate::forms::circuit::{Circuit, End, Role};
 use crate::forms::mapped::Given;
@@ -68,7 +69,10 @@ pub fn verify(given: Given, tiling: &Tiling, circuit: &Circuit, placement: &Plac
                     }
                 }
             }
-            Role::Neurons => *neurons.entry(core).or_default() += part.elements.1 - part.elements.0,
+            Role::Neurons => {
+                *neurons.entry(core).or_default() +=
+                    (part.elements.1 - part.elements.0) * compartments(given.network, chip, part.node);
+            }
             Role::Devices => {
                 if let Operator::Population { dynamics, .. } = &given.network.graph[part.node].operator {
                     let used = cells.entry((core, dynamics.name.as_str())).or_default();

@@ -85,6 +85,7 @@ impl Checker<'_> {
                 | Count::Sum(_)
                 | Count::Spikes(..)
                 | Count::SynapticEvents(..)
+                | Count::Updates(_)
                 | Count::ReadEnergy(_) => false,
             };
             self.require(sound && joules.is_finite(), || format!("{user}: counts what does not happen in it"));

@@ -277,8 +277,9 @@ impl Checker<'_> {
             let used = self.program.touched().contains(&seconds);
             self.require(!used, || format!("{user}: array {} is for its delays alone", seconds.0));
         }
-        if let Some((weights, bits)) = connection.rounded {
+        if let Some(Rounded { weights, bits, step }) = connection.rounded {
             self.synapse_array(weights, id, &user);
+            self.require(step.is_none_or(|step| step > 0.0), || format!("{user}: steps of weights that are none"));
             self.require((1..=32).contains(&bits), || format!("{user}: weights of {bits} bits"));
         }
         match &connection.on_pre {
@@ -308,6 +309,7 @@ impl Checker<'_> {
             Count::PerSample(n) | Count::PerTick(n) | Count::Once(n) => (true, n.is_finite()),
             Count::Spikes(group, n) => (group.index() < program.groups.len(), n.is_finite()),
             Count::SynapticEvents(connection, n) => (connection.index() < program.connections.len(), n.is_finite()),
+            Count::Updates(connection) => (connection.index() < program.connections.len(), true),
             Count::Sum(array) => (array.index() < program.arrays.len(), true),
             Count::ReadEnergy(matrix)
             | Count::Pulses(matrix)
