@@ -46,6 +46,7 @@ mod reference;
 mod reports;
 mod rewiring;
 mod rules;
+mod sampled;
 mod semantics;
 mod sequences;
 mod spiking;

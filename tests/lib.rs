@@ -1,5 +1,6 @@
 //! What the tests of the whole share: a program's text in, its results out.
 
+pub mod alike;
 pub mod dice;
 // What the oracle does not know ends it.
 #[allow(clippy::wildcard_enum_match_arm)]

@@ -288,32 +288,7 @@ experiment e {{ deploy net on board {{ calibrate: [{input}] }}; test {{ x: [{}] 
         Wires::new(rows, cols, &siemens, wiring).solve(&volts, 1e-12, &mut found);
         sampled.extend(found.column_amperes.iter().map(|ampere| ampere / 100e-6));
     }
-    let column = |all: &[f64], c: usize| -> Vec<f64> { all.iter().skip(c).step_by(cols).copied().collect() };
-    let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
-    let covariance = |x: &[f64], y: &[f64]| {
-        let (a, b) = (mean(x), mean(y));
-        x.iter().zip(y).map(|(x, y)| (x - a) * (y - b)).sum::<f64>() / x.len() as f64
-    };
-    let reads = READS as f64;
-    for c in 0..cols {
-        let (mut a, mut b) = (column(fast, c), column(&sampled, c));
-        let of = format!("{wiring:?}{device}, column {c}");
-        let wanted = covariance(&b, &b);
-        assert!((mean(&a) - mean(&b)).abs() < 5.0 * (2.0 * wanted / reads).sqrt(), "mean of {of}");
-        for other in 0..=c {
-            let (with, sampled_with) = (column(fast, other), column(&sampled, other));
-            let (found, wanted) = (covariance(&a, &with), covariance(&b, &sampled_with));
-            let spread = covariance(&b, &b) * covariance(&sampled_with, &sampled_with) + wanted * wanted;
-            let error = (2.0 * spread / reads).sqrt();
-            assert!((found - wanted).abs() < 5.0 * error, "{of} and {other}: {found:e} for {wanted:e} +- {error:e}");
-        }
-        a.sort_unstable_by(f64::total_cmp);
-        b.sort_unstable_by(f64::total_cmp);
-        let below = |all: &[f64], x: f64| all.partition_point(|y| *y <= x) as f64 / reads;
-        let apart = a.iter().map(|&x| (below(&a, x) - below(&b, x)).abs()).fold(0.0, f64::max);
-        // 0.001 % of equal distributions are further apart.
-        assert!(apart < 2.47 * (2.0 / reads).sqrt(), "{of}: Kolmogorov-Smirnov {apart}");
-    }
+    nmc_tests::alike::assert_alike(fast, &sampled, cols, &format!("{wiring:?}{device}"));
 }
 
 /// A single row, driven: each output is scaled back to what its cells would give without wires. Oracle: analytic. Of several rows the error becomes less.
