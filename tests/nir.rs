@@ -102,6 +102,14 @@ fn current_based_neurons_that_differ_fire_as_their_equations_say() {
     }
 }
 
+/// Factors that differ, a threshold, spikes that come later.
+#[test]
+fn delays_and_thresholds_act_in_their_step() {
+    for engine in ENGINES {
+        gives("nir_later", ("1 ms", 150), &[("gate", "gate", 4), ("e", "e", 3)], &[], engine);
+    }
+}
+
 /// Convolutions, pools and all that changes shapes; integrators without time constants.
 #[test]
 fn images_pass_convolutions_and_pools() {
@@ -147,11 +155,10 @@ fn what_cannot_be_had_is_told_in_one_error() {
     let told: Vec<&str> = refused.message.lines().skip(1).map(str::trim).collect();
     let expected = [
         "Affine `narrow`: its weights [2, 3] take [3], [4] lead to it",
-        "Delay `later`: what moves in time is not delayed",
+        "Delay `later`: only the spikes of neurons can be delayed, before they are summed",
         "LIF `slow`: its `tau` is not above 0",
         "Output `sum`: it takes a sum of spikes: outputs are of neurons",
-        "Scale `uneven`: its factors differ: only one factor of all can be had",
-        "Threshold `gate`: a threshold stands in neurons only",
+        "Scale `uneven`: its factors are [3], [4] leads to it",
     ];
     assert_eq!(told, expected);
 }

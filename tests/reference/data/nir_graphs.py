@@ -185,8 +185,32 @@ save("line", g, (u(0, 1, 2, 40, 4, 9) < .4).astype("f4"), line_conv)
 # What cannot be had: each branch from the input, or from neurons, ends in something that nmc refuses.
 ok = nir.LIF(tau=np.full(4, .01), r=np.ones(4), v_leak=np.zeros(4), v_threshold=np.ones(4))
 slow = nir.LIF(tau=np.full(4, 0.0), r=np.ones(4), v_leak=np.zeros(4), v_threshold=np.ones(4))
-g = nir.NIRGraph(nodes={"input": I(4), "ok": ok, "slow": slow, "later": nir.Delay(np.full(4, .001)), "gate": nir.Threshold(np.ones(4)), "uneven": nir.Scale(np.arange(4.0)),
+g = nir.NIRGraph(nodes={"input": I(4), "ok": ok, "slow": slow, "later": nir.Delay(np.full(4, .001)), "gate": nir.Threshold(np.ones(4)), "uneven": nir.Scale(np.arange(3.0)),
                         "narrow": nir.Affine(n(2, 3), n(2)), "after": nir.Linear(n(2, 4)), "mix": nir.Linear(n(2, 4)), "sum": O(2), "output": O(2)},
-                 edges=[("input", "ok"), ("input", "slow"), ("ok", "later"), ("input", "gate"), ("input", "uneven"), ("input", "narrow"), ("later", "after"),
+                 edges=[("input", "ok"), ("input", "slow"), ("input", "later"), ("input", "gate"), ("input", "uneven"), ("input", "narrow"), ("later", "after"),
                         ("after", "output"), ("ok", "mix"), ("mix", "sum")], type_check=False)
 nir.write("nir_refused.nir", g)
+
+# Factors that differ, a threshold without memory, and its spikes three steps later, to a LIF; those of the LIF come back two steps later.
+DT = 1e-3
+gain, gate = nir.Scale(u(.5, 2, 4)), nir.Threshold(u(.3, .9, 4))
+forth, back = nir.Delay(np.full(4, .003)), nir.Delay(np.full(3, .002))
+into, again = nir.Linear(3 * n(3, 4)), nir.Linear(2 * n(3, 3))
+e = nir.LIF(tau=np.full(3, .01), r=np.ones(3), v_leak=np.full(3, .1), v_threshold=np.full(3, .3))
+g = nir.NIRGraph(nodes={"input": I(4), "gain": gain, "gate": gate, "forth": forth, "into": into, "e": e, "back": back, "again": again, "output": O(3)},
+                 edges=[("input", "gain"), ("gain", "gate"), ("gate", "forth"), ("forth", "into"), ("into", "e"), ("e", "back"), ("back", "again"), ("again", "e"),
+                        ("e", "output")])
+
+
+def later(x, before, state=None):
+    if x is None:
+        return LIF(e), [], []
+    neurons, gates, fired = state
+    # A spike is 1 in the step after it, or so many steps later.
+    z, y = (gates[-4] if len(gates) > 3 else np.zeros(4)), (fired[-3] if len(fired) > 2 else np.zeros(3))
+    gates.append((gain.scale * x > gate.threshold).astype(float))
+    fired.append(neurons.step(into.weight @ z + again.weight @ y))
+    return {"gate": gates[-1], "e": fired[-1]}
+
+
+save("later", g, u(0, 1, 2, 150, 4).astype("f4"), later)

@@ -73,6 +73,8 @@ pub struct Population {
     pub arguments: Vec<(&'static str, Argument, &'static str)>,
     /// What drives its input `x`.
     pub drive: Option<From>,
+    /// The population whose spikes it passes on, and after how long: a number and its unit.
+    pub delayed: Option<(usize, f64, &'static str)>,
     /// The state that is its value; none: it spikes.
     pub value: Option<&'static str>,
     /// Whether its spikes are recorded.

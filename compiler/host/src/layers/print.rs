@@ -198,6 +198,15 @@ fn statements(layers: &Layers, names: &mut Names, inputs: &[String], outputs: &[
     for (name, population) in populations.iter().zip(&layers.populations) {
         text += &declared(name, population);
     }
+    for (name, population) in populations.iter().zip(&layers.populations) {
+        if let Some((source, delay, unit)) = population.delayed {
+            text += &format!(
+                "    connect {} -> {name} {{ pattern: one_to_one, synapse: pass(), weight: 1, delay: {} {unit} }}\n",
+                populations[source],
+                shortest(delay)
+            );
+        }
+    }
     let of = |from: From, chains: &[Chain]| match from {
         From::Input(index) => Chain { text: inputs[index].clone(), weights: None },
         From::Step(index) => chains[index].clone(),

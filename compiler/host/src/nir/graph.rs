@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::file::{Graph, Node};
 use super::linear;
-use super::neurons::{NEURONS, Neuron, Time};
-use crate::layers::{From, Layer, Layers, Shown, Step};
+use super::neurons::{NEURONS, Neuron, RELAY, RELAY_BLOCKS, Time};
+use crate::layers::{From, Layer, Layers, Population, Shown, Step};
 
 /// Why there are no layers.
 pub enum Problem {
@@ -32,6 +32,7 @@ pub type Made<T> = Result<T, String>;
 pub struct Reader<'a> {
     pub layers: Layers,
     graph: &'a Graph,
+    time: Time,
     sources: BTreeMap<&'a str, Vec<&'a str>>,
     values: BTreeMap<&'a str, Value>,
     /// Of each population, its spikes as numbers.
@@ -42,7 +43,7 @@ pub struct Reader<'a> {
 pub fn layers(graph: &Graph, time: Time) -> Result<Layers, Problem> {
     let sources = graph.sources().map_err(Problem::Damaged)?;
     let mut reader =
-        Reader { layers: Layers::default(), graph, sources, values: BTreeMap::new(), seen: BTreeMap::new() };
+        Reader { layers: Layers::default(), graph, time, sources, values: BTreeMap::new(), seen: BTreeMap::new() };
     let mut unsupported: BTreeSet<String> = BTreeSet::new();
     let mut told = |name: &str, kind: &str, why: String| {
         unsupported.insert(format!("{kind} `{name}`: {why}"));
@@ -90,6 +91,9 @@ pub fn layers(graph: &Graph, time: Time) -> Result<Layers, Problem> {
     };
     let used = |neuron: &&Neuron| layers.populations.iter().any(|population| population.block == neuron.name);
     layers.blocks = NEURONS.iter().filter(used).map(|neuron| neuron.block).collect();
+    if layers.populations.iter().any(|population| population.block == RELAY) {
+        layers.blocks.extend(RELAY_BLOCKS);
+    }
     let called = |name: &str| layers.steps.iter().any(|step| matches!(step.layer, Layer::Function(of) if of == name));
     layers.uses = ["count", "per_step"]
         .into_iter()
@@ -232,11 +236,36 @@ impl<'a> Reader<'a> {
                     Value::Unknown => Ok(taken),
                 }
             }
+            "Delay" if matches!(taken, Value::Spikes { .. }) => self.delay(name, node, taken),
             _ => {
                 let (from, shape, spiking) = self.signal(taken);
                 self.linear(name, node, from, &shape, spiking)
             }
         }
+    }
+
+    /// Spikes as numbers, later.
+    fn delay(&mut self, name: &str, node: &Node, taken: Value) -> Made<Value> {
+        let Value::Spikes { population: source, shape } = taken else { return Ok(Value::Unknown) };
+        let delays = &linear::numbers(node, "delay")?.values;
+        let (Some(&delay), len) = (delays.first(), shape.iter().product()) else {
+            return Err(String::from("its `delay` is empty"));
+        };
+        if delays.iter().any(|other| *other != delay) {
+            return Err(String::from("its delays differ: only one of all can be had"));
+        }
+        if !(delay >= 0.0 && delay.is_finite()) {
+            return Err(format!("its `delay` is {delay}"));
+        }
+        if delay == 0.0 {
+            return Ok(Value::Spikes { population: source, shape });
+        }
+        let (delayed, arguments) = (Some((source, delay, self.time.unit())), Vec::new());
+        let (called, block, drive, value) = (plain(name), RELAY, None, Some("v"));
+        let relay = Population { name: called, block, len, arguments, drive, delayed, value, probed: false };
+        self.layers.populations.push(relay);
+        let from = From::Population(self.layers.populations.len() - 1);
+        Ok(self.formed(from, name, &[len], &shape, true))
     }
 
     fn output(&mut self, name: &str, taken: Value) -> Made<Value> {

@@ -31,7 +31,20 @@ impl Reader<'_> {
                         let layer = Layer::Arithmetic { sign: "*", number: Some(first) };
                         made(self.step(name, layer, vec![from], shape), shape.to_vec())
                     }
-                    _ => Err(String::from("its factors differ: only one factor of all can be had")),
+                    // Each element is a channel of its own.
+                    _ if scale.values.len() == shape.iter().product::<usize>() => {
+                        let (len, image) = (scale.values.len(), [scale.values.len(), 1, 1]);
+                        let Value::Signal { from, .. } = self.formed(from, name, shape, &image, spiking) else {
+                            return Ok(Value::Unknown);
+                        };
+                        let (name_of, values) = (format!("{}.weight", plain(name)), scale.values.clone());
+                        let weights = Array { name: name_of, shape: vec![len, 1, 1, 1], values };
+                        let windows = Windows { size: [1; 2], stride: [1; 2], padding: [[0; 2]; 2], dilation: [1; 2] };
+                        let layer = Layer::Convolution { weights, bias: None, windows, groups: len };
+                        let from = self.step(name, layer, vec![from], &image);
+                        Ok(self.formed(from, name, &image, shape, spiking))
+                    }
+                    _ => Err(format!("its factors are {:?}, {shape:?} leads to it", scale.shape)),
                 }
             }
             "Conv2d" => {
@@ -62,8 +75,7 @@ impl Reader<'_> {
                 let sum = Layer::Arithmetic { sign: "*", number: Some((size[0] * size[1]) as f64) };
                 made(if node.kind == "SumPool2d" { self.step(name, sum, vec![from], &shape) } else { from }, shape)
             }
-            "Delay" => Err(String::from("what moves in time is not delayed")),
-            "Threshold" => Err(String::from("a threshold stands in neurons only")),
+            "Delay" => Err(String::from("only the spikes of neurons can be delayed, before they are summed")),
             _ => Err(String::from("nmc knows no such node")),
         }
     }
@@ -103,7 +115,7 @@ impl Reader<'_> {
     }
 }
 
-fn numbers<'a>(node: &'a Node, name: &str) -> Made<&'a Numbers> {
+pub fn numbers<'a>(node: &'a Node, name: &str) -> Made<&'a Numbers> {
     node.arrays.get(name).ok_or_else(|| format!("it has no `{name}`"))
 }
 

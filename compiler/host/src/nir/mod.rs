@@ -34,8 +34,8 @@ pub fn import(bytes: &[u8], file: &str, name: &str, weights_file: &str, time: Ti
         graph::Problem::Damaged(what) => damaged(&what),
         graph::Problem::Unsupported(all) => {
             let message = format!("{file} has what nmc cannot import:\n  {}", all.join("\n  "));
-            let help = "nodes that can be had: Input, Output, Affine, Linear, Scale (one factor), Conv1d, Conv2d, SumPool2d, AvgPool2d, \
-                        Flatten, I, IF, LI, LIF, CubaLI, CubaLIF, graphs in graphs";
+            let help = "nodes that can be had: Input, Output, Affine, Linear, Scale, Conv1d, Conv2d, SumPool2d, AvgPool2d, Flatten, \
+                        Delay (of a neuron's spikes), Threshold, I, IF, LI, LIF, CubaLI, CubaLIF, graphs in graphs";
             Diagnostic::placeless(Code::E0908, message).with_help(help)
         }
     })?;

@@ -92,7 +92,22 @@ pub const NEURONS: &[Neuron] = &[
         parameters: &["r"],
         spikes: false,
     },
+    Neuron {
+        kind: "Threshold",
+        name: "threshold_unit",
+        block: "neuron threshold_unit(threshold: real = 1) {
+            input x: real
+            spike when x > threshold {}
+        }",
+        parameters: &["threshold"],
+        spikes: true,
+    },
 ];
+
+/// What spikes come to that are delayed, and how: its value is 1 from when one arrives to the next step.
+pub const RELAY: &str = "relay";
+pub const RELAY_BLOCKS: [&str; 2] =
+    ["neuron relay() { state v: real = 0; v' = -v / 1 ps }", "synapse pass() { on pre { post.v += w } }"];
 
 /// What a file's numbers of time are in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,12 +116,20 @@ pub enum Time {
     Milliseconds,
 }
 
+impl Time {
+    pub fn unit(self) -> &'static str {
+        match self {
+            Time::Seconds => "s",
+            Time::Milliseconds => "ms",
+        }
+    }
+}
+
 impl Neuron {
     /// The unit of a parameter's numbers.
     pub fn unit(&self, parameter: &str, time: Time) -> &'static str {
         match (parameter, time) {
-            ("tau" | "tau_syn" | "tau_mem", Time::Seconds) => "s",
-            ("tau" | "tau_syn" | "tau_mem", Time::Milliseconds) => "ms",
+            ("tau" | "tau_syn" | "tau_mem", _) => time.unit(),
             ("r", _) if !self.parameters.iter().any(|name| name.starts_with("tau")) => match time {
                 Time::Seconds => "Hz",
                 Time::Milliseconds => "kHz",
@@ -161,7 +184,7 @@ impl Neuron {
             }
         }
         let value = (!self.spikes).then_some("v");
-        let (name, block, drive) = (name.to_string(), self.name, None);
-        Ok((Population { name, block, len, arguments, drive, value, probed: false }, shape))
+        let (name, block, drive, delayed) = (name.to_string(), self.name, None, None);
+        Ok((Population { name, block, len, arguments, drive, delayed, value, probed: false }, shape))
     }
 }
