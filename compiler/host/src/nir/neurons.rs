@@ -95,9 +95,11 @@ pub const NEURONS: &[Neuron] = &[
     Neuron {
         kind: "Threshold",
         name: "threshold_unit",
+        // A spike that changes nothing is one when the condition begins to hold.
         block: "neuron threshold_unit(threshold: real = 1) {
             input x: real
-            spike when x > threshold {}
+            state _fired: real = 0
+            spike when x > threshold { _fired = 1 }
         }",
         parameters: &["threshold"],
         spikes: true,
