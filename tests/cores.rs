@@ -218,6 +218,40 @@ fn spikes_from_outside_pay_at_the_port_and_take_no_neurons() {
     }
 }
 
+/// Four populations of one neuron, a core each, in a row: a spike goes to the other end. Oracle: links between blocks of cores, by hand.
+#[test]
+fn cores_that_share_a_router_are_not_apart() {
+    let text = |concentration: usize| {
+        format!(
+            "neuron cell {{ state v: real = 0; spike when v > 0.5 {{ v = 0 }} }}
+            synapse add {{ on pre {{ post.v += w }} }}
+            core digital {{ neurons: 1 }}
+            chip small {{
+                cores: grid(4, 2) of digital
+                network: mesh(flit: 20 bit, hop: 1 ns, energy: 0.25 pJ per bit, concentration: {concentration})
+                host: spi(energy: 0 pJ per bit, time: 0.1 ns)
+            }}
+            network net(s: spikes[1]) {{
+                population a: cell[1](); population b: cell[1]()
+                connect s -> a {{ pattern: all_to_all, synapse: add(), weight: 1, delay: 1 ms }}
+                connect a -> b {{ pattern: all_to_all, synapse: add(), weight: 1, delay: 1 ms }}
+            }}
+            experiment e {{
+                deploy net on small {{ pin a: core(0, 0); pin b: core(3, 1) }}
+                run for 10 ms {{ step: 1 ms, s: spikes([0, 0], [1, 3]) }}
+            }}"
+        )
+    };
+    // From (0, 0) to (3, 1): four links, or one between two blocks.
+    for (concentration, hops) in [(1, 4.0), (4, 1.0)] {
+        let results = &run("hops.nmc", &text(concentration), &NoFiles, ENGINES[1])[0];
+        let network = results.energy_j.iter().filter(|(kind, _)| *kind == ComponentKind::Network);
+        let joules: f64 = network.map(|(_, joules)| joules).sum();
+        assert!((joules / (2.0 * hops * 20.0 * 0.25e-12) - 1.0).abs() < 1e-9, "{concentration}: {joules}");
+    }
+    assert_eq!(codes(&text(3)), ["E0503"]);
+}
+
 /// Three neurons of two states where a compartment keeps one, and a rule. Oracle: the core's table, by hand.
 #[test]
 fn compartments_and_learning_are_paid() {

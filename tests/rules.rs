@@ -335,3 +335,27 @@ experiment e {{ deploy net; run for 8 ms {{ step: 1 ms, s: spikes([0], [0]) }} }
         }
     }
 }
+
+/// Dimensions of many members of neurons, names for expressions among them, of which not every combination is tried. Oracle: by hand.
+#[test]
+fn rules_read_many_members_of_neurons() {
+    let text = "neuron cell() {
+            state v: voltage = 0 mV
+            state a: real = 0; state got: real = 0; state last: time = 0 s
+            now = a * (1 - a); share = a / 2; far = 1 - a
+            v' = (11 mV - v) / 20 ms
+            spike when v > 10 mV { v = 0 mV; a = 1; last = t; got = 1 }
+        }
+        plasticity rule() {
+            on pre { w += pulse(t - pre.last < 1 s) * 0.1 mV }
+            on post { w += pulse(post.now > 0.5) * (3 - post.got) * (post.share + 1) * (2 - pre.far) * 0.1 mV }
+            w in 0 mV..10 mV
+        }
+        network n() {
+            population c: cell[2]()
+            connect c -> c { pattern: all_to_all, weight: 1 mV, plasticity: rule() }
+        }
+        experiment e { deploy n; run for 10 ms { step: 0.1 ms } }";
+    assert_eq!(codes(text), [""; 0]);
+    assert_eq!(codes(&text.replace("post.now > 0.5", "post.now > 0.5 s")), ["E0302"]);
+}

@@ -30,18 +30,46 @@ pub fn check(checker: &mut Checker, block: &Block) {
         return;
     }
     let equations = only_equations(block);
-    let mut best: Option<Vec<Diagnostic>> = None;
-    for choice in choices(checker, block).into_iter().take(2 * MOST_CHOICES) {
-        let found = close(checker, &equations, &choice);
-        if found.is_empty() {
-            return;
+    let mut best: Option<(Choice, Vec<Diagnostic>)> = None;
+    let mut next: Vec<Choice> = choices(checker, block).into_iter().take(2 * MOST_CHOICES).collect();
+    // Not all choices of many members were tried: from the best on, one member after the other.
+    while !next.is_empty() {
+        let before = best.as_ref().map(|(_, found)| found.len());
+        for choice in next {
+            let found = close(checker, &equations, &choice);
+            if found.is_empty() {
+                return;
+            }
+            if best.as_ref().is_none_or(|(_, best)| found.len() < best.len()) {
+                best = Some((choice, found));
+            }
         }
-        let found = of_the_target(checker, block, found);
-        if best.as_ref().is_none_or(|best| found.len() < best.len()) {
-            best = Some(found);
-        }
+        let better = best.as_ref().filter(|(_, found)| Some(found.len()) != before);
+        next = better.map_or_else(Vec::new, |(choice, _)| others(checker, choice));
     }
-    checker.diagnostics.extend(best.into_iter().flatten());
+    let found = best.map_or_else(Vec::new, |(_, found)| of_the_target(checker, block, found));
+    checker.diagnostics.extend(found);
+}
+
+/// Choices that differ from one in a single member, or in the weight.
+fn others(checker: &Checker, choice: &Choice) -> Vec<Choice> {
+    let usual = usual();
+    let of_weight =
+        choice.weight.iter().flat_map(|_| &usual).map(|&weight| Choice { weight: Some(weight), ..choice.clone() });
+    let of_members = choice.members.iter().enumerate().flat_map(|(at, ((_, name), _))| {
+        dimensions(checker, name, &usual).into_iter().map(move |dimension| {
+            let mut other = choice.clone();
+            other.members[at].1 = dimension;
+            other
+        })
+    });
+    of_weight.chain(of_members).collect()
+}
+
+/// What weights and members of neurons are most often.
+fn usual() -> Vec<Dimension> {
+    let usual = [Dimension::VOLTAGE, Dimension::CONDUCTANCE, Dimension::CURRENT, Dimension::NONE];
+    usual.into_iter().chain(type_dimension("charge")).collect()
 }
 
 /// A name that a synapse does not know and the neuron does is probably meant to be the neuron's.
@@ -145,8 +173,7 @@ fn choices(checker: &Checker, block: &Block) -> Vec<Choice> {
     if !matches!(block.kind, BlockKind::Synapse | BlockKind::Plasticity) {
         return vec![Choice::default()];
     }
-    let mut usual = vec![Dimension::VOLTAGE, Dimension::CONDUCTANCE, Dimension::CURRENT, Dimension::NONE];
-    usual.extend(type_dimension("charge"));
+    let usual = usual();
     let states = block.body.iter().filter_map(|stmt| match &stmt.kind {
         StmtKind::State { ty, .. } => type_dimension(&ty.name.text),
         _ => None,
@@ -176,15 +203,7 @@ fn choices(checker: &Checker, block: &Block) -> Vec<Choice> {
 
 /// Every choice with every dimension that members of one name may have.
 fn spread(checker: &Checker, all: &[Choice], members: &[&(String, String)], usual: &[Dimension]) -> Vec<Choice> {
-    let name = members[0].1.as_str();
-    let mut dimensions: Vec<Dimension> = checker.elsewhere.states.get(name).into_iter().flatten().copied().collect();
-    let named = checker.elsewhere.names.contains(name);
-    let others = ["frequency", "time", "resistance", "capacitance", "power"].into_iter().filter(|_| named);
-    for dimension in usual.iter().copied().chain(others.filter_map(type_dimension)) {
-        if !dimensions.contains(&dimension) {
-            dimensions.push(dimension);
-        }
-    }
+    let dimensions = dimensions(checker, &members[0].1, usual);
     let with = |dimension: &Dimension| {
         let dimension = *dimension;
         all.iter().cloned().map(move |mut choice| {
@@ -193,6 +212,19 @@ fn spread(checker: &Checker, all: &[Choice], members: &[&(String, String)], usua
         })
     };
     dimensions.iter().flat_map(with).take(MOST_CHOICES).collect()
+}
+
+/// Dimensions that a member of a neuron may have, the likely ones first.
+fn dimensions(checker: &Checker, name: &str, usual: &[Dimension]) -> Vec<Dimension> {
+    let mut dimensions: Vec<Dimension> = checker.elsewhere.states.get(name).into_iter().flatten().copied().collect();
+    let named = checker.elsewhere.names.contains(name);
+    let others = ["frequency", "time", "resistance", "capacitance", "power"].into_iter().filter(|_| named);
+    for dimension in usual.iter().copied().chain(others.filter_map(type_dimension)) {
+        if !dimensions.contains(&dimension) {
+            dimensions.push(dimension);
+        }
+    }
+    dimensions
 }
 
 /// `post.v`, `pre.x`: every member of the two neurons that the block mentions.

@@ -228,6 +228,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                                 ("energy", "energy"),
                                 ("area", "area"),
                                 ("power", "power"),
+                                ("concentration", "real"),
                             ],
                         )]),
                     ),

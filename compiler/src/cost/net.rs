@@ -27,6 +27,13 @@ pub fn links(chip: &Chip, cores: &[usize], net: &Net) -> BTreeSet<(usize, usize)
     net.to.iter().flat_map(|&to| route(chip, from, core_of(cores, to))).collect()
 }
 
+/// Links that a net's values pass between routers: cores that share one are not apart.
+fn hops(chip: &Chip, links: &BTreeSet<(usize, usize)>) -> f64 {
+    let (width, side) = (chip.grid.0.max(1), chip.mesh.side.max(1));
+    let router = |core: usize| (core % width / side, core / width / side);
+    links.iter().filter(|(from, to)| router(*from) != router(*to)).count() as f64
+}
+
 /// The links from one core to another.
 pub fn route(chip: &Chip, from: usize, to: usize) -> Vec<(usize, usize)> {
     let width = chip.grid.0.max(1);
@@ -91,15 +98,15 @@ pub fn least_joules(chip: &Chip, net: &Net) -> f64 {
 pub fn joules(chip: &Chip, cores: &[usize], net: &Net) -> f64 {
     let reached: BTreeSet<usize> = reached(cores, net);
     let buffers: f64 = reached.iter().map(|&core| chip.core_kinds[chip.cores[core]].buffer_energy).sum();
-    let passed = links(chip, cores, net).len() as f64;
+    let links = links(chip, cores, net);
     let moved = match net.domain {
-        Domain::Bits | Domain::Spikes => weight(chip, net) * chip.mesh.energy_per_bit,
+        Domain::Bits | Domain::Spikes => weight(chip, net) * chip.mesh.energy_per_bit * hops(chip, &links),
         Domain::Voltage | Domain::Current | Domain::Charge | Domain::Pulse | Domain::Light => {
             let link = chip.links.iter().find(|link| link.carries == net.domain);
-            net.values as f64 * net.firings * link.map_or(0.0, |link| link.energy)
+            net.values as f64 * net.firings * link.map_or(0.0, |link| link.energy) * links.len() as f64
         }
     };
-    by_port(chip, net) + buffered(net) * buffers + moved * passed
+    by_port(chip, net) + buffered(net) * buffers + moved
 }
 
 /// Cores that a net ends in.
@@ -124,7 +131,7 @@ pub fn events(given: Given, circuit: &Circuit, cores: &[usize], net: &Net) -> Ve
         events.push(Event { kind, name, core, often, energy });
     };
     let links = links(chip, cores, net);
-    let passed = links.len() as f64;
+    let (passed, crossed) = (hops(chip, &links), links.len() as f64);
     match net.domain {
         Domain::Bits => {
             let bits = net.bits_per_sample();
@@ -158,8 +165,8 @@ pub fn events(given: Given, circuit: &Circuit, cores: &[usize], net: &Net) -> Ve
         }
         Domain::Voltage | Domain::Current | Domain::Charge | Domain::Pulse | Domain::Light => {
             let link = chip.links.iter().find(|link| link.carries == net.domain);
-            if let Some(link) = link.filter(|_| passed > 0.0) {
-                let count = net.values as f64 * net.firings * passed;
+            if let Some(link) = link.filter(|_| crossed > 0.0) {
+                let count = net.values as f64 * net.firings * crossed;
                 add(
                     ComponentKind::Network,
                     format!("{title}: link"),

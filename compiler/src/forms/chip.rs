@@ -125,7 +125,9 @@ pub struct Mesh {
     pub hop_time: f64,
     /// Joules a bit a hop.
     pub energy_per_bit: f64,
-    /// Area of a router in m2, and watts it burns all the time.
+    /// Cores along a side of the square blocks that share a router.
+    pub side: usize,
+    /// Area of a core's share of a router in m2, and watts it burns all the time.
     pub router_area: f64,
     pub router_power: f64,
 }

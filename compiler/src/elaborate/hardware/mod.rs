@@ -239,16 +239,30 @@ impl<'a> Elaborator<'a> {
 
     /// `mesh(flit: 32 bit, hop: 1 ns, energy: 0.5 pJ per bit)`
     fn mesh(&mut self, ast: &Ast) -> Option<()> {
-        let known =
-            [("flit", Dimension::NONE), ("hop", Dimension::TIME), ("energy", ENERGY), ("area", AREA), ("power", POWER)];
+        let known = [
+            ("flit", Dimension::NONE),
+            ("hop", Dimension::TIME),
+            ("energy", ENERGY),
+            ("area", AREA),
+            ("power", POWER),
+            ("concentration", Dimension::NONE),
+        ];
         let given = self.call_numbers(ast, &known)?;
         let number = |key: &str, absent: f64| given.get(key).copied().unwrap_or(absent);
+        let concentration = number("concentration", 1.0);
+        let side = concentration.sqrt();
+        if side < 1.0 || side.fract() != 0.0 {
+            let message = format!("{concentration} cores that share a router are no square block of cores");
+            self.error(Code::E0503, message, ast.span, "1, 4, 9, 16, …");
+            return None;
+        }
         self.chip.mesh = Mesh {
             flit_bits: number("flit", 32.0),
             hop_time: number("hop", 0.0),
             energy_per_bit: number("energy", 0.0),
-            router_area: number("area", 0.0),
-            router_power: number("power", 0.0),
+            side: side as usize,
+            router_area: number("area", 0.0) / concentration,
+            router_power: number("power", 0.0) / concentration,
         };
         Some(())
     }
