@@ -115,7 +115,8 @@ experiment on_chip {
 }
 experiment exact {
     deploy net
-    train { x: [[1, 0], [0, 1], [1, 1], [0, 0]] } expect argmax(y) == [1, 1, 0, 0] by backprop(rate: 0.3, batch: 2, epochs: 40)
+    train { x: [[1, 0], [0, 1], [1, 1], [0, 0]] } expect argmax(y) == [1, 1, 0, 0]
+        by backprop(rate: cosine(0.3), warm_up: 2, batch: 2, epochs: 40, held_out: 25 %, patience: 30)
     test { x: [[1, 0], [0, 1], [1, 1], [0, 0]] } expect argmax(y) == [1, 1, 0, 0]
 }
 ";

@@ -378,3 +378,78 @@ fn reads_one_after_the_other_have_noise_of_their_own() {
     let found = moments(values(&results[0], "y"), 1, 0, 0) / ((sigma * 0.5).powi(2) * places);
     assert!((found - 1.0).abs() < 5.0 * f64::sqrt(2.0 / samples as f64), "{found}");
 }
+
+/// Axes of 1 are repeated in arithmetic, on either side, on chips, too. Oracle: by hand.
+#[test]
+fn axes_of_one_are_repeated() {
+    let text = |to: &str, shown: &str| {
+        format!(
+            "use std.chip.crossbars48_ideal
+network n(x: real[2, 3], rows: real[2, 1], columns: real[1, 3]) -> (y: real[2, 3], z: real[2, 3]) {{
+    x * rows + columns -> y
+    columns - rows -> z
+}}
+experiment e {{
+    deploy n{to}
+    test {{ x: [[[1, 2, 3], [4, 5, 6]]], rows: [[[2], [-1]]], columns: {shown} }} measure m = mean(y)
+}}"
+        )
+    };
+    let shown = "[[[10, 20, 30]]]";
+    for to in ["", " on crossbars48_ideal"] {
+        for engine in ENGINES {
+            let found = &run("repeated", &text(to, shown), &Data(Vec::new()), engine)[0];
+            let near = |name: &str, wanted: [f64; 6]| {
+                let found = values(found, name);
+                assert!(found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-5 * b.abs()), "{to}: {found:?}");
+            };
+            near("y", [12.0, 24.0, 36.0, 6.0, 15.0, 24.0]);
+            near("z", [8.0, 18.0, 28.0, 11.0, 21.0, 31.0]);
+        }
+    }
+    let wrong = text("", shown).replace("columns: real[1, 3]", "columns: real[1, 2]").replace(", 30", "");
+    assert_eq!(codes(&wrong), ["E0303", "E0303"]);
+}
+
+/// Oracle: the elements sorted, those that are equal in their order.
+#[test]
+fn the_largest_win_and_of_equal_ones_the_first() {
+    let samples: Vec<Vec<f64>> = (0..40)
+        .map(|s| numbers(s, 7).iter().map(|x| (2.0 * x).round() / if s % 2 == 0 { 1.0 } else { 3.0 }).collect())
+        .collect();
+    for (winners, args) in [(1, ""), (1, "(1)"), (3, "(3)"), (6, "(6)")] {
+        for to in ["", " on crossbars48_ideal"] {
+            let text = format!(
+                "use std.chip.crossbars48_ideal
+network n(x: real[7]) -> (y: real[7], kept: real[7]) {{
+    won = x |> winner_take_all{args}
+    won -> y
+    x * won -> kept
+}}
+experiment e {{ deploy n{to}; test {{ x: {samples:?} }} measure m = mean(y) }}"
+            );
+            for engine in ENGINES {
+                let found = &run("winners", &text, &Data(Vec::new()), engine)[0];
+                for (sample, x) in samples.iter().enumerate() {
+                    let mut order: Vec<usize> = (0..7).collect();
+                    order.sort_by(|a, b| x[*b].total_cmp(&x[*a]));
+                    let won = |at: &usize| order[..winners].contains(at);
+                    let wanted: Vec<f64> = (0..7).map(|at| f64::from(u8::from(won(&at)))).collect();
+                    assert_eq!(values(found, "y")[sample * 7..(sample + 1) * 7], wanted, "{to}: {x:?}");
+                    let kept = &values(found, "kept")[sample * 7..(sample + 1) * 7];
+                    assert!((0..7).all(|at| (kept[at] - x[at] * wanted[at]).abs() < 1e-6), "{to}: {x:?} {kept:?}");
+                }
+            }
+        }
+    }
+    let wrong = |layer: &str, shape: &str| {
+        codes(&format!(
+            "network n(x: real[{shape}]) -> (y: real[{shape}]) {{ x |> {layer} -> y }}
+experiment e {{ deploy n; test {{ x: [[[1, 2], [3, 4]]] }} measure m = mean(y) }}"
+        ))
+    };
+    assert_eq!(wrong("winner_take_all", "2, 2"), ["E0303"]);
+    assert_eq!(wrong("flatten |> winner_take_all(4) |> reshape(2, 2)", "2, 2"), ["E0303"]);
+    assert_eq!(wrong("flatten |> winner_take_all(1, 2) |> reshape(2, 2)", "2, 2"), ["E0206"]);
+    assert_eq!(wrong("flatten |> winner_take_all(k: 2) |> reshape(2, 2)", "2, 2"), ["E0206"]);
+}

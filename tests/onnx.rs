@@ -74,6 +74,18 @@ fn windows_give_what_onnx_runtime_gives() {
     gives("onnx_lines", "x", &["y"]);
 }
 
+/// Channels times a share of each, by convolutions and by layers (reference/data/onnx_excite.py).
+#[test]
+fn channels_are_weighed_as_onnx_runtime_does() {
+    gives("onnx_excite", "x", &["y"]);
+}
+
+/// The largest of a vector, the first of equals (reference/data/onnx_excite.py).
+#[test]
+fn the_largest_alone_is_taken_as_onnx_runtime_does() {
+    gives("onnx_hardmax", "x", &["y"]);
+}
+
 /// Functions of elements, constants on either side, normalisation before the first layer, slices and parts, joins by the last axis.
 #[test]
 fn functions_give_what_onnx_runtime_gives() {

@@ -36,6 +36,17 @@ fn on_a_chip(seed: u64) -> Tally {
     tally
 }
 
+/// The same where columns give voltages; nothing of programs that have no such arrays.
+fn in_volts(seed: u64) -> Tally {
+    let mut dice = Dice::new(seed);
+    let text = format!("// seed {seed}{}", frames::program(&mut dice, true));
+    let mut tally = Tally::default();
+    if let Some(text) = frames::in_volts(&text, &mut dice) {
+        oracle::cases(&text, &NoFiles, seed).iter().for_each(|case| tally.add(oracle::on_arrays(case)));
+    }
+    tally
+}
+
 /// What programming leaves has the mean and the variance that it should, five sigma.
 fn are_normal((count, sum, squares): (f64, f64, f64)) {
     assert!((sum / count).abs() < 5.0 / count.sqrt(), "{count}: {sum}");
@@ -47,6 +58,19 @@ fn chips_give_and_take_what_the_oracle_counts() {
     let tally = agree(0..40, on_a_chip);
     assert!(tally.values > 500 && tally.conversions > 1000.0, "{tally:?}");
     are_normal(tally.deviations);
+}
+
+#[test]
+fn columns_that_give_voltages_give_what_the_oracle_says() {
+    let tally = agree(0..60, in_volts);
+    assert!(tally.values > 150 && tally.conversions > 300.0, "{tally:?}");
+}
+
+#[test]
+#[ignore = "minutes"]
+fn many_columns_that_give_voltages_give_what_the_oracle_says() {
+    let first = std::env::var("FIRST").ok().and_then(|first| first.parse().ok()).unwrap_or(1000);
+    println!("{:?}", agree(first..first + 1000, in_volts));
 }
 
 #[test]

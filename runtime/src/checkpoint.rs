@@ -12,7 +12,7 @@ use crate::{EngineKind, Results, RunError, RunOptions};
 /// What every checkpoint begins with.
 const MARK: &[u8; 8] = b"nmc\xffgo\r\n";
 /// Raised with every change of what is saved.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 /// Mark, format, checksum.
 const HEAD: usize = 8 + 4 + 8;
 

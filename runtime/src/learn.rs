@@ -23,6 +23,8 @@ const BATCHES: usize = 64;
 pub struct Progress {
     /// Epochs that are over: mean loss, and share of right labels.
     pub epochs: Vec<(f64, f64)>,
+    /// The same of samples held out.
+    pub held_out: Vec<(f64, f64)>,
     /// Of the one under way: samples presented, their losses' sum, and how often they were right.
     pub done: usize,
     pub loss: f64,
@@ -34,8 +36,18 @@ pub struct Progress {
 impl Progress {
     /// Whether it can be that of a phase.
     pub fn is_of(&self, phase: &Phase) -> bool {
-        let epochs = phase.learning.as_ref().map_or(0, |learning| learning.epochs);
-        self.epochs.len() <= epochs && self.done <= phase.samples && (self.done == 0 || self.epochs.len() < epochs)
+        let known = phase.learning.as_ref().map_or((0, 0), |learning| (learning.epochs, learning.held_out));
+        let (epochs, held_out) = known;
+        let looked_at = if held_out > 0 { self.epochs.len() } else { 0 };
+        self.epochs.len() <= epochs
+            && self.done <= phase.samples - held_out
+            && (self.done == 0 || self.epochs.len() < epochs)
+            && self.held_out.len() == looked_at
+    }
+
+    /// Samples learned from so far.
+    fn trained(&self, phase: &Phase, learning: &Learning) -> usize {
+        self.epochs.len() * (phase.samples - learning.held_out) + self.done
     }
 
     /// Samples presented so far.
@@ -71,8 +83,9 @@ impl<T: Computable + Product> Engine<'_, T> {
             }
             self.batch(phase, learning, &mut lanes, &order);
             batches += 1;
-            if self.state.learned.done == phase.samples {
-                self.end_epoch(phase)?;
+            if self.state.learned.done == phase.samples - learning.held_out {
+                self.look_at_held_out(phase, learning, &mut lanes);
+                self.end_epoch(phase, learning)?;
                 order.clear();
             }
             if batches == BATCHES || order.is_empty() {
@@ -93,14 +106,39 @@ impl<T: Computable + Product> Engine<'_, T> {
     }
 
     fn is_learned(&self, learning: &Learning) -> bool {
-        let epochs = &self.state.learned.epochs;
+        let Progress { epochs, held_out, .. } = &self.state.learned;
+        let watched = if learning.held_out > 0 { held_out } else { epochs };
         let stops = |(loss, _): &(f64, f64)| learning.stop.is_some_and(|stop| *loss < stop);
-        epochs.len() >= learning.epochs || epochs.last().is_some_and(stops)
+        let best = (0..watched.len()).min_by(|a, b| watched[*a].0.total_cmp(&watched[*b].0));
+        let waited = best.map_or(0, |best| watched.len() - 1 - best);
+        epochs.len() >= learning.epochs
+            || watched.last().is_some_and(stops)
+            || learning.patience.is_some_and(|patience| waited >= patience)
+    }
+
+    /// Presents the samples held out, with weights as they are.
+    fn look_at_held_out(&mut self, phase: &Phase, learning: &Learning, lanes: &mut Lanes<T>) {
+        let first = phase.samples - learning.held_out;
+        let before = (self.state.learned.loss, self.state.learned.right);
+        (self.state.learned.loss, self.state.learned.right) = (0.0, 0);
+        for start in (first..phase.samples).step_by(learning.batch) {
+            let rows: Vec<usize> = (start..(start + learning.batch).min(phase.samples)).collect();
+            let epochs = self.state.learned.epochs.len() * phase.samples;
+            let number = self.state.presented + (epochs + start) as u64;
+            self.forward(phase, learning, lanes, &rows, (start, number));
+            self.report(rows.len());
+        }
+        let progress = &mut self.state.learned;
+        let held = learning.held_out as f64;
+        if learning.held_out > 0 {
+            progress.held_out.push((progress.loss / held, progress.right as f64 / (held * f64::from(phase.taken))));
+        }
+        (progress.loss, progress.right) = before;
     }
 
     /// The order of an epoch's samples, by Fisher and Yates.
     fn order(&self, phase: &Phase, learning: &Learning, epoch: u32) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..phase.samples).collect();
+        let mut order: Vec<usize> = (0..phase.samples - learning.held_out).collect();
         let Some(component) = learning.shuffled else { return order };
         for last in (1..order.len()).rev() {
             let key =
@@ -113,7 +151,7 @@ impl<T: Computable + Product> Engine<'_, T> {
     /// One batch: forward, back, update.
     fn batch(&mut self, phase: &Phase, learning: &Learning, lanes: &mut Lanes<T>, order: &[usize]) {
         let done = self.state.learned.done;
-        let samples = learning.batch.min(phase.samples - done);
+        let samples = learning.batch.min(phase.samples - learning.held_out - done);
         let rows = &order[done..done + samples];
         let number = self.state.presented + self.state.learned.presented(phase) as u64;
         let clean = self.disturb(learning, number);
@@ -137,8 +175,8 @@ impl<T: Computable + Product> Engine<'_, T> {
         for (matrix, weights) in clean {
             self.shared.matrices[matrix].weights = weights;
         }
-        let rate = learning.rate * learning.decay.powi(self.state.learned.epochs.len() as i32);
-        let before = self.state.learned.presented(phase) as u64;
+        let rate = learning.rate(self.state.learned.epochs.len());
+        let before = self.state.learned.trained(phase, learning) as u64;
         let presented = before..before + samples as u64;
         let (rate, pool) = (rate / lanes.used as f64, self.pool.as_ref());
         pulses::update(&mut self.shared, learning, lanes, rate, (presented, number), pool);
@@ -298,13 +336,13 @@ impl<T: Computable + Product> Engine<'_, T> {
         }
     }
 
-    fn end_epoch(&mut self, phase: &Phase) -> Result<(), RunError> {
+    fn end_epoch(&mut self, phase: &Phase, learning: &Learning) -> Result<(), RunError> {
         let learned = &mut self.state.learned;
-        let samples = phase.samples as f64;
+        let samples = (phase.samples - learning.held_out) as f64;
         let (loss, right) = (learned.loss / samples, learned.right as f64 / (samples * f64::from(phase.taken)));
         learned.epochs.push((loss, right));
         (learned.done, learned.loss, learned.right) = (0, 0.0, 0);
-        if loss.is_finite() {
+        if loss.is_finite() && learned.held_out.last().is_none_or(|(loss, _)| loss.is_finite()) {
             return Ok(());
         }
         let epoch = learned.epochs.len();
@@ -336,19 +374,23 @@ impl<T: Computable + Product> Engine<'_, T> {
         self.state.presented += samples as u64;
         let counts = std::mem::replace(&mut self.state.main.counts, Counts::new(self.shared.program));
         let labels = !matches!(learning.loss, Loss::Squared { .. });
-        if let Some(&(loss, right)) = progress.epochs.last() {
+        let all = [("training", &progress.epochs), ("held_out", &progress.held_out)];
+        for (of, &(loss, right)) in all.into_iter().filter_map(|(of, epochs)| Some((of, epochs.last()?))) {
             // Of several trainings the last.
             let metrics = &mut self.state.results.metrics;
-            metrics.retain(|(name, _)| !matches!(name.as_str(), "loss.training" | "accuracy.training"));
-            metrics.push((String::from("loss.training"), loss));
-            if labels {
-                metrics.push((String::from("accuracy.training"), right));
-            }
+            let (loss_of, accuracy_of) = (format!("loss.{of}"), format!("accuracy.{of}"));
+            metrics.retain(|(name, _)| *name != loss_of && *name != accuracy_of);
+            metrics.push((loss_of, loss));
+            metrics.extend(labels.then_some((accuracy_of, right)));
         }
+        let losses = |epochs: &[(f64, f64)]| epochs.iter().map(|(loss, _)| *loss).collect();
+        let accuracies = |epochs: &[(f64, f64)]| epochs.iter().filter(|_| labels).map(|(_, right)| *right).collect();
         Training {
             samples,
-            loss: progress.epochs.iter().map(|(loss, _)| *loss).collect(),
-            accuracy: progress.epochs.iter().filter(|_| labels).map(|(_, right)| *right).collect(),
+            loss: losses(&progress.epochs),
+            accuracy: accuracies(&progress.epochs),
+            held_out_loss: losses(&progress.held_out),
+            held_out_accuracy: accuracies(&progress.held_out),
             pulses: counts.pulses.iter().chain(&counts.written).sum(),
             energy_j: crate::energy::of_training(self.shared.program, learning, &counts),
         }

@@ -23,6 +23,7 @@ pub mod math;
 pub mod matrix;
 pub mod memory;
 pub mod metrics;
+pub mod normalised;
 pub mod passive;
 pub mod pulses;
 pub mod random;
@@ -126,6 +127,9 @@ pub struct Training {
     /// Mean loss, and where there are labels the share of samples that were right, of each epoch: while weights change.
     pub loss: Vec<f64>,
     pub accuracy: Vec<f64>,
+    /// The same of samples held out, after each epoch.
+    pub held_out_loss: Vec<f64>,
+    pub held_out_accuracy: Vec<f64>,
     /// Pulses that cells got.
     pub pulses: u64,
     /// Joules of all of it, by kind: reads forward and back, conversions, pulses.

@@ -40,11 +40,16 @@ pub fn repair<T: Computable>(program: &Program, lines: &Lines, buffers: &mut [Bu
         let found = &program.matrices[matrix.index()];
         let Some(cells) = &found.cells else { continue };
         let width = cells.scheme.cells(1, found.cols);
-        let columns: Vec<usize> = (0..width).map(|index| cells.scheme.column(index, found.cols)).collect();
-        pieces.push((first, found.rows, columns, cells.scheme.own(found.cols), all(numbers)));
+        let places = (0..found.rows).flat_map(|row| (0..width).map(move |index| (row, index)));
+        let places = places.map(|(row, index)| {
+            let (row, column) = cells.place(row, index, found.cols);
+            (first + row, column)
+        });
+        pieces.push((places.collect::<Vec<_>>(), (width, cells.scheme.own(found.cols)), all(numbers)));
     }
-    let rows = pieces.iter().map(|(first, rows, ..)| first + rows).max().unwrap_or(0);
-    let used = pieces.iter().flat_map(|(_, _, columns, ..)| columns).max().map_or(0, |last| last + 1);
+    let lines_of = || pieces.iter().flat_map(|(places, ..)| places);
+    let rows = lines_of().map(|(row, _)| row + 1).max().unwrap_or(0);
+    let used = lines_of().map(|(_, column)| column + 1).max().unwrap_or(0);
     let dead = |numbers: Vec<f64>, share: f64| numbers.into_iter().map(|number| number < share).collect::<Vec<bool>>();
     let (dead_rows, dead_columns) =
         (dead(all(lines.rows), lines.dead_row), dead(all(lines.columns), lines.dead_column));
@@ -55,12 +60,11 @@ pub fn repair<T: Computable>(program: &Program, lines: &Lines, buffers: &mut [Bu
     // Cells that are stuck or open, of each column in use and of each spare.
     let mut faulty = vec![0; used];
     let mut cells = 0;
-    for (first, rows, columns, own, numbers) in &pieces {
-        cells += rows * own;
-        for (row, numbers) in numbers.chunks_exact(columns.len().max(1)).enumerate() {
-            for (&column, &number) in columns.iter().zip(numbers).take(*own) {
-                faulty[column] += usize::from(dead_rows[first + row] || dead_columns[column] || is_bad(number));
-            }
+    for (places, (width, own), numbers) in &pieces {
+        let of_it = places.iter().zip(numbers).enumerate().filter(|(index, _)| index % width < *own);
+        for (_, (&(row, column), &number)) in of_it {
+            cells += 1;
+            faulty[column] += usize::from(dead_rows[row] || dead_columns[column] || is_bad(number));
         }
     }
     let of_spare = |spare: usize| {
@@ -85,17 +89,15 @@ pub fn repair<T: Computable>(program: &Program, lines: &Lines, buffers: &mut [Bu
     let is_dead = |column: usize| dead_columns[in_place[column].map_or(column, |spare| first_spare + spare)];
 
     let mut faulty_left = 0;
-    for (&(.., numbers_of), (first, _, columns, own, numbers)) in lines.pieces.iter().zip(&mut pieces) {
-        for (row, numbers) in numbers.chunks_exact_mut(columns.len().max(1)).enumerate() {
-            for (index, (&column, number)) in columns.iter().zip(numbers).enumerate() {
-                if let Some(spare) = in_place[column] {
-                    *number = spare_cells[spare * height + *first + row];
-                }
-                if dead_rows[*first + row] || is_dead(column) {
-                    *number = OPEN;
-                }
-                faulty_left += usize::from(index < *own && is_bad(*number));
+    for (&(.., numbers_of), (places, (width, own), numbers)) in lines.pieces.iter().zip(&mut pieces) {
+        for (index, (&(row, column), number)) in places.iter().zip(&mut *numbers).enumerate() {
+            if let Some(spare) = in_place[column] {
+                *number = spare_cells[spare * height + row];
             }
+            if dead_rows[row] || is_dead(column) {
+                *number = OPEN;
+            }
+            faulty_left += usize::from(index % *width < *own && is_bad(*number));
         }
         let marked = &mut buffers[numbers_of.index()].data;
         marked.iter_mut().zip(numbers).for_each(|(marked, number)| *marked = T::of(*number));

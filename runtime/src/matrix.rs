@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::arrays::Seen;
 use crate::interpreter::Computable;
+use crate::normalised::Shared;
 use crate::solved::{Array, Solved};
 use crate::state::{Buffer, Real};
 use crate::telegraph::{Telegraph, Traps};
@@ -51,6 +52,8 @@ pub struct Noise<T> {
     /// Outputs, and one if columns share cells; 0: noiseless.
     pub width: usize,
     pub square: Vec<T>,
+    /// Of columns that are divided by their conductances, which change, too.
+    pub shared: Option<Shared<T>>,
 }
 
 /// Cells whose current is no multiple of the voltage.
@@ -99,7 +102,7 @@ impl<T: Real> Effective<T> {
         }
         // What columns share is scaled with each of them: by their mean.
         scales.push(scales.iter().sum::<f64>() / cols.max(1) as f64);
-        let Noise { width, square } = &mut self.noise;
+        let Noise { width, square, .. } = &mut self.noise;
         let width = (*width).max(1);
         square.iter_mut().enumerate().for_each(|(at, v)| *v = T::of(v.wide() * scales[at % width].powi(2)));
     }
@@ -117,6 +120,9 @@ impl<T: Real> Effective<T> {
         if let Some(solved) = &mut self.solved {
             let solved = Arc::make_mut(solved);
             (solved.scale, solved.joules) = (solved.scale * factor, solved.joules * square);
+        }
+        if let Some(shared) = &mut self.noise.shared {
+            shared.raise(factor);
         }
         self.weights.iter_mut().for_each(|w| *w = T::of(w.wide() * factor));
         let all = self.noise.square.iter_mut().chain(&mut self.pair_energy);
@@ -272,6 +278,7 @@ pub fn fold<T: Computable>(
     let mut row = vec![0.0; width];
     folded.column_siemens = vec![0.0; matrix.cols];
     let of_output = cells.scheme.cells(1, matrix.cols) / matrix.cols.max(1);
+    let mut siemens = Vec::new();
     for index in 0..matrix.rows {
         let at = index * width..(index + 1) * width;
         row.iter_mut().zip(&aged[at.clone()]).for_each(|(row, aged)| *row = aged.wide());
@@ -285,6 +292,9 @@ pub fn fold<T: Computable>(
         if let Some(seen) = seen {
             row.copy_from_slice(&seen.siemens[at.clone()]);
         }
+        if !cells.normalised.is_empty() {
+            siemens.extend(outputs(cells.scheme, matrix.cols, &row));
+        }
         let scale = signs.map_or(scale, |signs| scale * signs[index].wide());
         folded.weights.extend(outputs(cells.scheme, matrix.cols, &row).map(|siemens| T::of(siemens * scale)));
     }
@@ -296,6 +306,9 @@ pub fn fold<T: Computable>(
         folded.noise = noise(matrix, cells, sigma, scale);
     }
     folded.pair_energy = seen.map_or_else(Vec::new, |seen| seen.rows.iter().map(|g| T::of(g * joules)).collect());
+    if !cells.normalised.is_empty() {
+        folded.normalise(matrix, cells, sigma, &siemens, (scale, joules));
+    }
     folded
 }
 
@@ -316,7 +329,7 @@ fn noise<T: Real>(matrix: &Matrix, cells: &Cells, sigma: &[T], scale: f64) -> No
     let of_row = |sigma: &[T]| -> Vec<T> {
         sigma.chunks_exact(of_output).map(|cells| T::of(cells.iter().map(variance).sum())).collect()
     };
-    Noise { width, square: sigma.chunks_exact(all).flat_map(of_row).collect() }
+    Noise { width, square: sigma.chunks_exact(all).flat_map(of_row).collect(), shared: None }
 }
 
 /// The matrix on its array, of which its first row is told, to be solved for every input; `before`: what it was, which it stays but for its

@@ -6,6 +6,7 @@ use crate::interpreter::Computable;
 use crate::jit::product::Product;
 use crate::math::Arithmetic;
 use crate::matrix::{Effective, Noise};
+use crate::normalised::add_noise;
 use crate::random::Key;
 use crate::solved::Solved;
 use crate::state::{Buffer, Clock, Kernels, Real};
@@ -139,7 +140,17 @@ pub fn multiply<T: Computable + Product>(
         let times: Vec<f64> = (0..used).map(time).collect();
         telegraph.take(clock.seed, &times, &x[..used * rows], &mut y);
     }
-    if effective.noise.width > 0 {
+    if let Some(shared) = &effective.noise.shared {
+        let driven = x.clone();
+        let squares = effective.noise.variances(lanes, rows, &mut x);
+        let key = |vector: usize| {
+            let (lane, position) = (vector / positions, vector % positions);
+            let number = (ports.read + position * ports.stride) as u32;
+            let (tick, sample) = (clock.tick as u32, clock.sample as u32 + lane as u32);
+            Key { seed: clock.seed, component: matrix.component, element: 0, number, tick, sample }
+        };
+        add_noise(shared, (&driven, &squares), &mut y, used, key);
+    } else if effective.noise.width > 0 {
         let mut unit = T::UNIT;
         let variance = effective.noise.variances(lanes, rows, &mut x);
         let width = effective.noise.width;

@@ -398,9 +398,9 @@ experiment a {
 #[test]
 fn a_function_is_a_layer_however_it_is_written() {
     let text = |hidden: &str| {
-        let tile = "cells: cell[4, 8]; weights: differential; input: ideal or voltage; sense: ideal or voltage; normalises: true";
-        let core = "tiles: array[2]; units: rectifier[64]; lines: voltage";
-        hardware(tile, core, "cores: grid(1, 1) of crossbars")
+        let tile = "cells: cell[4, 8]; weights: differential; input: ideal or voltage; sense: ideal or current";
+        let core = "tiles: array[2]; units: rectifier[64]; lines: voltage, current";
+        hardware(tile, core, "cores: grid(1, 1) of crossbars; converters: [tia()]")
             + &format!(
                 "network net(x: real[4]) -> (y: real[4]) {{ a = x |> dense({}); b = {hidden}; b |> dense({}) -> y }}
 experiment e {{ deploy net on made; test {{ x: {} }} measure m = mean(y) }}",

@@ -5,7 +5,7 @@ mod digits;
 use std::collections::{BTreeMap, BTreeSet};
 
 use nmc_compiler::cost;
-use nmc_compiler::forms::chip::{Converter, Domain, Drive, Each, FullScale, Sense, TileKind, WeightScheme};
+use nmc_compiler::forms::chip::{Converter, Device, Domain, Drive, Each, FullScale, Sense, TileKind, WeightScheme};
 use nmc_compiler::forms::decisions::{Bias, Implementation, OnTiles, Range, Summing};
 use nmc_compiler::forms::equations::{Expr, Symbol};
 use nmc_compiler::forms::network::{NodeId, Operator, Weights};
@@ -173,6 +173,10 @@ impl<'a> Chip<'a> {
             return None;
         };
         let device = &self.case.mapped.chip.devices[tile.device];
+        if tile.normalises {
+            // In volts: a mean of what drives rows.
+            return Some(amperes / tile.read_voltage * range.full);
+        }
         let largest = (device.g_max - device.g_min) * tile.read_voltage;
         // A reference column conducts half as much.
         let largest = if tile.weights == WeightScheme::Reference { largest / 2.0 } else { largest };
@@ -341,19 +345,30 @@ impl<'a> Chip<'a> {
                     let more = self.product(&label, tile, how, &driven, range, most, &wanted);
                     partial.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
                 }
-                self.spend(ComponentKind::Driver, (driven.len() + bias_rows) as f64 * tile.row_energy);
+                // Both cells of a weight on one column take a row each.
+                let rows = if tile.normalises { 2 } else { 1 };
+                self.spend(ComponentKind::Driver, (driven.len() * rows + bias_rows) as f64 * tile.row_energy);
                 let full = mapped.decisions.block_ranges[index];
-                if let Some(fixed) = self.amperes(tile, how, most, range) {
-                    assert!((full - fixed).abs() <= 1e-9 * fixed, "{full} for {fixed}\n{}", self.case.text);
-                }
                 let shares = &mapped.decisions.column_ranges[index];
-                assert_eq!(
-                    shares.is_empty(),
-                    tile.ranges != Each::Column || self.is_fixed(tile, how),
-                    "{}",
-                    self.case.text
-                );
                 let share = |column: usize| shares.get(column).copied().unwrap_or(1.0);
+                let fixed = self.amperes(tile, how, most, range);
+                if tile.normalises {
+                    // One range in volts, if each column has none of its own.
+                    let volts = (0..outputs.1 - outputs.0).map(|column| {
+                        full * share(column) / self.per_volt(tile, (low, high), most, &|row| wanted(row, column))
+                    });
+                    let volts: Vec<f64> = volts.collect();
+                    let wanted = fixed.unwrap_or(volts[0]);
+                    let alike = volts.iter().all(|volts| (volts - wanted).abs() <= 1e-6 * wanted);
+                    let numbers = fixed.is_none() && self.is_fixed(tile, how);
+                    assert!(alike || numbers || tile.ranges == Each::Column, "{volts:?}\n{}", self.case.text);
+                } else {
+                    if let Some(fixed) = fixed {
+                        assert!((full - fixed).abs() <= 1e-9 * fixed, "{full} for {fixed}\n{}", self.case.text);
+                    }
+                    let one = tile.ranges != Each::Column || self.is_fixed(tile, how);
+                    assert_eq!(shares.is_empty(), one, "{}", self.case.text);
+                }
                 for (column, partial) in partial.into_iter().enumerate() {
                     if let Summing::Line(_) = how.sum {
                         line[column] += partial;
@@ -396,6 +411,14 @@ impl<'a> Chip<'a> {
             self.spend(ComponentKind::Digital, additions as f64 * mapped.chip.unit_kinds[adder].energy);
         }
         sums
+    }
+
+    /// What an output is where its column has the voltage of an input of 1: the conductances asked for together, in weights.
+    fn per_volt(&self, tile: &TileKind, (low, high): (usize, usize), most: f64, wanted: &dyn Fn(usize) -> f64) -> f64 {
+        let device = &self.case.mapped.chip.devices[tile.device];
+        let span = device.g_max - device.g_min;
+        let of = |share: f64| asked(device, share.clamp(0.0, 1.0)) * most / span;
+        (0..high - low).map(|row| of(wanted(row) / most) + of(-wanted(row) / most)).sum()
     }
 
     /// Whether columns are sensed in a range that nobody measures.
@@ -441,11 +464,7 @@ impl<'a> Chip<'a> {
             self.programmed.get(label).unwrap_or_else(|| panic!("no cells of {label}\n{}", self.case.text)).clone();
         let cells = matrix.cells.as_ref().unwrap();
         let span = device.g_max - device.g_min;
-        let level = |share: f64| match device.levels {
-            Some(levels) => (share * f64::from(levels - 1)).round_ties_even() / f64::from(levels - 1),
-            None => share,
-        };
-        let asked = |share: f64| device.g_min + span * level(share);
+        let asked = |share: f64| asked(device, share);
         let width = match tile.weights {
             WeightScheme::Differential => 2 * matrix.cols,
             WeightScheme::Unsigned => matrix.cols,
@@ -481,6 +500,33 @@ impl<'a> Chip<'a> {
             let seconds = cells.read_time * if pulses { range.full } else { 1.0 };
             let squares = if pulses { share.abs() } else { share * share };
             joules += tile.read_voltage.powi(2) * squares * seconds * held.iter().sum::<f64>();
+        }
+        if tile.normalises {
+            // A column that takes no current comes to the mean voltage of its rows, each cell weighing as much as it conducts.
+            let seconds = cells.read_time * if pulses { range.full } else { 1.0 };
+            let power = tile.read_voltage.powi(2) * seconds;
+            for (column, sum) in sums.iter_mut().enumerate() {
+                let pair = |row: usize| (held[row * width + 2 * column], held[row * width + 2 * column + 1]);
+                let total: f64 = (0..driven.len()).map(|row| pair(row).0 + pair(row).1).sum();
+                // The time during which rows are on, in parts in which none is turned off.
+                let shares: Vec<f64> = driven.iter().map(|x| x / range.full).collect();
+                let mut ends: Vec<f64> = if pulses { shares.iter().map(|x| x.abs()).collect() } else { vec![1.0] };
+                ends.sort_by(f64::total_cmp);
+                let (mut mean, mut from) = (0.0, 0.0);
+                for end in ends {
+                    let at = |row: usize| match pulses {
+                        true if shares[row].abs() >= end => shares[row].signum(),
+                        true => 0.0,
+                        false => shares[row],
+                    };
+                    let volts = (0..driven.len()).map(|row| at(row) * (pair(row).0 - pair(row).1)).sum::<f64>() / total;
+                    mean += volts * (end - from);
+                    joules -= power * volts * volts * total * (end - from);
+                    from = end;
+                }
+                let weigh = |row: usize| wanted(row, column);
+                *sum = mean * range.full * self.per_volt(tile, (0, driven.len()), most, &weigh);
+            }
         }
         self.spend(ComponentKind::Cells, joules);
         sums
@@ -582,4 +628,13 @@ impl<'a> Chip<'a> {
         }
         all
     }
+}
+
+/// Siemens that a cell is asked to hold for a share of its range.
+fn asked(device: &Device, share: f64) -> f64 {
+    let level = match device.levels {
+        Some(levels) => (share * f64::from(levels - 1)).round_ties_even() / f64::from(levels - 1),
+        None => share,
+    };
+    device.g_min + (device.g_max - device.g_min) * level
 }

@@ -126,6 +126,20 @@ experiment mapped {{ deploy net on made {{ minimise: {objective}; {compensate}{e
     )
 }
 
+/// The same program on arrays whose columns give voltages, where its weights are pairs and its inputs whole.
+pub fn in_volts(text: &str, dice: &mut Dice) -> Option<String> {
+    let first =
+        text.find("sense: ").filter(|_| text.contains("weights: differential") && !text.contains("bit_serial"))?;
+    let past = first + text[first..].find(';')?;
+    let range = dice.one(&["", "", "; range: 20 mV", "; range: 90 mV", "; range: 0.8"]);
+    let converter = format!(
+        "converter volts(bits: int = 8): voltage -> bits(bits) {{ energy: 2 pJ; area: 1200 um2; time: 1 ns * bits{range} }}\nunit rectifier"
+    );
+    let sense = format!("sense: volts(bits: {}); normalises: true", dice.one(&[6, 8, 10]));
+    let text = [&text[..first], &sense, &text[past..]].concat();
+    Some(text.replacen("unit rectifier", &converter, 1).replace("cell[1, ", "cell[2, "))
+}
+
 /// A convolution and what pools it: elements of the input, of the output, and the text between.
 fn convolution(dice: &mut Dice) -> (usize, usize, String) {
     let (channels, size, outputs, kernel) =

@@ -4,6 +4,7 @@ pub mod adjoint;
 pub mod digits;
 pub mod evaluate;
 pub mod frames;
+pub mod normalised;
 pub mod pairs;
 pub mod product;
 pub mod quantiser;

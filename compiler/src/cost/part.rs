@@ -42,7 +42,7 @@ pub fn of(given: Given, tiling: &Tiling, how: Option<OnTiles>, part: &Part, kind
             if bias_rows > 0 {
                 add(ComponentKind::Cells, "bias cells", Often::Read { block, bias: true }, 1.0);
             }
-            let rows = (of.rows() + bias_rows) as f64;
+            let rows = (of.array_rows() + bias_rows) as f64;
             let reads = how.map_or(1.0, |how| reads(tile, how)) * of.positions as f64 * part.firings;
             add(ComponentKind::Driver, "word lines", Often::new(rows * reads, part.firings), tile.row_energy);
             if of.backward.is_some() {

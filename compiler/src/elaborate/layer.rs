@@ -27,6 +27,7 @@ pub const LAYERS: &[&str] = &[
     "concat",
     "scale",
     "softmax",
+    "winner_take_all",
     "delay",
 ];
 
@@ -65,6 +66,7 @@ impl Elaborator<'_> {
                 self.no_arguments(name, args)?;
                 self.softmax(first, user, span)
             }
+            "winner_take_all" => self.winner_take_all(first, args, user, span),
             "delay" => self.delay(first, args, user, span),
             "conv2d" => self.conv2d(first, args, user, span),
             "max_pool" => self.pool(Reduction::Maximum, first, args, user, span),

@@ -28,6 +28,7 @@ mod population;
 mod present;
 mod probe;
 mod recurrence;
+mod schedule;
 mod signal;
 mod softmax;
 mod spikes;
@@ -40,6 +41,7 @@ mod transfer;
 mod unused;
 mod uses;
 pub mod verify;
+mod winners;
 
 use std::collections::{BTreeMap, BTreeSet};
 

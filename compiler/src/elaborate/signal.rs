@@ -14,7 +14,7 @@ use super::layer::LAYERS;
 use super::term::Term;
 use super::{Elaborator, operand};
 use crate::forms::equations::{Expr, Symbol};
-use crate::forms::gather::Gather;
+use crate::forms::gather::{AffineMap, Axis, Gather};
 use crate::forms::model::Definition;
 use crate::forms::network::{Logical, Node, NodeId, Operator};
 use crate::quantity::Dimension;
@@ -328,9 +328,12 @@ impl Elaborator<'_> {
             if shape.iter().product::<usize>() <= 1 {
                 shape.clone_from(other);
             } else if *other != shape && other.iter().product::<usize>() != 1 {
-                let message = format!("signals of {shape:?} and {other:?} cannot be combined");
-                self.error(Code::E0303, message, span, "another shape");
-                return None;
+                let Some(both) = repeated(&shape, other) else {
+                    let message = format!("signals of {shape:?} and {other:?} cannot be combined");
+                    self.error(Code::E0303, message, span, "another shape: axes are as long, or 1 long");
+                    return None;
+                };
+                shape = both;
             }
         }
         let dimensions: Vec<Dimension> = operands.iter().map(|(node, _)| self.dimension(*node)).collect();
@@ -338,11 +341,29 @@ impl Elaborator<'_> {
         let term = self.closer.close(&self.names, self.file, lifted);
         self.names.local.clear();
         let term = term?;
-        let nodes: Vec<NodeId> = operands.iter().map(|(node, _)| *node).collect();
+        let mut nodes = Vec::new();
+        for &(node, span) in operands {
+            nodes.push(self.lengthened(node, &shape, span)?);
+        }
         let operator = Operator::Elementwise { function: function.to_string(), body: term.expr };
         let node = self.add(operator, shape, Logical::Real, lifted.span, user, function, &nodes)?;
         self.dimensions.insert(node, term.dimension);
         Some(node)
+    }
+
+    /// A signal whose axes of one element are as long as those of a shape; one number alone stays it.
+    fn lengthened(&mut self, node: NodeId, shape: &[usize], span: Span) -> Option<NodeId> {
+        let own = self.network.graph[node].shape.clone();
+        if own == shape || own.iter().product::<usize>() == 1 {
+            return Some(node);
+        }
+        let axis = |at: usize| {
+            let steps = (0..shape.len()).map(|along| isize::from(along == at && own[at] > 1)).collect();
+            Axis { len: own[at], start: 0, steps, nearest: false }
+        };
+        let map = AffineMap { shape: shape.to_vec(), axes: (0..shape.len()).map(axis).collect() };
+        let operator = Operator::Gather(Gather { maps: vec![map] });
+        self.add(operator, shape.to_vec(), Logical::Real, span, None, "repeated", &[node])
     }
 
     /// Dimension of a node's values.
@@ -395,4 +416,10 @@ impl Elaborator<'_> {
             }
         }
     }
+}
+
+/// The shape of two whose axes are as long, or 1 long in one of them.
+fn repeated(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let fits = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b || *a == 1 || *b == 1);
+    fits.then(|| a.iter().zip(b).map(|(a, b)| *a.max(b)).collect())
 }

@@ -10,6 +10,7 @@ use nmc_grammar::suggest::closest;
 use nmc_program::{Loss, Tensor, TensorData, Update};
 
 use super::array::Array;
+use super::schedule::Schedule;
 use super::{Elaborator, transfer};
 use crate::forms::network::{Logical, NodeId, Operator, Weights};
 use crate::forms::plan::{Feedback, Learning, Phase, PhaseKind, Transfer};
@@ -21,8 +22,21 @@ use crate::typing::walk::{all, path};
 /// Rules of learning.
 const RULES: &[&str] = &["backprop", "two_arrays", "mixed_precision", "manhattan", "direct_feedback_alignment"];
 /// What each takes.
-const ARGUMENTS: &[&str] =
-    &["rate", "batch", "epochs", "decay", "loss", "shuffle", "stop", "layers", "pulses", "weight_noise"];
+const ARGUMENTS: &[&str] = &[
+    "rate",
+    "batch",
+    "epochs",
+    "decay",
+    "warm_up",
+    "loss",
+    "shuffle",
+    "held_out",
+    "stop",
+    "patience",
+    "layers",
+    "pulses",
+    "weight_noise",
+];
 /// Pulses of one update, at most, where nothing is said.
 const PULSES: u32 = 31;
 /// The longest train of pulses.
@@ -199,16 +213,28 @@ impl Elaborator<'_> {
                 return None;
             }
         };
-        let mut named = false;
+        let (mut named, mut schedule) = (false, Schedule::default());
         for arg in args {
             let key = arg.name.as_ref().map_or("", |name| name.text.as_str());
             named |= key == "layers";
+            match key {
+                "rate" | "decay" | "warm_up" => {
+                    self.scheduled(key, &arg.value, &mut schedule)?;
+                    continue;
+                }
+                "held_out" => {
+                    learning.held_out = self.held_out(&arg.value, phase.samples)?;
+                    continue;
+                }
+                _ => {}
+            }
             match learning.transfer.as_mut().filter(|_| transfer::ARGUMENTS.contains(&key)) {
                 Some(transfer) => self.transfer_argument(key, &arg.value, transfer)?,
                 None => self.argument(&name, key, &arg.value, &mut learning)?,
             }
         }
-        if learning.rate == 0.0 {
+        learning.rates = self.rates(&schedule, learning.epochs)?;
+        if learning.rates.is_empty() {
             let missing = Diagnostic::new(Code::E0415, "training needs a rate", rule.span, "how fast it learns");
             self.closer.diagnostics.push(missing.with_help(format!("write `by {name}(rate: 0.05)`")));
             return None;
@@ -257,6 +283,22 @@ impl Elaborator<'_> {
         None
     }
 
+    /// How many of so many samples a share of them is: the last are looked at, not learned from.
+    fn held_out(&mut self, value: &Ast, samples: usize) -> Option<usize> {
+        let names = self.names.clone();
+        let share = self.closer.value(&names, self.file, value, Dimension::NONE)?;
+        let held = (share * samples as f64).round();
+        if share > 0.0 && share < 1.0 && held >= 1.0 && held < samples as f64 {
+            return Some(held as usize);
+        }
+        let label = match share > 0.0 && share < 1.0 {
+            true => format!("of {samples} samples this leaves none there, or none to learn from"),
+            false => String::from("a share of the samples: `held_out: 20 %`"),
+        };
+        self.error(Code::E0306, "this is no `held_out`", value.span, label);
+        None
+    }
+
     fn argument(&mut self, rule: &str, key: &str, value: &Ast, learning: &mut Learning) -> Option<()> {
         let names = self.names.clone();
         let word = if let ExprKind::Name(word) = &value.kind { word.as_str() } else { "" };
@@ -265,17 +307,14 @@ impl Elaborator<'_> {
             None
         };
         match key {
-            "rate" | "decay" | "stop" => {
+            "stop" => {
                 let number = self.closer.value(&names, self.file, value, Dimension::NONE)?;
                 if !(number > 0.0 && number.is_finite()) {
                     return impossible(self, "a number above 0 is needed");
                 }
-                match key {
-                    "rate" => learning.rate = number,
-                    "decay" => learning.decay = number,
-                    _ => learning.stop = Some(number),
-                }
+                learning.stop = Some(number);
             }
+            "patience" => learning.patience = Some(self.count(value, 1.0)?),
             "weight_noise" => {
                 learning.noise = self.closer.value(&names, self.file, value, Dimension::NONE)?;
                 if !(learning.noise >= 0.0 && learning.noise.is_finite()) {
@@ -403,17 +442,19 @@ impl Elaborator<'_> {
             false => Loss::Squared { targets: self.target(data, output, phase)? },
         };
         let (update, layers) = (Update::Sign, Vec::new());
-        let (rate, decay, batch, epochs, shuffle, stop) = (0.0, 1.0, 1, 1, !phase.sequence, None);
+        let (rates, batch, epochs, shuffle) = (Vec::new(), 1, 1, !phase.sequence);
+        let (held_out, stop, patience) = (0, None, None);
         let (feedback, noise, transfer) = (Feedback::Transposed, 0.0, None);
         phase.learning = Some(Learning {
             output,
             loss,
-            rate,
-            decay,
+            rates,
             batch,
             epochs,
             shuffle,
+            held_out,
             stop,
+            patience,
             update,
             feedback,
             noise,

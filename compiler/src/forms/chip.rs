@@ -196,7 +196,8 @@ pub struct TileKind {
     /// The converter (a sample-and-hold, index into `Chip::converters`) at each column that keeps what was read while columns
     /// take turns on a converter; none: rows are driven until all have had their turn.
     pub hold: Option<usize>,
-    /// Whether a column divides by its conductances.
+    /// Whether a column gives the voltage to which its cells bring it: what drives them, divided by the sum of its conductances. Both cells of a
+    /// differential weight then lie on one column, on rows that one driver gives opposite voltages.
     pub normalises: bool,
     /// What the lines of a passive array hold that are not selected while a cell is written; none: a transistor at each cell keeps others off.
     pub write_bias: Option<WriteBias>,
@@ -216,6 +217,11 @@ impl TileKind {
     /// Whether the converter of a way to sense its columns has a range by itself.
     pub fn is_fixed(&self, chip: &Chip, sense: usize) -> bool {
         matches!(self.senses.get(sense), Some(Sense::Converter { converter, .. }) if chip.converters[*converter].is_fixed())
+    }
+
+    /// Rows of an input.
+    pub fn rows_per_input(&self) -> usize {
+        if self.normalises && self.weights == WeightScheme::Differential { 2 } else { 1 }
     }
 
     /// What a column gives of one cell at its whole range (of a reference column: the half above it) whose row is driven at full range: amperes,

@@ -96,12 +96,13 @@ pub struct Learning {
     /// The output that the loss is taken of.
     pub output: NodeId,
     pub loss: Loss,
-    pub rate: f64,
-    pub decay: f64,
+    pub rates: Vec<f64>,
     pub batch: usize,
     pub epochs: usize,
     pub shuffle: bool,
+    pub held_out: usize,
     pub stop: Option<f64>,
+    pub patience: Option<usize>,
     /// How pulses follow a gradient.
     pub update: Update,
     pub feedback: Feedback,

@@ -20,8 +20,10 @@ pub struct Block {
     pub layer: NodeId,
     /// Index into `Chip::tile_kinds`.
     pub tile_kind: usize,
-    /// First and past-last input of the layer: one array row each.
+    /// First and past-last input of the layer: `rows_per_input` array rows each.
     pub inputs: (usize, usize),
+    /// Physical rows an input takes (2 where both cells of a weight lie on one column).
+    pub rows_per_input: usize,
     /// First and past-last output of the layer: `columns_per_output` array columns each.
     pub outputs: (usize, usize),
     /// Physical columns an output takes (2 for differential).
@@ -37,9 +39,14 @@ pub struct Block {
 }
 
 impl Block {
-    /// Array rows that inputs take.
+    /// Inputs it takes.
     pub fn rows(&self) -> usize {
         self.inputs.1 - self.inputs.0
+    }
+
+    /// Array rows in use, but those of a bias.
+    pub fn array_rows(&self) -> usize {
+        self.rows() * self.rows_per_input
     }
 
     /// Outputs it computes.

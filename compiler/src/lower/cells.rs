@@ -3,8 +3,8 @@
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::{Diagnostic, Label};
 use nmc_program::{
-    ArrayId, Binary, Cells, Compare, Current, Draw, Initial, Inst, Len, Lines, MatrixId, Op, Scheme, Value, VerifyRead,
-    Wired,
+    ArrayId, Binary, Cells, Compare, Current, Draw, Initial, Inst, Len, Lines, Matrix, MatrixId, Op, Scheme, Value,
+    VerifyRead, WeightSource, Wired,
 };
 
 use super::Lowering;
@@ -12,6 +12,7 @@ use super::dense::Layer;
 use super::expression;
 use super::kernel::{Builder, OWN};
 use crate::algebra::{derivative, mentions};
+use crate::analyse::normalised::column_siemens;
 use crate::cost;
 use crate::forms::chip::{ASKED, Device, Drive, PROGRAMMED, PulseEnergy, Sense, TileKind, Trap, VOLTS, WeightScheme};
 use crate::forms::circuit::{Part, Role};
@@ -84,6 +85,7 @@ impl Lowering<'_> {
             aged,
             read_sigma,
             telegraph: Vec::new(),
+            normalised: self.normalised(matrix, layer),
             read_voltage,
             read_time,
             pulses,
@@ -397,12 +399,21 @@ impl Lowering<'_> {
                 "{name}: {layers} layers of a stack take turns on its drivers and converters; each is an array of its own, without currents through lines that layers share"
             ));
         }
-        if tile.normalises {
-            let name = &tile.name;
-            self.left_out(format!(
-                "{name}: the division by a column's conductances is left out: what is read is the sum, full range its largest"
-            ));
+    }
+
+    /// Siemens of the cells that each output of a matrix is asked to have, where its columns divide by them.
+    fn normalised(&self, matrix: MatrixId, layer: &Layer) -> Vec<f64> {
+        let Matrix { rows, cols, weights, .. } = &self.program.matrices[matrix.index()];
+        let WeightSource::Tensor { tensor, output_start, input_start } = *weights else { return Vec::new() };
+        let (tile, tensor) = (layer.tile, &self.program.tensors[tensor.index()]);
+        if !tile.normalises {
+            return Vec::new();
         }
+        let inputs = tensor.shape.last().copied().unwrap_or(1);
+        let weight =
+            |output: usize, input: usize| tensor.data.get((output_start + output) * inputs + input_start + input);
+        let most = layer.most.unwrap_or(0.0);
+        column_siemens(&self.chip.devices[tile.device], tile.weights, (*cols, *rows), most, &weight)
     }
 
     /// A note in every report, and a warning.

@@ -76,6 +76,10 @@ impl Lowering<'_> {
                 .cannot_learn(node, why, "use `weights: differential` or `reference`, and a `dac`")
                 .unwrap_or_default();
         }
+        if tile.normalises && self.learned.contains(&node) {
+            let why = "what its columns are multiplied by is known for weights that stay";
+            return self.cannot_learn(node, why, "leave `normalises` out of the tile").unwrap_or_default();
+        }
         let device = &self.chip.devices[tile.device];
         if device.is_read_cell_by_cell() && self.learned.contains(&node) {
             let why = "every read of its cells is simulated one by one, which training is not yet";

@@ -81,7 +81,7 @@ fn tiles(mapped: &Mapped) -> Vec<TileReport> {
             layer: mapped.network.graph[part.node].name.clone(),
             rows: kind.rows,
             cols: kind.cols,
-            rows_used: block.rows() + bias_rows,
+            rows_used: block.array_rows() + bias_rows,
             cols_used: block.columns(),
             core: mapped.placement.cores[id],
         })
@@ -101,7 +101,7 @@ fn cores(mapped: &Mapped) -> Vec<CoreReport> {
             Role::Array { block, bias_rows, .. } => {
                 let block = &mapped.tiling.blocks[block];
                 used[core].0 += 1;
-                used[core].1 += (block.rows() + bias_rows) * block.columns();
+                used[core].1 += (block.array_rows() + bias_rows) * block.columns();
             }
             Role::Neurons => used[core].2 += part.places(),
             Role::Line { .. } | Role::Adder { .. } | Role::Unit { .. } | Role::Coder | Role::Devices => {}

@@ -13,16 +13,17 @@ pub struct Learning {
     pub output: (ArrayId, usize, usize),
     /// Array that takes the loss's gradient by the output, of one sample.
     pub gradient: ArrayId,
-    /// Weights move by so much times the gradient of the mean loss of a batch.
-    pub rate: f64,
-    /// What the rate is multiplied by after every epoch.
-    pub decay: f64,
+    /// Weights move by so much times the gradient of the mean loss of a batch: in each epoch, and in those behind the last as in that.
+    pub rates: Vec<f64>,
     pub batch: usize,
     pub epochs: usize,
     /// Key of the order in which samples are presented, another in every epoch; none: as they stand.
     pub shuffled: Option<u32>,
-    /// Mean loss of an epoch below which training ends.
+    /// Samples, the last of the phase, that nothing is learned from: their loss is looked at after every epoch.
+    pub held_out: usize,
+    /// Mean loss of an epoch below which training ends, and epochs without a lower one after which it does: of the samples held out, if there are any.
     pub stop: Option<f64>,
+    pub patience: Option<usize>,
     /// Standard deviation of what is added to weights that are numbers while a batch is presented, as a share of the layer's largest.
     pub noise: f64,
     /// Takes the gradient from the output to the layers, once for each time that outputs are taken.
@@ -37,6 +38,11 @@ pub struct Learning {
 }
 
 impl Learning {
+    /// The rate of an epoch.
+    pub fn rate(&self, epoch: usize) -> f64 {
+        self.rates.get(epoch).or(self.rates.last()).copied().unwrap_or_default()
+    }
+
     /// Every operation that takes the gradient back.
     pub fn ops(&self) -> impl Iterator<Item = &Op> + Clone {
         let through = self.through.iter().flat_map(|through| through.tick.iter().chain(&through.begin));

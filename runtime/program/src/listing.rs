@@ -157,8 +157,9 @@ impl fmt::Display for Program {
             phase.fits.iter().try_for_each(|fit| writeln!(f, "  fit {fit:?}"))?;
             if let Some(learning) = &phase.learning {
                 writeln!(f, "  learn {:?} of {:?}, gradient {:?}", learning.loss, learning.output, learning.gradient)?;
-                let Learning { rate, decay, batch, epochs, shuffled, stop, .. } = learning;
-                writeln!(f, "  rate {rate} * {decay}^epoch, batch {batch}, {epochs} epochs, {shuffled:?}, {stop:?}")?;
+                let Learning { rates, batch, epochs, shuffled, held_out, stop, patience, .. } = learning;
+                writeln!(f, "  rates {rates:?}, batch {batch}, {epochs} epochs, {shuffled:?}")?;
+                writeln!(f, "  {held_out} held out, {stop:?}, {patience:?}")?;
                 learning.backward.iter().try_for_each(|op| writeln!(f, "    {op:?}"))?;
                 if let Some(Through { ticks, taken, from_taken, kept, tick, gradients, begin }) = &learning.through {
                     taken.iter().chain(from_taken).try_for_each(|kept| writeln!(f, "    {kept:?}"))?;

@@ -52,6 +52,10 @@ pub struct Cells {
     pub read_sigma: Option<ArrayId>,
     /// Traps in cells, each of which takes from its cell's conductance while it is filled.
     pub telegraph: Vec<Trap>,
+    /// Of columns that give a voltage, the sum of v g over their cells divided by that of g: siemens of each output's cells as asked for,
+    /// [cols], by which what is read is multiplied. Both cells of a weight then lie on one column, on rows that are driven with opposite
+    /// voltages. Empty: columns give currents.
+    pub normalised: Vec<f64>,
     /// Volts for an input of 1 and seconds cells conduct in a read: its energy is (v x)^2 G t over all cells. With `pulses`, an input is
     /// the width of a pulse: volts of every pulse and seconds for an input of 1, so v^2 G t x.
     pub read_voltage: f64,
@@ -137,6 +141,24 @@ impl Cells {
     pub fn arrays(&self) -> impl Iterator<Item = ArrayId> {
         let traps = self.telegraph.iter().flat_map(|trap| [trap.amplitude, trap.capture, trap.emission]);
         [self.conductance, self.aged].into_iter().chain(self.read_sigma).chain(traps)
+    }
+
+    /// Rows of an array that a row of a matrix takes.
+    pub fn rows_each(&self) -> usize {
+        if self.normalised.is_empty() || self.scheme != Scheme::Differential { 1 } else { 2 }
+    }
+
+    /// Row and column of an array on which cell `index` of row `row` of a matrix of `cols` outputs lies, from the matrix' first row on.
+    pub fn place(&self, row: usize, index: usize, cols: usize) -> (usize, usize) {
+        match self.rows_each() {
+            1 => (row, self.scheme.column(index, cols)),
+            both => (row * both + index % both, index / both),
+        }
+    }
+
+    /// Columns of an array that holds all of a matrix of `cols` outputs.
+    pub fn columns(&self, cols: usize) -> usize {
+        self.scheme.columns(cols) / self.rows_each()
     }
 }
 

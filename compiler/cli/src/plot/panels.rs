@@ -141,6 +141,8 @@ fn learning(experiments: &[Value]) -> Vec<Panel> {
     let panels = [
         curve("loss", "loss while training: mean of samples (and chips)"),
         curve("accuracy", "accuracy while training, on the samples trained"),
+        curve("held_out_loss", "loss on samples held out: mean of samples (and chips)"),
+        curve("held_out_accuracy", "accuracy on samples held out"),
     ];
     panels.into_iter().flatten().collect()
 }

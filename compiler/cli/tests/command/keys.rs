@@ -100,9 +100,9 @@ fn reports_keep_to_their_schema() {
 fn what_is_left_out_is_told_everywhere() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors/W0616.md")).unwrap();
     let program = page.split("```nmc fails\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let file = folder("left_out").join("divides.nmc").display().to_string();
+    let file = folder("left_out").join("written.nmc").display().to_string();
     std::fs::write(&file, program).unwrap();
-    let said = "array: the division by a column's conductances is left out";
+    let said = "array: pulses that write reach cells in full: what wires take of them is left out";
     let checked = nmc(&["check", &file]);
     assert_eq!(checked.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&checked.stderr).matches(said).count(), 1);

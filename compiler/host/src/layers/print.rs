@@ -86,6 +86,7 @@ const TAKEN: &[&str] = &[
     "min",
     "sqrt",
     "softmax",
+    "winner_take_all",
 ];
 
 /// Names that are not given yet.

@@ -131,10 +131,13 @@ impl Reader {
 
     pub fn arithmetic(&mut self, node: &Node, sign: &'static str) -> Made<Value> {
         if let (Ok((a, of_a)), Ok((b, of_b))) = (self.signal(node, 0), self.signal(node, 1)) {
-            if of_a != of_b {
-                return Err(format!("of {of_a:?} and {of_b:?}: shapes must be the same"));
+            // Shares of channels, say.
+            let fits = |(a, b): (&usize, &usize)| a == b || *a == 1 || *b == 1;
+            if of_a.len() != of_b.len() || !of_a.iter().zip(&of_b).all(fits) {
+                return Err(format!("of {of_a:?} and {of_b:?}: axes are as long, or 1 long"));
             }
-            return self.add(node, Layer::Arithmetic { sign, number: None }, vec![a, b], of_a);
+            let shape = of_a.iter().zip(&of_b).map(|(a, b)| *a.max(b)).collect();
+            return self.add(node, Layer::Arithmetic { sign, number: None }, vec![a, b], shape);
         }
         let first = self.signal(node, 0).is_ok();
         let (signal, constant) = if first { (0, 1) } else { (1, 0) };

@@ -212,6 +212,7 @@ impl Reader {
             "Pow" => self.power(node),
             "Softmax" => self.softmax(node),
             "LogSoftmax" => self.log_softmax(node),
+            "Hardmax" => self.hardmax(node),
             "Gemm" => self.gemm(node),
             "MatMul" => self.product(node),
             "Conv" => self.convolution(node),

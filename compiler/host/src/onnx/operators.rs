@@ -60,6 +60,11 @@ impl Reader {
         self.function(node, "softmax")
     }
 
+    pub fn hardmax(&mut self, node: &Node) -> Made<Value> {
+        self.of_a_vector(node)?;
+        self.function(node, "winner_take_all")
+    }
+
     pub fn log_softmax(&mut self, node: &Node) -> Made<Value> {
         let (from, shape) = self.of_a_vector(node)?;
         let share = Layer::Function("softmax");

@@ -102,6 +102,8 @@ fn training(outcome: &Outcome) -> Vec<Value> {
             "samples": number(spread(chips().map(|training| training.samples as f64)).0),
             "loss": by_epoch(&|training| &training.loss),
             "accuracy": by_epoch(&|training| &training.accuracy),
+            "held_out_loss": by_epoch(&|training| &training.held_out_loss),
+            "held_out_accuracy": by_epoch(&|training| &training.held_out_accuracy),
             "pulses": number(spread(chips().map(|training| training.pulses as f64)).0),
             "energy_j": by_kind(&joules.into_iter().collect::<Vec<_>>()),
         })

@@ -64,6 +64,7 @@ impl Elaborator<'_> {
         let sensed = match from {
             Domain::Current if to == Domain::Bits => Some(Dimension::CURRENT),
             Domain::Charge if to == Domain::Bits => Some(CHARGE),
+            Domain::Voltage if to == Domain::Bits => Some(Dimension::VOLTAGE),
             _none => None,
         };
         let known = if term.dimension == Dimension::NONE {
@@ -76,7 +77,7 @@ impl Elaborator<'_> {
             Some(_) => ("a full range is above 0", "is not"),
             None if sensed.is_some() => (
                 "this is no range of what it converts",
-                "a number of the network, or what it senses at most: `range: 20 uA` of a current, `range: 2 pC` of a charge",
+                "a number of the network, or what it senses at most: `range: 20 uA` of a current, `range: 2 pC` of a charge, `range: 20 mV` of a voltage",
             ),
             None => (
                 "this is no range of what it converts",

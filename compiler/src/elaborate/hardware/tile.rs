@@ -7,7 +7,7 @@ use nmc_grammar::diagnostic::Diagnostic;
 use super::{AREA, ENERGY, Elaborator, Fields, domain, fields_of, is_ideal, place};
 use crate::algebra::mentions;
 use crate::forms::chip::{
-    Converter, Deviation, Domain, Drive, Each, Sense, TileKind, VOLTS, Way, WeightScheme, WriteBias,
+    Converter, Deviation, Domain, Drive, Each, FullScale, Sense, TileKind, VOLTS, Way, WeightScheme, WriteBias,
 };
 use crate::quantity::Dimension;
 
@@ -16,6 +16,8 @@ const RESISTANCE: Dimension = Dimension::of([1, 2, -3, -2, 0]);
 type Ranges = Vec<(usize, usize)>;
 /// Widths of one converter that are compared.
 const MOST_WAYS: usize = 32;
+/// What reads columns that give voltages.
+const VOLTS_IN: &str = "a converter of voltages: `sense: std.converter.adc(bits: 8)`";
 /// The longest row or column of an array.
 const LONGEST: usize = 1 << 20;
 
@@ -107,7 +109,7 @@ impl Elaborator<'_> {
             self.error(Code::E0503, message, fields["weights"].span, "use `reference`, `differential` or `offset`");
             return None;
         }
-        Some(TileKind {
+        let tile = TileKind {
             name: block.name.text.clone(),
             device,
             fast,
@@ -137,7 +139,35 @@ impl Elaborator<'_> {
             both_ends,
             area: self.number(&fields, "area", AREA, 0.0)?,
             transposable: self.number(&fields, "transposable", Dimension::NONE, 0.0)? != 0.0,
-        })
+        };
+        if let (Some(ast), Some((why, help))) = (fields.get("normalises"), self.undivided(&tile)) {
+            let message = format!("columns that divide by their conductances are not simulated {why}");
+            self.error(Code::E0503, message, ast.span, help);
+            return None;
+        }
+        Some(tile)
+    }
+
+    /// What a tile has with which the division by a column's conductances is not simulated, and what to do about it.
+    fn undivided(&self, tile: &TileKind) -> Option<(&'static str, &'static str)> {
+        let serial = tile.inputs.iter().any(|way| matches!(way, Drive::BitSerial { .. }));
+        let all = [
+            (
+                matches!(tile.weights, WeightScheme::Reference | WeightScheme::Offset),
+                "with weights that are compared with a column of other conductances",
+                "use `weights: differential`, or `unsigned`",
+            ),
+            (serial, "for inputs that come bit by bit", "drive rows by a `dac` or by pulses"),
+            (tile.resists(), "on lines that resist", "leave out resistances: `wire: ideal`"),
+            (
+                self.chip.devices[tile.device].is_read_cell_by_cell(),
+                "for cells with a `current`, `noise telegraph`, or read noise that is not normal",
+                "use cells without, whose read noise is `normal(0, …)`",
+            ),
+            (tile.fast.is_some(), "with a fast array beside them", "leave out `fast`, or `normalises`"),
+            (tile.write_bias.is_some(), "for passive arrays", "leave out `write_bias`, or `normalises`"),
+        ];
+        all.into_iter().find(|(is, ..)| *is && tile.normalises).map(|(_, why, help)| (why, help))
     }
 
     /// The alternatives, and the runs of them that are of one converter with a range of whole numbers: `sar(bits: 4..8)`.
@@ -320,20 +350,32 @@ impl Elaborator<'_> {
 
     fn sense(&mut self, ast: &Ast, sharing: usize, normalises: bool) -> Option<Sense> {
         if is_ideal(ast) {
-            let converter = place(&mut self.chip.converters, ideal(Domain::Current, Domain::Bits));
+            let from = if normalises { Domain::Voltage } else { Domain::Current };
+            let converter = place(&mut self.chip.converters, ideal(from, Domain::Bits));
             return Some(Sense::Converter { converter, sharing: 1 });
         }
         if let Some(domain) = domain(ast) {
-            if domain == Domain::Current || (domain == Domain::Voltage && normalises) {
+            if domain == Domain::Current && !normalises {
                 return Some(Sense::Analog(domain));
             }
-            return self.no_way(
-                ast,
-                "a column gives a current; a voltage only where the array divides by its conductances (`normalises: true`)",
-            );
+            return match normalises {
+                true => {
+                    let why = "what columns give must be multiplied by their conductances, as bits";
+                    self.no_way_but(ast, why, VOLTS_IN)
+                }
+                false => self.no_way(ast, "a column gives a current"),
+            };
         }
         let converter = self.converter(ast)?;
         let of = &self.chip.converters[converter];
+        let in_volts = of.from == Domain::Voltage && matches!(of.full_scale, Some(FullScale::Sensed(_)));
+        if normalises && of.from != Domain::Voltage {
+            return self.no_way_but(ast, "columns of `normalises: true` give voltages", VOLTS_IN);
+        }
+        if in_volts && !normalises {
+            let why = "a range in volts is that of columns that give voltages";
+            return self.no_way_but(ast, why, "`normalises: true`, or a range in amperes: `range: 20 uA`");
+        }
         let senses = of.to == Domain::Bits && matches!(of.from, Domain::Voltage | Domain::Current | Domain::Charge);
         match senses {
             true => Some(Sense::Converter { converter, sharing }),
@@ -342,10 +384,12 @@ impl Elaborator<'_> {
     }
 
     fn no_way<T>(&mut self, ast: &Ast, why: &str) -> Option<T> {
+        self.no_way_but(ast, why, "`input: dac(bits: 8) or voltage`, `sense: sar(bits: 8) or current`")
+    }
+
+    fn no_way_but<T>(&mut self, ast: &Ast, why: &str, help: &str) -> Option<T> {
         let wrong = Diagnostic::new(Code::E0507, "this cannot stand at a tile", ast.span, why);
-        self.closer
-            .diagnostics
-            .push(wrong.with_help("`input: dac(bits: 8) or voltage`, `sense: sar(bits: 8) or current`"));
+        self.closer.diagnostics.push(wrong.with_help(help));
         None
     }
 }

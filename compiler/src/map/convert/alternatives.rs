@@ -267,7 +267,8 @@ pub fn sums(chip: &Chip, tiling: &Tiling, node: NodeId, how: OnTiles, line: Doma
     if converts {
         all.extend(digital_adder(chip).map(Summing::Digital));
     }
-    if digits <= 1.0 && tile.weights != WeightScheme::Offset {
+    // What columns are to be multiplied by first differs from array to array where they divide by conductances.
+    if digits <= 1.0 && tile.weights != WeightScheme::Offset && !tile.normalises {
         let units = chip.unit_kinds.iter().enumerate().filter(|(_, unit)| {
             unit.from == line && unit.to == line && unit.implements.iter().any(|name| name == "sum")
         });
@@ -304,10 +305,11 @@ pub fn biases(
     let fitted = matches!(given.network.graph[node].operator, Operator::Dense { weights: Weights::Fitted { .. }, .. })
         || learned(given.network, given.plan).contains(&node);
     let spare = tiling.of(node).map(|(_, block)| block.spare_rows).max().unwrap_or(0);
-    let scheme = tiling.of(node).next().map(|(_, block)| given.chip.tile_kinds[block.tile_kind].weights);
+    let tile = tiling.of(node).next().map(|(_, block)| &given.chip.tile_kinds[block.tile_kind]);
+    let rows = tile.is_some_and(|tile| tile.weights != WeightScheme::Offset && !tile.normalises);
     let needed = found.bias_rows(given, node);
     // Rows driven bit by bit have no constant of full range.
-    if needed <= spare && !fitted && !serial && scheme != Some(WeightScheme::Offset) {
+    if needed <= spare && !fitted && !serial && rows {
         all.push(Bias::Rows(needed));
     }
     all

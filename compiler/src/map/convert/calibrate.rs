@@ -11,6 +11,7 @@ use nmc_program::{Reduction, Tensor, TensorData};
 
 use super::columns::{Columns, Sums, finest, scales, settle, sums};
 use super::rounding::{clipping, largest};
+use super::volts::Column;
 use crate::analyse::adjoint::adjoint;
 use crate::analyse::evaluate::evaluate;
 use crate::analyse::frames::{self, floats};
@@ -38,6 +39,8 @@ pub struct Calibration {
     pub ranges: BTreeMap<NodeId, Range>,
     /// Of each block: what its columns give, by [`Calibration::sums`].
     pub(super) columns: BTreeMap<(usize, Columns), Sums>,
+    /// The columns of each block that give voltages; empty: they give currents.
+    pub(super) volts: BTreeMap<usize, Vec<Column>>,
     /// Mean square of each layer's operand elements.
     pub power: BTreeMap<NodeId, f64>,
     /// Largest magnitude of each layer's weights.
@@ -62,7 +65,7 @@ impl Calibration {
     /// What the columns of a block give where its layer is computed this way: of all blocks where they are added on lines, with the
     /// bias where rows hold it.
     pub fn sums(&self, tiling: &Tiling, block: usize, how: OnTiles) -> &Sums {
-        static NONE: Sums = Sums { range: 1.0, columns: Vec::new(), values: Vec::new() };
+        static NONE: Sums = Sums { range: 1.0, columns: Vec::new(), values: Vec::new(), one: 0.0 };
         let lines = matches!(how.sum, Summing::Line(_));
         let biased = matches!(how.bias, Bias::Rows(_)) && (lines || tiling.blocks[block].spare_rows > 0);
         self.columns.get(&(block, Columns { lines, biased, sense: how.sense })).unwrap_or(&NONE)
@@ -121,10 +124,15 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
     }
     for (index, block) in tiling.blocks.iter().enumerate() {
         let whole = found.range(block.layer).full;
+        let assumed = match found.volts.contains_key(&index) {
+            true => None,
+            false => found.assume_volts(given, index, tiling),
+        };
         for lines in [false, true] {
             for biased in [false, true] {
                 for sense in 0..given.chip.tile_kinds[block.tile_kind].senses.len() {
-                    let sums = found.columns.entry((index, Columns { lines, biased, sense })).or_default();
+                    let at = (index, Columns { lines, biased, sense });
+                    let sums = found.columns.entry(at).or_insert_with(|| assumed.clone().unwrap_or_default());
                     if !(sums.range > 0.0 && sums.range.is_finite()) {
                         sums.range = whole;
                     }

@@ -8,6 +8,7 @@ use super::bent::Bent;
 use super::calibrate::Calibration;
 use super::expect::tensor;
 use super::rounding::{clipping, largest, some};
+use super::volts;
 use crate::analyse::frames::floats;
 use crate::analyse::product::products;
 use crate::forms::chip::{Each, FullScale, Sense, TileKind};
@@ -31,24 +32,47 @@ pub struct Sums {
     pub range: f64,
     pub columns: Vec<f64>,
     pub values: Vec<f32>,
+    /// Of columns that give voltages, all in one range: the full range where theirs is that of an input of 1; 0: they give currents.
+    pub(super) one: f64,
 }
 
 impl Sums {
-    /// [samples, columns] at this resolution, with one range or one for each column.
-    fn of(sums: &[f32], columns: usize, bits: u32, each: Each) -> Self {
+    /// [samples, columns] at this resolution, with one range or one for each column. `ones`: of columns that give voltages, what their outputs are
+    /// for that of an input of 1.
+    fn of(sums: &[f32], columns: usize, bits: u32, each: Each, ones: &[f64]) -> Self {
+        if each != Each::Column && !ones.is_empty() {
+            let volts = |(at, sum): (usize, &f32)| (f64::from(*sum) / ones[at % columns].max(f64::MIN_POSITIVE)) as f32;
+            let volts: Vec<f32> = sums.iter().enumerate().map(volts).collect();
+            return Sums::in_volts(sums, ones, clipping(&volts, bits));
+        }
         if each != Each::Column || columns == 0 {
-            return Sums { range: clipping(sums, bits), columns: Vec::new(), values: some(sums) };
+            return Sums { range: clipping(sums, bits), values: some(sums), ..Sums::default() };
         }
         let of_column = |column: usize| {
             let own: Vec<f32> = sums.iter().skip(column).step_by(columns).copied().collect();
             clipping(&own, bits)
         };
-        let ranges: Vec<f64> = (0..columns).map(of_column).collect();
+        Sums::in_ranges(sums, &(0..columns).map(of_column).collect::<Vec<f64>>())
+    }
+
+    /// The same where each column has its range.
+    fn in_ranges(sums: &[f32], ranges: &[f64]) -> Self {
         let mut made = Sums::default();
-        made.set(&ranges);
-        let share = |(at, sum): (usize, &f32)| sum / made.columns[at % columns] as f32;
+        made.set(ranges);
+        let share = |(at, sum): (usize, &f32)| sum / made.columns[at % ranges.len()] as f32;
         let shares: Vec<f32> = sums.iter().enumerate().map(share).collect();
         Sums { values: some(&shares), ..made }
+    }
+
+    /// The same of columns whose voltages have one range, of so large inputs.
+    pub(super) fn in_volts(sums: &[f32], ones: &[f64], full: f64) -> Self {
+        let ranges: Vec<f64> = ones.iter().map(|one| one * full).collect();
+        Sums { one: ones.iter().copied().fold(0.0, f64::max), ..Sums::in_ranges(sums, &ranges) }
+    }
+
+    /// What its range is measured in.
+    fn unit(&self) -> f64 {
+        if self.one > 0.0 { self.one } else { 1.0 }
     }
 
     /// Takes the ranges of its columns.
@@ -77,30 +101,35 @@ pub(super) fn settle(given: Given, tiling: &Tiling, found: &mut Calibration) {
     let mut widest: BTreeMap<(NodeId, Columns), f64> = BTreeMap::new();
     for ((index, at), sums) in &columns {
         let most = widest.entry((tiling.blocks[*index].layer, *at)).or_default();
-        *most = most.max(sums.range);
+        *most = most.max(sums.range / sums.unit());
     }
     for ((index, at), sums) in &mut columns {
         let block = &tiling.blocks[*index];
         let tile = &given.chip.tile_kinds[block.tile_kind];
         if tile.ranges == Each::Layer {
-            sums.range = widest[&(block.layer, *at)];
+            sums.range = widest[&(block.layer, *at)] * sums.unit();
         }
-        if let Some(full) =
-            fixed_range(given, tile, at.sense, most(given, block.layer), found.arriving(given, block.layer))
-        {
+        if let Some(full) = fixed_range(
+            given,
+            tile,
+            at.sense,
+            (most(given, block.layer), sums.unit()),
+            found.arriving(given, block.layer),
+        ) {
             sums.range = full;
         }
     }
     found.columns = columns;
 }
 
-/// The range that the converter of a way to sense has by itself, in the numbers of the layer; `most` is its largest weight, `full` the range of
-/// what drives rows.
-fn fixed_range(given: Given, tile: &TileKind, sense: usize, most: Option<f64>, full: f64) -> Option<f64> {
+/// The range that the converter of a way to sense has by itself, in the numbers of the layer; `most` is its largest weight, `one` what a column's output
+/// is at the voltage of an input of 1, `full` the range of what drives rows.
+fn fixed_range(given: Given, tile: &TileKind, sense: usize, (most, one): (Option<f64>, f64), full: f64) -> Option<f64> {
     let Some(Sense::Converter { converter, .. }) = tile.senses.get(sense) else { return None };
     let converter = &given.chip.converters[*converter];
     match converter.full_scale? {
         FullScale::Values(full) => Some(full),
+        FullScale::Sensed(of) if tile.normalises => Some(of / tile.read_voltage * full * one),
         FullScale::Sensed(of) => Some(of / tile.sensed(given.chip, converter) * most? * full),
     }
 }
@@ -151,12 +180,22 @@ pub(super) fn sums(
         add_to(&mut sensed, &partial);
         partial
     };
+    // A range in numbers is no range in volts.
+    let in_numbers = |sense: usize| {
+        let tile = tiling.of(layer).next().map(|(_, block)| &given.chip.tile_kinds[block.tile_kind]);
+        let sense = tile.and_then(|tile| tile.senses.get(sense));
+        matches!(sense, Some(Sense::Converter { converter, .. })
+            if matches!(given.chip.converters[*converter].full_scale, Some(FullScale::Values(_))))
+    };
     let keep = |index: usize, lines: bool, mut sums: Vec<f32>, found: &mut Calibration| {
+        let volts = found.volts.get(&index).map_or(&[][..], Vec::as_slice);
+        let ones: Vec<f64> = volts.iter().map(|column| column.one).collect();
         // What is clipped depends on how wide the steps are.
         let mut kept = |sums: &[f32], biased: bool| {
             let width = tiling.blocks[index].width();
             for (sense, &bits) in widths.iter().enumerate() {
-                let of = Sums::of(sums, width, bits, each(sense));
+                let ones = if in_numbers(sense) { &[] } else { &ones[..] };
+                let of = Sums::of(sums, width, bits, each(sense), ones);
                 found.columns.insert((index, Columns { lines, biased, sense }), of);
             }
         };
@@ -175,6 +214,7 @@ pub(super) fn sums(
     for &index in &blocks {
         let block = &tiling.blocks[index];
         let partial = add(block.inputs, block.outputs);
+        found.volts.insert(index, volts::columns(given, block, (&weights, width), most, &partial));
         keep(index, false, partial, found);
     }
     // Blocks that share outputs share their sum.

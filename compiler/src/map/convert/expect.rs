@@ -287,7 +287,7 @@ impl Calibration {
         let Some((_, block)) = tiling.of(layer).next() else { return 0.0 };
         let tile = &given.chip.tile_kinds[block.tile_kind];
         let device = &given.chip.devices[tile.device];
-        let aged = Aged::of(device, given.plan);
+        let aged = Aged::of(device, given.plan.drift_compensated || tile.normalises, given.plan);
         let span = device.g_max - device.g_min;
         let most = self.weight_maxima.get(&layer).copied().unwrap_or(0.0);
         let source = operands(given.network, layer).first().copied();
@@ -295,8 +295,8 @@ impl Calibration {
         let full = self.range(source).full;
         let outputs = given.network.graph[layer].outputs().max(1) as f64;
         let inputs = layer_inputs(given.network, layer);
-        let squares: Vec<f64> =
-            self.row_moments(source, inputs, block.positions).into_iter().map(|(_, square)| square).collect();
+        let moments = self.row_moments(source, inputs, block.positions);
+        let squares: Vec<f64> = moments.iter().map(|(_, square)| *square).collect();
         let scale = match tile.weights {
             WeightScheme::Differential | WeightScheme::Unsigned => most / span,
             WeightScheme::Reference | WeightScheme::Offset => 2.0 * most / span,
@@ -313,6 +313,12 @@ impl Calibration {
         let of_cells = known.unwrap_or_else(|| {
             self.open_lines(given, tiling, layer)
                 + match tensor(given, layer) {
+                    Some(_) if tile.normalises => {
+                        let error =
+                            |share: f64| (cell_bias(&aged, share) * scale, cell_error(&aged, share) * scale * scale);
+                        let levels = |share: f64| rounded_by_levels(device, tile.weights, share) * scale;
+                        self.volts_variance(given, tiling, layer, &error, &levels, &moments)
+                    }
                     Some(weights) => {
                         let weights = floats(weights, weights.len());
                         // Cells are alike to within a 256th of the range.
@@ -382,26 +388,37 @@ struct Aged<'d> {
 }
 
 impl<'d> Aged<'d> {
-    /// When a plan tests its chips last.
-    fn of(device: &'d Device, plan: &Plan) -> Self {
+    /// When a plan tests its chips last; what all cells lose alike is made up for where arrays are read so, or divide by their conductances.
+    fn of(device: &'d Device, compensated: bool, plan: &Plan) -> Self {
         let after = plan.after.iter().copied().fold(0.0, f64::max);
         let middle = 0.5 * (device.g_min + device.g_max);
         let drifted = device
             .drift
             .as_ref()
             .map_or(middle, |drift| evaluate_at(drift, &[middle, 0.0, middle, middle], &[], (after, 0.0)));
-        let gain = if plan.drift_compensated && drifted > 0.0 { middle / drifted } else { 1.0 };
+        let gain = if compensated && drifted > 0.0 { middle / drifted } else { 1.0 };
         Aged { device, after, gain }
     }
 
-    /// Mean square of what drift changes in a cell, in siemens squared.
-    fn drifted(&self, g: f64) -> f64 {
-        let Some(drift) = &self.device.drift else { return 0.0 };
+    /// Mean and mean square of what drift changes in a cell, in siemens.
+    fn drifted(&self, g: f64) -> (f64, f64) {
+        let Some(drift) = &self.device.drift else { return (0.0, 0.0) };
         let error = |above: f64| self.gain * evaluate_at(drift, &[g, 0.0, g, g], &[], (self.after, above)).max(0.0) - g;
         // The eighths of a normal distribution, by their medians.
-        let mean = [-1.534, -0.887, -0.489, -0.157, 0.157, 0.489, 0.887, 1.534].map(|above: f64| error(above).powi(2));
-        mean.iter().sum::<f64>() / 8.0
+        let errors = [-1.534, -0.887, -0.489, -0.157, 0.157, 0.489, 0.887, 1.534].map(error);
+        (errors.iter().sum::<f64>() / 8.0, errors.iter().map(|error| error * error).sum::<f64>() / 8.0)
     }
+}
+
+/// Mean of what a cell holds beyond what it was asked for, at a share of its range, in siemens.
+fn cell_bias(aged: &Aged, share: f64) -> f64 {
+    let device = aged.device;
+    let g = device.g_min + (device.g_max - device.g_min) * share;
+    let sigma = device.programming_sigma.as_ref();
+    let sigma = sigma.map_or(0.0, |expr| evaluate_at(expr, &[g, 0.0, g, g], &[], (aged.after, 0.0)));
+    let (stuck_on, stuck_off) = (device.stuck_on, device.stuck_off);
+    let programmed = (1.0 - stuck_on - stuck_off) * clipped(sigma, g).0;
+    programmed + stuck_on * (device.g_max - g) - stuck_off * (g - device.g_min) + aged.drifted(g).0
 }
 
 /// Variance of what a cell holds at a share of its range, in siemens squared, beside rounding to levels.
@@ -413,7 +430,7 @@ fn cell_error(aged: &Aged, share: f64) -> f64 {
     let g = device.g_min + (device.g_max - device.g_min) * share;
     // A verified cell lies anywhere within the tolerance.
     let within = if let Way::Verified(tolerance) = device.programming.way { tolerance.powi(2) / 3.0 } else { 0.0 };
-    let programmed = clipped_square(sigma(&device.programming_sigma, g).hypot(within.sqrt()), g);
+    let programmed = clipped(sigma(&device.programming_sigma, g).hypot(within.sqrt()), g).1;
     let faults = device.stuck_on * (device.g_max - g).powi(2) + device.stuck_off * (g - device.g_min).powi(2);
     let trap = |trap: &Trap| {
         let [amplitude, capture, emission] = [&trap.amplitude, &trap.capture, &trap.emission]
@@ -421,7 +438,7 @@ fn cell_error(aged: &Aged, share: f64) -> f64 {
         amplitude.min(g).powi(2) * emission / (capture + emission)
     };
     let trapped: f64 = device.traps.iter().map(trap).sum();
-    (1.0 - stuck) * programmed + faults + sigma(&device.read_sigma, g).powi(2) + trapped + aged.drifted(g)
+    (1.0 - stuck) * programmed + faults + sigma(&device.read_sigma, g).powi(2) + trapped + aged.drifted(g).1
 }
 
 /// Of a weight in digits, each with its place value, as if one cell held it: the mean over the values of a digit.
@@ -435,22 +452,23 @@ fn digit_error(aged: &Aged, slices: usize) -> f64 {
     mean * (0..slices.max(1)).map(share).sum::<f64>()
 }
 
-/// Mean square of a normal error below which no conductance becomes less than 0.
-fn clipped_square(sigma: f64, g: f64) -> f64 {
+/// Mean and mean square of a normal error by which no conductance becomes less than 0.
+fn clipped(sigma: f64, g: f64) -> (f64, f64) {
     if sigma <= 0.0 {
-        return 0.0;
+        return (0.0, 0.0);
     }
     // By the midpoint rule over eight standard deviations.
     const STEPS: usize = 24;
-    let (mut sum, mut weight) = (0.0, 0.0);
+    let (mut mean, mut sum, mut weight) = (0.0, 0.0, 0.0);
     for step in 0..STEPS {
         let z = -4.0 + 8.0 * (step as f64 + 0.5) / STEPS as f64;
         let density = (-0.5 * z * z).exp();
         let error = (g + sigma * z).max(0.0) - g;
+        mean += density * error;
         sum += density * error * error;
         weight += density;
     }
-    sum / weight
+    (mean / weight, sum / weight)
 }
 
 /// What rounding to levels changes in the difference of a weight's cells, in siemens.

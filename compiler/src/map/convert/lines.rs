@@ -28,6 +28,8 @@ impl Calibration {
         let low = device.g_min / (device.g_max - device.g_min).max(f64::MIN_POSITIVE);
         // What a weight's cells hold, in weights.
         let cells = |weight: f64| match tile.weights {
+            // Both lie on one column.
+            WeightScheme::Differential if tile.normalises => [weight, 0.0],
             WeightScheme::Differential => [weight.max(0.0), (-weight).max(0.0)].map(|held| held + low * most),
             WeightScheme::Unsigned => [weight.max(0.0) + low * most, 0.0],
             WeightScheme::Reference | WeightScheme::Offset => [weight + most, most].map(|held| held + 2.0 * low * most),

@@ -25,6 +25,7 @@ mod search;
 mod tests;
 mod transport;
 mod verify;
+mod volts;
 mod wires;
 mod worth;
 

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::DiGraph;
+
 use crate::forms::chip::{Chip, CoreKind, Domain};
 use crate::forms::circuit::{Circuit, End, Net, Part, PartId, Role};
 use crate::forms::mapped::Given;
 use crate::forms::network::{Network, Operator};
 use crate::forms::tiling::{Block, Tiling};
+use crate::graph::is_population;
 use crate::map::circuit::synapses_each;
 
 /// Something a core has so much of.
@@ -96,6 +100,28 @@ pub fn islands(chip: &Chip, tiling: &Tiling, circuit: &Circuit) -> Vec<Vec<PartI
 /// Parts that work as a whole: what analog wires join, over links, too.
 pub fn wholes(circuit: &Circuit) -> Vec<Vec<PartId>> {
     joined(circuit, |_| true, &[])
+}
+
+/// Parts that work as a whole and would have to wait for what they give: it comes back to them as bits, from what takes it as bits.
+pub fn circle(network: &Network, circuit: &Circuit) -> Option<Vec<PartId>> {
+    let wholes = wholes(circuit);
+    let mut of_part = vec![0; circuit.parts.len()];
+    for (index, whole) in wholes.iter().enumerate() {
+        whole.iter().for_each(|part| of_part[part.0] = index);
+    }
+    // Populations give what they held at the end of the tick before.
+    let waits = |part: PartId| !is_population(network, circuit.parts[part.0].node);
+    let mut waiting = Vec::new();
+    for net in circuit.nets.iter().filter(|net| net.domain == Domain::Bits) {
+        let End::Part(from) = net.from else { continue };
+        let ends = net.to.iter().filter_map(|end| if let End::Part(to) = end { Some(of_part[to.0]) } else { None });
+        for to in ends.filter(|&to| waits(from) && to != of_part[from.0]) {
+            waiting.push((of_part[from.0] as u32, to as u32));
+        }
+    }
+    let waiting = DiGraph::<(), ()>::from_edges(waiting);
+    let circles = tarjan_scc(&waiting).into_iter().filter(|circle| circle.len() > 1);
+    circles.flatten().max_by_key(|whole| wholes[whole.index()].len()).map(|whole| wholes[whole.index()].clone())
 }
 
 /// Parts that are one array, read forward and read backward.

@@ -163,6 +163,22 @@ pub fn two_pins(given: Given, pin: &Pin, island: &[PartId]) -> Box<Misfit> {
     Box::new(Misfit { parts: island.to_vec(), arrays: false, diagnostic })
 }
 
+/// Parts that analog wires join would wait for what they give.
+pub fn waits(given: Given, circuit: &Circuit, parts: Vec<PartId>) -> Box<Misfit> {
+    let (network, name) = (given.network, &given.chip.name);
+    let node = |part: &PartId| circuit.parts[part.0].node;
+    let mut names: Vec<String> = parts.iter().map(|part| format!("`{}`", network.graph[node(part)].name)).collect();
+    names.dedup();
+    let message = format!("{} work at once on chip `{name}`, and wait for what they give themselves", names.join(", "));
+    let help = "leave the choice of domains to the compiler, or pin one of them to bits";
+    let label = "joined to the others by analog wires";
+    let diagnostic = match parts.first() {
+        Some(first) => Diagnostic::new(Code::E0617, message, network.graph[node(first)].span, label),
+        None => Diagnostic::placeless(Code::E0617, message),
+    };
+    Box::new(Misfit { parts, arrays: false, diagnostic: on_chip(given, diagnostic.with_help(help)) })
+}
+
 /// Parts joined by links found no neighbouring cores.
 pub fn apart(given: Given, net: &Net) -> Box<Misfit> {
     let node = &given.network.graph[net.source];

@@ -19,6 +19,7 @@ use crate::forms::placement::Placement;
 use crate::forms::plan::Pinned;
 use crate::forms::tiling::Tiling;
 use crate::map::convert::Misfit;
+use islands::circle;
 use solve::{Failure, Net, Part, Problem};
 
 /// Placements found before: circuits whose parts need and send as much lie alike.
@@ -82,9 +83,12 @@ struct Asked {
 }
 
 impl Asked {
-    /// Fails where an island fits no kind of core, or pins contradict.
+    /// Fails where parts wait for themselves, an island fits no kind of core, or pins contradict.
     fn new(given: Given, tiling: &Tiling, circuit: &Circuit) -> Result<Self, Box<Misfit>> {
         let chip = given.chip;
+        if let Some(parts) = circle(given.network, circuit) {
+            return Err(misfit::waits(given, circuit, parts));
+        }
         let islands = islands(chip, tiling, circuit);
         let resources = resources(chip, given.network);
         let rooms: Vec<Vec<f64>> = chip.core_kinds.iter().map(|kind| room(kind, &resources)).collect();

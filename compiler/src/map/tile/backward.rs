@@ -16,6 +16,7 @@ pub fn turn(tiling: &mut Tiling, given: Given, layer: NodeId, forward: NodeId) -
             inputs: block.outputs,
             outputs: block.inputs,
             // Its outputs are rows.
+            rows_per_input: 1,
             columns_per_output: 1,
             extra_columns: 0,
             spare_rows: 0,
@@ -62,6 +63,9 @@ pub fn obstacle(chip: &Chip, tile: &TileKind) -> Option<(String, &'static str)> 
     } else if tile.weights == WeightScheme::Offset {
         let help = "use `weights: differential` or `reference`";
         Some((format!("`{name}` holds weights in digits, one of which is no row's sum"), help))
+    } else if tile.normalises {
+        let help = "leave out `normalises: true`, so that lines give currents";
+        Some((format!("`{name}` divides by the conductances of a column, which is simulated forward only"), help))
     } else if device.is_read_cell_by_cell() {
         let help = "use cells without `current` and `noise telegraph`, and read noise that is `normal(0, …)`";
         let what = "cells with a `current` or read noise of their own, which are simulated forward only";

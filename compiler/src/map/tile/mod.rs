@@ -109,6 +109,7 @@ pub(crate) fn layer_inputs(network: &Network, layer: NodeId) -> usize {
 /// Physical columns of an output and further ones of an array.
 fn columns(tile: &TileKind) -> (usize, usize) {
     match tile.weights {
+        WeightScheme::Differential if tile.normalises => (1, 0),
         WeightScheme::Differential => (2, 0),
         WeightScheme::Reference => (1, 1),
         WeightScheme::Unsigned => (1, 0),
@@ -120,12 +121,13 @@ fn columns(tile: &TileKind) -> (usize, usize) {
 fn holders(given: Given, layer: NodeId) -> Vec<bool> {
     let Given { network, chip, .. } = given;
     let (fitted, signed) = (is_fitted(network, layer), is_signed(given, layer));
-    // Digits are laid out for the largest weight, which a fit finds only when the chip runs.
-    let holds = |tile: &TileKind| match tile.weights {
+    // Digits are laid out for the largest weight, and columns multiplied by sums of weights, which a fit finds only when the chip runs.
+    let by_scheme = |tile: &TileKind| match tile.weights {
         WeightScheme::Offset => !fitted,
         WeightScheme::Unsigned => !signed,
         WeightScheme::Differential | WeightScheme::Reference => true,
     };
+    let holds = |tile: &TileKind| by_scheme(tile) && !(tile.normalises && fitted);
     let holds: Vec<bool> = chip.tile_kinds.iter().map(holds).collect();
     let both =
         chip.tile_kinds.iter().zip(&holds).map(|(tile, holds)| *holds && backward::obstacle(chip, tile).is_none());
@@ -140,10 +142,11 @@ fn best_cut(chip: &Chip, free: &[usize], holds: &[bool], (inputs, outputs): (usi
     let cuts = chip.tile_kinds.iter().enumerate().filter_map(|(tile_kind, tile)| {
         let (per_output, extra) = columns(tile);
         let outputs_each = tile.columns().saturating_sub(extra) / per_output;
-        if !holds[tile_kind] || total[tile_kind] == 0 || tile.rows == 0 || outputs_each == 0 {
+        let inputs_each = tile.rows / tile.rows_per_input();
+        if !holds[tile_kind] || total[tile_kind] == 0 || inputs_each == 0 || outputs_each == 0 {
             return None;
         }
-        let row_blocks = inputs.div_ceil(tile.rows).max(1);
+        let row_blocks = inputs.div_ceil(inputs_each).max(1);
         Some(Cut { tile_kind, row_blocks, column_blocks: outputs.div_ceil(outputs_each).max(1) })
     });
     cuts.min_by_key(|cut| {
@@ -201,9 +204,10 @@ fn emit(tiling: &mut Tiling, given: Given, layer: NodeId, inputs: usize, cut: &C
                 tile_kind: cut.tile_kind,
                 inputs: rows,
                 outputs: range,
+                rows_per_input: tile.rows_per_input(),
                 columns_per_output,
                 extra_columns,
-                spare_rows: if holds_bias { tile.rows - (rows.1 - rows.0) } else { 0 },
+                spare_rows: if holds_bias { tile.rows - (rows.1 - rows.0) * tile.rows_per_input() } else { 0 },
                 positions: given.network.graph[layer].positions(),
                 backward: None,
             });
@@ -223,8 +227,13 @@ fn no_tile(chip: &Chip, network: &Network, layer: NodeId) -> Diagnostic {
     let node = &network.graph[layer];
     let message = format!("chip `{}` has no tile that could hold the weights of `{}`", chip.name, node.name);
     let unsigned = chip.tile_kinds.iter().any(|tile| tile.weights == WeightScheme::Unsigned);
+    let normalises = is_fitted(network, layer) && chip.tile_kinds.iter().any(|tile| tile.normalises);
     let offset = is_fitted(network, layer) && chip.tile_kinds.iter().any(|tile| tile.weights == WeightScheme::Offset);
     let (label, help) = match offset {
+        _fitted if normalises => (
+            "its weights are fitted, and what columns are to be multiplied by is not known for arrays with `normalises: true`",
+            "give a core of the chip a tile without `normalises`",
+        ),
         false if unsigned => (
             "some of its weights are below 0, and arrays with `weights: unsigned` cannot hold those",
             "give a core of the chip a tile with `weights: differential`",

@@ -19,7 +19,7 @@ pub fn print(mapped: &Mapped) -> String {
             continue;
         }
         let tile = &chip.tile_kinds[block.tile_kind];
-        let (rows, cols) = (block.rows(), block.columns());
+        let (rows, cols) = (block.array_rows(), block.columns());
         let share = 100.0 * (rows * cols) as f64 / (tile.rows * tile.cols).max(1) as f64;
         let _ = writeln!(
             text,

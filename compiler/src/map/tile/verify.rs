@@ -31,7 +31,7 @@ pub fn verify(given: Given, tiling: &Tiling) -> Vec<String> {
             continue;
         }
         let tile = &chip.tile_kinds[block.tile_kind];
-        let rows = block.inputs.1.saturating_sub(block.inputs.0);
+        let rows = block.inputs.1.saturating_sub(block.inputs.0) * block.rows_per_input;
         let cols = block.outputs.1.saturating_sub(block.outputs.0) * block.columns_per_output + block.extra_columns;
         if rows + block.spare_rows > tile.rows || cols + tile.spare_columns > tile.cols {
             faults.push(format!("block {index} of {rows} x {cols} does not fit {} x {}", tile.rows, tile.cols));

@@ -47,6 +47,7 @@ impl Checker<'_> {
                     self.say(format!("{user}: without cells"));
                     continue;
                 };
+                self.require(cells.normalised.is_empty(), || format!("{user}: its columns are to give voltages"));
                 let size = (row.saturating_add(found.rows)).saturating_mul(cells.scheme.columns(found.cols));
                 if size > MOST_NODES {
                     self.say(format!("{user}: too large an array"));
@@ -89,8 +90,8 @@ impl Checker<'_> {
                 wrong = true;
                 continue;
             };
-            let last = cells.scheme.columns(found.cols).saturating_add(lines.spares);
-            wrong |= last > columns || first.saturating_add(found.rows) > rows;
+            let last = cells.columns(found.cols).saturating_add(lines.spares);
+            wrong |= last > columns || first.saturating_add(found.rows.saturating_mul(cells.rows_each())) > rows;
             wrong |= !wrong && len(numbers) != cells.scheme.cells(found.rows, found.cols);
         }
         self.require(!wrong, || format!("{user}: not those of its cells"));
@@ -103,6 +104,14 @@ impl Checker<'_> {
         self.require(of_pulses.into_iter().all(sound), || format!("{user}: no such pulses"));
         self.require((0.0..=1.0).contains(&cells.rest), || {
             format!("{user}: cells rest at {} of their range", cells.rest)
+        });
+        let normalised = cells.normalised.is_empty()
+            || cells.normalised.len() == matrix.cols
+                && matches!(cells.scheme, Scheme::Differential | Scheme::Single)
+                && cells.telegraph.is_empty()
+                && cells.current.is_none();
+        self.require(normalised && cells.normalised.iter().all(|siemens| sound(*siemens)), || {
+            format!("{user}: columns that cannot be divided by their conductances")
         });
         if let Some(signs) = cells.signs {
             self.slice(signs, 0, matrix.rows, user);

@@ -23,9 +23,10 @@ impl Checker<'_> {
             }
             Loss::Squared { targets } => self.samples_by(targets, phase.samples, len.saturating_mul(taken), user),
         }
-        let numbers = [learning.rate, learning.decay, learning.stop.unwrap_or(0.0)];
+        let numbers = learning.rates.iter().copied().chain(learning.stop);
+        let held = learning.held_out < phase.samples.max(1) && !learning.rates.is_empty();
         let few = learning.epochs.checked_mul(phase.samples).is_some_and(|all| all <= MOST);
-        let sound = numbers.iter().all(|number| number.is_finite()) && learning.batch > 0 && few;
+        let sound = numbers.into_iter().all(f64::is_finite) && learning.batch > 0 && few && held;
         let ticks = phase.ticks > 0 || learning.through.is_none();
         let sound = sound && (learning.through.is_some() || !phase.sequence);
         self.require(sound && ticks && phase.samples > 0, || {
