@@ -175,7 +175,13 @@ fn what_is_not_simulated_is_refused() {
         (plain.replace("sense: ideal", "sense: sar"), "E0507", "cannot stand"),
         (plain.replace("sense: ideal", "sense: voltage"), "E0507", "cannot stand"),
         (plain.replace("normalises: true", "").replace("sense: ideal", "sense: adc"), "E0507", "cannot stand"),
-        (plain.replace(&format!("dense({WEIGHTS:?})"), "dense(2, fit: ridge(1))"), "E0601", "no tile"),
+        (
+            plain
+                .replace(&format!("dense({WEIGHTS:?})"), "dense(2, fit: ridge(1))")
+                .replace("test {", "train { x: [[1, 2, 3]] } expect y == [[1, 2]]\n    test {"),
+            "E0601",
+            "no tile",
+        ),
     ];
     for (text, code, message) in cases {
         let told = said(&text);

@@ -66,8 +66,8 @@ impl Sums {
 
     /// The same of columns whose voltages have one range, of so large inputs.
     pub(super) fn in_volts(sums: &[f32], ones: &[f64], full: f64) -> Self {
-        let ranges: Vec<f64> = ones.iter().map(|one| one * full).collect();
-        Sums { one: ones.iter().copied().fold(0.0, f64::max), ..Sums::in_ranges(sums, &ranges) }
+        let one = ones.iter().copied().fold(0.0, f64::max);
+        Sums { one, range: one * full, ..Sums::in_ranges(sums, ones) }
     }
 
     /// What its range is measured in.
