@@ -86,7 +86,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 16;
+    pub const FORMAT: u32 = 17;
 }
 
 /// Width of numbers.
