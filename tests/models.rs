@@ -212,7 +212,7 @@ experiment e {
     let wrong = |change: &str| codes(&text.replace("set a.v = 8 mV", change));
     assert_eq!(wrong("set a.v = 8 pA"), ["E0302"]);
     assert_eq!(wrong("set a.u = 8 mV"), ["E0206"]);
-    assert_eq!(wrong("set a.v = [8, 9] * 1 mV"), ["E0305"]);
+    assert_eq!(wrong("set a.v = [8, 9, 7] * 1 mV"), ["E0310"]);
 }
 
 /// Synapses as a table: each its weight and delay, in any order, one pair twice. Oracle: sums written out.

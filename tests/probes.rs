@@ -1,7 +1,8 @@
 //! What probes record besides values: rates of populations, histograms, values at the start of steps. Oracles: by hand.
 
 use nmc_compiler::files::NoFiles;
-use nmc_runtime::{Recorded, Results};
+use nmc_compiler::{Options, compile};
+use nmc_runtime::{EngineKind, Recorded, Recording, Results, RunOptions, Simulation};
 use nmc_tests::{ENGINES, codes, recorded, run, told, values};
 
 /// One experiment of 0.1 ms steps on both engines, which say the same.
@@ -184,4 +185,66 @@ fn what_cannot_be_recorded_so_is_told() {
 experiment e { deploy n; test { x: [[1, 2]] } measure low = min(y), high = max(y) }";
     let help = told(all).into_iter().find_map(|told| told.help);
     assert_eq!(help.as_deref(), Some("say `measure` again: `measure low = min(y) measure high = max(y)`"));
+}
+
+/// What is handed on after every step, and then at the end, is what a run has that keeps all: intervals of rates that runs cut, too. Oracle (cross).
+#[test]
+fn recordings_may_be_taken_as_they_come() {
+    let text = "use std.neuron.{lif, poisson}
+use std.plasticity.stdp
+network net() {
+    population s: poisson[20](rate: 300 Hz)
+    population a: lif[10](bias: 0.12 nA)
+    connect c: s -> a { weight: uniform(1 mV, 3 mV), plasticity: stdp(w_max: 5 mV) }
+    probe s.rate, a.rate every 0.7 ms
+    probe a.v histogram 6 every 0.3 ms
+    probe c.w histogram 4 every 1 ms
+    probe a.v, c.w every 1 ms
+}
+experiment e { deploy net; run for 530.3 ms; run for 310.1 ms; run for 200 ms { restart: true } }";
+    let compilation = compile("taken.nmc", text, &NoFiles, &Options::default());
+    let image = compilation.image.unwrap_or_else(|| panic!("{:#?}", compilation.diagnostics));
+    let options = RunOptions { seed: 1, engine: EngineKind::Jit, threads: 1, memory: 16 << 30, progress: None };
+    let whole = nmc_runtime::run(&image.programs[0], &options).unwrap();
+    let mut simulation = Simulation::new(&image.programs[0], &options).unwrap();
+    let (mut parts, mut rows, mut steps) = (Vec::new(), 0, 0);
+    while !simulation.advance(&|| true).unwrap() {
+        parts.push(simulation.recorded());
+        steps += 1;
+        let of = |recording: &Recording| match &recording.values {
+            Recorded::Values { times, .. } | Recorded::Synapses { times, .. } | Recorded::Histogram { times, .. } => {
+                times.len()
+            }
+            Recorded::Spikes { .. } => 0,
+        };
+        rows = rows.max(parts.last().unwrap().iter().map(of).max().unwrap());
+    }
+    assert!(steps > 4 && rows < 2500, "{rows} rows at once");
+    parts.push(simulation.results().recordings);
+    for (at, recording) in whole.recordings.iter().enumerate() {
+        let each = || parts.iter().map(|part| &part[at].values);
+        let (mut time, mut numbers) = (Vec::new(), [Vec::new(), Vec::new()]);
+        for values in each() {
+            match values {
+                Recorded::Values { times, data, .. } | Recorded::Synapses { times, data, .. } => {
+                    time.extend_from_slice(times);
+                    numbers[0].extend_from_slice(data);
+                }
+                Recorded::Histogram { times, counts, edges, .. } => {
+                    time.extend_from_slice(times);
+                    numbers[0].extend_from_slice(counts);
+                    numbers[1].extend_from_slice(edges);
+                }
+                Recorded::Spikes { .. } => panic!(),
+            }
+        }
+        let (wanted, known) = match &recording.values {
+            Recorded::Values { times, data, .. } | Recorded::Synapses { times, data, .. } => {
+                (times, [data.clone(), Vec::new()])
+            }
+            Recorded::Histogram { times, counts, edges, .. } => (times, [counts.clone(), edges.clone()]),
+            Recorded::Spikes { .. } => panic!(),
+        };
+        assert!(time == *wanted && numbers == known, "{}", recording.name);
+    }
 }

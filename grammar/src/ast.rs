@@ -252,6 +252,8 @@ pub struct Field {
     pub doc: Vec<String>,
     /// One or two words (`freeze plastic`, with the value `true`); three of `set exc.bias = 0.2 nA`.
     pub key: Vec<Ident>,
+    /// Of `set exc[0..5].bias = 0.2 nA`: which elements.
+    pub elements: Vec<Expr>,
     /// The value.
     pub value: Expr,
     /// `drive: data["i"] every 1 ms`: how long each row is shown.

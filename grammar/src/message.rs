@@ -119,6 +119,11 @@ impl Case<'_> {
         }
         // `a b when …` is a mistake of another kind; a name is wanted after these or at the start of an expression.
         let word = self.written(self.at);
+        let compensates = || (self.statement_start()..self.at).any(|at| self.written(at) == "compensate");
+        let help = match word {
+            "converter" if compensates() => String::from("did you mean `converters`?"),
+            _ => format!("use another name, such as `{word}_1`"),
+        };
         Some(
             Diagnostic::new(
                 Code::E0110,
@@ -126,7 +131,7 @@ impl Case<'_> {
                 self.span(self.at),
                 "cannot be a name here",
             )
-            .with_help(format!("use another name, such as `{word}_1`")),
+            .with_help(help),
         )
     }
 

@@ -103,7 +103,7 @@ impl Build<'_> {
         }
         let value = self.expr(start, end, ExprKind::Bool(true));
         let (doc, key, span) = (Vec::new(), vec![word, connection], self.span(start, end));
-        Field { doc, key, value, every: None, named: false, span }
+        Field { doc, key, elements: Vec::new(), value, every: None, named: false, span }
     }
 
     /// `next h = …`; `next` is a name everywhere else.

@@ -40,6 +40,10 @@ fn each_mistake_has_its_words() {
         "E0110 at \"state\": `state` is a reserved word (use another name, such as `state_1`)",
     );
     one(
+        "experiment e { deploy n { compensate: drift, converter } }",
+        "E0110 at \"converter\": `converter` is a reserved word (did you mean `converters`?)",
+    );
+    one(
         "neuron n { y = 0 < x < 1 }",
         "E0111 at \"<\": comparisons cannot be chained (join two comparisons with `and`: `a < b and b < c`)",
     );

@@ -225,86 +225,85 @@ pub fn gather(
     if phase.kind == PhaseKind::Train {
         return;
     }
-    drain(program, phase, &mut records, before, into);
+    drain(program, phase, (&mut records, false), before, into);
     for (number, record) in records.into_iter().enumerate() {
-        let tick_start = before.0 + number as u64 * u64::from(phase.ticks);
-        for (index, (probe, recording)) in program.probes.iter().zip(into.iter_mut()).enumerate() {
-            let (ticks, values) = &record.values[index];
-            match (&mut recording.values, probe.probed) {
-                (Recorded::Values { times, data, .. }, Probed::Output(array)) => {
-                    let taken = phase.taken as usize;
-                    times.extend((0..taken).map(|at| (before.1 + number * taken + at) as f64));
-                    if let Some(values) = record.ends.get(&array) {
-                        let rows = values.chunks_exact((values.len() / taken).max(1));
-                        rows.for_each(|row| data.extend_from_slice(&row[probe.range.0..probe.range.1]));
-                    }
-                }
-                (Recorded::Values { times, data, .. }, Probed::Rate(_)) => {
-                    for (tick, row) in ticks.iter().zip(values.as_chunks::<3>().0) {
-                        rate(probe, ((tick + tick_start) as f64, program.dt), *row, (times, data));
-                    }
-                }
-                (Recorded::Histogram { times, bins, counts, edges }, _) => {
-                    times.extend(ticks.iter().map(|tick| (tick + tick_start) as f64 * program.dt));
-                    for row in values.chunks_exact(2 * *bins + 1) {
-                        counts.extend_from_slice(&row[..*bins]);
-                        edges.extend_from_slice(&row[*bins..]);
-                    }
-                }
-                // Drained.
-                (Recorded::Values { .. } | Recorded::Spikes { .. } | Recorded::Synapses { .. }, _) => {}
+        for (probe, recording) in program.probes.iter().zip(into.iter_mut()) {
+            let Probed::Output(array) = probe.probed else { continue };
+            let Recorded::Values { times, data, .. } = &mut recording.values else { continue };
+            let taken = phase.taken as usize;
+            times.extend((0..taken).map(|at| (before.1 + number * taken + at) as f64));
+            if let Some(values) = record.ends.get(&array) {
+                let rows = values.chunks_exact((values.len() / taken).max(1));
+                rows.for_each(|row| data.extend_from_slice(&row[probe.range.0..probe.range.1]));
             }
         }
     }
 }
 
-/// Takes spikes, and values as they are, out of what the samples of a phase have recorded so far; what is made up of whole intervals or
-/// samples (rates, histograms, outputs) stays.
+/// Takes all but outputs out of what the samples of a phase have recorded so far. Where the last sample is still `open`, the interval of a rate that is
+/// under way stays.
 pub fn drain(
     program: &Program,
     phase: &Phase,
-    records: &mut [SampleRecord],
+    (records, open): (&mut [SampleRecord], bool),
     before: (u64, usize),
     into: &mut [Recording],
 ) {
     if phase.kind == PhaseKind::Train {
         return;
     }
+    let last = records.len().saturating_sub(1);
     for (number, record) in records.iter_mut().enumerate() {
         let tick_start = before.0 + number as u64 * u64::from(phase.ticks);
+        let seconds = |tick: u64| (tick + tick_start) as f64 * program.dt;
         for (index, (probe, recording)) in program.probes.iter().zip(into.iter_mut()).enumerate() {
+            let (ticks, values) = &mut record.values[index];
             match &mut recording.values {
                 Recorded::Spikes { neuron, step, .. } => {
                     let (elements, ticks) = &mut record.spikes[index];
                     neuron.append(elements);
                     step.extend(ticks.drain(..).map(|tick| tick + tick_start));
                 }
-                Recorded::Values { times, data, .. } | Recorded::Synapses { times, data, .. } if grows(probe) => {
-                    let (ticks, values) = &mut record.values[index];
-                    times.extend(ticks.drain(..).map(|tick| (tick + tick_start) as f64 * program.dt));
+                Recorded::Values { times, data, .. } if matches!(probe.probed, Probed::Rate(_)) => {
+                    let whole = ticks.len().saturating_sub(usize::from(open && number == last));
+                    for (tick, row) in ticks.drain(..whole).zip(values.as_chunks::<3>().0) {
+                        rate(probe, (seconds(tick), program.dt), *row, (times, data));
+                    }
+                    values.drain(..3 * whole);
+                }
+                Recorded::Values { times, data, .. } | Recorded::Synapses { times, data, .. } => {
+                    times.extend(ticks.drain(..).map(seconds));
                     data.append(values);
                 }
-                Recorded::Values { .. } | Recorded::Synapses { .. } | Recorded::Histogram { .. } => {}
+                Recorded::Histogram { times, bins, counts, edges } => {
+                    times.extend(ticks.drain(..).map(seconds));
+                    for row in values.chunks_exact(2 * *bins + 1) {
+                        counts.extend_from_slice(&row[..*bins]);
+                        edges.extend_from_slice(&row[*bins..]);
+                    }
+                    values.clear();
+                }
             }
         }
     }
 }
 
-/// Whether what is recorded is there at once, tick by tick.
+/// Whether what is recorded is there tick by tick, and not when outputs are taken.
 pub fn grows(probe: &Probe) -> bool {
-    match probe.probed {
-        Probed::Spikes(_) => true,
-        Probed::Array(_) | Probed::Synapses(..) => probe.histogram.is_none(),
-        Probed::Rate(_) | Probed::Output(_) => false,
-    }
+    !matches!(probe.probed, Probed::Output(_))
 }
 
-/// Takes away what [`drain`] put in.
+/// Takes away what [`drain`] put in; the last interval of a rate stays, as the next run may go on with it.
 pub fn taken(program: &Program, from: &mut [Recording]) -> Vec<Recording> {
     let mut taken = recordings(program);
-    for ((probe, from), into) in program.probes.iter().zip(from).zip(&mut taken) {
-        if grows(probe) {
-            std::mem::swap(&mut from.values, &mut into.values);
+    for ((probe, from), into) in program.probes.iter().zip(from).zip(&mut taken).filter(|((probe, _), _)| grows(probe))
+    {
+        std::mem::swap(&mut from.values, &mut into.values);
+        if let (Probed::Rate(_), Recorded::Values { times, data, .. }, Recorded::Values { times: t, data: d, .. }) =
+            (probe.probed, &mut from.values, &mut into.values)
+        {
+            times.extend(t.pop());
+            data.extend(d.pop());
         }
     }
     taken
@@ -322,7 +321,11 @@ pub fn forget(recordings: &mut [Recording]) {
                 times.clear();
                 data.clear();
             }
-            Recorded::Histogram { .. } => {}
+            Recorded::Histogram { times, counts, edges, .. } => {
+                times.clear();
+                counts.clear();
+                edges.clear();
+            }
         }
     }
 }
@@ -330,7 +333,7 @@ pub fn forget(recordings: &mut [Recording]) {
 /// Puts in the rate of an interval, or of what is left of it where it began in the sample before.
 fn rate(
     probe: &Probe,
-    (tick, dt): (f64, f64),
+    (time, dt): (f64, f64),
     [spikes, ticks, before]: [f64; 3],
     (times, data): (&mut Vec<f64>, &mut Vec<f64>),
 ) {
@@ -339,7 +342,7 @@ fn rate(
     match data.last_mut().filter(|_| before > 0.0) {
         Some(last) => *last = (*last * before + rate * ticks) / (before + ticks),
         None => {
-            times.push(tick * dt);
+            times.push(time);
             data.push(rate);
         }
     }

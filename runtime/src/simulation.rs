@@ -160,7 +160,7 @@ impl<T: Computable + Product + Serialize + DeserializeOwned> Steps for Engine<'_
         let program = self.shared.program;
         let State { phase, records, recorded, results, .. } = &mut self.state;
         if let Some(phase) = program.phases.get(*phase) {
-            record::drain(program, phase, records, *recorded, &mut results.recordings);
+            record::drain(program, phase, (records, true), *recorded, &mut results.recordings);
         }
         record::taken(program, &mut results.recordings)
     }

@@ -32,7 +32,7 @@ impl Simulation<'_> {
                         }
                     }
                 }
-                Probed::Value(expr) if due => {
+                Probed::Value(expr, _) if due => {
                     let one = |index| self.of_neuron(state, probe.node, index, &fed[&probe.node], expr);
                     let values = (probe.range.0..probe.range.1).map(one).collect();
                     self.keep(&probe.name, time, values);
@@ -45,7 +45,7 @@ impl Simulation<'_> {
                     let weights = self.weights[*number].clone();
                     self.keep(&probe.name, time, weights);
                 }
-                Probed::Value(_) | Probed::State(..) | Probed::Weights(_) => {}
+                Probed::Value(..) | Probed::State(..) | Probed::Weights(_) => {}
                 Probed::Output | Probed::Rate => {
                     panic!("outputs are probed at the end, and rates by no generated program")
                 }

@@ -39,7 +39,7 @@ pub fn list(kind: Option<&str>) -> Exit {
 }
 
 /// The text of what has this name, perhaps with its module's before it.
-fn definitions(name: &str) -> String {
+pub fn definitions(name: &str) -> String {
     let mut text = String::new();
     for module in nmc_stdlib::modules() {
         for item in &parse(FileId(0), module.text).0.items {

@@ -76,9 +76,9 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Explains a diagnostic code, such as E0302 or dimension-mismatch
+    /// Explains a diagnostic code, such as E0302 or dimension-mismatch, or a thing of the standard library, such as std.neuron.adex
     Explain {
-        /// The code or its name
+        /// The code or its name; or what `list` takes
         code: String,
     },
     /// Lists what the standard library has

@@ -315,7 +315,8 @@ pub fn check(checker: &mut Checker, block: &Block) {
         }
         StmtKind::Run { fields, .. } | StmtKind::Present { inputs: fields, .. } => {
             no_names(checker, fields);
-            each_once(checker, &fields.iter().collect::<Vec<_>>());
+            // Elements may be set one after the other.
+            each_once(checker, &fields.iter().filter(|field| field.elements.is_empty()).collect::<Vec<_>>());
             let afresh = matches!(stmt.kind, StmtKind::Present { sequence: false, .. });
             fields
                 .iter()

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use nmc_grammar::ast::{Arg, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, Stmt, StmtKind};
+use nmc_grammar::ast::{Arg, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, Ident, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::elsewhere::instead;
 use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 
-use super::{Checker, unknown, values, walk};
+use super::{Checker, unknown, walk};
 use crate::quantity::Dimension;
 use crate::typing::blocks;
 use crate::typing::functions::loop_later;
 use crate::typing::term::Scope;
+use crate::units::type_dimension;
 
 const POPULATIONS: &[BlockKind] = &[BlockKind::Neuron, BlockKind::Device, BlockKind::Encoder, BlockKind::Decoder];
 
@@ -112,7 +113,11 @@ fn level(checker: &mut Checker, body: &[Stmt], scope: &Scope, names: &BTreeSet<&
                     own_values(checker, &elements, block, values);
                     let before = checker.diagnostics.len();
                     elements.names.insert(String::from("i"), unknown(Dimension::NONE));
+                    let (starting, args) = &blocks::starting(block, args);
                     checker.arguments(&elements, block, args, stmt.span);
+                    for (name, value) in starting {
+                        start(checker, &elements, block, (name, value));
+                    }
                     // `lif(5)` for `lif[5]()`.
                     if let ([first], []) = (&args[..], &shape[..])
                         && let ExprKind::Number { value, unit: None, .. } = first.value.kind
@@ -180,6 +185,20 @@ fn own_values(checker: &mut Checker, scope: &Scope, block: &Block, values: &[Fie
     }
 }
 
+/// `adex[10](v: -60 mV)`: where a state starts.
+fn start(checker: &mut Checker, elements: &Scope, block: &Block, (name, value): (&Ident, &Ast)) {
+    let of = |stmt: &Stmt| match &stmt.kind {
+        StmtKind::State { name: known, ty, .. } if known.text == name.text => type_dimension(&ty.name.text),
+        _ => None,
+    };
+    let known = |name: &str| elements.names.contains_key(name) || checker.is_number(name);
+    if let Some(dimension) = block.body.iter().find_map(of)
+        && walk::is_scalar(value, &known)
+    {
+        checker.close_as(elements, value, dimension);
+    }
+}
+
 /// What stands at a place has a name that the network gives.
 fn known(checker: &mut Checker, expr: &Ast, names: &BTreeSet<&str>, what: &str) {
     let Some(name) = base(expr) else { return };
@@ -192,26 +211,18 @@ fn known(checker: &mut Checker, expr: &Ast, names: &BTreeSet<&str>, what: &str) 
 }
 
 fn connection(checker: &mut Checker, scope: &Scope, fields: &[Field]) {
+    let mut pairs = scope.clone();
+    for index in ["i", "j"] {
+        pairs.names.insert(String::from(index), unknown(Dimension::NONE));
+    }
     for field in fields {
         match field.key[0].text.as_str() {
             "pattern" => pattern(checker, &field.value),
-            "synapse" => checker.reference(scope, &field.value, &[BlockKind::Synapse]),
-            "plasticity" => checker.reference(scope, &field.value, &[BlockKind::Plasticity]),
-            "cells" => {
-                let errors = checker.errors();
-                checker.reference(scope, &field.value, &[BlockKind::Device]);
-                if checker.errors() == errors {
-                    values::holds_weights(checker, &field.value);
-                }
-            }
-            "delay" => {
-                let mut pairs = scope.clone();
-                for index in ["i", "j"] {
-                    pairs.names.insert(String::from(index), unknown(Dimension::NONE));
-                }
-                if walk::is_scalar(&field.value, &|name| pairs.names.contains_key(name)) {
-                    checker.close_as(&pairs, &field.value, Dimension::TIME);
-                }
+            "synapse" => checker.reference(&pairs, &field.value, &[BlockKind::Synapse]),
+            "plasticity" => checker.reference(&pairs, &field.value, &[BlockKind::Plasticity]),
+            "cells" => checker.reference(scope, &field.value, &[BlockKind::Device]),
+            "delay" if walk::is_scalar(&field.value, &|name| pairs.names.contains_key(name)) => {
+                checker.close_as(&pairs, &field.value, Dimension::TIME);
             }
             _ => {}
         }

@@ -81,8 +81,8 @@ pub fn cell_names(scope: &mut Scope) {
     scope.names.insert(String::from("v"), unknown(Dimension::VOLTAGE));
 }
 
-/// Cells that hold weights have a range of conductances.
-pub fn holds_weights(checker: &mut Checker, cells: &Ast) {
+/// Cells of a tile have a range of conductances.
+fn holds_weights(checker: &mut Checker, cells: &Ast) {
     let head = if let ExprKind::Call(callee, _) = &cells.kind { callee } else { cells };
     let head = if let ExprKind::Index(object, _) = &head.kind { object } else { head };
     let ExprKind::Name(name) = &head.kind else { return };

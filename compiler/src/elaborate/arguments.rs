@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nmc_grammar::ast::{Arg, Expr as Ast, ExprKind, Field, Param};
+use nmc_grammar::ast::{Arg, Expr as Ast, ExprKind, Field, Ident, Param};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::{FileId, Span};
@@ -90,8 +90,26 @@ impl Elaborator<'_> {
         Some((term?, None))
     }
 
+    /// Where a state starts: an expression, or data with one number for each element.
+    pub fn starting_value(
+        &mut self,
+        name: &Ident,
+        value: &Ast,
+        dimension: Dimension,
+        len: usize,
+    ) -> Option<(Expr, Option<TensorId>)> {
+        if self.kind(value) == Kind::Data {
+            let (tensor, _) = self.of_each(&name.text, Some(dimension), value, len)?;
+            return Some((Expr::Number(0.0), Some(tensor)));
+        }
+        self.names.local.insert(String::from("i"), index());
+        let term = self.closer.close_as(&self.names, self.file, value, dimension);
+        self.names.local.clear();
+        Some((term?.expr, None))
+    }
+
     /// Data with one number for each element, and their dimension.
-    fn of_each(
+    pub fn of_each(
         &mut self,
         name: &str,
         wanted: Option<Dimension>,
@@ -118,7 +136,7 @@ impl Elaborator<'_> {
     }
 
     /// Whether a parameter can have the numbers that are given for it.
-    fn possible(&mut self, param: &Param, tensor: TensorId, dimension: Dimension, span: Span) -> Option<()> {
+    pub fn possible(&mut self, param: &Param, tensor: TensorId, dimension: Dimension, span: Span) -> Option<()> {
         let data = &self.tensors[tensor.index()].data;
         let terms = (0..data.len()).map(|number| Term { expr: Expr::Number(data.get(number)), dimension });
         let impossible = terms.into_iter().find_map(|term| blocks::impossible(param, &term, span));
@@ -187,7 +205,7 @@ impl Elaborator<'_> {
 }
 
 /// The index of an element.
-fn index() -> Term {
+pub fn index() -> Term {
     Term { expr: Expr::Symbol(Symbol::Index), dimension: Dimension::NONE }
 }
 

@@ -18,7 +18,8 @@ impl Elaborator<'_> {
     pub fn begins_within(&mut self, connection: &Connection, span: Span) {
         let Connection { pattern, dynamics, source_range, target_range, .. } = connection;
         // What is asked of cells is what they begin with.
-        let weight = connection.cells.map_or(&connection.weight, |cells| &dynamics.states[cells.before.0].initial);
+        let weight =
+            connection.cells.as_ref().map_or(&connection.weight, |cells| &dynamics.states[cells.before.0].initial);
         let matrix = if let Pattern::Matrix(matrix) = pattern { Some(*matrix) } else { None };
         let ends = [settled(weight, 0), settled(weight, 1)];
         let found = if let Some(data) = connection.weights.or(matrix) {
@@ -55,6 +56,8 @@ impl Elaborator<'_> {
         let found = match to {
             To::Fill(weight) => Some(weight).filter(|weight| outside(connection, *weight)),
             To::Pairs(weights) => self.weights_given(weights, true).find(|weight| outside(connection, *weight)),
+            // Of neurons.
+            To::Range { .. } | To::Elements { .. } => None,
         };
         let told = found.and_then(|weight| told(connection, weight, "are set to", span));
         self.once(told);

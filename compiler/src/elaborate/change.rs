@@ -2,20 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use nmc_grammar::ast::{Block, Field, Ident, Item, Param, Stmt, StmtKind};
+use nmc_grammar::ast::{Block, Expr as Ast, ExprKind, Field, Ident, Item, Param, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 use nmc_program::{Tensor, TensorData, TensorId, To};
 
 use super::Elaborator;
+use super::arguments::index;
 use super::signal::Kind;
-use super::term::Term;
-use crate::forms::equations::Expr;
+use super::term::{Term, is_random};
+use crate::algebra::{mentions, substitute};
+use crate::analyse::evaluate::evaluate;
+use crate::forms::equations::{Emission, Expr, Symbol};
 use crate::forms::network::{NodeId, Operator};
 use crate::forms::plan::Phase;
+use crate::quantity::{Dimension, Quantity};
 use crate::typing::blocks;
-use crate::units::{dimension_name, type_dimension};
+use crate::units::{dimension_name, show, type_dimension};
 
 /// What an experiment changes: population and parameter, and the parameter as its block declares it, once that is known.
 pub type Changed = BTreeMap<(String, String), Option<Param>>;
@@ -32,7 +37,16 @@ pub fn changed(block: &Block) -> Changed {
         StmtKind::Run { fields, .. } => Some(fields),
         _ => None,
     });
-    fields.flatten().filter_map(|field| Some((words(field)?, None))).collect()
+    let mut changed = Changed::new();
+    for field in fields.flatten() {
+        let Some((population, member)) = words(field) else { continue };
+        // `part[0]` may be a population, or an element of one.
+        if let [Ast { kind: ExprKind::Number { value, .. }, .. }] = &field.elements[..] {
+            changed.insert((format!("{population}[{value}]"), member.clone()), None);
+        }
+        changed.insert((population, member), None);
+    }
+    changed
 }
 
 impl Elaborator<'_> {
@@ -62,28 +76,104 @@ impl Elaborator<'_> {
     pub fn change(&mut self, field: &Field, phase: &mut Phase) -> Option<()> {
         let (population, member) = words(field)?;
         let at = field.key[1].span;
-        if let (Some(all), "w") = (self.connections.get(&population).cloned(), member.as_str()) {
+        let name = Ast { kind: ExprKind::Name(population.clone()), span: at };
+        let set = match field.elements.is_empty() {
+            true => name,
+            false => Ast { kind: ExprKind::Index(Box::new(name), field.elements.clone()), span: at },
+        };
+        if self.connections.contains_key(&population) && member == "w" {
+            let all: Vec<usize> = self.connections_of(&set)?.into_iter().map(|(_, index)| index).collect();
             return self.change_weights(&all, field, phase);
         }
-        let Some(&node) = self.nodes.get(&population) else { return self.no_population(&population, at) };
-        let Some(Some(param)) = self.changed.get(&(population.clone(), member.clone())).cloned() else {
-            return self.change_state(node, field, phase);
+        let (node, range) = self.population_range(&set)?;
+        let population = self.network.graph[node].name.clone();
+        let Some(Some(param)) = self.changed.get(&(population, member.clone())).cloned() else {
+            return self.change_state((node, range), field, phase);
         };
         let dimension = param.ty.as_ref().and_then(|ty| type_dimension(&ty.name.text)).unwrap_or_default();
-        let value = self.closer.value(&self.names, self.file, &field.value, dimension)?;
-        let term = Term { expr: Expr::Number(value), dimension };
-        if let Some(impossible) = blocks::impossible(&param, &term, field.value.span) {
+        let Operator::Population { dynamics, .. } = &self.network.graph[node].operator else { return None };
+        let state = dynamics.states.iter().position(|state| state.name == member)?;
+        let to = self.elements((node, range), &field.value, (&member, dimension))?;
+        let span = field.value.span;
+        let impossible = |value: f64| {
+            let term = Term { expr: Expr::Number(value), dimension };
+            blocks::impossible(&param, &term, span).or_else(|| self.below_zero((node, state), value, span))
+        };
+        let impossible = match to {
+            To::Fill(value) | To::Range { value, .. } => impossible(value),
+            To::Pairs(values) | To::Elements { values, .. } => {
+                let data = &self.tensors[values.index()].data;
+                (0..data.len()).find_map(|at| impossible(data.get(at)))
+            }
+        };
+        if let Some(impossible) = impossible {
             self.closer.diagnostics.push(impossible);
             return None;
         }
-        let Operator::Population { dynamics, .. } = &self.network.graph[node].operator else { return None };
-        let state = dynamics.states.iter().position(|state| state.name == member)?;
-        phase.changes.push((node, state, value));
+        phase.changes.push((node, state, to));
         Some(())
     }
 
+    /// What some elements of a population are set to: one number, data with one for each, or an expression of the index `i`.
+    fn elements(
+        &mut self,
+        (node, (first, end)): (NodeId, (usize, usize)),
+        ast: &Ast,
+        (member, dimension): (&str, Dimension),
+    ) -> Option<To> {
+        if self.kind(ast) == Kind::Data {
+            let (values, _) = self.of_each(member, Some(dimension), ast, end - first)?;
+            return Some(To::Elements { first, values });
+        }
+        self.names.local.insert(String::from("i"), index());
+        let term = self.closer.close_as(&self.names, self.file, ast, dimension);
+        self.names.local.clear();
+        let term = term?;
+        if mentions(&term.expr, &|symbol| symbol == Symbol::Index) && !is_random(&term.expr) {
+            let at = |element: usize| {
+                let number = |symbol| (symbol == Symbol::Index).then_some(Expr::Number(element as f64));
+                evaluate(&substitute(&term.expr, &number), &[], &[])
+            };
+            let data = TensorData::F64((first..end).map(at).collect());
+            let values = self.keep(Tensor { name: member.to_string(), shape: vec![end - first], data }, ast.span)?;
+            return Some(To::Elements { first, values });
+        }
+        let value = self.closer.known(&term, ast)?;
+        Some(match (first, end) == (0, self.network.graph[node].len()) {
+            true => To::Fill(value),
+            false => To::Range { first, end, value },
+        })
+    }
+
+    /// What is wrong with a parameter's value where a rate or a time to hold would be below 0.
+    fn below_zero(&self, (node, state): (NodeId, usize), value: f64, span: Span) -> Option<Diagnostic> {
+        let Operator::Population { dynamics, .. } = &self.network.graph[node].operator else { return None };
+        let of = match dynamics.emission.as_ref()? {
+            Emission::Poisson { rate } => vec![(rate, "a rate", Dimension::FREQUENCY)],
+            Emission::When { holds, .. } => {
+                holds.iter().map(|(_, time)| (time, "a time to hold", Dimension::TIME)).collect()
+            }
+            Emission::Once { .. } | Emission::Given => vec![],
+        };
+        let mut values = vec![0.0; dynamics.states.len()];
+        values[state] = value;
+        let alone = |expr: &Expr| {
+            let is = |symbol| symbol == Symbol::State(state);
+            mentions(expr, &is) && !mentions(expr, &|symbol| !is(symbol))
+        };
+        let below = |(expr, ..): &&(&Expr, &str, Dimension)| alone(expr) && evaluate(expr, &[], &values) < 0.0;
+        let (expr, what, dimension) = of.iter().find(below)?;
+        let shown = show(Quantity { si: evaluate(expr, &[], &values), dimension: *dimension });
+        Some(Diagnostic::new(Code::E0306, format!("{what} cannot be negative, this is {shown}"), span, "below 0"))
+    }
+
     /// `set exc.v = -60 mV`: where a state stands when the run begins.
-    fn change_state(&mut self, node: NodeId, field: &Field, phase: &mut Phase) -> Option<()> {
+    fn change_state(
+        &mut self,
+        (node, range): (NodeId, (usize, usize)),
+        field: &Field,
+        phase: &mut Phase,
+    ) -> Option<()> {
         let (name, member) = (field.key[2].span, field.key[2].text.clone());
         let Operator::Population { dynamics, .. } = &self.network.graph[node].operator else { return None };
         let blocks = self.closer.model.modules.iter().flat_map(|module| &module.tree.items);
@@ -100,8 +190,8 @@ impl Elaborator<'_> {
             && let Some(state) = dynamics.states.iter().position(|state| state.name == member)
         {
             let dimension = dynamics.states[state].dimension;
-            let value = self.closer.value(&self.names, self.file, &field.value, dimension)?;
-            phase.changes.push((node, state, value));
+            let to = self.elements((node, range), &field.value, (&member, dimension))?;
+            phase.changes.push((node, state, to));
             return Some(());
         }
         let message = format!("`{}` has no parameter or state `{member}`", field.key[1].text);

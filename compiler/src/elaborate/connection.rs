@@ -9,6 +9,7 @@ use nmc_grammar::span::Span;
 
 use super::Elaborator;
 use super::equations::Closing;
+use super::pair_params::{Joined, Own};
 use super::steps::Counted;
 use super::synapse_data::Waiting;
 use super::target::Target;
@@ -122,8 +123,11 @@ impl Elaborator<'_> {
             }
             None => Expr::Number(0.0),
         };
-        let (mut dynamics, plastic) =
-            self.synapse(field("synapse"), field("plasticity"), source, to, (weight.dimension, weighed), span)?;
+        let joined = Joined { ends, pattern: &pattern, order: order.as_deref() };
+        let rule = field("plasticity");
+        let Own { mut dynamics, given: parameters } =
+            self.synapse((field("synapse"), rule), joined, to, (weight.dimension, weighed), span)?;
+        let plastic = rule.is_some();
         self.events(&dynamics, source, delays.is_none() && delay == Expr::Number(0.0), span)?;
         self.intervals(&dynamics, field("plasticity").map_or(span, |rule| rule.span))?;
         let port = self.port(&dynamics, to, span)?;
@@ -146,6 +150,7 @@ impl Elaborator<'_> {
             weight: weight.expr,
             dimension: weight.dimension,
             weights,
+            parameters,
             delay,
             delays,
             dynamics,
@@ -219,14 +224,13 @@ impl Elaborator<'_> {
     /// Synapse and rule as one.
     fn synapse(
         &mut self,
-        synapse: Option<&Ast>,
-        rule: Option<&Ast>,
-        source: NodeId,
+        (synapse, rule): (Option<&Ast>, Option<&Ast>),
+        joined: Joined,
         to: Target,
         (weight, weighed): (Dimension, Span),
         span: Span,
-    ) -> Option<(Dynamics, bool)> {
-        let (target, mut scope) = (to.node, built_in());
+    ) -> Option<Own> {
+        let (source, target, mut scope) = (joined.ends.0.0, to.node, built_in());
         scope.names.insert(String::from("w"), Term { expr: Expr::Symbol(Symbol::Weight), dimension: weight });
         for (side, node) in [("pre", source), ("post", target)] {
             let Operator::Population { dynamics, .. } = &self.network.graph[node].operator else { continue };
@@ -252,7 +256,7 @@ impl Elaborator<'_> {
             let term = Term { expr: Expr::Symbol(Symbol::Post(at)), dimension };
             scope.members.insert((String::from("post"), String::from("v")), term);
         }
-        let mut dynamics = Dynamics::default();
+        let mut own = Own::default();
         let blocks = [(synapse, BlockKind::Synapse), (rule, BlockKind::Plasticity)];
         for (ast, kind) in blocks {
             let (file, block, args) = match (ast, kind) {
@@ -272,9 +276,10 @@ impl Elaborator<'_> {
             };
             let (outer, whole) = (self.names.clone(), ast.map_or(span, |ast| ast.span));
             let args = self.signals(&block.params, args, target);
-            let args = args.and_then(|args| self.arguments(&block.params, file, &args, whole, Some(weight)));
+            let args = args
+                .and_then(|args| self.of_each_pair((&block.params, file), (&args, whole), weight, joined, &mut own));
             self.names = outer;
-            let args = args?;
+            let (args, dynamics) = (args?, std::mem::take(&mut own.dynamics));
             let mut closing =
                 Closing { closer: &mut self.closer, file, scope: scope.clone(), dynamics, weight: Some(weight) };
             let synapse = std::mem::replace(&mut closing.dynamics.name, block.name.text.clone());
@@ -282,10 +287,10 @@ impl Elaborator<'_> {
             let method = if kind == BlockKind::Plasticity { closing.dynamics.method.take() } else { None };
             let before = closing.closer.diagnostics.len();
             closing.block(&block, args);
-            dynamics = closing.dynamics;
+            own.dynamics = closing.dynamics;
             if kind == BlockKind::Plasticity {
-                let method = std::mem::replace(&mut dynamics.method, method);
-                dynamics.rule = Some(OfRule { synapse, first, weight: !moved, method });
+                let method = std::mem::replace(&mut own.dynamics.method, method);
+                own.dynamics.rule = Some(OfRule { synapse, first, weight: !moved, method });
             }
             // Whether the block is sound by itself has been checked: what is wrong is what it is given here.
             if let Some(wrong) = self.closer.diagnostics[before..].iter().position(Diagnostic::is_error) {
@@ -323,7 +328,7 @@ impl Elaborator<'_> {
                 return None;
             }
         }
-        Some((dynamics, rule.is_some()))
+        Some(own)
     }
 
     /// Spikes come from what spikes; what waits for none has no delay.
@@ -354,6 +359,19 @@ impl Elaborator<'_> {
                 Some(name) => params.iter().find(|param| param.name.text == name.text),
                 None => params.get(position),
             };
+            let mut later = None;
+            walk::within(&arg.value, &mut |part| {
+                if let ExprKind::Member(object, _) = &part.kind
+                    && let ExprKind::Name(name) = &object.kind
+                    && self.declared.contains_key(name)
+                    && !self.nodes.contains_key(name)
+                {
+                    later = Some((name.clone(), object.span));
+                }
+            });
+            if let Some((name, span)) = later {
+                return self.no_population(&name, span);
+            }
             let Some(param) = param.filter(|_| self.kind(&arg.value) == super::signal::Kind::Signal) else {
                 plain.push(arg.clone());
                 continue;

@@ -34,13 +34,12 @@ struct Cells<'d> {
 impl Elaborator<'_> {
     /// Puts the weights of a connection, between the bounds that its rule gives them, over the whole range of a device's cells.
     pub fn in_cells(&mut self, ast: &Ast, weight: &mut Expr, data: bool, dynamics: &mut Dynamics) -> Option<InCells> {
-        let device = self.device(ast)?;
+        let stateful = self.stateful(ast)?;
         let mut tell = |message: String, help: &str| {
             let wrong = Diagnostic::new(Code::E0463, message, ast.span, "these cells");
             self.closer.diagnostics.push(wrong.with_help(help));
             None
         };
-        let name = &device.name;
         if data {
             return tell(String::from("weights from data are in no cells so far"), "give the weight as an expression");
         }
@@ -57,6 +56,27 @@ impl Elaborator<'_> {
             let message = String::from("nothing says which weights the lowest and the highest conductance are");
             return tell(message, "give the rule bounds that are numbers: `w in 0..w_max`");
         };
+        match stateful {
+            Some(device) => self.in_states(ast, device, weight, (low, high), dynamics),
+            None => self.in_range(ast, weight, (low, high), dynamics),
+        }
+    }
+
+    /// The same, of a device that is all its conductance.
+    fn in_range(
+        &mut self,
+        ast: &Ast,
+        weight: &mut Expr,
+        (low, high): (f64, f64),
+        dynamics: &mut Dynamics,
+    ) -> Option<InCells> {
+        let device = self.device(ast)?;
+        let mut tell = |message: String, help: &str| {
+            let wrong = Diagnostic::new(Code::E0463, message, ast.span, "these cells");
+            self.closer.diagnostics.push(wrong.with_help(help));
+            None
+        };
+        let name = &device.name;
         let Some(pulse) = device.pulse.as_ref().map(Pulse::whole) else {
             let message = format!("pulses do nothing to `{name}`");
             return tell(message, "say what one adds and takes: `potentiation: 0.1 uS`, `depression: 0.1 uS`");
@@ -102,24 +122,42 @@ impl Elaborator<'_> {
         for changes in [&mut dynamics.on_pre, &mut dynamics.on_post].into_iter().chain(regular) {
             *changes = changes.drain(..).flat_map(|change| cells.pulsed(change)).collect();
         }
-        Some(InCells { before, first, pulses, energy })
+        let noisy = device.read_sigma.is_some() || device.read_error.is_some() || !device.traps.is_empty();
+        let ages = device.drift.is_some() || noisy;
+        Some(InCells { before, first, pulses, energy, ages, driven: None })
     }
 }
 
-fn named(state: usize) -> Expr {
+pub fn named(state: usize) -> Expr {
     Expr::Symbol(Symbol::State(state))
 }
 
-fn less(a: Expr, b: Expr) -> Expr {
+pub fn less(a: Expr, b: Expr) -> Expr {
     call(Function::Less, vec![a, b])
 }
 
-fn select(condition: Expr, then: Expr, otherwise: Expr) -> Expr {
+pub fn select(condition: Expr, then: Expr, otherwise: Expr) -> Expr {
     call(Function::Select, vec![condition, then, otherwise])
 }
 
-fn minus(a: Expr, b: Expr) -> Expr {
+pub fn minus(a: Expr, b: Expr) -> Expr {
     call(Function::Subtract, vec![a, b])
+}
+
+/// How many pulses a change of the weight asks for, in the states of those that are due and of all there were: so many as would make it in the middle
+/// of the range, what is left of one by chance. `up` and `down` are what one changes there.
+pub fn counted(wanted: Expr, (due, pulses): (usize, usize), (up, down): (f64, f64)) -> [Change; 3] {
+    let number = Expr::Number;
+    let to = |state: usize, value: Expr| Change { target: Symbol::State(state), value };
+    let change = minus(wanted, Expr::Symbol(Symbol::Weight));
+    let steps = select(less(number(0.0), named(due)), number(1.0 / up), number(1.0 / down));
+    let uniform = call(Function::Uniform, vec![number(0.0), number(1.0)]);
+    let many = call(Function::Absolute, vec![named(due)]);
+    [
+        to(due, change),
+        to(due, call(Function::Floor, vec![add(multiply(named(due), steps), uniform)])),
+        to(pulses, add(named(pulses), many)),
+    ]
 }
 
 impl Cells<'_> {
@@ -173,8 +211,7 @@ impl Cells<'_> {
         select(less(named(luck), number(on)), number(self.high), or_low)
     }
 
-    /// A change of the weight as pulses: so many as would make it in the middle of the range, what is left of one by chance. All of one change
-    /// are as large as the first.
+    /// A change of the weight as pulses. All of one change are as large as the first.
     fn pulsed(&self, change: Change) -> Vec<Change> {
         if change.target != Symbol::Weight {
             return vec![change];
@@ -182,13 +219,8 @@ impl Cells<'_> {
         let number = Expr::Number;
         let (weight, due) = (Expr::Symbol(Symbol::Weight), named(self.due));
         let to = |state: usize, value: Expr| Change { target: Symbol::State(state), value };
-        let wanted = to(self.due, minus(change.value, weight.clone()));
         let rises = || less(number(0.0), due.clone());
-        let steps = select(rises(), number(1.0 / self.up), number(1.0 / self.down));
-        let uniform = call(Function::Uniform, vec![number(0.0), number(1.0)]);
-        let counted = to(self.due, call(Function::Floor, vec![add(multiply(due.clone(), steps), uniform)]));
         let many = call(Function::Absolute, vec![due.clone()]);
-        let total = to(self.pulses, add(named(self.pulses), many.clone()));
         let siemens =
             add(number(self.device.g_min), multiply(minus(weight.clone(), number(self.low)), number(1.0 / self.per())));
         let taken = self
@@ -210,7 +242,8 @@ impl Cells<'_> {
             Some(luck) => select(less(named(luck), number(stuck)), weight, after),
             None => after,
         };
-        [wanted, counted, total].into_iter().chain(taken).chain([Change { target: Symbol::Weight, value }]).collect()
+        let counted = counted(change.value, (self.due, self.pulses), (self.up, self.down));
+        counted.into_iter().chain(taken).chain([Change { target: Symbol::Weight, value }]).collect()
     }
 
     /// Joules of a pulse of known voltage and width across a cell that conducts so much.

@@ -15,17 +15,30 @@ use crate::typing::walk;
 
 impl Elaborator<'_> {
     /// Closes an expression of which every pair has its own value: of `i`, `j`, and of what elements keep, `pre.x` and `post.x`.
-    pub fn of_pairs(&mut self, (source, target): (End, End), ast: &Ast, wanted: Option<Dimension>) -> Option<Term> {
+    pub fn of_pairs(&mut self, ends: (End, End), ast: &Ast, wanted: Option<Dimension>) -> Option<Term> {
+        self.know_pairs(ends, &[ast])?;
+        let term = match wanted {
+            Some(dimension) => self.closer.close_as(&self.names, self.file, ast, dimension),
+            None => self.closer.close(&self.names, self.file, ast),
+        };
+        self.forget_pairs();
+        term
+    }
+
+    /// Gives the names that expressions of pairs know a meaning, until [`Self::forget_pairs`].
+    pub fn know_pairs(&mut self, (source, target): (End, End), all: &[&Ast]) -> Option<()> {
         let before = self.errors();
-        walk::within(ast, &mut |part| {
-            if let ExprKind::Member(object, member) = &part.kind
-                && let ExprKind::Name(side) = &object.kind
-                && let Some((node, _)) =
-                    [("pre", source), ("post", target)].into_iter().find_map(|(s, end)| (s == side).then_some(end))
-            {
-                self.is_kept(node, side, member);
-            }
-        });
+        for ast in all {
+            walk::within(ast, &mut |part| {
+                if let ExprKind::Member(object, member) = &part.kind
+                    && let ExprKind::Name(side) = &object.kind
+                    && let Some((node, _)) =
+                        [("pre", source), ("post", target)].into_iter().find_map(|(s, end)| (s == side).then_some(end))
+                {
+                    self.is_kept(node, side, member);
+                }
+            });
+        }
         if self.errors() > before {
             return None;
         }
@@ -44,13 +57,12 @@ impl Elaborator<'_> {
                 .collect();
             self.names.members.extend(states.into_iter().map(|(name, term)| ((side.to_string(), name), term)));
         }
-        let term = match wanted {
-            Some(dimension) => self.closer.close_as(&self.names, self.file, ast, dimension),
-            None => self.closer.close(&self.names, self.file, ast),
-        };
+        Some(())
+    }
+
+    pub fn forget_pairs(&mut self) {
         self.names.local.clear();
         self.names.members.clear();
-        term
     }
 
     fn dynamics_of(&self, node: NodeId) -> Option<&Dynamics> {

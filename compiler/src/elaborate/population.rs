@@ -7,8 +7,9 @@ use nmc_grammar::span::Span;
 use super::Elaborator;
 use super::equations::{Closing, named};
 use super::term::built_in;
-use crate::forms::equations::Dynamics;
+use crate::forms::equations::{Dynamics, Expr, Symbol};
 use crate::forms::network::{Logical, Node, NodeId, Operator, PopulationKind};
+use crate::typing::blocks;
 
 /// The most elements a population may have.
 pub const MOST_ELEMENTS: usize = 100_000_000;
@@ -47,7 +48,8 @@ impl Elaborator<'_> {
             return;
         }
         let len = shape.iter().product();
-        let Some((args, mut data)) = self.of_elements(&full, &block.params, id.file, args, span, len) else { return };
+        let (starting, args) = blocks::starting(block, args);
+        let Some((args, mut data)) = self.of_elements(&full, &block.params, id.file, &args, span, len) else { return };
         let mut closing = Closing {
             closer: &mut self.closer,
             file: id.file,
@@ -57,6 +59,20 @@ impl Elaborator<'_> {
         };
         closing.block(block, args);
         let mut dynamics = closing.dynamics;
+        for (name, value) in starting {
+            let Some(state) = dynamics.states.iter().position(|state| state.name == name.text) else { continue };
+            let dimension = dynamics.states[state].dimension;
+            let Some((initial, tensor)) = self.starting_value(name, value, dimension, len) else { return };
+            dynamics.states[state].initial = match tensor {
+                None => initial,
+                Some(tensor) => {
+                    // No name of a program's has a dot.
+                    let start = format!("{}.start", name.text);
+                    data.insert(start.clone(), tensor);
+                    Expr::Symbol(Symbol::State(dynamics.keep(start, dimension, initial)))
+                }
+            };
+        }
         for field in values {
             let Some((term, tensor)) = self.own_value(field, len) else { return };
             let name = field.key[0].text.clone();

@@ -51,7 +51,7 @@ impl Elaborator<'_> {
                 Probed::Rate
             } else {
                 let Some(term) = self.value_of(node, member) else { continue };
-                Probed::Value(term.expr)
+                Probed::Value(term.expr, term.dimension)
             };
             if matches!(what, Probed::Spikes | Probed::Rate) && !self.is_of_values(mode, signal.span) {
                 continue;

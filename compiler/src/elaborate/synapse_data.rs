@@ -57,7 +57,13 @@ impl Elaborator<'_> {
     }
 
     /// Keeps numbers in the order of synapses.
-    fn ordered(&mut self, name: String, of: impl Fn(usize) -> f64, order: &[usize], span: Span) -> Option<TensorId> {
+    pub fn ordered(
+        &mut self,
+        name: String,
+        of: impl Fn(usize) -> f64,
+        order: &[usize],
+        span: Span,
+    ) -> Option<TensorId> {
         let data = TensorData::F64(order.iter().map(|&entry| of(entry)).collect());
         self.keep(Tensor { name, shape: vec![order.len()], data }, span)
     }

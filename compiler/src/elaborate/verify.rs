@@ -39,7 +39,7 @@ pub fn verify(network: &Network, tensors: &[Tensor]) -> Vec<String> {
                 continue;
             }
             Probed::Weights(_) | Probed::State(..) => continue,
-            Probed::Spikes | Probed::Rate | Probed::Value(_) | Probed::Output => node.len(),
+            Probed::Spikes | Probed::Rate | Probed::Value(..) | Probed::Output => node.len(),
         };
         check_range(&probe.name, probe.range, len, &mut faults);
     }

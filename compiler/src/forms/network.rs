@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nmc_grammar::span::Span;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
 
-use super::equations::{Dynamics, Expr};
+use super::equations::{Dynamics, Expr, Method};
 use super::gather::Gather;
 use crate::quantity::Dimension;
 use nmc_program::{Fit, Reduction, TensorId};
@@ -182,6 +182,8 @@ pub struct Connection {
     pub dimension: Dimension,
     /// Weights of a list's synapses, in their order, where data say them.
     pub weights: Option<TensorId>,
+    /// Data of its states that are parameters, one for each synapse, in the order of a list's synapses or [sources, targets] of a matrix.
+    pub parameters: BTreeMap<usize, TensorId>,
     /// Delay in seconds per synapse (same rules); rounded to whole ticks.
     pub delay: Expr,
     /// Delays of a list's synapses, or [sources, targets] with `Pattern::Matrix`, where data say them.
@@ -198,8 +200,15 @@ pub struct Connection {
     pub span: Span,
 }
 
+impl Connection {
+    /// Of weights in cells whose device has states of its own.
+    pub fn driven(&self) -> Option<&Driven> {
+        self.cells.as_ref()?.driven.as_ref()
+    }
+}
+
 /// States of a connection that belong to the cells of its weights.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct InCells {
     /// First and past-last of those that its weights start from.
     pub before: (usize, usize),
@@ -208,6 +217,39 @@ pub struct InCells {
     pub pulses: usize,
     /// The state whose sum over all synapses, times so many joules, is what pulses take; none: nothing says that.
     pub energy: Option<(usize, f64)>,
+    /// Whether the device drifts or is read with noise, which is left out.
+    pub ages: bool,
+    /// Where the device has states of its own.
+    pub driven: Option<Driven>,
+}
+
+/// What pulses do to the states of cells, among those of their connection.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Driven {
+    /// Their derivatives under a voltage, `chip::VOLTS`, what white noise is multiplied by in these, and the first state.
+    pub derivatives: Vec<Option<Expr>>,
+    pub noise: Vec<Option<Expr>>,
+    pub first: usize,
+    /// The device's method for what they do without a voltage.
+    pub method: Option<Method>,
+    /// Volts of a pulse that raises the weight, and of one that lowers it; seconds.
+    pub volts: (f64, f64),
+    pub seconds: f64,
+    /// The state that counts the pulses that are due, below 0 where they lower; that which adds up joules, with the watts under a voltage.
+    pub due: usize,
+    pub joules: Option<(usize, Expr)>,
+    /// The weight that they are.
+    pub weight: Expr,
+    /// Whether each state follows a formula under a voltage; and the parts into which the pulses of one event are cut.
+    pub alone: bool,
+    pub parts: usize,
+}
+
+impl Driven {
+    /// Whether a state is one of these.
+    pub fn has(&self, state: usize) -> bool {
+        (self.first..self.first + self.derivatives.len()).contains(&state)
+    }
 }
 
 /// A signal recorded during a run.
@@ -243,8 +285,8 @@ pub enum Probed {
     Spikes,
     /// Spikes of all elements in an interval, a second and an element.
     Rate,
-    /// The value of an expression over the population's states and inputs.
-    Value(Expr),
+    /// The value of an expression over the population's states and inputs, and its dimension.
+    Value(Expr, Dimension),
     /// The output of an operator that is not a population, once a presentation.
     Output,
     /// Weights of the connection with this index, at the end and every interval.

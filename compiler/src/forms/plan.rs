@@ -64,7 +64,7 @@ pub struct Phase {
     /// Data for each network input, [samples, …]; for an input of spikes see [`InputData`].
     pub inputs: Vec<(NodeId, InputData)>,
     /// Parameters that are changed at the start: of a population, the number of the state that holds it, and its value in SI.
-    pub changes: Vec<(NodeId, usize, f64)>,
+    pub changes: Vec<(NodeId, usize, To)>,
     /// Weights of connections, by their index, that are set at the start.
     pub weights: Vec<(usize, To)>,
     /// Connections, by their index, whose weights rules do not change.

@@ -103,7 +103,12 @@ impl Lowering<'_> {
                 replace_weight(&mut dynamics, weight);
             }
             let one_delay = connection.delays.is_none() && algebra::constant(&connection.delay).is_some();
-            let recorded = |state| network.probes.iter().any(|probe| probe.what == Probed::State(index, state));
+            let driven = connection.driven();
+            // What the weight follows from is up to date in every step.
+            let recorded = |state| {
+                driven.is_some_and(|driven| driven.has(state))
+                    || network.probes.iter().any(|probe| probe.what == Probed::State(index, state))
+            };
             let (roles, one_by_one) = roles(&dynamics, one_delay, &recorded);
             let joint = self.sum_onto_target(index, connection, &dynamics, &roles);
             let collected = match one_by_one {
@@ -251,11 +256,12 @@ impl Lowering<'_> {
         });
         self.connections[index].id = id;
         self.program.connections[id.index()].pattern = self.pattern(connection);
-        if let Some(cells) = connection.cells {
+        if let Some(cells) = &connection.cells {
             for state in cells.before.0..cells.before.1 {
                 let declared = &self.connections[index].dynamics.states[state];
                 let (name, initial) = (format!("{}.{}", connection.name, declared.name), declared.initial.clone());
-                let array = self.synapse_values(name, (id, connection), &initial, &Started::default());
+                let started = Started { weights: None, states: self.connections[index].states.clone() };
+                let array = self.synapse_values(name, (id, connection), &initial, &started);
                 self.connections[index].states[state] = Some(array);
             }
         }
@@ -460,9 +466,14 @@ impl Lowering<'_> {
                         continue;
                     }
                     let before = Started { weights: lowered.weights, states: Vec::new() };
-                    let array = self.synapse_values(name, (id, connection), &declared.initial, &before);
+                    let array = match connection.parameters.get(&state) {
+                        Some(&tensor) => {
+                            self.array(name, Len::Synapses(id), false, Initial::Tensor { tensor, start: 0 })
+                        }
+                        None => self.synapse_values(name, (id, connection), &declared.initial, &before),
+                    };
                     let mut changes = lowered.dynamics.rules();
-                    let of_cells = connection.cells.is_some_and(|cells| state >= cells.first);
+                    let of_cells = connection.cells.as_ref().is_some_and(|cells| state >= cells.first);
                     // Every sample has its own, as it has of states of neurons; what nothing changes is drawn once.
                     // Cells go on as weights do.
                     self.program.arrays[array.index()].per_lane = !of_cells

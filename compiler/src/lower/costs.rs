@@ -26,7 +26,7 @@ impl Lowering<'_> {
     pub fn count_pulses(&mut self) {
         let mut notes = Vec::new();
         for (connection, lowered) in self.network.connections.iter().zip(&self.connections) {
-            let Some(cells) = connection.cells else { continue };
+            let Some(cells) = &connection.cells else { continue };
             let array = |state: usize| lowered.states.get(state).copied().flatten();
             if let (Some(array), Some(last)) = (array(cells.pulses), self.program.phases.last_mut()) {
                 let steps = vec![MetricKind::Final { array, aggregate: Aggregate::Sum }];
@@ -42,6 +42,11 @@ impl Lowering<'_> {
             self.program.costs.costs.push(Cost { kind, name: connection.name.clone(), count, energy_j });
         }
         notes.into_iter().for_each(|note| self.note(note));
+        let aged = self.network.connections.iter().filter(|of| of.cells.as_ref().is_some_and(|cells| cells.ages));
+        let aged: Vec<String> = aged.map(|connection| connection.name.clone()).collect();
+        for name in aged {
+            self.left_out(format!("{name}: drift and read noise of the cells that hold its weights"));
+        }
     }
 
     /// What the run counts for an event.

@@ -121,6 +121,9 @@ impl Lowering<'_> {
                 self.problems.push(format!("`{}` changes something that is nowhere", connection.name));
                 continue;
             };
+            if change.target == Symbol::Weight && connection.driven().is_some() {
+                self.pulsed_states(&mut b, lowered, connection, &mut now);
+            }
             let mut names =
                 |b: &mut Builder, symbol: Symbol| self.value(b, lowered, connection, symbol, side, &now, dt);
             let mut value = expression::number(&mut b, &mut names, &change.value);
@@ -133,7 +136,7 @@ impl Lowering<'_> {
                 value = to_steps(&mut b, value, step);
             }
             let held = self.held(connection, change.target).map(|held| (held, place.1));
-            let of_cells = |state| connection.cells.is_some_and(|cells| state >= cells.first);
+            let of_cells = |state| connection.cells.as_ref().is_some_and(|cells| state >= cells.first);
             let of_weight =
                 change.target == Symbol::Weight || matches!(change.target, Symbol::State(state) if of_cells(state));
             let frozen = lowered.plastic.filter(|_| of_weight);

@@ -14,6 +14,7 @@ mod coupling;
 mod decoder;
 mod dense;
 mod digits;
+mod driven;
 mod event;
 mod expression;
 mod frame;

@@ -88,11 +88,18 @@ impl Lowering<'_> {
 
     /// Parameters that are set from there on, and connections that are frozen in this phase alone.
     fn changes_of(&self, phase: &plan::Phase) -> Vec<(ArrayId, To)> {
-        let set = phase.changes.iter().filter_map(|(node, state, value)| {
+        let set = phase.changes.iter().filter_map(|(node, state, to)| {
             let array = self.populations.get(node)?.states[*state];
             // Nothing is left of the digits that it had besides.
-            let low = self.small.get(&array).map(|low| (*low, To::Fill(0.0)));
-            Some([(array, To::Fill(*value))].into_iter().chain(low))
+            let nothing = match *to {
+                To::Fill(_) | To::Pairs(_) => To::Fill(0.0),
+                To::Range { first, end, .. } => To::Range { first, end, value: 0.0 },
+                To::Elements { first, values } => {
+                    To::Range { first, end: first + self.program.tensors[values.index()].data.len(), value: 0.0 }
+                }
+            };
+            let low = self.small.get(&array).map(|low| (*low, nothing));
+            Some([(array, *to)].into_iter().chain(low))
         });
         let set = set.flatten();
         let frozen = self.connections.iter().enumerate().filter_map(|(index, lowered)| {
@@ -215,16 +222,15 @@ impl Lowering<'_> {
             network::Probed::State(connection, state) => {
                 self.probed_state(&probe.name, *connection, *state, probe.mode.start)
             }
-            network::Probed::Value(Expr::Symbol(Symbol::State(state))) => {
+            network::Probed::Value(Expr::Symbol(Symbol::State(state)), dimension) => {
                 let population = self.populations.get(&probe.node)?;
-                let unit = population.dynamics.states.get(*state).map_or("", |state| unit(state.dimension));
-                Some((Probed::Array(*population.states.get(*state)?), unit.to_string()))
+                Some((Probed::Array(*population.states.get(*state)?), unit(*dimension).to_string()))
             }
-            network::Probed::Value(expr) => {
+            network::Probed::Value(expr, dimension) => {
                 let population = self.populations.get(&probe.node)?.clone();
                 let key = format!("{}: {expr:?} {}", population.name, probe.mode.start);
                 if let Some(&array) = recorded.get(&key) {
-                    return Some((Probed::Array(array), String::new()));
+                    return Some((Probed::Array(array), unit(*dimension).to_string()));
                 }
                 let array = self.zeros(probe.name.clone(), population.len);
                 let mut b = Builder::default();
@@ -233,7 +239,7 @@ impl Lowering<'_> {
                 let kernel = self.kernel(format!("{}: probe", probe.name), b);
                 self.computed(probe.mode.start, Op::Kernel { kernel, len: population.len, spikes: None });
                 recorded.insert(key, array);
-                Some((Probed::Array(array), String::new()))
+                Some((Probed::Array(array), unit(*dimension).to_string()))
             }
         }
     }
@@ -252,10 +258,10 @@ impl Lowering<'_> {
         let bounds = match &probe.what {
             network::Probed::Weights(index) => connection(*index).weight_bounds.as_ref(),
             network::Probed::State(index, state) => connection(*index).states.get(*state)?.bounds.as_ref(),
-            network::Probed::Value(Expr::Symbol(Symbol::State(state))) => {
+            network::Probed::Value(Expr::Symbol(Symbol::State(state)), _) => {
                 self.populations.get(&probe.node)?.dynamics.states.get(*state)?.bounds.as_ref()
             }
-            network::Probed::Value(_) | network::Probed::Spikes | network::Probed::Rate | network::Probed::Output => {
+            network::Probed::Value(..) | network::Probed::Spikes | network::Probed::Rate | network::Probed::Output => {
                 None
             }
         };

@@ -130,15 +130,19 @@ impl Lowering<'_> {
         let put = |expr: &Expr| {
             substitute(expr, &|symbol| (symbol == Symbol::Weight).then_some(Expr::Symbol(Symbol::State(weight))))
         };
-        let stepped = |state: usize| lowered.roles[state] == Role::Stepped;
+        let driven = connection.driven();
+        let of_cell = |state: usize| driven.is_some_and(|driven| driven.has(state));
+        let stepped = |state: usize| lowered.roles[state] == Role::Stepped && !of_cell(state);
         let equation = |state: usize| dynamics.states[state].derivative.as_ref().filter(|_| stepped(state)).map(put);
         let mut derivatives: Vec<Option<Expr>> = (0..weight).map(equation).collect();
         derivatives.push(dynamics.weight_derivative.as_ref().map(put));
         let own = derivatives.len();
+        let at_rest = driven.map(|driven| driven.at_rest(&dynamics.states));
         let names: Vec<String> =
             dynamics.states.iter().map(|state| state.name.clone()).chain([String::from("w")]).collect();
         let mut parts = Vec::new();
-        for system in System::parts(&derivatives, dynamics).into_iter().filter(|system| !system.is_still()) {
+        let systems = System::parts(&derivatives, dynamics).into_iter().chain(at_rest);
+        for system in systems.filter(|system| !system.is_still()) {
             match system.scheme() {
                 Ok(scheme) => parts.push((system, scheme)),
                 Err(states) => {
@@ -185,7 +189,7 @@ impl Lowering<'_> {
             b.compare(Compare::NotEqual, plastic, zero)
         });
         let moving = |b: &mut Builder, state: usize, new: Value, old: Value| match free {
-            Some(free) if state == weight => b.select(free, new, old),
+            Some(free) if state == weight || of_cell(state) => b.select(free, new, old),
             Some(_) | None => new,
         };
         for (state, value) in low_after.into_iter().enumerate() {
@@ -207,6 +211,11 @@ impl Lowering<'_> {
                 let value = moving(&mut b, state, new[state], old[state]);
                 b.store(array, access, value);
             }
+        }
+        if let (Some(driven), Some((array, access))) = (driven, places[weight]) {
+            let value = self.weight_in_states(&mut b, lowered, connection, driven, &new);
+            let value = moving(&mut b, weight, value, old[weight]);
+            b.store(array, access, value);
         }
         let kernel = self.kernel(format!("{}: step", connection.name), b);
         self.tick.synapses.push(Op::Synapses { connection: lowered.id, kernel, zeroed: Vec::new(), every: 1 });

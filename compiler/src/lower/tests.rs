@@ -94,6 +94,7 @@ fn connect(network: &mut Network, source: NodeId, target: NodeId, dynamics: Dyna
         weight,
         dimension: Dimension::NONE,
         weights: None,
+        parameters: Default::default(),
         delay: n(1e-4),
         delays: None,
         port: (!dynamics.outputs.is_empty()).then_some(0),

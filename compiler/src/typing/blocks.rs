@@ -1,6 +1,6 @@
 //! The use of a block: it exists, is of the right kind, and each of its parameters is given once.
 
-use nmc_grammar::ast::{Arg, Block, BlockKind, Param};
+use nmc_grammar::ast::{Arg, Block, BlockKind, Expr, Ident, Param, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::elsewhere::instead;
@@ -103,6 +103,23 @@ pub fn given<'a>(
         diagnostics.push(missing.with_label(param.span, "it has no default"));
     }
     given
+}
+
+/// The arguments of a population that say where states of its block start, and those that give parameters.
+pub fn starting<'a>(block: &Block, args: &'a [Arg]) -> (Vec<(&'a Ident, &'a Expr)>, Vec<Arg>) {
+    let (mut starting, mut rest) = (Vec::new(), Vec::new());
+    for arg in args {
+        let is_param = |name: &Ident| block.params.iter().any(|param| param.name.text == name.text);
+        let is_state = |name: &Ident| {
+            let of = |stmt: &Stmt| matches!(&stmt.kind, StmtKind::State { name: known, .. } if known.text == name.text);
+            block.body.iter().any(of)
+        };
+        match &arg.name {
+            Some(name) if is_state(name) && !is_param(name) => starting.push((name, &arg.value)),
+            Some(_) | None => rest.push(arg.clone()),
+        }
+    }
+    (starting, rest)
 }
 
 /// What is wrong with a parameter's value whatever it is used for: what a time constant, a resistance or a capacitance of 0

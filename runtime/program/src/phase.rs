@@ -49,6 +49,10 @@ pub enum To {
     Fill(f64),
     /// Of an array of synapses: the entry [source, target] of each.
     Pairs(TensorId),
+    /// Of an array of elements: the same from the first of these to before the end.
+    Range { first: usize, end: usize, value: f64 },
+    /// Likewise, one number each, from the first on.
+    Elements { first: usize, values: TensorId },
 }
 
 /// Which sort of phase.

@@ -64,8 +64,8 @@ impl Program {
                 }
             }
             ids.extend(phase.changes.iter_mut().filter_map(|(_, to)| match to {
-                To::Pairs(tensor) => Some(tensor),
-                To::Fill(_) => None,
+                To::Pairs(tensor) | To::Elements { values: tensor, .. } => Some(tensor),
+                To::Fill(_) | To::Range { .. } => None,
             }));
             if let Some(learning) = &mut phase.learning {
                 ids.push(match &mut learning.loss {

@@ -290,13 +290,23 @@ impl<T: Computable + Product> Lanes<T> {
                 continue;
             }
             let own = &self.carriers;
-            let data = &mut self.buffers[array.index()].data;
+            let Buffer { data, stride, .. } = &mut self.buffers[array.index()];
             match (to, shared.program.arrays[array.index()].len) {
                 (To::Fill(value), _) => data.fill(T::of(value)),
                 (To::Pairs(tensor), Len::Synapses(connection)) => {
                     let index = connection.index();
                     let wiring = &own.get(&index).unwrap_or(&shared.carriers[index]).wiring;
                     data.clone_from(&of_pairs(shared.program, tensor, connection, wiring));
+                }
+                (To::Range { first, end, value }, _) => {
+                    data.chunks_mut((*stride).max(1)).for_each(|lane| lane[first..end].fill(T::of(value)));
+                }
+                (To::Elements { first, values }, _) => {
+                    let values = &shared.program.tensors[values.index()].data;
+                    for lane in data.chunks_mut((*stride).max(1)) {
+                        let of = lane[first..].iter_mut().take(values.len()).enumerate();
+                        of.for_each(|(at, element)| *element = T::of(values.get(at)));
+                    }
                 }
                 (To::Pairs(_), Len::Fixed(_)) => {}
             }

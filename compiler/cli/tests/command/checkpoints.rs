@@ -184,7 +184,7 @@ fn recordings_grow_beside_the_checkpoint() {
     let place = folder("recorded_beside");
     let path = |name: &str| place.join(name).display().to_string();
     let file = path("long.nmc");
-    let text = "use std.neuron.{lif, poisson}\nnetwork net() {\n    population s: poisson[20](rate: 100 Hz)\n    population a: lif[200](bias: 0.12 nA)\n    population b: lif[3000](bias: 0.12 nA)\n                    connect s -> a { weight: 2 mV }\n    probe a.v\n    probe a.spikes, a.rate every 1 ms\n}\n                experiment e { deploy net; run for 300 ms { step: 0.1 ms } }\n                experiment f { deploy net; run for 2 s { step: 0.1 ms } }\n";
+    let text = "use std.neuron.{lif, poisson}\nnetwork net() {\n    population s: poisson[20](rate: 100 Hz)\n    population a: lif[200](bias: 0.12 nA)\n    population b: lif[3000](bias: 0.12 nA)\n                    connect s -> a { weight: 2 mV }\n    probe a.v\n    probe a.spikes, a.rate every 0.7 ms\n    probe a.v histogram 8 every 1 ms\n}\n                experiment e { deploy net; run for 300 ms { step: 0.1 ms } }\n                experiment f { deploy net; run for 2 s { step: 0.1 ms } }\n";
     fs::write(&file, text).unwrap();
     clean(&["run", &file, "--out", &path("whole")]);
     let whole = results(&place.join("whole"));

@@ -139,6 +139,7 @@ fn a_precision_that_is_overruled_is_told() {
 fn things_can_be_looked_up() {
     assert!(clean(&["explain", "E0302"]).contains("dimension-mismatch"));
     assert!(clean(&["explain", "dimension-mismatch"]).contains("E0302"));
+    assert_eq!(clean(&["explain", "std.neuron.adex"]), clean(&["list", "std.neuron.adex"]));
     assert_eq!(nmc(&["explain", "E9999"]).status.code(), Some(2));
     assert!(clean(&["list"]).contains("hfox_1t1r"));
     assert!(clean(&["list", "neurons"]).contains("lif"));

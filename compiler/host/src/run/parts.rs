@@ -128,20 +128,25 @@ impl Growing {
         Ok(self.path)
     }
 
-    /// An npy header, version 1, of the whole rows that are there.
+    /// Of the whole rows that are there.
     fn header(&self) -> Vec<u8> {
         let shape = match self.width {
             Some(width) => format!("({}, {width})", self.numbers / (width.max(1) as u64)),
             None => format!("({},)", self.numbers),
         };
-        let text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}", self.stored.descr());
-        let mut header = b"\x93NUMPY\x01\x00".to_vec();
-        header.extend((HEAD as u16 - 10).to_le_bytes());
-        header.extend(text.bytes());
-        header.resize(HEAD - 1, b' ');
-        header.push(b'\n');
-        header
+        header(self.stored.descr(), &shape)
     }
+}
+
+/// An npy header, version 1, of numbers or text as numpy calls them.
+pub fn header(descr: &str, shape: &str) -> Vec<u8> {
+    let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+    let mut header = b"\x93NUMPY\x01\x00".to_vec();
+    header.extend((HEAD as u16 - 10).to_le_bytes());
+    header.extend(text.bytes());
+    header.resize(HEAD - 1, b' ');
+    header.push(b'\n');
+    header
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
-use nmc_program::{Precision, Program, Tensor};
+use nmc_program::{Precision, Probed, Program, Tensor};
 use nmc_runtime::{Recorded, Recording, Results};
 use npyz::npz::NpzWriter;
 use npyz::zip::write::FileOptions;
@@ -15,7 +15,7 @@ use npyz::zip::{CompressionMethod, DateTime};
 use npyz::{AutoSerialize, WriterBuilder};
 use safetensors::tensor::{Dtype, SafeTensorError, TensorView, serialize};
 
-use super::parts::{Begun, Growing, Stored};
+use super::parts::{Begun, Growing, Stored, header};
 use crate::disk::{NewFolder, cannot_write};
 
 /// A file written.
@@ -86,12 +86,13 @@ impl<'f> Recorder<'f> {
     }
 
     /// The arrays that grow, and how their numbers are stored.
-    fn arrays(&self) -> [(&'static str, Stored); 4] {
+    fn arrays(&self) -> [(&'static str, Stored); 6] {
         let values = match self.program.precision {
             Precision::F32 => Stored::F32,
             Precision::F64 => Stored::F64,
         };
-        [("neuron", Stored::U32), ("step", Stored::U64), ("time", Stored::F64), ("values", values)]
+        let [counts, edges] = [("counts", Stored::F64), ("edges", Stored::F64)];
+        [("neuron", Stored::U32), ("step", Stored::U64), ("time", Stored::F64), ("values", values), counts, edges]
     }
 
     /// Where a file grows.
@@ -138,6 +139,11 @@ impl<'f> Recorder<'f> {
                     add("time", None, &mut times.iter().copied())
                         .and_then(|()| add("values", width, &mut data.iter().copied()))
                 }
+                Recorded::Histogram { times, bins, counts, edges } if !times.is_empty() => {
+                    add("time", None, &mut times.iter().copied())
+                        .and_then(|()| add("counts", Some(*bins), &mut counts.iter().copied()))
+                        .and_then(|()| add("edges", Some(bins + 1), &mut edges.iter().copied()))
+                }
                 Recorded::Spikes { .. }
                 | Recorded::Values { .. }
                 | Recorded::Synapses { .. }
@@ -152,10 +158,13 @@ impl<'f> Recorder<'f> {
     pub fn finish(mut self, results: &Results) -> Result<Vec<Output>, Diagnostic> {
         self.take(&results.recordings)?;
         let mut outputs = Vec::new();
-        for (kept, recording) in self.kept.into_iter().zip(&results.recordings) {
+        let probes = self.program.probes.iter();
+        for ((kept, recording), probe) in self.kept.into_iter().zip(&results.recordings).zip(probes) {
             let file = format!("{}.npz", kept.stem);
             let place = self.folder.place(&file).map_err(|error| cannot_write(file.as_ref(), &error))?;
-            let written = npz(&place, recording, kept.arrays);
+            // Outputs are counted, not timed.
+            let time = if matches!(probe.probed, Probed::Output(_)) { "1" } else { "s" };
+            let written = npz(&place, recording, time, kept.arrays);
             let gone = self.folder.discard(&format!("{}.part", kept.stem));
             let kind =
                 written.and_then(|kind| gone.map(|()| kind)).map_err(|error| cannot_write(file.as_ref(), &error))?;
@@ -194,8 +203,13 @@ fn plain(name: &str) -> String {
 
 /// The arrays of a recording: spikes as `neuron` and `step` (and `dt`), values as `values` [time, element], `time` and `index` (of the
 /// elements in their population), synapses as `source`, `target`, `time` and `values` [time, synapse], histograms as `time`, `counts`
-/// [time, bin] and `edges` [time, bin + 1].
-fn npz(file: &Path, recording: &Recording, grown: BTreeMap<&'static str, Growing>) -> Result<&'static str, Error> {
+/// [time, bin] and `edges` [time, bin + 1]; and of each `units`, pairs of an array's name and its unit.
+fn npz(
+    file: &Path,
+    recording: &Recording,
+    time: &str,
+    grown: BTreeMap<&'static str, Growing>,
+) -> Result<&'static str, Error> {
     let mut archive = Archive(NpzWriter::new(BufWriter::new(File::create(file)?)));
     let whole = |name: &str| grown.contains_key(name);
     let kind = match &recording.values {
@@ -227,13 +241,16 @@ fn npz(file: &Path, recording: &Recording, grown: BTreeMap<&'static str, Growing
             }
             "synapses"
         }
-        Recorded::Histogram { times, bins, counts, edges } => {
-            archive.add("time", &[times.len()], times)?;
-            archive.add("counts", &[times.len(), *bins], counts)?;
-            archive.add("edges", &[times.len(), bins + 1], edges)?;
+        Recorded::Histogram { bins, .. } => {
+            if !whole("time") {
+                archive.add("time", &[0], &[0.0; 0])?;
+                archive.add("counts", &[0, *bins], &[0.0; 0])?;
+                archive.add("edges", &[0, bins + 1], &[0.0; 0])?;
+            }
             "histogram"
         }
     };
+    archive.units(kind, time, &recording.unit)?;
     for (name, growing) in grown {
         archive.copy(name, &growing.finish()?)?;
     }
@@ -256,6 +273,25 @@ impl Archive {
         let mut array = self.0.array(name, options)?.default_dtype().shape(&shape).begin_nd()?;
         array.extend(values.iter().copied())?;
         array.finish()
+    }
+
+    /// Adds text, [array, its name and its unit], as numpy has it: four bytes a character, all of one length. `dt` is the step that `step` counts.
+    fn units(&mut self, kind: &str, time: &str, unit: &str) -> Result<(), Error> {
+        let unit = if unit.is_empty() { "1" } else { unit };
+        let units = match kind {
+            "spikes" => vec![("neuron", "1"), ("step", "dt"), ("dt", "s")],
+            "histogram" => vec![("time", time), ("counts", "1"), ("edges", unit)],
+            _ => vec![("time", time), ("values", unit)],
+        };
+        let texts: Vec<&str> = units.iter().flat_map(|&(name, unit)| [name, unit]).collect();
+        let longest = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+        let pad =
+            |text: &&str| text.chars().map(u32::from).chain(std::iter::repeat(0)).take(longest).collect::<Vec<_>>();
+        let bytes: Vec<u8> = texts.iter().flat_map(pad).flat_map(u32::to_le_bytes).collect();
+        let zip = self.0.zip_writer();
+        zip.start_file("units.npy", as_it_is(bytes.len() as u64))?;
+        zip.write_all(&header(&format!("<U{longest}"), &format!("({}, 2)", units.len())))?;
+        zip.write_all(&bytes)
     }
 
     /// Adds an npy file.
@@ -283,13 +319,23 @@ mod tests {
         times.append([0.0, 0.5].into_iter()).unwrap();
         let grown = BTreeMap::from([("values", values_so_far), ("time", times)]);
         let file = place.join("b.npz");
-        let kind = npz(&file, &Recording { name, unit, elements: Some((4, 7)), values }, grown).unwrap();
+        let kind = npz(&file, &Recording { name, unit, elements: Some((4, 7)), values }, "s", grown).unwrap();
         assert_eq!((kind, plain("a/b").as_str()), ("values", "a_b"));
         let mut archive = npyz::npz::NpzArchive::new(std::io::BufReader::new(File::open(&file).unwrap())).unwrap();
         assert_eq!(archive.zip_archive().by_name("values.npy").unwrap().last_modified().year(), 1980);
         let array = archive.by_name("values").unwrap().unwrap();
         assert_eq!(array.shape(), [2, 3]);
         assert_eq!(array.into_vec::<f64>().unwrap(), [1., 2., 3., 4., 5., 6.]);
+        // As numpy lays out text: four bytes a character, the rest zeros.
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut archive.zip_archive().by_name("units.npy").unwrap(), &mut bytes).unwrap();
+        let letters: Vec<char> = bytes[256..]
+            .chunks(4)
+            .map(|c| char::from_u32(u32::from_le_bytes(c.try_into().unwrap())).unwrap())
+            .collect();
+        let words = letters.chunks(6).map(|word| word.iter().filter(|c| **c != '\0').collect::<String>());
+        assert_eq!(words.collect::<Vec<_>>(), ["time", "s", "values", "V"]);
+        assert!(String::from_utf8_lossy(&bytes[..256]).contains("'<U6', 'fortran_order': False, 'shape': (2, 2), "));
         let index = archive.by_name("index").unwrap().unwrap();
         assert_eq!(index.into_vec::<u64>().unwrap(), [4, 5, 6]);
         std::fs::remove_dir_all(&place).unwrap();

@@ -9,7 +9,7 @@ use crate::algebra::mentions;
 use crate::forms::chip::{ASKED, Device, PROGRAMMED, Programming, Pulse, PulseEnergy, Trap, VOLTS, Way};
 use crate::forms::equations::{Expr, Symbol};
 use crate::quantity::Dimension;
-use crate::typing::walk::all;
+use crate::typing::walk::{all, within};
 
 impl Elaborator<'_> {
     pub(super) fn cell_fields(&mut self, block: &Block) -> Option<Device> {
@@ -185,12 +185,24 @@ impl Elaborator<'_> {
     fn pulse(&mut self, fields: &Fields, block: &Block, (energy, volts): (f64, f64)) -> Option<Option<Pulse>> {
         let Some(up) = fields.get("potentiation") else { return Some(None) };
         let (mut own, outer) = (Vec::new(), self.names.clone());
-        for name in ["asked", "programmed"] {
-            self.names.names.remove(name);
-        }
+        // What programming asked for, and what follows from it, pulses do not know.
+        let mut unknown = vec![String::from("asked"), String::from("programmed")];
         for stmt in &block.body {
             let StmtKind::Assign { target, op: AssignOp::Set, value } = &stmt.kind else { continue };
             let ExprKind::Name(name) = &target.kind else { continue };
+            let mut follows = false;
+            within(value, &mut |part| follows |= matches!(&part.kind, ExprKind::Name(name) if unknown.contains(name)));
+            if follows {
+                unknown.push(name.clone());
+            }
+        }
+        unknown.iter().for_each(|name| drop(self.names.names.remove(name)));
+        for stmt in &block.body {
+            let StmtKind::Assign { target, op: AssignOp::Set, value } = &stmt.kind else { continue };
+            let ExprKind::Name(name) = &target.kind else { continue };
+            if unknown.contains(name) {
+                continue;
+            }
             let names = self.names.clone();
             let Some(Term { expr, dimension }) = self.closer.close(&names, self.file, value) else { continue };
             let expr = match is_random(&expr) {
@@ -226,7 +238,7 @@ impl Elaborator<'_> {
     }
 
     /// Shares of cells that are stuck and of lines that are open.
-    fn faults(&mut self, fields: &Fields) -> Option<Faults> {
+    pub(super) fn faults(&mut self, fields: &Fields) -> Option<Faults> {
         let mut faults = Faults::default();
         let Some(ast) = fields.get("faults") else { return Some(faults) };
         for item in all(ast) {
@@ -253,7 +265,7 @@ impl Elaborator<'_> {
     }
 
     /// How a cell gets its conductance, and whether it is said what a pulse of that takes.
-    fn programming(&mut self, fields: &Fields) -> Option<(Programming, bool)> {
+    pub(super) fn programming(&mut self, fields: &Fields) -> Option<(Programming, bool)> {
         let Some(ast) = fields.get("programming") else { return Some((Programming::default(), false)) };
         let ExprKind::Call(callee, _) = &ast.kind else { return None };
         let ExprKind::Name(name) = &callee.kind else { return None };
@@ -294,9 +306,9 @@ impl Elaborator<'_> {
 
 /// What is wrong with a share of cells, rows and columns.
 #[derive(Clone, Copy, Default)]
-struct Faults {
-    stuck_on: f64,
-    stuck_off: f64,
+pub(super) struct Faults {
+    pub stuck_on: f64,
+    pub stuck_off: f64,
     dead_row: f64,
     dead_column: f64,
 }

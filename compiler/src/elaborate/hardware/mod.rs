@@ -2,6 +2,7 @@
 
 mod cell;
 mod circuit;
+mod stateful;
 mod tile;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,8 @@ use std::collections::BTreeMap;
 use nmc_grammar::ast::{Arg, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Field, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::span::Span;
+
+pub use stateful::Stateful;
 
 use super::Elaborator;
 use super::term::Scope;

@@ -76,6 +76,19 @@ impl Checker<'_> {
                 self.require(shape.is_some() && shape == pairs, || format!("{user}: {shape:?} for pairs {pairs:?}"));
             }
             (To::Pairs(_), Some(Len::Fixed(_)) | None) => self.say(format!("{user}: pairs of no synapses")),
+            (To::Range { first, end, value }, Some(Len::Fixed(len))) => {
+                self.require(value.is_finite(), || format!("{user}: a change to {value}"));
+                self.require(first <= end && end <= len, || format!("{user}: elements {first}..{end} of {len}"));
+            }
+            (To::Elements { first, values }, Some(Len::Fixed(len))) => {
+                let shape = self.shape(values, user);
+                let fits =
+                    matches!(shape.as_deref(), Some(&[many]) if first.checked_add(many).is_some_and(|end| end <= len));
+                self.require(fits, || format!("{user}: {shape:?} for elements from {first} on of {len}"));
+            }
+            (To::Range { .. } | To::Elements { .. }, Some(Len::Synapses(_)) | None) => {
+                self.say(format!("{user}: elements of no neurons"));
+            }
         }
     }
 
