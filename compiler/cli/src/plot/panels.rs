@@ -84,7 +84,8 @@ fn arrays(file: &Path) -> Result<BTreeMap<String, Vec<f64>>, Diagnostic> {
     let wrong = |why: String| unreadable(file, &why);
     let read = data::read(file).map_err(|problem| wrong(format!("{problem:?}")))?;
     let numbers = |data: &TensorData| (0..data.len()).map(|index| data.get(index)).collect();
-    let each = read.arrays.iter().map(|stored| {
+    // `units` is text.
+    let each = read.arrays.iter().filter(|stored| stored.name != "units").map(|stored| {
         let tensor = stored.tensor().map_err(|problem| wrong(format!("{problem:?}")))?;
         Ok((stored.name.clone(), numbers(&tensor.data)))
     });
