@@ -312,8 +312,8 @@ fn rows(program: &Program, connection: &Connection, seed: u64) -> Result<Rows, R
             };
             // Half the memory while they are turned about, where so few bits are enough.
             match sources <= 1 << 16 {
-                true => by_source::<u16>(sources, targets, &mut draw),
-                false => by_source::<u32>(sources, targets, &mut draw),
+                true => by_source::<u16>(sources, targets, expected(connection) as usize, &mut draw),
+                false => by_source::<u32>(sources, targets, expected(connection) as usize, &mut draw),
             }
         }
         &Pattern::FixedTotalNumber { synapses, itself } => crate::total::rows(connection, seed, synapses, itself),
@@ -350,16 +350,17 @@ fn behind(parts: Vec<Rows>) -> Rows {
     (starts, targets)
 }
 
-/// Rows from what reaches each target.
+/// Rows from what reaches each target, of so many synapses in all.
 fn by_source<I: Copy + TryFrom<u32>>(
     sources: usize,
     targets: usize,
+    synapses: usize,
     mut reaching: impl FnMut(usize, &mut dyn FnMut(u32)),
 ) -> Rows
 where
     u32: From<I>,
 {
-    let (mut drawn, mut ends, mut starts) = (Vec::<I>::new(), Vec::new(), vec![0; sources + 1]);
+    let (mut drawn, mut ends, mut starts) = (Vec::<I>::with_capacity(synapses), Vec::new(), vec![0; sources + 1]);
     for target in 0..targets {
         reaching(target, &mut |source| {
             starts[source as usize + 1] += 1;
