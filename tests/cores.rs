@@ -109,6 +109,30 @@ fn weights_that_learn_keep_the_digits_of_their_core() {
     }
 }
 
+/// Weights that begin, or are set, beyond the bounds of their rule have the largest number of steps there is. Oracle: 7 steps of 1 / 7 with four bits.
+#[test]
+fn weights_beyond_the_bounds_of_a_rule_have_the_digits_of_their_core() {
+    let text = "neuron cell { state v: real = 0; spike when v > 1e9 { v = 0 } }
+        synapse jump { on pre { post.v += w } }
+        plasticity rule { on pre { w += 0.1 }; w in 0..1 }
+        core digital { neurons: 2; weight_bits: 4 }
+        chip small { cores: grid(1, 1) of digital; network: mesh(flit: 20 bit, hop: 1 ns, energy: 0 pJ per bit) }
+        network net(s: spikes[1]) {
+            population a: cell[2]()
+            connect c: s -> a { pattern: all_to_all, synapse: jump, weight: 1.5, delay: 1 ms, plasticity: rule() }
+            probe c.w
+        }
+        experiment e {
+            deploy net on small
+            run for 4 ms { step: 1 ms, s: spikes([], []) }
+            run for 4 ms { step: 1 ms, s: spikes([], []), set c.w = 3 }
+        }";
+    for results in run("beyond.nmc", text, &NoFiles, ENGINES[1]) {
+        let nmc_runtime::Recorded::Synapses { data, .. } = recorded(&results, "c.w") else { panic!() };
+        assert!(!data.is_empty() && data.iter().all(|w| (w - 1.0).abs() < 1e-12), "{data:?}");
+    }
+}
+
 /// A weight a little above the threshold is rounded to one below it. Oracle: 11 mV, of which a step leaves 10.5, as two of three steps up to 14 mV.
 #[test]
 fn few_bits_change_spikes() {

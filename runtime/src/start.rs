@@ -138,9 +138,11 @@ pub fn round_weights<'c, T: Computable>(
         let weights = &mut buffers[weights.index()].data;
         if bits > 1 {
             let most = weights.iter().fold(0.0, |most: f64, weight| most.max(weight.wide().abs()));
-            let step = step.unwrap_or(most / ((1_u64 << (bits - 1)) - 1) as f64);
+            let steps = ((1_u64 << (bits - 1)) - 1) as f64;
+            let step = step.unwrap_or(most / steps);
             if step > 0.0 {
-                weights.iter_mut().for_each(|weight| *weight = T::of((weight.wide() / step).round() * step));
+                let held = |weight: f64| (weight / step).round().clamp(-steps, steps) * step;
+                weights.iter_mut().for_each(|weight| *weight = T::of(held(weight.wide())));
             }
             continue;
         }

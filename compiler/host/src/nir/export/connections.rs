@@ -1,4 +1,4 @@
-//! Connections as linear nodes: a spike is 1 for a step, and its weight is what it leaves behind then.
+//! Connections as linear nodes: a spike is 1 for a step, and its weight leaves behind what is left by then of what it added before that step.
 
 use nmc_compiler::algebra::{self, linear};
 use nmc_compiler::forms::equations::{Change, Expr, Symbol};
@@ -73,16 +73,27 @@ impl Exporter<'_> {
         let amount = linear(value, *target).filter(|(slope, _)| algebra::constant(slope) == Some(1.0)).ok_or(WAYS)?.1;
         let (factor, rest) = linear(&amount, Symbol::Weight).ok_or(WAYS)?;
         let factor = self.number(&factor).filter(|_| algebra::constant(&rest) == Some(0.0)).ok_or(WAYS)?;
-        // What a spike of weight 1 for a step leaves behind in each target.
-        let of_step = |gains: &[f64]| gains.iter().map(|gain| gain * self.step).collect::<Vec<f64>>();
+        // What an input of 1 for a step leaves behind in each target, beside what is left by then of a jump of 1 before it.
+        let of_step = |gains: &[f64], leaks: &[f64]| -> Vec<f64> {
+            let left = |(gain, leak): (&f64, &f64)| match *leak > 0.0 {
+                true => gain / leak * (leak * self.step).exp_m1(),
+                false => gain * self.step,
+            };
+            gains.iter().zip(leaks).map(left).collect()
+        };
         let left = match (&neurons.synapse, neurons.i) {
             (Some(_), None) if *target == Symbol::State(0) && decay(connection).is_some() => {
                 vec![1.0; neurons.gain.len()]
             }
-            (Some((_, gain)), Some(i)) if *target == Symbol::Post(i) => of_step(gain),
-            (None, _) if *target == Symbol::Post(neurons.v) => of_step(&neurons.gain),
+            (Some((taus, gain)), Some(i)) if *target == Symbol::Post(i) => {
+                of_step(gain, &taus.iter().map(|tau| 1.0 / tau).collect::<Vec<f64>>())
+            }
+            (None, _) if *target == Symbol::Post(neurons.v) => of_step(&neurons.gain, &neurons.leak),
             (_, _) => return Err(String::from(WAYS)),
         };
+        if left.iter().any(|left| !left.is_finite()) {
+            return Err(String::from("what its spikes leave behind does not last a step"));
+        }
         let graph = &self.network.graph;
         let (outputs, inputs) = (graph[connection.target].len(), graph[connection.source].len());
         let (from, to) = (connection.source_range, connection.target_range);

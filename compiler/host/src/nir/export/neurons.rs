@@ -128,6 +128,12 @@ impl Exporter<'_> {
         let leak: Vec<f64> = each(&slope)?.iter().map(|slope| -slope).collect();
         let (gain, constant) = (each(&gain)?, each(&constant)?);
         let leaky = leak.iter().all(|leak| *leak > 0.0);
+        // Without an input spikes move `v` all the same: by an r of 1.
+        let gain = match gain.iter().all(|gain| *gain == 0.0) {
+            true if leaky => leak.clone(),
+            true => vec![1.0; gain.len()],
+            false => gain,
+        };
         let whole = leak.iter().all(|leak| *leak == 0.0) && constant.iter().all(|c| *c == 0.0) && synapse.is_none();
         if !leaky && !whole {
             return Err(FORM);
