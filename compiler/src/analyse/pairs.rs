@@ -55,19 +55,9 @@ impl Ends<'_> {
         let diagonal = some(self.source).map(|i| (i, i - self.source.1.0 + self.target.1.0));
         let pairs = diagonal.filter(|(_, j)| *j < self.target.1.1).chain(pairs);
         pairs.filter(|&(i, j)| joined(i, j)).find_map(|(i, j)| {
-            let known = substitute(expr, &|symbol| match symbol {
-                Symbol::SourceIndex => Some(Expr::Number(i as f64)),
-                Symbol::TargetIndex => Some(Expr::Number(j as f64)),
-                Symbol::Pre(_)
-                | Symbol::Post(_)
-                | Symbol::State(_)
-                | Symbol::Input(_)
-                | Symbol::Weight
-                | Symbol::Index
-                | Symbol::Time
-                | Symbol::TimeStep
-                | Symbol::Noise => None,
-            });
+            let pair = [(Symbol::SourceIndex, i), (Symbol::TargetIndex, j)];
+            let index = |symbol| pair.iter().find(|(of, _)| *of == symbol).map(|(_, index)| *index as f64);
+            let known = substitute(expr, &|symbol| index(symbol).map(Expr::Number));
             constant(&known).filter(|value| so(*value))
         })
     }

@@ -87,7 +87,7 @@ impl Elaborator<'_> {
                 self,
                 "training ends before it has warmed up",
                 span,
-                &format!("fewer than {epochs} epochs are needed"),
+                &format!("of {epochs} epochs fewer than all can warm up"),
             ),
             (Form::Constant(_) | Form::Listed(_) | Form::Steps { .. } | Form::Cosine { .. }, ..) => {
                 Some(schedule.rates(epochs))

@@ -33,8 +33,14 @@ impl Elaborator<'_> {
             }
         };
         if winners >= n {
-            let label = format!("of {n} elements fewer than all can win");
-            self.error(Code::E0303, format!("{winners} winners of {n}"), span, label);
+            let message = format!("{winners} of the {n} elements of `{name}` cannot be fewer than all of them");
+            let place = args.first().map_or(span, |arg| arg.value.span);
+            let wrong = Diagnostic::new(Code::E0303, message, place, "so many are to win");
+            let help = match n {
+                0 | 1 => String::from("leave the layer out: of a single element there is nothing to choose"),
+                _ => format!("at most {} can win: `winner_take_all({})`", n - 1, n - 1),
+            };
+            self.closer.diagnostics.push(wrong.with_help(help));
             return None;
         }
         // Of row i and column j of a square, or of place d of row i: the steps along both.
