@@ -263,10 +263,15 @@ impl<'a, T: Computable + Product> Hits<'a, T> {
         };
         let (rows, row_share) = draw(x, each * balance, 0);
         let (cols, col_share) = draw(d, each / balance, 1);
+        // Every index is written, and those that are off are written over: nobody can foresee which.
         let on = |uniform: &[T], share: &[T], into: &mut Vec<u32>| {
-            into.clear();
-            let on = uniform.iter().zip(share).enumerate().filter(|(_, (uniform, share))| uniform < share);
-            into.extend(on.map(|(index, _)| index as u32));
+            into.resize(uniform.len(), 0);
+            let mut count = 0;
+            for (index, (uniform, share)) in uniform.iter().zip(share).enumerate() {
+                into[count] = index as u32;
+                count += usize::from(uniform < share);
+            }
+            into.truncate(count);
         };
         let (mut rows_on, mut cols_on) = (Vec::new(), Vec::new());
         let (plus, minus) = (T::of(1.0), T::of(-1.0));
@@ -277,15 +282,17 @@ impl<'a, T: Computable + Product> Hits<'a, T> {
                 self.slot(shared, lanes, (x, d), (&rows_on, &cols_on), clock, rounds);
                 continue;
             }
+            let of_sign = |falls: bool| -> Vec<(u32, u32, T)> {
+                let up = |col: u32| if (d[col as usize].wide() > 0.0) == falls { minus } else { plus };
+                cols_on.iter().flat_map(|&col| self.of_weight(col, up(col))).collect()
+            };
+            let columns = [of_sign(false), of_sign(true)];
             for &row in &rows_on {
-                if self.cell.len() + 2 * cols_on.len() > self.pulsed.pulse.len {
+                let columns = &columns[usize::from(x[row as usize].wide() > 0.0)];
+                if self.cell.len() + columns.len() > self.pulsed.pulse.len {
                     self.give(shared, lanes, clock, rounds);
                 }
-                let falls = x[row as usize].wide() > 0.0;
-                for &col in &cols_on {
-                    let up = if (d[col as usize].wide() > 0.0) == falls { minus } else { plus };
-                    self.hit(row, col, up);
-                }
+                self.push(row, columns);
             }
             // The next slot meets the cells as this one left them.
             self.give(shared, lanes, clock, rounds);
@@ -309,17 +316,17 @@ impl<'a, T: Computable + Product> Hits<'a, T> {
             rows.retain(|row| x[*row as usize].wide() * sign > 0.0);
             let of_col = |&col: &u32| {
                 let up = T::of(-(d[col as usize].wide() * sign).signum());
-                self.of_weight(col, up).filter(|(_, up)| up.wide() == way).map(move |(cell, _)| (cell, col))
+                self.of_weight(col, up).filter(|(_, _, up)| up.wide() == way)
             };
-            let columns: Vec<(u32, u32)> = cols.iter().flat_map(of_col).collect();
+            let columns: Vec<(u32, u32, T)> = cols.iter().flat_map(of_col).collect();
             for &row in &rows {
                 if self.cell.len() + columns.len() > self.pulsed.pulse.len {
                     self.give(shared, lanes, clock, rounds);
                 }
-                columns.iter().for_each(|&(cell, col)| self.push(row, (cell, col), T::of(way)));
+                self.push(row, &columns);
             }
             self.give(shared, lanes, clock, rounds);
-            let columns: Vec<u32> = columns.into_iter().map(|(cell, _)| cell).collect();
+            let columns: Vec<u32> = columns.into_iter().map(|(cell, ..)| cell).collect();
             self.disturb(shared, lanes, (&rows, &columns), T::of(way), (clock, &mut *rounds));
         }
     }
@@ -361,10 +368,10 @@ impl<'a, T: Computable + Product> Hits<'a, T> {
             // On a passive array cell by cell.
             for (weight, count) in open {
                 let (row, col) = ((weight / self.matrix.cols) as u32, (weight % self.matrix.cols) as u32);
-                let of_weight: Vec<(u32, T)> = self.of_weight(col, T::of(f64::from(count.signum()))).collect();
-                for (cell, way) in of_weight {
+                let of_weight: Vec<(u32, u32, T)> = self.of_weight(col, T::of(f64::from(count.signum()))).collect();
+                for (cell, col, way) in of_weight {
                     for _ in 0..count.unsigned_abs() {
-                        self.push(row, (cell, col), way);
+                        self.push(row, &[(cell, col, way)]);
                         self.give(shared, lanes, clock, rounds);
                         self.disturb(shared, lanes, (&[row], &[cell]), way, (clock, &mut *rounds));
                     }
@@ -378,7 +385,8 @@ impl<'a, T: Computable + Product> Hits<'a, T> {
                     self.give(shared, lanes, clock, rounds);
                 }
                 let (row, col) = (weight / self.matrix.cols, weight % self.matrix.cols);
-                self.hit(row as u32, col as u32, T::of(f64::from(count.signum())));
+                let of_weight = self.of_weight(col as u32, T::of(f64::from(count.signum())));
+                of_weight.for_each(|of_cell| self.push(row as u32, &[of_cell]));
             }
             self.give(shared, lanes, clock, rounds);
             open.retain(|(_, count)| count.unsigned_abs() > given);
@@ -388,31 +396,27 @@ impl<'a, T: Computable + Product> Hits<'a, T> {
         }
     }
 
-    /// A weight's cells in their row, and which way each goes: of a pair one goes up and the other down.
+    /// A weight's cells in their row, its column, and which way each goes: of a pair one goes up and the other down.
     #[inline(always)]
-    fn of_weight(&self, col: u32, up: T) -> impl Iterator<Item = (u32, T)> + use<T> {
+    fn of_weight(&self, col: u32, up: T) -> impl Iterator<Item = (u32, u32, T)> + use<T> {
         let both = match self.cells.scheme {
             Scheme::Differential if !self.pulsed.both_ways => {
-                [Some((2 * col + u32::from(up.wide() < 0.0), T::of(1.0))), None]
+                [Some((2 * col + u32::from(up.wide() < 0.0), col, T::of(1.0))), None]
             }
-            Scheme::Differential => [Some((2 * col, up)), Some((2 * col + 1, T::of(-up.wide())))],
-            Scheme::Reference | Scheme::Single | Scheme::Digit { .. } => [Some((col, up)), None],
+            Scheme::Differential => [Some((2 * col, col, up)), Some((2 * col + 1, col, T::of(-up.wide())))],
+            Scheme::Reference | Scheme::Single | Scheme::Digit { .. } => [Some((col, col, up)), None],
         };
         both.into_iter().flatten()
     }
 
-    /// A pulse for each of a weight's cells.
+    /// A pulse for some cells of a row.
     #[inline(always)]
-    fn hit(&mut self, row: u32, col: u32, up: T) {
-        self.of_weight(col, up).for_each(|(cell, up)| self.push(row, (cell, col), up));
-    }
-
-    #[inline(always)]
-    fn push(&mut self, row: u32, (cell, col): (u32, u32), up: T) {
+    fn push(&mut self, row: u32, columns: &[(u32, u32, T)]) {
         let cols = self.matrix.cols;
-        self.cell.push(row * self.cells.scheme.cells(1, cols) as u32 + cell);
-        self.weight.push(row * cols as u32 + col);
-        self.up.push(up);
+        let (cell, weight) = (row * self.cells.scheme.cells(1, cols) as u32, row * cols as u32);
+        self.cell.extend(columns.iter().map(|(of_row, ..)| cell + of_row));
+        self.weight.extend(columns.iter().map(|(_, col, _)| weight + col));
+        self.up.extend(columns.iter().map(|(.., up)| *up));
     }
 
     /// Gives the pulses, and makes the weights of the cells anew.

@@ -130,25 +130,15 @@ fn add_row<T: Computable, const WIDTH: usize>(sums: &mut [T; WIDTH], row: &[T]) 
     }
 }
 
-/// All sums of the rows of a group, by their marks.
+/// All sums of the rows of a group, by their marks; of none it stays 0.
 #[inline(always)]
 fn tabulate<T: Computable, const WIDTH: usize>(rows: [&[T; WIDTH]; GROUP], table: &mut [Piece<T, WIDTH>; 1 << GROUP]) {
-    /// Sums that stay in registers.
-    const FEW: usize = 8;
-    for first in (0..WIDTH).step_by(FEW) {
-        let mut sums = [[T::default(); FEW]; 1 << GROUP];
-        for (at, row) in rows.iter().enumerate() {
-            sums[1 << at].copy_from_slice(&row[first..first + FEW]);
-            for known in 1..1 << at {
-                for i in 0..FEW {
-                    let mut sum = sums[known][i];
-                    add(&mut sum, row[first + i]);
-                    sums[known | 1 << at][i] = sum;
-                }
-            }
-        }
-        for (table, sums) in table.iter_mut().zip(&sums) {
-            table.0[first..first + FEW].copy_from_slice(sums);
+    for (at, row) in rows.into_iter().enumerate() {
+        table[1 << at].0 = *row;
+        for known in 1..1 << at {
+            let mut sum = table[known].0;
+            add_row(&mut sum, row);
+            table[known | 1 << at].0 = sum;
         }
     }
 }
@@ -174,7 +164,7 @@ impl<T: Computable, const WIDTH: usize> WithSimd for Rows<'_, T, WIDTH> {
             for (word, &used) in used.iter().enumerate().filter(|(_, used)| **used > 0) {
                 let start = word * WORD;
                 // Where so many spiked, all sums of a group cost less; measured.
-                let tabled = lanes > 1 && used > 100 + 5 * lanes;
+                let tabled = lanes > 1 && used > 30 + lanes;
                 // Where lanes share rows, these are brought together: from row to row it may be a distance that caches are bad at.
                 let gathered = if tabled { last - first < WIDTH } else { used > 2 * WORD };
                 if gathered {
