@@ -196,10 +196,11 @@ impl<T: Computable> GroupState<T> {
 
 /// Tells the elements that kernels marked, in ascending order.
 pub fn each_marked<T>(bitmap: &[u8], mut tell: impl FnMut(u32)) {
-    for (word, bytes) in bitmap.chunks(8).enumerate() {
-        let mut padded = [0; 8];
-        padded[..bytes.len()].copy_from_slice(bytes);
-        let mut bits = u64::from_le_bytes(padded);
+    let (whole, rest) = bitmap.as_chunks();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    for (word, bytes) in whole.iter().chain([&last]).enumerate() {
+        let mut bits = u64::from_le_bytes(*bytes);
         while bits != 0 {
             let (byte, place) = (8 * word as u32 + bits.trailing_zeros() / 8, bits.trailing_zeros() % 8);
             tell(byte * per_byte::<T>() as u32 + place);

@@ -35,6 +35,19 @@ pub fn forms(program: &Program) -> Vec<(usize, Form)> {
     of(dense, Form::Dense).chain(of(indexed, Form::Listed)).chain(rows).chain(columns).collect()
 }
 
+/// The longest stretch that each kernel is run over, of those that are known before.
+pub fn most(program: &Program) -> Vec<usize> {
+    let mut most = vec![0; program.kernels.len()];
+    let backward = program.learning().flat_map(nmc_program::Learning::ops);
+    for op in program.stages().into_iter().flat_map(|(_, ops)| ops).chain(backward) {
+        if let Op::Kernel { kernel, len, .. } = op {
+            let known = &mut most[kernel.index()];
+            *known = (*len).max(*known);
+        }
+    }
+    most
+}
+
 /// Whether each kernel is run over stretches, and over lists.
 fn plain_forms(program: &Program) -> (Vec<bool>, Vec<bool>) {
     let mut dense = vec![false; program.kernels.len()];

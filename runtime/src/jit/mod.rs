@@ -7,6 +7,8 @@ mod emit;
 mod forms;
 mod function;
 pub mod product;
+#[cfg(test)]
+mod tests;
 mod wide;
 
 use std::ops::Range;
@@ -28,7 +30,7 @@ use crate::state::{Buffer, Clock, Even, Indices, Kernels, Real, Steps, Synapses,
 use crate::team;
 use body::Calls;
 use calls::Args;
-use forms::{Form, forms};
+use forms::{Form, forms, most};
 use function::Shared;
 
 type Code = extern "C" fn(*const Args);
@@ -44,8 +46,25 @@ pub struct Jit {
     indexed: Vec<Option<Code>>,
     even: Vec<Option<Code>>,
     /// Loops of wider vectors over elements, and over synapses at even distances.
-    wide: [Vec<Option<wide::Loop>>; 2],
+    wide: [Vec<Option<Wide>>; 2],
     facts: Vec<Facts>,
+}
+
+/// A loop, one for where it stops, and how many elements they take at once.
+#[derive(Clone, Copy)]
+struct Wide {
+    run: wide::Loop,
+    never_stops: wide::Loop,
+    places: u64,
+}
+
+/// The loops that were defined for a kernel.
+fn placed(module: &JITModule, (run, never_stops): (FuncId, Option<FuncId>), places: u64) -> Wide {
+    let placed = |id: FuncId| {
+        // SAFETY: the bytes are those of such a function.
+        unsafe { std::mem::transmute::<*const u8, wide::Loop>(module.get_finalized_function(id)) }
+    };
+    Wide { run: placed(run), never_stops: placed(never_stops.unwrap_or(run)), places }
 }
 
 /// What is asked of a kernel with every call.
@@ -110,21 +129,24 @@ impl Jit {
         let wide = program.precision == nmc_program::Precision::F64;
         let mut module = module(wide)?;
         let kernels: Vec<Kernel> = program.kernels.iter().map(fuse).collect();
+        let size = if wide { 8 } else { 4 };
+        let most = most(program);
         let defined = forms(program).into_iter().map(|(index, form)| {
             let kernel = &kernels[index];
+            let width = wide::Width::of(kernel, form, most[index]);
             let ids = if wide {
-                define::<true>(&mut module, kernel, form)
+                define::<true>(&mut module, kernel, form, width)
             } else {
-                define::<false>(&mut module, kernel, form)
+                define::<false>(&mut module, kernel, form, width)
             };
-            ids.map(|ids| (index, form, ids)).map_err(|error| format!("kernel {}: {error}", kernel.name))
+            ids.map(|ids| (index, form, (width, ids))).map_err(|error| format!("kernel {}: {error}", kernel.name))
         });
-        let defined: Vec<(usize, Form, (FuncId, Option<FuncId>))> = defined.collect::<Result<_, _>>()?;
+        let defined: Vec<(usize, Form, (Option<wide::Width>, Defined))> = defined.collect::<Result<_, _>>()?;
         module.finalize_definitions().map_err(|error| error.to_string())?;
         let none = || vec![None; kernels.len()];
         let (mut dense, mut indexed, mut even) = (none(), none(), none());
         let mut wide = [vec![None; kernels.len()], vec![None; kernels.len()]];
-        for (kernel, form, (id, vectors)) in defined {
+        for (kernel, form, (width, (id, vectors))) in defined {
             // SAFETY: the function was defined with just this signature.
             let code = unsafe { std::mem::transmute::<*const u8, Code>(module.get_finalized_function(id)) };
             match form {
@@ -132,11 +154,8 @@ impl Jit {
                 Form::Listed => indexed[kernel] = Some(code),
                 Form::Even(_) => even[kernel] = Some(code),
             }
-            let vectors = vectors.map(|id| {
-                // SAFETY: the bytes are those of such a function.
-                unsafe { std::mem::transmute::<*const u8, wide::Loop>(module.get_finalized_function(id)) }
-            });
-            wide[usize::from(matches!(form, Form::Even(_)))][kernel] = vectors;
+            wide[usize::from(matches!(form, Form::Even(_)))][kernel] =
+                vectors.zip(width).map(|(ids, width)| placed(&module, ids, width.bytes() as u64 / size));
         }
         let facts = kernels.iter().map(Facts::of).collect();
         Ok(Jit { module: Some(module), kernels, dense, indexed, even, wide, facts })
@@ -177,37 +196,36 @@ impl Jit {
         let [elements, sources, targets] = [even.synapses, even.sources, even.targets].map(|steps| steps.at(last) + 1);
         let mut slots = Slots::new();
         args.slots = self.slots(kernel, buffers, lane, Reach::synapses(elements, sources, targets), &mut slots);
-        if let (Some(wide), true) = (self.wide[1][kernel.index()], even.count >= wide::width::<T>() && args.vectors > 0)
-        {
-            args.end = (even.count / wide::width::<T>() * wide::width::<T>()) as u64;
-            args.start = wide(&raw const args);
-            args.end = even.count as u64;
-        }
-        code(&raw const args);
+        let wide = self.wide[1][kernel.index()].as_ref();
+        stretch(code, wide.filter(|_| args.vectors > 0), &mut args);
     }
 }
 
-/// Elements that are left to Cranelift's code where one of them needs the long way of a function.
-const LONG_WAY: u64 = 64;
-
 /// Runs a kernel over a stretch of elements, as far as can be in wide vectors.
-fn stretch<T>(code: Code, wide: Option<wide::Loop>, args: &mut Args) {
-    let (end, width) = (args.end, wide::width::<T>() as u64);
-    if let Some(wide) = wide {
-        while end - args.start >= width {
-            let whole = args.start + (end - args.start) / width * width;
+#[inline(always)]
+fn stretch(code: Code, wide: Option<&Wide>, args: &mut Args) {
+    if let Some(wide) = wide.filter(|wide| args.end - args.start >= wide.places) {
+        wide.stretch(args);
+    }
+    if args.start < args.end {
+        code(args);
+    }
+}
+
+impl Wide {
+    /// Runs the loops over all whole vectors of a stretch.
+    fn stretch(&self, args: &mut Args) {
+        let end = args.end;
+        let whole = args.start + (end - args.start) / self.places * self.places;
+        while args.start < whole {
             args.end = whole;
-            args.start = wide(args);
+            args.start = (self.run)(args);
             if args.start < whole {
-                args.end = end.min(args.start + LONG_WAY);
-                code(args);
-                args.start = args.end;
+                args.end = args.start + self.places;
+                args.start = (self.never_stops)(args);
             }
         }
         args.end = end;
-    }
-    if args.start < end {
-        code(args);
     }
 }
 
@@ -319,9 +337,9 @@ impl<T: Computable> Kernels<T> for Jit {
         let (draws, component) = (&self.facts[kernel.index()].draws, self.kernels[kernel.index()].component);
         let mut slots = Slots::new();
         args.slots = self.slots(kernel, buffers, lane, Reach::elements(len), &mut slots);
-        let wide = self.wide[0][kernel.index()];
+        let wide = self.wide[0][kernel.index()].as_ref();
         if len < LEAST && draws.is_empty() {
-            stretch::<T>(code, wide, &mut args);
+            stretch(code, wide, &mut args);
             return;
         }
         let shared = Parted(args);
@@ -337,7 +355,7 @@ impl<T: Computable> Kernels<T> for Jit {
             let tables: SmallVec<[*const u8; 4]> =
                 ahead.iter().map(|numbers| numbers.as_ptr().wrapping_sub(part.start).cast()).collect();
             args.draws = tables.as_ptr();
-            stretch::<T>(code, wide, &mut args);
+            stretch(code, wide, &mut args);
         });
     }
 
@@ -437,21 +455,27 @@ pub fn listing(program: &Program) -> Result<Vec<(String, String)>, String> {
     texts.collect()
 }
 
-/// Compiles one form of one kernel, and its loop over wider vectors if there can be one.
+/// A function, and the loops over wider vectors that it has, if it has any.
+type Defined = (FuncId, Option<(FuncId, Option<FuncId>)>);
+
+/// Compiles one form of one kernel, and its loops over wider vectors if there can be any.
 fn define<const WIDE: bool>(
     module: &mut JITModule,
     kernel: &Kernel,
     form: Form,
-) -> Result<(FuncId, Option<FuncId>), String> {
+    width: Option<wide::Width>,
+) -> Result<Defined, String> {
     let (function, mut context) = translate::<WIDE>(module, kernel, form)?;
     module.define_function(function, &mut context).map_err(|error| format!("{error:?}"))?;
-    let vectors = wide::compile::<WIDE>(kernel, form).map(|bytes| {
+    let Some(width) = width else { return Ok((function, None)) };
+    let Some((run, never_stops)) = wide::compile::<WIDE>(kernel, form, width) else { return Ok((function, None)) };
+    let mut place = |bytes: Vec<u8>| {
         let signature = module.make_signature();
         let function = module.declare_anonymous_function(&signature).map_err(|error| error.to_string())?;
-        module.define_function_bytes(function, 32, &bytes, &[]).map_err(|error| error.to_string())?;
+        module.define_function_bytes(function, width.bytes() as u64, &bytes, &[]).map_err(|error| error.to_string())?;
         Ok::<_, String>(function)
-    });
-    Ok((function, vectors.transpose()?))
+    };
+    Ok((function, Some((place(run)?, never_stops.map(place).transpose()?))))
 }
 
 /// Translates one form of one kernel.

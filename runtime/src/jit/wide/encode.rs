@@ -1,4 +1,28 @@
-//! Instructions on 256-bit vectors as bytes (VEX encoding, Intel SDM volume 2), and the few others that a loop needs.
+//! Instructions on vectors of 256 and 512 bits as bytes (VEX and EVEX encoding, Intel SDM volume 2), and the few others that a loop needs.
+
+/// How long vectors are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Width {
+    Bits256,
+    Bits512,
+}
+
+impl Width {
+    pub const fn bytes(self) -> usize {
+        match self {
+            Width::Bits256 => 32,
+            Width::Bits512 => 64,
+        }
+    }
+
+    /// How many registers there are for them.
+    pub const fn registers(self) -> u8 {
+        match self {
+            Width::Bits256 => 16,
+            Width::Bits512 => 32,
+        }
+    }
+}
 
 /// An instruction on vectors: its table, prefix, width bit and byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,18 +31,20 @@ pub struct Opcode {
     table: u8,
     /// 0: none, 1: 66, 2: F3, 3: F2.
     prefix: u8,
+    /// The width bit in either encoding: in the longer one it is that of numbers.
     wide: bool,
+    double: bool,
     byte: u8,
 }
 
 /// An instruction on floats, of which doubles differ by a prefix.
 pub const fn packed(byte: u8, double: bool) -> Opcode {
-    Opcode { table: 1, prefix: double as u8, wide: false, byte }
+    Opcode { table: 1, prefix: double as u8, wide: false, double, byte }
 }
 
-/// An instruction on integers.
-pub const fn integer(byte: u8) -> Opcode {
-    Opcode { table: 1, prefix: 1, wide: false, byte }
+/// An instruction on integers of the width of numbers.
+pub const fn integer(byte: u8, double: bool) -> Opcode {
+    Opcode { table: 1, prefix: 1, wide: false, double, byte }
 }
 
 /// The three ways to multiply and add, by which operands are multiplied: 213 (first second + last), 132 (first last + second) and
@@ -31,23 +57,36 @@ pub const fn multiply_add(way: u16, double: bool) -> Opcode {
     } else {
         0xB8
     };
-    Opcode { table: 2, prefix: 1, wide: double, byte }
+    Opcode { table: 2, prefix: 1, wide: double, double, byte }
 }
 
 /// One of table 3, of which doubles differ by the byte.
 pub const fn selecting(byte: u8, double: bool) -> Opcode {
-    Opcode { table: 3, prefix: 1, wide: false, byte: byte + double as u8 }
+    Opcode { table: 3, prefix: 1, wide: false, double, byte: byte + double as u8 }
 }
 
 /// A number in every place of a vector.
 pub const fn spreading(double: bool) -> Opcode {
-    Opcode { table: 2, prefix: 1, wide: false, byte: 0x18 + double as u8 }
+    Opcode { table: 2, prefix: 1, wide: false, double, byte: 0x18 + double as u8 }
 }
 
 pub const LOAD: Opcode = packed(0x10, false);
 pub const STORE: Opcode = packed(0x11, false);
-const LOAD_DOUBLE: Opcode = Opcode { table: 1, prefix: 3, wide: false, byte: 0x10 };
-const TO_SINGLE: Opcode = Opcode { table: 1, prefix: 3, wide: false, byte: 0x5A };
+const LOAD_DOUBLE: Opcode = Opcode { table: 1, prefix: 3, wide: false, double: true, byte: 0x10 };
+const TO_SINGLE: Opcode = Opcode { table: 1, prefix: 3, wide: false, double: true, byte: 0x5A };
+
+/// A truth as all bits of a number, made of a mask register, and the other way round; numbers chosen by such a register.
+const fn spread_mask(double: bool) -> Opcode {
+    Opcode { table: 2, prefix: 2, wide: false, double, byte: 0x38 }
+}
+const fn gather_mask(double: bool) -> Opcode {
+    Opcode { table: 2, prefix: 2, wide: false, double, byte: 0x39 }
+}
+const fn choose(double: bool) -> Opcode {
+    Opcode { table: 2, prefix: 1, wide: false, double, byte: 0x65 }
+}
+/// The mask register that is used.
+const MASK: u8 = 1;
 
 /// A general register.
 pub type General = u8;
@@ -84,9 +123,21 @@ pub enum Place {
     Constant(u32),
 }
 
+impl Place {
+    /// The register that it names.
+    fn base(self) -> u8 {
+        match self {
+            Place::Vector(register) => register,
+            Place::Element { base, .. } | Place::Behind { base, .. } => base,
+            Place::Kept(_) => STACK,
+            Place::Constant(_) => 0,
+        }
+    }
+}
+
 /// The code of a function as it grows.
-#[derive(Default)]
 pub struct Code {
+    width: Width,
     bytes: Vec<u8>,
     /// Where the distance to a constant stands, and to which.
     constants: Vec<(usize, u32)>,
@@ -95,26 +146,64 @@ pub struct Code {
 }
 
 impl Code {
+    pub fn new(width: Width) -> Self {
+        Code { width, bytes: Vec::new(), constants: Vec::new(), exits: Vec::new() }
+    }
+
     /// `op first, second, last`; an instruction of two operands has `second` 0.
     pub fn vector(&mut self, op: Opcode, first: u8, second: u8, last: Place) {
-        self.sized(op, true, first, second, last, 0);
+        self.sized(op, (first, second, last), 0, 0);
     }
 
     /// The same with a byte behind it.
     pub fn vector_with(&mut self, op: Opcode, first: u8, second: u8, last: Place, byte: u8) {
-        self.sized(op, true, first, second, last, 1);
+        self.sized(op, (first, second, last), 0, 1);
         self.bytes.push(byte);
     }
 
+    /// The same, of a comparison.
+    pub fn compare(&mut self, op: Opcode, first: u8, second: u8, last: Place, byte: u8) {
+        match self.width {
+            Width::Bits256 => self.vector_with(op, first, second, last, byte),
+            Width::Bits512 => {
+                self.vector_with(op, MASK, second, last, byte);
+                self.vector(spread_mask(op.double), first, 0, Place::Vector(MASK));
+            }
+        }
+    }
+
+    /// `first` is `yes` where `mask` is true, else `no`.
+    pub fn select(&mut self, double: bool, first: u8, mask: u8, no: u8, yes: Place) {
+        match self.width {
+            Width::Bits256 => self.vector_with(selecting(0x4A, double), first, no, yes, mask << 4),
+            Width::Bits512 => {
+                self.vector(gather_mask(double), MASK, 0, Place::Vector(mask));
+                self.sized(choose(double), (first, no, yes), MASK, 0);
+            }
+        }
+    }
+
     /// `behind`: bytes of the instruction that follow the operands (distances count from its end).
-    fn sized(&mut self, op: Opcode, whole: bool, first: u8, second: u8, last: Place, behind: i32) {
-        let base = match last {
-            Place::Vector(register) => register,
-            Place::Element { base, .. } | Place::Behind { base, .. } => base,
-            Place::Kept(_) => STACK,
-            Place::Constant(_) => 0,
-        };
-        let (far_first, far_base) = (first >= 8, base >= 8);
+    fn sized(&mut self, op: Opcode, (first, second, last): (u8, u8, Place), mask: u8, behind: i32) {
+        match self.width {
+            Width::Bits256 => self.short(op, true, (first, second, last), behind),
+            Width::Bits512 => {
+                // Bits of registers are inverted; the fifth of the last one stands where that of an index would.
+                let base = last.base();
+                let far = |register: u8, bit: u8, to: u8| (!register >> bit & 1) << to;
+                let fifth = if matches!(last, Place::Vector(_)) { far(base, 4, 6) } else { 1 << 6 };
+                let head = far(first, 3, 7) | fifth | far(base, 3, 5) | far(first, 4, 4) | op.table;
+                let middle = u8::from(op.double) << 7 | (!second & 15) << 3 | 1 << 2 | op.prefix;
+                let tail = 2 << 5 | far(second, 4, 3) | mask;
+                self.bytes.extend([0x62, head, middle, tail, op.byte]);
+                self.operands(first, last, behind);
+            }
+        }
+    }
+
+    /// In the shorter encoding. `whole`: 256 bits, not a single number.
+    fn short(&mut self, op: Opcode, whole: bool, (first, second, last): (u8, u8, Place), behind: i32) {
+        let (far_first, far_base) = (first >= 8, last.base() >= 8);
         let tail = (!second & 15) << 3 | u8::from(whole) << 2 | op.prefix;
         if op.table == 1 && !op.wide && !far_base {
             self.bytes.extend([0xC5, u8::from(!far_first) << 7 | tail]);
@@ -140,7 +229,7 @@ impl Code {
             }
             Place::Kept(slot) => {
                 self.bytes.extend([0x84 | first, 0x20 | STACK]);
-                self.bytes.extend((slot as i32 * 32).to_le_bytes());
+                self.bytes.extend((slot as i32 * self.width.bytes() as i32).to_le_bytes());
             }
             Place::Constant(constant) => {
                 self.bytes.push(0x05 | first);
@@ -152,11 +241,7 @@ impl Code {
 
     /// A 64-bit move between a register and memory or another register; `byte`: 8B loads, 89 stores.
     fn general(&mut self, byte: u8, register: General, place: Place) {
-        let base = match place {
-            Place::Behind { base, .. } => base,
-            Place::Vector(_) | Place::Element { .. } | Place::Kept(_) | Place::Constant(_) => 0,
-        };
-        self.bytes.extend([0x48 | u8::from(register >= 8) << 2 | u8::from(base >= 8), byte]);
+        self.bytes.extend([0x48 | u8::from(register >= 8) << 2 | u8::from(place.base() >= 8), byte]);
         self.operands(register, place, 0);
     }
 
@@ -177,14 +262,14 @@ impl Code {
             self.push_or_pop(0x50, register);
         }
         self.bytes.extend([0x48, 0x81, 0xEC]);
-        self.bytes.extend((kept * 32).to_le_bytes());
+        self.bytes.extend((kept * self.width.bytes() as u32).to_le_bytes());
     }
 
     /// Undoes it and returns the index.
     pub fn leave(&mut self, registers: &[General], kept: u32) {
         self.bytes.extend([0xC5, 0xF8, 0x77]); // vzeroupper
         self.bytes.extend([0x48, 0x81, 0xC4]);
-        self.bytes.extend((kept * 32).to_le_bytes());
+        self.bytes.extend((kept * self.width.bytes() as u32).to_le_bytes());
         for &register in registers.iter().rev() {
             self.push_or_pop(0x58, register);
         }
@@ -201,9 +286,9 @@ impl Code {
     /// A double of the arguments, rounded to the width of numbers, in every place of a vector.
     pub fn spread_double(&mut self, vector: u8, offset: usize, double: bool) {
         let place = Place::Behind { base: ARGS, offset: offset as i32 };
-        self.sized(LOAD_DOUBLE, false, vector, 0, place, 0);
+        self.short(LOAD_DOUBLE, false, (vector, 0, place), 0);
         if !double {
-            self.sized(TO_SINGLE, false, vector, vector, Place::Vector(vector), 0);
+            self.short(TO_SINGLE, false, (vector, vector, Place::Vector(vector)), 0);
         }
         self.vector(spreading(double), vector, 0, Place::Vector(vector));
     }
@@ -213,35 +298,49 @@ impl Code {
         self.bytes.len()
     }
 
-    /// Leaves the loop unless all `width` places of a mask are true.
-    pub fn leave_unless(&mut self, mask: u8, width: u8, double: bool) {
-        self.vector(packed(0x50, double), FIRST, 0, Place::Vector(mask));
+    /// The places of a mask as bits of a general register, one of the first eight.
+    fn bits_of(&mut self, register: General, mask: u8, double: bool) {
+        match self.width {
+            Width::Bits256 => self.vector(packed(0x50, double), register, 0, Place::Vector(mask)),
+            Width::Bits512 => {
+                self.vector(gather_mask(double), MASK, 0, Place::Vector(mask));
+                self.bytes.extend([0xC5, 0xF8, 0x93, 0xC0 | register << 3 | MASK]); // kmovw
+            }
+        }
+    }
+
+    /// Leaves the loop unless all places of a mask are true.
+    pub fn leave_unless(&mut self, mask: u8, double: bool) {
+        let places = self.width.bytes() / if double { 8 } else { 4 };
+        self.bits_of(FIRST, mask, double);
         self.bytes.extend([0x81, 0xF8 | FIRST]); // cmp
-        self.bytes.extend((u32::MAX >> (32 - u32::from(width))).to_le_bytes());
+        self.bytes.extend((u32::MAX >> (32 - places)).to_le_bytes());
         self.bytes.extend([0x0F, 0x85]);
         self.exits.push(self.bytes.len());
         self.bytes.extend([0; 4]);
     }
 
-    /// Writes a mask as the runtime keeps spikes: the bits of half a vector in each of two bytes.
+    /// Writes a mask as the runtime keeps spikes: four bits a byte, or two of doubles.
     pub fn spikes(&mut self, mask: u8, base: General, double: bool) {
-        self.vector(packed(0x50, double), SECOND, 0, Place::Vector(mask));
-        let (low, shift, high, per_byte) = if double { (3, 6, 0x300_u32, 1) } else { (15, 4, 0xF00, 2) };
-        self.bytes.extend([0x89, 0xC0 | SECOND << 3 | FIRST]); // mov first, second
-        self.bytes.extend([0x83, 0xE0 | SECOND, low]); // and second, low
-        self.bytes.extend([0xC1, 0xE0 | FIRST, shift]); // shl first, shift
-        self.bytes.extend([0x81, 0xE0 | FIRST]); // and first, high
-        self.bytes.extend(high.to_le_bytes());
-        self.bytes.extend([0x09, 0xC0 | FIRST << 3 | SECOND]); // or second, first
+        self.bits_of(SECOND, mask, double);
+        let (of_each, per_byte) = if double { (0x0303_0303_u32, 1) } else { (0x0F0F_0F0F, 2) };
+        self.bytes.push(0xB8 | FIRST); // mov first, of_each
+        self.bytes.extend(of_each.to_le_bytes());
+        let head = (!SECOND & 15) << 3 | 3;
+        self.bytes.extend([0xC4, 0xE2, head, 0xF5, 0xC0 | SECOND << 3 | FIRST]); // pdep second, second, first
         self.bytes.extend([0x48, 0x89, 0xC0 | INDEX << 3 | FIRST]); // mov first, index
         self.bytes.extend([0x48, 0xC1, 0xE8 | FIRST, per_byte]); // shr first
-        // mov word [base + first], second
-        self.bytes.extend([0x66, 0x40 | u8::from(base >= 8), 0x89, 0x44 | SECOND << 3, FIRST << 3 | base & 7, 0]);
+        // mov [base + first], second: two bytes or four.
+        if self.width == Width::Bits256 {
+            self.bytes.push(0x66);
+        }
+        self.bytes.extend([0x40 | u8::from(base >= 8), 0x89, 0x44 | SECOND << 3, FIRST << 3 | base & 7, 0]);
     }
 
     /// Back to `start` while there are more elements; exits lead behind it.
-    pub fn repeat(&mut self, start: usize, width: u8) {
-        self.bytes.extend([0x48, 0x83, 0xC0 | INDEX, width]); // add index, width
+    pub fn repeat(&mut self, start: usize, double: bool) {
+        let places = self.width.bytes() / if double { 8 } else { 4 };
+        self.bytes.extend([0x48, 0x83, 0xC0 | INDEX, places as u8]); // add index, places
         self.bytes.extend([0x48, 0x39, 0xC0 | END << 3 | INDEX]); // cmp index, end
         self.bytes.extend([0x0F, 0x82]); // jb
         let back = start as i32 - (self.bytes.len() as i32 + 4);
@@ -259,15 +358,16 @@ impl Code {
 
     /// The bytes of the function, its constants behind them.
     pub fn finish(mut self, constants: &[u64], double: bool) -> Vec<u8> {
-        self.bytes.resize(self.bytes.len().next_multiple_of(32), 0);
+        let bytes = self.width.bytes();
+        self.bytes.resize(self.bytes.len().next_multiple_of(bytes), 0);
         let first = self.bytes.len();
         for (at, constant) in std::mem::take(&mut self.constants) {
-            self.add_to(at, (first + constant as usize * 32) as i32 - at as i32);
+            self.add_to(at, (first + constant as usize * bytes) as i32 - at as i32);
         }
         for constant in constants {
             let number = constant.to_le_bytes();
             let number = if double { &number[..] } else { &number[..4] };
-            self.bytes.extend(number.iter().cycle().take(32));
+            self.bytes.extend(number.iter().cycle().take(bytes));
         }
         self.bytes
     }

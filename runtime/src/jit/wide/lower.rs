@@ -28,7 +28,7 @@ pub enum Op {
         offset: i32,
         value: Vector,
     },
-    /// `swaps`: whether the order of operands is all the same. `byte`: which comparison.
+    /// `swaps`: whether the order of operands is all the same. `byte`: which comparison, of one.
     Two {
         op: Opcode,
         a: Vector,
@@ -100,13 +100,15 @@ pub struct Lowered {
 }
 
 /// A kernel as vectors of f32 or f64 (`WIDE`); `draws` are those drawn ahead. None if it has something that is not done in vectors.
-/// `same` tells which neurons are one for all elements.
+/// `same` tells which neurons are one for all elements. `stops`: where a function has a long way, vectors with a number that needs it
+/// are left to others; else both ways are gone.
 pub fn lower<const WIDE: bool>(
     kernel: &Kernel,
     draws: &[(Draw, u32)],
     same: impl Fn(Access) -> bool,
+    stops: bool,
 ) -> Option<Lowered> {
-    let mut on = Lowering::<WIDE> { lowered: Lowered::default(), known: HashMap::new() };
+    let mut on = Lowering::<WIDE> { lowered: Lowered::default(), known: HashMap::new(), stops };
     let uses = crate::fuse::count_uses(&kernel.body);
     let mut made: Vec<Option<Made>> = Vec::with_capacity(kernel.body.len());
     for (index, inst) in kernel.body.iter().enumerate() {
@@ -133,6 +135,7 @@ struct Lowering<const WIDE: bool> {
     lowered: Lowered,
     /// Constants that are there, by their bits.
     known: HashMap<u64, Vector>,
+    stops: bool,
 }
 
 impl<const WIDE: bool> Lowering<WIDE> {
@@ -323,7 +326,7 @@ impl<const WIDE: bool> Lowering<WIDE> {
     }
 
     fn shift(&mut self, up: bool, a: Vector, bits: u8) -> Vector {
-        let op = integer(if WIDE { 0x73 } else { 0x72 });
+        let op = integer(if WIDE { 0x73 } else { 0x72 }, WIDE);
         self.push(Op::Shift { op, way: if up { 6 } else { 2 }, a, bits })
     }
 }
@@ -364,13 +367,17 @@ impl<const WIDE: bool> Arithmetic for Lowering<WIDE> {
     fn select(&mut self, truth: Vector, yes: Vector, no: Vector) -> Vector {
         self.push(Op::Select { truth, yes, no })
     }
-    fn unless(&mut self, truth: Vector, short: Vector, _: impl FnOnce(&mut Self) -> Vector) -> Vector {
-        self.push(Op::Stop(truth));
-        short
+    fn unless(&mut self, truth: Vector, short: Vector, long: impl FnOnce(&mut Self) -> Vector) -> Vector {
+        if self.stops {
+            self.push(Op::Stop(truth));
+            return short;
+        }
+        let long = long(self);
+        self.select(truth, short, long)
     }
     fn scale(&mut self, a: Vector, k_shifted: Vector) -> Vector {
         let exponent = self.shift(true, k_shifted, if WIDE { 52 } else { 23 });
-        self.two(integer(if WIDE { 0xD4 } else { 0xFE }), a, exponent, true)
+        self.two(integer(if WIDE { 0xD4 } else { 0xFE }, WIDE), a, exponent, true)
     }
     fn split(&mut self, a: Vector) -> (Vector, Vector) {
         let (mantissa, bias) = if WIDE { (52, 1023.0) } else { (23, 127.0) };

@@ -1,5 +1,6 @@
-//! Loops over vectors of 256 bits, for processors that have them: Cranelift has 128 bits only. What these loops leave is done by its code,
-//! which gives the same bits: the last elements, and vectors whose numbers need the long way of a function.
+//! Loops over vectors of 512 or 256 bits, for processors that have them: Cranelift has 128 bits only. What these loops leave is done by its code,
+//! which gives the same bits: the last elements. Where a function has a long way, a kernel has two loops: one that stops at numbers which need
+//! it, and one that goes both ways.
 
 mod encode;
 mod lower;
@@ -11,51 +12,67 @@ use std::mem::offset_of;
 use super::calls::{self, Args};
 use super::forms::Form;
 use super::function::{Shared, in_vectors};
+pub use encode::Width;
 use encode::{ARGS, BASES, Code, END, General, INDEX, LOAD, Place, SCRATCH, STORE};
 use lower::{Base, Lowered, Op, lower};
-use registers::{REGISTERS, Setting, emit};
+use registers::{Setting, emit};
 
 /// A loop over whole vectors, at least one; gives the element before which it stopped.
 pub type Loop = extern "C" fn(*const Args) -> u64;
 
-/// How many numbers a vector holds.
-pub const fn width<T>() -> usize {
-    32 / size_of::<T>()
+impl Width {
+    /// Those for a kernel over so many elements. The longest ones take some of the processor's pace from what follows: they pay where much
+    /// is computed of many elements; measured.
+    pub fn of(kernel: &Kernel, form: Form, elements: usize) -> Option<Self> {
+        let pays = matches!(form, Form::Dense) && elements >= 512 && kernel.body.len() >= 24;
+        Self::longest().map(|longest| if pays { longest } else { Width::Bits256 })
+    }
+
+    /// The longest vectors of this processor, if it multiplies and adds with one rounding. The first processors that had 512 bits
+    /// slow down when these are used; those after them know `vbmi2`, too.
+    pub fn longest() -> Option<Self> {
+        #[cfg(all(target_arch = "x86_64", unix))]
+        {
+            use std::arch::is_x86_feature_detected as has;
+            if has!("avx512f") && has!("avx512dq") && has!("avx512vbmi2") && has!("bmi2") {
+                return Some(Width::Bits512);
+            }
+            if has!("avx2") && has!("fma") && has!("bmi2") {
+                return Some(Width::Bits256);
+            }
+        }
+        None
+    }
 }
 
-/// Whether this processor has such vectors, and multiplies and adds with one rounding.
-fn possible() -> bool {
-    #[cfg(all(target_arch = "x86_64", unix))]
-    return std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma");
-    #[cfg(not(all(target_arch = "x86_64", unix)))]
-    false
-}
-
-/// The bytes of a [`Loop`] for a form of a kernel, to be placed at a multiple of 32; none if it cannot be done so.
-pub fn compile<const WIDE: bool>(kernel: &Kernel, form: Form) -> Option<Vec<u8>> {
+/// The bytes of a [`Loop`] for a form of a kernel, to be placed at a multiple of what a vector has, and of one that never stops if that one
+/// does; none if it cannot be done so.
+pub fn compile<const WIDE: bool>(kernel: &Kernel, form: Form, width: Width) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
     let (draws, shared) = match form {
         Form::Dense => (calls::draws(kernel), None),
         Form::Even(shared) if in_vectors(kernel, shared) => (Vec::new(), Some(shared)),
         Form::Even(_) | Form::Listed => return None,
     };
-    if !possible() {
-        return None;
-    }
     let same = |access| match shared {
         Some(Shared::Source) => access == Access::Source,
         Some(Shared::Target) => access == Access::Target,
         None => false,
     };
-    let lowered = lower::<WIDE>(kernel, &draws, same)?;
-    let stops = lowered.ops.iter().any(|op| matches!(op, Op::Stop(_)));
-    if shared.is_some() && (stops || lowered.bases.len() > BASES.len()) {
-        return None;
+    let both = lower::<WIDE>(kernel, &draws, same, false)?;
+    if shared.is_some() {
+        let few = both.bases.len() <= BASES.len();
+        return few.then(|| (assemble::<WIDE>(&both, width, true), None));
     }
-    Some(assemble::<WIDE>(&lowered, shared.is_some()))
+    // A kernel that writes before it stops does not.
+    let short = lower::<WIDE>(kernel, &draws, same, true);
+    let Some(short) = short.filter(|short| short.ops.iter().any(|op| matches!(op, Op::Stop(_)))) else {
+        return Some((assemble::<WIDE>(&both, width, false), None));
+    };
+    Some((assemble::<WIDE>(&short, width, false), Some(assemble::<WIDE>(&both, width, false))))
 }
 
 /// `joined`: a loop over synapses, whose arrays begin where the call says.
-fn assemble<const WIDE: bool>(lowered: &Lowered, joined: bool) -> Vec<u8> {
+fn assemble<const WIDE: bool>(lowered: &Lowered, width: Width, joined: bool) -> Vec<u8> {
     let timed = lowered.ops.contains(&Op::Time);
     let first_kept = u32::from(timed);
     // Spikes need a register of their own.
@@ -63,19 +80,20 @@ fn assemble<const WIDE: bool>(lowered: &Lowered, joined: bool) -> Vec<u8> {
     let order = spikes.into_iter().chain((0..lowered.bases.len()).filter(|&base| Some(base) != spikes));
     let mut bases: Vec<Option<General>> = vec![None; lowered.bases.len()];
     order.zip(BASES).for_each(|(base, register)| bases[base] = Some(register));
-    let mut setting = Setting { lowered, double: WIDE, pinned: &[], bases: &bases };
-    let (needed, kept) = emit(&mut Code::default(), &setting, first_kept);
+    let mut setting = Setting { lowered, width, double: WIDE, pinned: &[], bases: &bases };
+    let (needed, kept) = emit(&mut Code::new(width), &setting, first_kept);
     // Registers that are left keep the constants that are used most.
     let mut counted: Vec<(usize, u32)> =
         (0..lowered.constants.len() as u32).map(|at| (uses(lowered, at), at)).collect();
     counted.sort_unstable_by_key(|&(uses, at)| (std::cmp::Reverse(uses), at));
-    let left = if kept == first_kept { REGISTERS - needed } else { 0 };
+    let registers = width.registers();
+    let left = if kept == first_kept { registers - needed } else { 0 };
     let pinned: Vec<(u32, u8)> =
-        counted.iter().map(|&(_, at)| at).zip((0..REGISTERS).rev().take(left.into())).collect();
+        counted.iter().map(|&(_, at)| at).zip((0..registers).rev().take(left.into())).collect();
     setting.pinned = &pinned;
-    let (_, kept) = emit(&mut Code::default(), &setting, first_kept);
+    let (_, kept) = emit(&mut Code::new(width), &setting, first_kept);
 
-    let mut code = Code::default();
+    let mut code = Code::new(width);
     let saved: Vec<General> = BASES[4..].iter().copied().filter(|register| bases.contains(&Some(*register))).collect();
     code.enter(&saved, kept);
     code.load(INDEX, ARGS, offset_of!(Args, start));
@@ -104,7 +122,7 @@ fn assemble<const WIDE: bool>(lowered: &Lowered, joined: bool) -> Vec<u8> {
     }
     let start = code.here();
     emit(&mut code, &setting, first_kept);
-    code.repeat(start, if WIDE { 4 } else { 8 });
+    code.repeat(start, WIDE);
     code.leave(&saved, kept);
     code.finish(&lowered.constants, WIDE)
 }

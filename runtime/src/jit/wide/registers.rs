@@ -1,18 +1,17 @@
-//! Which of the sixteen registers holds which vector, and the instructions that follow from it. A vector that finds no room is the one
+//! Which register holds which vector, and the instructions that follow from it. A vector that finds no room is the one
 //! used last of all; it is kept on the stack.
 
 use super::begin;
-use super::encode::{Code, General, LOAD, Opcode, Place, SCRATCH, STORE, multiply_add, packed, selecting, spreading};
+use super::encode::{Code, General, LOAD, Opcode, Place, SCRATCH, STORE, Width, multiply_add, packed, spreading};
 use super::lower::{Base, Lowered, Op, Vector};
 
-/// How many registers there are.
-pub const REGISTERS: u8 = 16;
 /// A copy between registers.
 const COPY: Opcode = packed(0x28, false);
 
 /// What does not change while operations become instructions.
 pub struct Setting<'a> {
     pub lowered: &'a Lowered,
+    pub width: Width,
     pub double: bool,
     /// Registers of constants that stay there; they are the last ones.
     pub pinned: &'a [(u32, u8)],
@@ -35,7 +34,7 @@ pub fn emit(code: &mut Code, setting: &Setting, first_kept: u32) -> (u8, u32) {
         setting.pinned.iter().find(|(pinned, _)| pinned == constant).map(|&(_, register)| register)
     };
     let register = setting.lowered.ops.iter().map(pinned).collect();
-    let room = REGISTERS - setting.pinned.len() as u8;
+    let room = setting.width.registers() - setting.pinned.len() as u8;
     let holds = vec![None; room as usize];
     let mut registers = Registers { setting, uses, at: 0, register, kept: Vec::new(), holds, needed: 0, first_kept };
     for (at, op) in setting.lowered.ops.iter().enumerate() {
@@ -85,7 +84,7 @@ impl Registers<'_> {
                 let last = self.anywhere(b);
                 let first = self.result(code);
                 match byte {
-                    Some(byte) => code.vector_with(op, first, second, last, byte),
+                    Some(byte) => code.compare(op, first, second, last, byte),
                     None => code.vector(op, first, second, last),
                 }
             }
@@ -108,11 +107,11 @@ impl Registers<'_> {
                 let second = self.held(code, no, &[truth, yes]);
                 let last = self.anywhere(yes);
                 let first = self.result(code);
-                code.vector_with(selecting(0x4A, double), first, second, last, mask << 4);
+                code.select(double, first, mask, second, last);
             }
             Op::Stop(truth) => {
                 let mask = self.held(code, truth, &[]);
-                code.leave_unless(mask, if double { 4 } else { 8 }, double);
+                code.leave_unless(mask, double);
                 self.done();
             }
             Op::Spike(truth) => {
