@@ -1,4 +1,4 @@
-//! The house keeps its shape: who may depend on whom, file headers, `unsafe` in one folder, file sizes.
+//! The house keeps its shape: who may depend on whom, file headers, `unsafe` in its places, file sizes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,8 +59,10 @@ fn every_file_keeps_the_house_rules() {
         }
         let has_unsafe =
             text.lines().any(|line| line.trim_start().starts_with("unsafe ") || line.contains(" unsafe {"));
-        if has_unsafe && !shown.starts_with("runtime/src/jit") && shown != "tests/tidy.rs" {
-            faults.push(format!("{shown}: `unsafe` outside runtime/src/jit"));
+        let may =
+            shown.starts_with("runtime/src/jit") || shown == "runtime/src/team/crew.rs" || shown == "tests/tidy.rs";
+        if has_unsafe && !may {
+            faults.push(format!("{shown}: `unsafe` outside runtime/src/jit and runtime/src/team/crew.rs"));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));

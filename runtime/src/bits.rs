@@ -113,20 +113,21 @@ impl BitRows {
         self.blocks(row).as_flattened().iter().map(|word| word.count_ones()).sum()
     }
 
-    /// Counts at each column the rows that have it, each as often as it says, from 0; `planes` is room.
+    /// Counts at each column the rows that have it, each as often as it says, from 0, which stand at the start of `counts` then; `planes` is room.
     pub fn count(&self, rows: &[(u32, u8)], planes: &mut Vec<Planes>, counts: &mut Vec<u16>) {
-        planes.resize(self.per_row, [[0; 8]; 8]);
-        counts.clear();
-        counts.resize(self.per_row * COLUMNS, 0);
-        let (counts, _) = counts.as_chunks_mut();
+        // The thread that counts somewhere begins there, too.
+        let columns = self.per_row * COLUMNS;
+        planes.resize(planes.len().max(self.per_row), [[0; 8]; 8]);
+        counts.resize(counts.len().max(columns), 0);
+        let (planes, (counts, _)) = (&mut planes[..self.per_row], counts[..columns].as_chunks_mut());
         let each = team::share(self.per_row * COLUMNS, 2048).div_ceil(COLUMNS);
-        let count = |(part, (planes, counts)): (usize, (&mut [Planes], &mut [[u16; COLUMNS]]))| {
+        let count = |part: usize, (planes, counts): (&mut [Planes], &mut [[u16; COLUMNS]])| {
             Arch::new().dispatch(Count { bits: self, rows, first: part * each, planes, counts });
         };
         if each >= self.per_row {
-            return count((0, (planes, counts)));
+            return count(0, (planes, counts));
         }
-        planes.par_chunks_mut(each).zip(counts.par_chunks_mut(each)).enumerate().for_each(count);
+        team::each(planes.chunks_mut(each).zip(counts.chunks_mut(each)), count);
     }
 }
 
@@ -196,6 +197,7 @@ impl WithSimd for Count<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let mut rest = self.rows;
+        self.counts.as_flattened_mut().fill(0);
         while !rest.is_empty() {
             // As many as a byte can count.
             let (mut most, mut taken) = (0_u32, 0);

@@ -2,7 +2,6 @@
 
 use nmc_program::{Amount, ArrayId, Connection, Delay, Effect, KernelId, Pattern};
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
 use crate::bits::Planes;
 use crate::connect::{Shape, Wiring};
@@ -417,16 +416,16 @@ impl<T: Computable> Adding<'_, T> {
         let (range, amounts, amount) = (self.target_range.clone(), self.amounts, self.amount);
         let (into, held) = (&mut self.into[range.clone()], self.held.map(|held| &held[range]));
         let counts = &counts[..counts.len().min(into.len())];
-        let each = team::share(counts.len(), 8192).max(1);
-        let add = |(part, (into, counts)): (usize, (&mut [T], &[C]))| {
+        let each = team::share(counts.len(), 2048).max(1);
+        let add = |part: usize, (into, counts): (&mut [T], &[C])| {
             let own = part * each..part * each + counts.len();
             let (held, amounts) = (held.map(|held| &held[own.clone()]), amounts.map(|amounts| &amounts[own]));
             Arch::new().dispatch(Added { into, held, amounts, amount, counts });
         };
         if each >= counts.len() {
-            return add((0, (into, counts)));
+            return add(0, (into, counts));
         }
-        into.par_chunks_mut(each).zip(counts.par_chunks(each)).enumerate().for_each(add);
+        team::each(into.chunks_mut(each).zip(counts.chunks(each)), add);
     }
 }
 

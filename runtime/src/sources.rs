@@ -2,7 +2,6 @@
 
 use nmc_program::Group;
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::interpreter::Computable;
@@ -95,7 +94,7 @@ impl<T: Computable> Processes<T> {
             let key = Key { seed, component: group.component, element: 0, number: u32::MAX, tick, sample };
             let each = team::share(group.len, 2048);
             if each < group.len {
-                counts.par_chunks_mut(each).enumerate().for_each(|(part, counts)| {
+                team::each(counts.chunks_mut(each), |part, counts| {
                     let key = Key { element: (part * each) as u32, ..key };
                     Arch::new().dispatch(Count { key, chances, counts });
                 });

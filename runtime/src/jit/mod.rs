@@ -1,4 +1,4 @@
-//! Machine code for kernels, by Cranelift, and tuned products. `unsafe` stands here and nowhere else in the project.
+//! Machine code for kernels, by Cranelift, and tuned products. `unsafe` stands here and, where threads hand parts of their work over, in `team/crew.rs`.
 #![allow(unsafe_code)]
 
 mod body;
