@@ -113,21 +113,26 @@ impl BitRows {
         self.blocks(row).as_flattened().iter().map(|word| word.count_ones()).sum()
     }
 
-    /// Counts at each column the rows that have it, each as often as it says, from 0, which stand at the start of `counts` then; `planes` is room.
-    pub fn count(&self, rows: &[(u32, u8)], planes: &mut Vec<Planes>, counts: &mut Vec<u16>) {
-        // The thread that counts somewhere begins there, too.
+    /// Counts at each column the rows that have it, each as often as it says, and gives `add` the counts from a column on, beside what `into` has
+    /// for these; `planes` and `counts` are room.
+    pub fn count<A: Send>(
+        &self,
+        rows: &[(u32, u8)],
+        (planes, counts): (&mut Vec<Planes>, &mut Vec<u16>),
+        into: &mut [A],
+        add: impl Fn(usize, &[u16], &mut [A]) + Sync,
+    ) {
         let columns = self.per_row * COLUMNS;
         planes.resize(planes.len().max(self.per_row), [[0; 8]; 8]);
         counts.resize(counts.len().max(columns), 0);
-        let (planes, (counts, _)) = (&mut planes[..self.per_row], counts[..columns].as_chunks_mut());
-        let each = team::share(self.per_row * COLUMNS, 2048).div_ceil(COLUMNS);
-        let count = |part: usize, (planes, counts): (&mut [Planes], &mut [[u16; COLUMNS]])| {
-            Arch::new().dispatch(Count { bits: self, rows, first: part * each, planes, counts });
-        };
-        if each >= self.per_row {
-            return count(0, (planes, counts));
-        }
-        team::each(planes.chunks_mut(each).zip(counts.chunks_mut(each)), count);
+        let (planes, counts) = (&mut planes[..self.per_row], &mut counts[..columns]);
+        let each = team::share(columns, 2048).div_ceil(COLUMNS).max(1);
+        let parts = planes.chunks_mut(each).zip(counts.chunks_mut(each * COLUMNS)).zip(into.chunks_mut(each * COLUMNS));
+        team::each(parts, |part, ((planes, counts), into)| {
+            let (first, blocks) = (part * each, counts.as_chunks_mut().0);
+            Arch::new().dispatch(Count { bits: self, rows, first, planes, counts: blocks });
+            add(first * COLUMNS, &counts[..into.len()], into);
+        });
     }
 }
 
@@ -286,9 +291,10 @@ mod tests {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
             assert_eq!(by_row, team::together(Some(&pool), by_column));
             let spikes: Vec<(u32, u8)> = (0..4 * rows).map(|at| ((at % rows) as u32, (at * 37 % 120) as u8)).collect();
-            let (mut counts, mut planes) = (vec![1; 3], vec![[[9; 8]; 8]]);
-            by_row.count(&spikes, &mut planes, &mut counts);
-            for (column, &count) in counts.iter().enumerate().take(columns) {
+            let mut counts = vec![1; columns];
+            let room = (&mut vec![[[9; 8]; 8]], &mut vec![1; 3]);
+            by_row.count(&spikes, room, &mut counts, |_, of_part, counts| counts.copy_from_slice(of_part));
+            for (column, &count) in counts.iter().enumerate() {
                 let reached = |&&(row, _): &&(u32, u8)| joined(row as usize, column);
                 let expected: u16 = spikes.iter().filter(reached).map(|&(_, count)| u16::from(count)).sum();
                 assert_eq!(count, expected);

@@ -3,7 +3,7 @@
 use nmc_program::{Amount, ArrayId, Connection, Delay, Effect, KernelId, Pattern};
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::bits::Planes;
+use crate::bits::{BitRows, Planes};
 use crate::connect::{Shape, Wiring};
 use crate::interpreter::Computable;
 use crate::math::Arithmetic;
@@ -268,14 +268,14 @@ impl<T: Computable> Delivery<'_, T> {
             self.adding(array, amount, held, |adding, scratch| {
                 let Scratch { spikes, arrivals, planes, .. } = scratch;
                 match &wiring.bits {
-                    Some(bits) => bits.count(spikes, planes, arrivals),
+                    Some(bits) => adding.by_bits(bits, spikes, (planes, arrivals)),
                     None => {
                         arrivals.clear();
                         arrivals.resize(adding.target_range.len(), 0);
                         spikes.iter().for_each(|&(row, count)| adding.arrive(row, count, arrivals));
+                        adding.counted(arrivals);
                     }
                 }
-                adding.counted(arrivals);
             });
             return events;
         }
@@ -411,21 +411,42 @@ impl<T: Computable> Adding<'_, T> {
         }
     }
 
+    /// Counts the spikes of all sources at each target, and adds what they bring.
+    fn by_bits(&mut self, bits: &BitRows, spikes: &[(u32, u8)], room: (&mut Vec<Planes>, &mut Vec<u16>)) {
+        let (into, add) = self.by_count();
+        bits.count(spikes, room, into, |first, counts, into| add.dispatch(first, counts, into));
+    }
+
     /// Adds to each target of the range as often as it says, the amount of the synapse of the same place.
     fn counted<C: Copy + Into<f64> + Sync>(&mut self, counts: &[C]) {
-        let (range, amounts, amount) = (self.target_range.clone(), self.amounts, self.amount);
-        let (into, held) = (&mut self.into[range.clone()], self.held.map(|held| &held[range]));
+        let (into, add) = self.by_count();
         let counts = &counts[..counts.len().min(into.len())];
         let each = team::share(counts.len(), 2048).max(1);
-        let add = |part: usize, (into, counts): (&mut [T], &[C])| {
-            let own = part * each..part * each + counts.len();
-            let (held, amounts) = (held.map(|held| &held[own.clone()]), amounts.map(|amounts| &amounts[own]));
-            Arch::new().dispatch(Added { into, held, amounts, amount, counts });
-        };
-        if each >= counts.len() {
-            return add(0, (into, counts));
-        }
-        team::each(into.chunks_mut(each).zip(counts.chunks(each)), add);
+        let parts = into.chunks_mut(each).zip(counts.chunks(each));
+        team::each(parts, |part, (into, counts)| add.dispatch(part * each, counts, into));
+    }
+
+    /// The targets of the range, and how a count is added to them.
+    fn by_count(&mut self) -> (&mut [T], ByCount<'_, T>) {
+        let (range, amounts, amount) = (self.target_range.clone(), self.amounts, self.amount);
+        let held = self.held.map(|held| &held[range.clone()]);
+        (&mut self.into[range], ByCount { held, amounts, amount })
+    }
+}
+
+/// What spikes bring that are counted.
+struct ByCount<'a, T> {
+    held: Option<&'a [T]>,
+    amounts: Option<&'a [T]>,
+    amount: T,
+}
+
+impl<T: Computable> ByCount<'_, T> {
+    /// Adds to the targets from `first` on.
+    fn dispatch<C: Copy + Into<f64>>(&self, first: usize, counts: &[C], into: &mut [T]) {
+        let own = first..first + counts.len();
+        let (held, amounts) = (self.held.map(|held| &held[own.clone()]), self.amounts.map(|amounts| &amounts[own]));
+        Arch::new().dispatch(Added { into, held, amounts, amount: self.amount, counts });
     }
 }
 

@@ -1,5 +1,7 @@
 //! Spikes that are drawn: elements by the tick of their next spike, and counts of sources that are fast against the tick.
 
+use std::collections::VecDeque;
+
 use nmc_program::Group;
 use pulp::{Arch, Simd, WithSimd};
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,8 @@ use crate::team;
 
 /// The most spikes that an element may be expected to have in one tick.
 const MOST_SPIKES: f64 = 10_000.0;
+/// Ticks that are drawn together where threads share them.
+const TOGETHER: u32 = 8;
 
 /// Independent Poisson processes, one an element. Waiting times are exponential, and those of a process whose rate changes begin anew.
 /// Where all have one rate, the spikes of all are one process, and each is that of any element.
@@ -28,6 +32,9 @@ pub struct Processes<T> {
     /// Where all have one rate and it is high, what tells how many spikes a tick holds ([`chances`]); not looked at yet: none.
     #[serde(skip)]
     chances: Option<Vec<u32>>,
+    /// Such counts of the next ticks, where threads share drawing them.
+    #[serde(skip)]
+    ahead: VecDeque<(Key, Vec<u8>)>,
     /// Whether a rate was asked for that no list can hold.
     pub flooded: bool,
     /// Whether rates stay as they are until [`Processes::rates_may_change`].
@@ -49,6 +56,7 @@ impl<T: Computable> Processes<T> {
         self.rate.clear();
         self.due.ticks.clear();
         self.chances = None;
+        self.ahead.clear();
         self.settled = false;
     }
 
@@ -88,19 +96,32 @@ impl<T: Computable> Processes<T> {
             if !unchanged {
                 self.rate.copy_from_slice(rates);
                 self.next.clear();
+                self.ahead.clear();
             }
-            let mut counts = vec![0; group.len];
             let (seed, sample, tick) = (clock.seed, clock.sample as u32, clock.tick as u32);
             let key = Key { seed, component: group.component, element: 0, number: u32::MAX, tick, sample };
-            let each = team::share(group.len, 2048);
-            if each < group.len {
-                team::each(counts.chunks_mut(each), |part, counts| {
-                    let key = Key { element: (part * each) as u32, ..key };
-                    Arch::new().dispatch(Count { key, chances, counts });
-                });
-            } else {
-                Arch::new().dispatch(Count { key, chances, counts: &mut counts });
+            while let Some((of, counts)) = self.ahead.pop_front() {
+                if of == key {
+                    return Drawn::Counts(counts);
+                }
             }
+            let (chances, each) = (&*chances, team::share(group.len, 2048));
+            let alone = each >= group.len;
+            // Handing over takes as long as drawing a thousand: several ticks at once.
+            let ticks = if alone { 1 } else { TOGETHER };
+            let keys = (0..ticks).map(|later| Key { tick: tick.wrapping_add(later), ..key });
+            self.ahead.extend(keys.map(|key| (key, vec![0; group.len])));
+            let mut parts: Vec<Vec<(Key, &mut [u8])>> =
+                (0..group.len.div_ceil(each.max(1))).map(|_| Vec::new()).collect();
+            for (key, counts) in &mut self.ahead {
+                for (part, counts) in counts.chunks_mut(each.max(1)).enumerate() {
+                    parts[part].push((Key { element: (part * each) as u32, ..*key }, counts));
+                }
+            }
+            team::each(parts.into_iter(), |_, ticks| {
+                ticks.into_iter().for_each(|(key, counts)| Arch::new().dispatch(Count { key, chances, counts }));
+            });
+            let counts = self.ahead.pop_front().map_or_else(Vec::new, |(_, counts)| counts);
             return Drawn::Counts(counts);
         }
         if !unchanged {

@@ -42,6 +42,15 @@ unsafe impl Sync for Crew {}
 // SAFETY: what it points to is used only while it is handed over.
 unsafe impl Send for Crew {}
 
+/// Between two looks at what another thread writes: for some microseconds nothing that would make the answer late, then `idle`.
+fn poll(waited: &mut u32, idle: impl Fn(u32)) {
+    *waited = waited.wrapping_add(1);
+    if *waited >= 1 << 13 {
+        idle(*waited);
+        std::hint::spin_loop();
+    }
+}
+
 impl Crew {
     pub fn new(threads: usize) -> Self {
         let others = (0..threads.min(MOST)).map(|_| Other::default()).collect();
@@ -54,13 +63,16 @@ impl Crew {
         struct Wait<'a>(&'a Crew, u64);
         impl Drop for Wait<'_> {
             fn drop(&mut self) {
-                let mut waited = 0_u32;
+                let mut waited = 0;
                 for (number, other) in self.0.others.iter().enumerate().filter(|(number, _)| self.1 >> number & 1 == 1)
                 {
                     debug_assert!(number > 0);
                     while other.done.load(Ordering::Acquire) != self.1 {
-                        waited = waited.wrapping_add(1);
-                        if waited.is_multiple_of(1 << 14) { std::thread::yield_now() } else { std::hint::spin_loop() }
+                        poll(&mut waited, |waited| {
+                            if waited.is_multiple_of(1 << 12) {
+                                std::thread::yield_now();
+                            }
+                        });
                     }
                 }
             }
@@ -81,18 +93,19 @@ impl Crew {
         assert!(!self.panicked.swap(false, Ordering::Relaxed), "a thread that did a part of this panicked");
     }
 
-    /// Does part `number` (from 1) of what is handed over, until that is `over`; `idle` is called while there is nothing.
-    pub fn serve(&self, number: usize, over: &AtomicBool, mut idle: impl FnMut()) {
+    /// Does part `number` (from 1) of what is handed over, until that is `over`; `idle` is called, with a count, where there is nothing for long.
+    pub fn serve(&self, number: usize, over: &AtomicBool, idle: impl Fn(u32)) {
         let Some(own) = self.others.get(number) else { return };
         let mut last = self.handed.which.load(Ordering::Acquire);
         own.is_there.store(true, Ordering::Release);
+        let mut waited = 0;
         while !over.load(Ordering::Acquire) {
             let which = self.handed.which.load(Ordering::Acquire);
             if which == last {
-                idle();
+                poll(&mut waited, &idle);
                 continue;
             }
-            last = which;
+            (last, waited) = (which, 0);
             if which >> number & 1 == 1 {
                 // SAFETY: it has a part of this work, which is waited for.
                 let work = unsafe { (*self.handed.work.get()).map(|work| &*work) };

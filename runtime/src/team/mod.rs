@@ -40,13 +40,12 @@ pub fn together<R: Send>(pool: Option<&ThreadPool>, work: impl FnOnce() -> R + S
                 return;
             }
             let number = other.index() + usize::from(Some(other.index()) < first);
-            let mut idle = 0_u32;
-            served.serve(number, over, || {
-                idle = idle.wrapping_add(1);
+            served.serve(number, over, |waited| {
                 // Building shares its parts by the pool; and others may have use for the processor.
-                if !idle.is_multiple_of(32) || rayon::yield_now() == Some(Yield::Executed) {
-                    std::hint::spin_loop();
-                } else if idle.is_multiple_of(1 << 12) {
+                if waited.is_multiple_of(32)
+                    && rayon::yield_now() != Some(Yield::Executed)
+                    && waited.is_multiple_of(1 << 12)
+                {
                     std::thread::yield_now();
                 }
             });
@@ -99,7 +98,7 @@ fn hand_over(parts: usize, work: &(dyn Fn(usize) + Sync)) {
         }
     }
     match CREW.with_borrow(Clone::clone) {
-        Some(crew) if THREADS.get() > 1 => {
+        Some(crew) if THREADS.get() > 1 && parts > 1 => {
             let _alone = Alone(THREADS.replace(1));
             crew.share(parts, work);
         }
