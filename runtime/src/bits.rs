@@ -289,7 +289,7 @@ mod tests {
             };
             assert_eq!(by_row, by_column());
             let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-            assert_eq!(by_row, team::together(Some(&pool), by_column));
+            assert_eq!(by_row, team::together(Some(&pool), false, by_column));
             let spikes: Vec<(u32, u8)> = (0..4 * rows).map(|at| ((at % rows) as u32, (at * 37 % 120) as u8)).collect();
             let mut counts = vec![1; columns];
             let room = (&mut vec![[[9; 8]; 8]], &mut vec![1; 3]);

@@ -64,7 +64,8 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         let threads = options.threads.max(1);
         let pool = if threads > 1 { rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok() } else { None };
         let shared_out = pool.as_ref().filter(|_| program.groups.iter().any(|group| group.len >= ALONE));
-        let (mut initial, carriers) = team::together(shared_out, || prepare(program, kernels.as_ref(), options.seed))?;
+        let (mut initial, carriers) =
+            team::together(shared_out, false, || prepare(program, kernels.as_ref(), options.seed))?;
         let repaired = program.lines.iter().map(|of| lines::repair(program, of, &mut initial)).collect();
         let (matrices, tick) = (Vec::new(), lanes::together(program, &program.tick));
         let (seed, read_seldom) = (options.seed, Default::default());
@@ -176,7 +177,7 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
                 None if is_independent(program, phase) => self.batches(phase, pause),
                 None => {
                     let pool = self.pool.take_if(|_| program.groups.iter().any(|group| group.len >= ALONE));
-                    let done = team::together(pool.as_ref(), || self.series(phase, pause));
+                    let done = team::together(pool.as_ref(), true, || self.series(phase, pause));
                     self.pool = pool.or(self.pool.take());
                     done
                 }

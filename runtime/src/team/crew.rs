@@ -42,12 +42,15 @@ unsafe impl Sync for Crew {}
 // SAFETY: what it points to is used only while it is handed over.
 unsafe impl Send for Crew {}
 
-/// Between two looks at what another thread writes: for some microseconds nothing that would make the answer late, then `idle`.
-fn poll(waited: &mut u32, idle: impl Fn(u32)) {
+/// Between two looks at what another thread writes: for some microseconds nothing, which would make the answer late; then others may have use
+/// for the processor.
+fn wait(waited: &mut u32) {
     *waited = waited.wrapping_add(1);
     if *waited >= 1 << 13 {
-        idle(*waited);
         std::hint::spin_loop();
+        if waited.is_multiple_of(1 << 12) {
+            std::thread::yield_now();
+        }
     }
 }
 
@@ -68,11 +71,7 @@ impl Crew {
                 {
                     debug_assert!(number > 0);
                     while other.done.load(Ordering::Acquire) != self.1 {
-                        poll(&mut waited, |waited| {
-                            if waited.is_multiple_of(1 << 12) {
-                                std::thread::yield_now();
-                            }
-                        });
+                        wait(&mut waited);
                     }
                 }
             }
@@ -87,14 +86,14 @@ impl Crew {
         unsafe { *self.handed.work.get() = Some(lasting) };
         let which = (self.handed.which.load(Ordering::Relaxed) >> MOST).wrapping_add(1) << MOST | theirs;
         self.handed.which.store(which, Ordering::Release);
-        let wait = Wait(self, which);
+        let others = Wait(self, which);
         (0..parts).filter(|part| which >> part & 1 == 0).for_each(work);
-        drop(wait);
+        drop(others);
         assert!(!self.panicked.swap(false, Ordering::Relaxed), "a thread that did a part of this panicked");
     }
 
-    /// Does part `number` (from 1) of what is handed over, until that is `over`; `idle` is called, with a count, where there is nothing for long.
-    pub fn serve(&self, number: usize, over: &AtomicBool, idle: impl Fn(u32)) {
+    /// Does part `number` (from 1) of what is handed over, until that is `over`, and nothing else: it is waited for.
+    pub fn serve(&self, number: usize, over: &AtomicBool) {
         let Some(own) = self.others.get(number) else { return };
         let mut last = self.handed.which.load(Ordering::Acquire);
         own.is_there.store(true, Ordering::Release);
@@ -102,7 +101,7 @@ impl Crew {
         while !over.load(Ordering::Acquire) {
             let which = self.handed.which.load(Ordering::Acquire);
             if which == last {
-                poll(&mut waited, &idle);
+                wait(&mut waited);
                 continue;
             }
             (last, waited) = (which, 0);

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use rayon::prelude::*;
 use rayon::{ThreadPool, Yield};
 use smallvec::SmallVec;
 
@@ -19,8 +20,9 @@ thread_local! {
     static CREW: RefCell<Option<Arc<Crew>>> = const { RefCell::new(None) };
 }
 
-/// Runs `work`, the parts of which ([`parts`]) the threads of a pool share.
-pub fn together<R: Send>(pool: Option<&ThreadPool>, work: impl FnOnce() -> R + Send) -> R {
+/// Runs `work`, the parts of which ([`parts`], [`each`]) the threads of a pool share. `steps`: many small ones, which are handed over without the
+/// pool; the others do nothing else then. If not, they share what is given to the pool, too.
+pub fn together<R: Send>(pool: Option<&ThreadPool>, steps: bool, work: impl FnOnce() -> R + Send) -> R {
     /// Lets the others go, even where the work panics.
     struct Over<'a>(&'a AtomicBool);
     impl Drop for Over<'_> {
@@ -31,30 +33,35 @@ pub fn together<R: Send>(pool: Option<&ThreadPool>, work: impl FnOnce() -> R + S
         }
     }
     let Some(pool) = pool else { return work() };
-    let (over, crew) = (&AtomicBool::new(false), Arc::new(Crew::new(pool.current_num_threads())));
+    let over = &AtomicBool::new(false);
+    let crew = steps.then(|| Arc::new(Crew::new(pool.current_num_threads())));
     pool.scope(|scope| {
         let first = rayon::current_thread_index();
-        let served = Arc::clone(&crew);
-        scope.spawn_broadcast(move |_, other| {
-            if Some(other.index()) == first {
-                return;
-            }
-            let number = other.index() + usize::from(Some(other.index()) < first);
-            served.serve(number, over, |waited| {
-                // Building shares its parts by the pool; and others may have use for the processor.
-                if waited.is_multiple_of(32)
-                    && rayon::yield_now() != Some(Yield::Executed)
-                    && waited.is_multiple_of(1 << 12)
-                {
-                    std::thread::yield_now();
-                }
-            });
+        let served = crew.clone();
+        scope.spawn_broadcast(move |_, other| match &served {
+            _ if Some(other.index()) == first => {}
+            Some(crew) => crew.serve(other.index() + usize::from(Some(other.index()) < first), over),
+            None => stay_awake(over),
         });
         THREADS.set(pool.current_num_threads());
-        CREW.set(Some(crew));
+        CREW.set(crew);
         let _over = Over(over);
         work()
     })
+}
+
+/// Does what is given to the pool until it is `over`.
+fn stay_awake(over: &AtomicBool) {
+    let mut idle = 0_u32;
+    while !over.load(Ordering::Acquire) {
+        if rayon::yield_now() == Some(Yield::Executed) {
+            idle = 0;
+            continue;
+        }
+        idle += 1;
+        // Others may have use for the processor.
+        if idle.is_multiple_of(256) { std::thread::yield_now() } else { std::hint::spin_loop() }
+    }
 }
 
 /// Threads that share what this one does.
@@ -102,6 +109,7 @@ fn hand_over(parts: usize, work: &(dyn Fn(usize) + Sync)) {
             let _alone = Alone(THREADS.replace(1));
             crew.share(parts, work);
         }
+        None if THREADS.get() > 1 => (0..parts).into_par_iter().for_each(work),
         Some(_) | None => (0..parts).for_each(work),
     }
 }
@@ -114,7 +122,7 @@ mod tests {
     #[test]
     fn every_part_is_done_once() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("threads");
-        let sums = together(Some(&pool), || {
+        let sums = together(Some(&pool), true, || {
             let mut all = vec![0_u64; 192 * 3];
             for round in 0..2000 {
                 let chunk = share(all.len(), 64);
@@ -135,7 +143,7 @@ mod tests {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("threads");
         for bad in [0, 1] {
             let came = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                together(Some(&pool), || parts(128, 64, |part| assert!(part.start / 64 != bad, "on purpose")));
+                together(Some(&pool), true, || parts(128, 64, |part| assert!(part.start / 64 != bad, "on purpose")));
             }));
             assert!(came.is_err(), "part {bad}");
         }
