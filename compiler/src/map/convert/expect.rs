@@ -139,7 +139,11 @@ impl Calibration {
             return 0.5 * bits * active * self.typical(given, block) * (block.width() * positions) as f64;
         }
         let conductances = self.row_conductances(given, block);
-        driven.iter().zip(conductances).map(|(share, siemens)| share * siemens).sum()
+        let grounded: f64 = driven.iter().zip(conductances).map(|(share, siemens)| share * siemens).sum();
+        match given.chip.tile_kinds[block.tile_kind].normalises {
+            true => grounded - self.risen(given, block, pulses, &driven),
+            false => grounded,
+        }
     }
 
     /// Siemens of each row of a block's cells, as they are asked for.
