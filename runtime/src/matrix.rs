@@ -76,9 +76,13 @@ pub struct Curved {
 }
 
 impl<T: Real> Effective<T> {
-    /// Mean |w|, which drift compensation brings back.
-    pub fn mean(&self) -> f64 {
-        self.weights.iter().map(|w| w.wide().abs()).sum::<f64>() / self.weights.len().max(1) as f64
+    /// Times what its weights come nearest to these, in least squares; 0: they have nothing to do with them. What cells lose alike it makes up for, and what
+    /// they lose one by one it does not make larger: the mean |w| of weights between two cells that both drift grows by their spread.
+    pub fn nearest(&self, fresh: &[T]) -> f64 {
+        let each = || self.weights.iter().map(|w| w.wide());
+        let square: f64 = each().map(|w| w * w).sum();
+        let product: f64 = each().zip(fresh).map(|(w, fresh)| w * fresh.wide()).sum();
+        if square > 0.0 { (product / square).max(0.0) } else { 0.0 }
     }
 
     /// Scales each output to come as near as it can to that of a matrix that is to be.
