@@ -149,6 +149,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("area", Quantity("area")),
                     may("time", Quantity("time")),
                     may("noise", Quantity("real")),
+                    may("gain_error", Deviation),
                     may("static_power", Quantity("power")),
                 ]
             }

@@ -20,7 +20,7 @@ use crate::units::type_dimension;
 /// What a pulse does to a cell.
 const PULSES: &[&str] = &["potentiation", "depression", "noise pulse"];
 /// What units compute besides functions of single elements.
-const BESIDES: &[&str] = &["any", "sum", "scale", "arithmetic"];
+const BESIDES: &[&str] = &["any", "sum", "scale", "arithmetic", "softmax"];
 
 pub fn check(checker: &mut Checker, block: &Block) {
     if block.kind == BlockKind::Experiment {

@@ -428,7 +428,7 @@ impl Converter {
     }
 }
 
-/// A circuit that computes an elementwise function.
+/// A circuit that computes an elementwise function, or a softmax of all elements that it takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UnitKind {
     pub name: String,
@@ -438,7 +438,8 @@ pub struct UnitKind {
     pub to: Domain,
     /// Width of the words a digital unit gives.
     pub bits: Option<u32>,
-    /// What it really computes, over `Symbol::Input(0)` in full ranges (1 = full range); none: exactly the function.
+    /// What it really computes, over `Symbol::Input(0)` in full ranges (1 = full range); of a softmax what an element's current is in proportion to, over its
+    /// logit less the largest. None: exactly the function.
     pub transfer: Option<Expr>,
     /// Joules an element.
     pub energy: f64,
@@ -448,6 +449,8 @@ pub struct UnitKind {
     pub time: f64,
     /// Noise, rms, as a fraction of full range.
     pub noise: f64,
+    /// Of each instance, a share.
+    pub gain_error: Deviation,
     /// Watts an instance burns all the time.
     pub static_power: f64,
 }

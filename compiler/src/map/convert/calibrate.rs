@@ -272,7 +272,7 @@ fn assumed(given: Given, node: NodeId, found: &Calibration) -> f64 {
         Operator::Output | Operator::Gather(_) | Operator::Scatter(_) => before,
         Operator::Reduce { reduction: Reduction::Sum, each } => before * *each as f64,
         Operator::Reduce { reduction: Reduction::Mean | Reduction::Maximum, .. } | Operator::Delay => before,
-        Operator::Input | Operator::Population { .. } => 1.0,
+        Operator::Input | Operator::Softmax | Operator::Population { .. } => 1.0,
     }
 }
 
