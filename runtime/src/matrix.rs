@@ -302,7 +302,7 @@ pub fn fold<T: Computable>(
         let scale = signs.map_or(scale, |signs| scale * signs[index].wide());
         folded.weights.extend(outputs(cells.scheme, matrix.cols, &row).map(|siemens| T::of(siemens * scale)));
     }
-    if seen.is_none() && !cells.telegraph.is_empty() {
+    if seen.is_none() && (!cells.telegraph.is_empty() || cells.flicker.is_some()) {
         let scales = vec![scale; matrix.cols];
         folded.telegraph = Some(Telegraph { traps: traps(cells, buffers), scheme: cells.scheme, scales });
     }
@@ -316,13 +316,16 @@ pub fn fold<T: Computable>(
     folded
 }
 
-/// Traps in the cells of a matrix.
+/// What fluctuates in the cells of a matrix as time goes on.
 pub fn traps<T: Computable>(cells: &Cells, buffers: &[Buffer<T>]) -> Vec<Traps> {
     let all = |array: nmc_program::ArrayId| -> Vec<f64> {
         buffers[array.index()].lane(0).iter().map(|number| number.wide()).collect()
     };
     let each = cells.telegraph.iter();
-    each.map(|trap| Traps::new(trap.component, all(trap.amplitude), &all(trap.capture), &all(trap.emission))).collect()
+    let each =
+        each.map(|trap| Traps::new(trap.component, all(trap.amplitude), &all(trap.capture), &all(trap.emission)));
+    let flicker = cells.flicker.iter().flat_map(|of| Traps::flicker(of.component, &all(of.sigma), &of.taus));
+    each.chain(flicker).collect()
 }
 
 /// Read noise of cells with these standard deviations.

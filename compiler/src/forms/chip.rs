@@ -257,7 +257,7 @@ impl Device {
 
     /// Whether every read asks each of its cells.
     pub fn is_read_cell_by_cell(&self) -> bool {
-        self.current.is_some() || self.read_error.is_some() || !self.traps.is_empty()
+        self.current.is_some() || self.read_error.is_some() || !self.traps.is_empty() || self.flicker.is_some()
     }
 
     /// Whether rows or columns of its arrays may be open.
@@ -494,6 +494,15 @@ pub struct Trap {
     pub emission: Expr,
 }
 
+/// Noise of a 1/f spectrum between two times, which reads share: siemens of its standard deviation, and the shortest and the longest time in seconds for
+/// which it stays what it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Flicker {
+    pub sigma: Expr,
+    pub from: f64,
+    pub to: f64,
+}
+
 /// In expressions of a cell: the conductance just after programming, and that asked for.
 pub const PROGRAMMED: Symbol = Symbol::Input(2);
 pub const ASKED: Symbol = Symbol::Input(3);
@@ -554,6 +563,8 @@ pub struct Device {
     pub read_error: Option<Expr>,
     /// Traps in each cell.
     pub traps: Vec<Trap>,
+    /// None: what reads vary by is drawn anew for each of them.
+    pub flicker: Option<Flicker>,
     /// Conductance `Symbol::Time` seconds after programming; random numbers in it are drawn once for each cell. None: no drift.
     pub drift: Option<Expr>,
     /// Amperes at a voltage ([`VOLTS`]); none: the conductance times it.
