@@ -51,6 +51,7 @@ mod sampled;
 mod schedules;
 mod semantics;
 mod sequences;
+mod softmax;
 mod spiking;
 mod stacks;
 mod stateful_cells;

@@ -204,3 +204,23 @@ fn spares_are_no_room_for_weights() {
         .replace(&format!("cell[{ROWS}, {}]", COLS + 2), &format!("cell[{ROWS}, {}]", COLS + 1));
     assert_eq!(nmc_tests::codes(&narrow), ["E0602"]);
 }
+
+/// Cells that are stuck hold what they are stuck at for good; others drift. Oracle: by hand.
+#[test]
+fn stuck_cells_do_not_drift() {
+    let device = "conductance: 10 uS .. 100 uS; faults: [stuck_on(30 %), stuck_off(30 %)]; drift: 0.4 * g";
+    let text =
+        text(device, "weights: differential; wire: ideal", 0).replace("{ calibrate", "{ after: 1 day; calibrate");
+    for engine in ENGINES {
+        let results = chips(&text, engine, 3);
+        let mut levels: Vec<f64> = results.iter().flat_map(|results| values(results, "y").to_vec()).collect();
+        levels.sort_by(f64::total_cmp);
+        levels.dedup_by(|a, b| (*a - *b).abs() < 1e-9);
+        // Plus cells hold 100, 10 or 0.4 times 55 uS, minus cells 100, 10 or 4 uS.
+        let known = [100.0, 10.0, 22.0].into_iter().flat_map(|plus| [100.0, 10.0, 4.0].map(|minus| plus - minus));
+        let known: Vec<f64> = known.map(|g| g / 90.0).collect();
+        let is_known = |y: &f64| known.iter().any(|known| (y - known).abs() < 1e-9);
+        assert!(levels.iter().all(is_known), "{levels:?}");
+        assert!(levels.len() > 6, "{levels:?}");
+    }
+}

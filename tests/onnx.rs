@@ -86,6 +86,13 @@ fn the_largest_alone_is_taken_as_onnx_runtime_does() {
     gives("onnx_hardmax", "x", &["y"]);
 }
 
+/// Samples that are normalised by their own mean and variance: as one operator, with a scale and a shift or without, and as those it is made of
+/// (reference/data/onnx_layer_norm.py).
+#[test]
+fn layers_are_normalised_as_onnx_runtime_does() {
+    gives("onnx_layer_norm", "x", &["y"]);
+}
+
 /// Functions of elements, constants on either side, normalisation before the first layer, slices and parts, joins by the last axis.
 #[test]
 fn functions_give_what_onnx_runtime_gives() {

@@ -6,7 +6,7 @@ use nmc_grammar::codes::Code;
 use nmc_program::{ComponentKind, Precision};
 use nmc_runtime::{EngineKind, Results, RunOptions};
 use nmc_tests::dice::Dice;
-use nmc_tests::{ENGINES, codes, run, told, values};
+use nmc_tests::{ENGINES, codes, nested, numbers, product, run, told, values};
 
 /// One layer without a bias on unsigned cells, whose outputs are the conductances of its one row in microsiemens.
 fn cells(device: &str, targets: &[f64], test: &str) -> String {
@@ -281,4 +281,51 @@ fn programming_is_a_property_of_devices() {
     let text = "tile array { cells: std.device.hfox_1t1r[8, 8]; input: ideal; sense: ideal; programming: one_shot() }";
     let found = told(text).into_iter().find(|told| told.code == Code::E0501).unwrap();
     assert_eq!(found.help.as_deref(), Some("`programming` is a property of a device"));
+}
+
+/// What raises the voltage of arrays that drifted: where all cells lose alike all is made up for, and nowhere does it make weights worse, be they pairs or
+/// compared with one column whose cells drift, too. Oracle: the product of weights and inputs, over ten chips.
+#[test]
+fn compensation_for_drift_brings_weights_nearer() {
+    const INPUTS: usize = 48;
+    const OUTPUTS: usize = 16;
+    const SAMPLES: usize = 20;
+    let (weights, inputs) = (numbers(1, OUTPUTS * INPUTS), numbers(2, SAMPLES * INPUTS));
+    let wanted: Vec<f64> = inputs.chunks(INPUTS).flat_map(|x| product(&weights, x)).collect();
+    let square = |y: &[f64]| y.iter().map(|y| y * y).sum::<f64>();
+    let error = |device: &str, scheme: &str, compensated: &str| -> f64 {
+        let text = format!(
+            "use std.unit.digital_alu
+            use std.device.pcm
+            device alike {{ conductance: 1 uS .. 20 uS; levels: ideal; drift: if t > 1 s then 0.6 * g else g }}
+            tile array {{
+                cells: {device}[{INPUTS}, {}]; weights: {scheme}; input: ideal; sense: ideal; read_voltage: 0.2 V; read_time: 10 ns
+                wire: ideal
+            }}
+            core cim {{ tiles: array[1]; units: digital_alu; buffer: 64 kB }}
+            chip board {{ cores: cim }}
+            network net(x: real[{INPUTS}]) -> (y: real[{OUTPUTS}]) {{ x |> dense({}) -> y }}
+            experiment e {{
+                deploy net on board {{ calibrate: {shown}; after: 1 day{compensated} }}
+                test {{ x: {shown} }} measure all = mean(y)
+            }}",
+            2 * OUTPUTS + 1,
+            nested(&weights, &[OUTPUTS, INPUTS]),
+            shown = nested(&inputs, &[SAMPLES, INPUTS]),
+        );
+        let image = compile("drift.nmc", &text, &NoFiles, &Options::default()).image.unwrap();
+        let one = |seed| {
+            let options = RunOptions { seed, engine: EngineKind::Jit, threads: 1, memory: 16 << 30, progress: None };
+            let results = nmc_runtime::run(&image.programs[0], &options).unwrap();
+            let apart: Vec<f64> = values(&results, "y").iter().zip(&wanted).map(|(y, wanted)| y - wanted).collect();
+            square(&apart) / square(&wanted)
+        };
+        (1..=10).map(one).sum::<f64>() / 10.0
+    };
+    for scheme in ["differential", "reference"] {
+        let [left, made_up] = ["", "; compensate: drift"].map(|compensated| error("alike", scheme, compensated));
+        assert!((left - 0.16).abs() < 1e-3 && made_up < 1e-9, "{scheme}: {left} {made_up}");
+        let [left, made_up] = ["", "; compensate: drift"].map(|compensated| error("pcm", scheme, compensated));
+        assert!(made_up < left * if scheme == "differential" { 0.3 } else { 1.0 }, "{scheme}: {left} {made_up}");
+    }
 }

@@ -202,3 +202,89 @@ fn bits_of_a_position_are_read_one_after_the_other() {
         assert!((found - wanted).abs() < 0.05, "{found} for {wanted} at {lag}");
     }
 }
+
+/// Seconds in which the levels of these tests change, in samples.
+const TAUS: [f64; 4] = [1.0, 10.0, 100.0, 1000.0];
+
+fn flicker(sigma: &str) -> String {
+    let (from, to) = (TAUS[0] * interval(), TAUS[3] * interval());
+    format!("{RANGE}; noise flicker: flicker(sigma: {sigma}, from: {from:e} s, to: {to:e} s)")
+}
+
+/// A sum of levels that are drawn anew by chance. Oracle: its covariance, of samples at all distances, and its spectrum, the sum of Lorentzian ones, which
+/// is that of 1/f.
+#[test]
+fn flicker_has_the_spectrum_of_one_over_f() {
+    let results = run(&text(&flicker("10 uS"), UNSIGNED, "test"), EngineKind::Jit);
+    let y = values(&results, "y");
+    let column = |col: usize| -> Vec<f64> { y.iter().skip(col).step_by(COLS).map(|y| y - 0.5).collect() };
+    let columns: Vec<Vec<f64>> = (0..COLS).map(column).collect();
+    let covariance =
+        |lag: usize| TAUS.iter().map(|tau| (-(lag as f64) / tau).exp()).sum::<f64>() / TAUS.len() as f64 * 0.01;
+    for lag in [0, 1, 3, 10, 30, 100] {
+        let of = |x: &Vec<f64>| x.iter().zip(&x[lag..]).map(|(a, b)| a * b).sum::<f64>() / (SAMPLES - lag) as f64;
+        let each: Vec<f64> = columns.iter().map(of).collect();
+        let found = each.iter().sum::<f64>() / COLS as f64;
+        let spread = each.iter().map(|of| (of - found).powi(2)).sum::<f64>() / (COLS as f64 - 1.0);
+        let error = 4.0 * (spread / COLS as f64).sqrt();
+        assert!((found - covariance(lag)).abs() < error, "{found} ± {error} for {} at {lag}", covariance(lag));
+    }
+    // What so many samples show of a frequency.
+    let known: Vec<f64> = (0..SAMPLES).map(|lag| (1.0 - lag as f64 / SAMPLES as f64) * covariance(lag)).collect();
+    let (mut ratios, mut lines) = (Vec::new(), Vec::new());
+    for band in [4..8_usize, 16..32, 64..128, 256..512] {
+        let (mut found, mut wanted) = (0.0, 0.0);
+        for turn in band.clone().step_by((band.len() / 8).max(1)) {
+            let omega = std::f64::consts::TAU * turn as f64 / SAMPLES as f64;
+            for x in &columns {
+                let of = |part: fn(f64) -> f64| {
+                    x.iter().enumerate().map(|(at, x)| x * part(omega * at as f64)).sum::<f64>().powi(2)
+                };
+                found += (of(f64::cos) + of(f64::sin)) / (SAMPLES * COLS) as f64;
+            }
+            let terms = known.iter().enumerate().map(|(lag, of)| of * (omega * lag as f64).cos());
+            wanted += 2.0 * terms.sum::<f64>() - known[0];
+        }
+        ratios.push(found / wanted);
+        lines.push(found / band.clone().step_by((band.len() / 8).max(1)).count() as f64);
+    }
+    assert!(ratios.iter().all(|ratio| (ratio - 1.0).abs() < 0.25), "{ratios:?}");
+    // Of two bands a factor of sixteen apart, well within the longest and the shortest time.
+    let slope = (lines[2] / lines[0]).log2() / 4.0;
+    assert!((slope + 1.0).abs() < 0.15, "{slope}");
+}
+
+/// Levels belong to the time, on either engine and any number of threads; each cell has its own, in proportion to what it holds; on wires and curves, too.
+#[test]
+fn flicker_is_that_of_cell_and_time() {
+    let device = flicker("10 % of g");
+    let (batches, series) = (text(&device, UNSIGNED, "test"), text(&device, UNSIGNED, "test sequence"));
+    let first = values(&run(&batches, EngineKind::Interpreter), "y").to_vec();
+    for engine in ENGINES {
+        assert_eq!(values(&run(&batches, engine), "y"), first);
+        assert_eq!(values(&run(&series, engine), "y"), first);
+    }
+    for threads in [1, 3] {
+        let options = RunOptions { seed: 5, engine: EngineKind::Jit, threads, memory: 16 << 30, progress: None };
+        let all = chips::run(&program(&batches), &options, 2).unwrap();
+        assert_eq!(values(&all[0], "y"), first);
+        assert!(all[0].metrics != all[1].metrics);
+    }
+    let moments = |y: &[f64]| {
+        let mean = y.iter().sum::<f64>() / y.len() as f64;
+        (mean, (y.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / y.len() as f64).sqrt())
+    };
+    let (_, spread) = moments(&first);
+    assert!((spread / 0.05 - 1.0).abs() < 0.1, "{spread}");
+    let curved = format!("{device}; current: g * v");
+    for (device, tile) in [(&device, "weights: unsigned; wire: 1 mohm"), (&curved, UNSIGNED)] {
+        let found = run(&text(device, tile, "test"), EngineKind::Jit);
+        let (_, found) = moments(values(&found, "y"));
+        assert!((found / spread - 1.0).abs() < 0.1, "{found} {spread}");
+    }
+    let of = |device: &str| codes(&text(&format!("{RANGE}; noise flicker: {device}"), UNSIGNED, "test"));
+    assert_eq!(of("flicker(sigma: 1 uS)"), ["E0207", "E0207"]);
+    assert_eq!(of("flicker(sigma: 1 uS, from: 1 s, to: 1 ms)"), ["E0503"]);
+    assert_eq!(of("[flicker(1 uS, 1 ms, 1 s), flicker(1 uS, 1 ms, 1 s)]"), ["E0503"]);
+    assert_eq!(of("trap(1 uS, 1 ms, 1 s)"), ["E0221"]);
+}

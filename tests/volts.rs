@@ -188,3 +188,44 @@ fn what_is_not_simulated_is_refused() {
         assert!(told.len() == 1 && told[0].0.starts_with(code) && told[0].1.contains(message), "{told:?}\n{text}");
     }
 }
+
+/// The energy by which conversions are chosen is that of cells between the voltages of their rows and their columns. Oracle: what a run counts, on the same
+/// inputs; on chips of random size, driven by voltages and by pulses.
+#[test]
+fn planned_energy_is_what_a_run_takes() {
+    let mut dice = Dice::new(7);
+    for round in 0..12 {
+        let (rows, outputs, inputs) = (4 + 2 * dice.below(8), 1 + dice.below(6), 3 + dice.below(10));
+        let weights = dice.matrix(outputs, inputs);
+        let least = if round % 3 == 0 { 0.0 } else { -1.0 };
+        let mut sample = || (0..inputs).map(|_| dice.number(least, 1.0)).collect::<Vec<f64>>();
+        let samples: Vec<Vec<f64>> = (0..20).map(|_| sample()).collect();
+        let input = if round % 2 == 0 { "pulse_width()" } else { "dac()" };
+        let text = format!(
+            "
+device cell {{ conductance: 5 uS .. 100 uS; levels: ideal }}
+converter dac: bits(8) -> voltage {{ energy: 0 J; area: 10 um2; time: 1 ns }}
+converter pulse_width: bits(8) -> pulse {{ energy: 0 J; area: 10 um2; time: 10 ns }}
+converter adc: voltage -> bits(8) {{ energy: 0 J; area: 10 um2; time: 1 ns }}
+unit alu: bits(16) -> bits(16) {{ implements: any; energy: 0 J; area: 500 um2; time: 1 ns }}
+tile array {{
+    cells: cell[{rows}, 4]; weights: differential; input: {input}; sense: adc; read_voltage: 0.2 V; read_time: 10 ns; wire: ideal
+    normalises: true
+}}
+core one {{ tiles: array[64]; units: alu; buffer: 1 kB }}
+chip board {{ cores: grid(1, 1) of one; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0 J per bit) }}
+network net(x: real[{inputs}]) -> (y: real[{outputs}]) {{ x |> dense({weights}) -> y }}
+experiment e {{ deploy net on board {{ calibrate: {samples:?} }}; test {{ x: {samples:?} }} measure m = sum(y) }}"
+        );
+        let image = compile("volts", &text, &NoFiles, &Options::default()).image.unwrap();
+        let results = run("volts", &text, &NoFiles, EngineKind::Jit);
+        let taken = nmc_runtime::energy::total(&results[0].energy_j) / 20.0;
+        let objective = &image.programs[0].costs.layout.objective;
+        for planned in [objective.value, objective.lower_bound] {
+            assert!(
+                (planned / taken - 1.0).abs() < 0.03,
+                "round {round}, {input}: planned {planned:e}, taken {taken:e}"
+            );
+        }
+    }
+}

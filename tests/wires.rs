@@ -8,7 +8,7 @@ use nmc_host::disk::Folder;
 use nmc_program::ComponentKind;
 use nmc_runtime::wires::{Solution, Wires, Wiring};
 use nmc_runtime::{EngineKind, Results, RunOptions, Simulation};
-use nmc_tests::values;
+use nmc_tests::{nested, numbers, values};
 
 fn reference() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/wires.nmc")
@@ -451,4 +451,46 @@ fn drivers_resist_before_ideal_wires() {
             assert!((ideal - nearly).abs() < 1e-6, "{ideal} for {nearly}");
         }
     }
+}
+
+/// Converters have the range of what comes through the wires, not of what the weights say: half of it is gone here. Oracle: what the same arrays give to
+/// sense circuits that err in nothing, rounded by so many bits.
+#[test]
+fn ranges_are_those_of_what_wires_leave() {
+    const ROWS: usize = 64;
+    const OUTPUTS: usize = 8;
+    const SAMPLES: usize = 60;
+    let weights: Vec<f64> = numbers(5, OUTPUTS * ROWS);
+    let inputs: Vec<f64> = numbers(6, SAMPLES * ROWS).into_iter().map(f64::abs).collect();
+    let text = |sense: &str, ohms: f64| {
+        format!(
+            "device cell {{ conductance: 10 uS .. 200 uS; levels: ideal }}
+            converter adc: current -> bits(5) {{ energy: 1 pJ; area: 10 um2; time: 1 ns }}
+            unit logic: bits(32) -> bits(32) {{ implements: any; energy: 0.1 pJ }}
+            tile array {{
+                cells: cell[{ROWS}, {}]; weights: differential; input: ideal; sense: {sense}; read_voltage: 0.2 V; read_time: 10 ns
+                wire: {ohms} ohm; driver_resistance: {} ohm
+            }}
+            core one {{ tiles: array[1]; units: logic }}
+            chip board {{ cores: one; network: mesh(flit: 32 bit, hop: 1 ns, energy: 0 J per bit) }}
+            network net(x: real[{ROWS}]) -> (y: real[{OUTPUTS}]) {{ x |> dense({}) -> y }}
+            experiment e {{
+                deploy net on board {{ calibrate: {shown} }}
+                test {{ x: {shown} }} measure m = sum(y)
+            }}",
+            2 * OUTPUTS,
+            100.0 * ohms,
+            nested(&weights, &[OUTPUTS, ROWS]),
+            shown = nested(&inputs, &[SAMPLES, ROWS]),
+        )
+    };
+    let found = |sense: &str, ohms: f64| {
+        values(&nmc_tests::run("ranges", &text(sense, ohms), &NoFiles, EngineKind::Jit)[0], "y").to_vec()
+    };
+    let largest = |y: &[f64]| y.iter().map(|y| y.abs()).fold(0.0, f64::max);
+    let (ideal, seen, sensed) = (found("ideal", 0.001), found("ideal", 5.0), found("adc", 5.0));
+    assert!(largest(&seen) < 0.6 * largest(&ideal), "{} of {}", largest(&seen), largest(&ideal));
+    let square = seen.iter().zip(&sensed).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / seen.len() as f64;
+    let rounded = largest(&seen) / 15.0 / 12_f64.sqrt();
+    assert!(square.sqrt() < 1.2 * rounded, "{} for {rounded}", square.sqrt());
 }

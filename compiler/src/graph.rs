@@ -32,6 +32,7 @@ pub fn origin(network: &Network, mut node: NodeId, mut at: usize) -> Option<(Nod
             | Operator::Dense { .. }
             | Operator::Elementwise { .. }
             | Operator::Reduce { .. }
+            | Operator::Softmax
             | Operator::Scatter(_)
             | Operator::Delay
             | Operator::Population { .. } => return Some((node, at)),
@@ -166,6 +167,7 @@ pub fn fitted_behind(network: &Network, node: NodeId) -> Option<NodeId> {
         | Operator::Elementwise { .. }
         | Operator::Gather(_)
         | Operator::Reduce { .. }
+        | Operator::Softmax
         | Operator::Scatter(_)
         | Operator::Delay
         | Operator::Population { .. }
@@ -186,6 +188,7 @@ pub fn layer_of(network: &Network, node: NodeId) -> Option<NodeId> {
         Operator::Input
         | Operator::Output
         | Operator::Reduce { .. }
+        | Operator::Softmax
         | Operator::Scatter(_)
         | Operator::Delay
         | Operator::Population { .. }
@@ -239,6 +242,7 @@ pub fn recurring(network: &Network, plan: &Plan) -> Vec<bool> {
             | Operator::Elementwise { .. }
             | Operator::Gather(_)
             | Operator::Reduce { .. }
+            | Operator::Softmax
             | Operator::Scatter(_)
             | Operator::Delay
             | Operator::Read { .. } => operands(network, node).iter().any(|from| after_population[from.index()]),

@@ -102,6 +102,7 @@ fn network(network: &Network) -> String {
             Operator::Elementwise { function, .. } => function,
             Operator::Gather(gather) => gather.word(),
             Operator::Reduce { reduction, .. } => reduction.word(),
+            Operator::Softmax => "softmax",
             Operator::Scatter(_) => "scatter",
             Operator::Delay => "delay",
             Operator::Population { dynamics, .. } => &dynamics.name,

@@ -26,8 +26,7 @@ impl Curved {
         let width = self.scheme.cells(1, matrix.cols);
         let mut held = self.held.to_vec();
         for traps in &self.traps {
-            traps
-                .each_filled(clock.seed, &[time], |cell, _| held[cell] = (held[cell] - traps.amplitude[cell]).max(0.0));
+            traps.each(clock.seed, &[time], |cell, _, siemens| held[cell] = (held[cell] + siemens).max(0.0));
         }
         // What noise does to a current that bends is no share of it.
         if !self.sigma.is_empty() {

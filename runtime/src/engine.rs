@@ -149,12 +149,12 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
             self.shared.matrices = self.aged(self.after);
             return;
         }
-        let fresh: Vec<f64> = self.aged(0.0).iter().map(Effective::mean).collect();
+        let fresh: Vec<Vec<T>> = self.aged(0.0).into_iter().map(|matrix| matrix.weights).collect();
         let mut matrices = self.aged(self.after);
         for (matrix, fresh) in matrices.iter_mut().zip(fresh) {
-            let drifted = matrix.mean();
-            if drifted > 0.0 && fresh > 0.0 {
-                matrix.raise(fresh / drifted);
+            let factor = matrix.nearest(&fresh);
+            if factor > 0.0 {
+                matrix.raise(factor);
             }
         }
         self.shared.matrices = matrices;

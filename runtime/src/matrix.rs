@@ -76,9 +76,13 @@ pub struct Curved {
 }
 
 impl<T: Real> Effective<T> {
-    /// Mean |w|, which drift compensation brings back.
-    pub fn mean(&self) -> f64 {
-        self.weights.iter().map(|w| w.wide().abs()).sum::<f64>() / self.weights.len().max(1) as f64
+    /// Times what its weights come nearest to these, in least squares; 0: they have nothing to do with them. What cells lose alike it makes up for, and what
+    /// they lose one by one it does not make larger: the mean |w| of weights between two cells that both drift grows by their spread.
+    pub fn nearest(&self, fresh: &[T]) -> f64 {
+        let each = || self.weights.iter().map(|w| w.wide());
+        let square: f64 = each().map(|w| w * w).sum();
+        let product: f64 = each().zip(fresh).map(|(w, fresh)| w * fresh.wide()).sum();
+        if square > 0.0 { (product / square).max(0.0) } else { 0.0 }
     }
 
     /// Scales each output to come as near as it can to that of a matrix that is to be.
@@ -298,7 +302,7 @@ pub fn fold<T: Computable>(
         let scale = signs.map_or(scale, |signs| scale * signs[index].wide());
         folded.weights.extend(outputs(cells.scheme, matrix.cols, &row).map(|siemens| T::of(siemens * scale)));
     }
-    if seen.is_none() && !cells.telegraph.is_empty() {
+    if seen.is_none() && (!cells.telegraph.is_empty() || cells.flicker.is_some()) {
         let scales = vec![scale; matrix.cols];
         folded.telegraph = Some(Telegraph { traps: traps(cells, buffers), scheme: cells.scheme, scales });
     }
@@ -312,13 +316,16 @@ pub fn fold<T: Computable>(
     folded
 }
 
-/// Traps in the cells of a matrix.
+/// What fluctuates in the cells of a matrix as time goes on.
 pub fn traps<T: Computable>(cells: &Cells, buffers: &[Buffer<T>]) -> Vec<Traps> {
     let all = |array: nmc_program::ArrayId| -> Vec<f64> {
         buffers[array.index()].lane(0).iter().map(|number| number.wide()).collect()
     };
     let each = cells.telegraph.iter();
-    each.map(|trap| Traps::new(trap.component, all(trap.amplitude), &all(trap.capture), &all(trap.emission))).collect()
+    let each =
+        each.map(|trap| Traps::new(trap.component, all(trap.amplitude), &all(trap.capture), &all(trap.emission)));
+    let flicker = cells.flicker.iter().flat_map(|of| Traps::flicker(of.component, &all(of.sigma), &of.taus));
+    each.chain(flicker).collect()
 }
 
 /// Read noise of cells with these standard deviations.

@@ -138,7 +138,7 @@ pub fn multiply<T: Computable + Product>(
     }
     if let Some(telegraph) = &effective.telegraph {
         let times: Vec<f64> = (0..used).map(time).collect();
-        telegraph.take(clock.seed, &times, &x[..used * rows], &mut y);
+        telegraph.add(clock.seed, &times, &x[..used * rows], &mut y);
     }
     if let Some(shared) = &effective.noise.shared {
         let driven = x.clone();

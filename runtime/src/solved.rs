@@ -33,9 +33,9 @@ impl Array {
         }
         let mut siemens = self.siemens.clone();
         for (traps, places) in &self.traps {
-            traps.each_filled(key.seed, &[time], |cell, _| {
+            traps.each(key.seed, &[time], |cell, _, more| {
                 if let Some(place) = places[cell] {
-                    siemens[place] = (siemens[place] - traps.amplitude[cell]).max(0.0);
+                    siemens[place] = (siemens[place] + more).max(0.0);
                 }
             });
         }

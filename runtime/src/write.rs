@@ -236,7 +236,7 @@ pub fn pulse_by<T: Computable>(
 /// What programming left, of cells that were asked for this.
 pub fn left<T: Computable>(matrix: &Matrix, cells: &Cells, asked: &[T], held: &[T], given: &Given) -> Programmed {
     let range = cells.g_max - cells.g_min;
-    let count = asked.len();
+    let count = asked.len().min(held.len());
     let mut histogram = vec![0; BINS];
     let (mut sum, mut squares) = (0.0, 0.0);
     for (asked, held) in asked.iter().zip(held) {

@@ -224,6 +224,18 @@ impl<'a> Chip<'a> {
                 }
                 x.chunks(*each).map(|x| reduction.of(x.iter().copied())).collect()
             }
+            Operator::Softmax => {
+                let x = self.arriving(id, 0, 1.0);
+                // A comparison, a power, an addition and a division each.
+                if let Some(Implementation::Unit(unit)) = case.mapped.decisions.choice(id).map(|c| &c.implementation) {
+                    self.spend(
+                        ComponentKind::Digital,
+                        case.mapped.chip.unit_kinds[*unit].energy * (4 * x.len()) as f64,
+                    );
+                }
+                let sum: f64 = x.iter().map(|x| x.exp()).sum();
+                x.into_iter().map(|x| x.exp() / sum).collect()
+            }
             Operator::Elementwise { body, .. } => {
                 let x: Vec<Vec<f64>> = (0..operands).map(|operand| self.arriving(id, operand, 1.0)).collect();
                 (0..node.len()).map(|index| self.element(id, index, body, &x)).collect()

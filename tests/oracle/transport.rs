@@ -67,7 +67,9 @@ impl Chip<'_> {
                         let (start, end) = mapped.tiling.blocks[block].inputs;
                         start * positions..end * positions
                     }
-                    Role::Adder { .. } if !matches!(node.operator, Operator::Reduce { .. }) => continue,
+                    Role::Adder { .. } if !matches!(node.operator, Operator::Reduce { .. } | Operator::Softmax) => {
+                        continue;
+                    }
                     Role::Line { .. } => continue,
                     _ if len == node.len() => part.elements.0..part.elements.1,
                     _ => 0..len,

@@ -31,6 +31,11 @@ impl Simulation<'_> {
                 let reduced = |x: &[f64]| reduction.of(x.iter().copied());
                 operands()[0].chunks(*each).map(reduced).collect()
             }
+            Operator::Softmax => {
+                let x = operands().concat();
+                let sum: f64 = x.iter().map(|x| x.exp()).sum();
+                x.into_iter().map(|x| x.exp() / sum).collect()
+            }
             Operator::Dense { weights: Weights::Given(weights), bias, positions } => {
                 let (x, weights) = (&operands()[0], tensor(*weights));
                 let row = |at: usize| {

@@ -92,6 +92,7 @@ impl Maker<'_> {
                 Operator::Reduce { reduction, each } => {
                     self.spread(&name, (*reduction, *each), (source, node), gradient)
                 }
+                Operator::Softmax => Some(self.of_shares(&name, node, gradient)),
                 Operator::Elementwise { body, .. } => self.slope(&name, node, body, operand, gradient),
                 Operator::Gather(gather) => Some(self.scattered(&name, gather, operand, source, gradient)),
                 // It stands in adjoints only, which have none of their own.
@@ -153,6 +154,18 @@ impl Maker<'_> {
         }
         let ones = self.tensor(format!("{name}: ones"), vec![1, len], vec![1.0; len]);
         Some(self.adjoint.network.dense(&format!("{name}, summed"), product, (ones, None), (1, 1), span))
+    }
+
+    /// The gradient before shares y of one whole: y (g - sum of y g).
+    fn of_shares(&mut self, name: &str, node: NodeId, gradient: NodeId) -> NodeId {
+        let (span, shares, each) = (self.span(node), self.value(node), self.network.graph[node].len());
+        let x = |n| Expr::Symbol(Symbol::Input(n));
+        let network = &mut self.adjoint.network;
+        let product = multiply(x(0), x(1));
+        let weighed = network.elementwise(&format!("{name}, weighed"), "slope", product, &[shares, gradient], span);
+        let mean = network.reduce(&format!("{name}, mean"), Reduction::Sum, each, weighed, span);
+        let body = multiply(x(0), Expr::Call(Function::Subtract, vec![x(1), x(2)]));
+        network.elementwise(name, "slope", body, &[shares, gradient, mean], span)
     }
 
     /// A reduction's gradient at each of the elements it was made from: all of it for a sum, a share for a mean, and for a maximum

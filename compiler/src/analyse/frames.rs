@@ -56,6 +56,7 @@ pub fn value(network: &Network, tensors: &[Tensor], node: NodeId, samples: usize
         Operator::Reduce { reduction, each } => {
             Some(first.chunks(*each).map(|x| reduction.of(x.iter().map(|&x| f64::from(x))) as f32).collect())
         }
+        Operator::Softmax => Some(first.chunks(len.max(1)).flat_map(shares).collect()),
         Operator::Output => Some(first.to_vec()),
         Operator::Dense { weights: Weights::Fitted { .. }, .. }
         | Operator::Input
@@ -63,6 +64,14 @@ pub fn value(network: &Network, tensors: &[Tensor], node: NodeId, samples: usize
         | Operator::Population { .. }
         | Operator::Read { .. } => None,
     }
+}
+
+/// exp(x) / sum of exp(x).
+fn shares(x: &[f32]) -> Vec<f32> {
+    let most = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = x.iter().map(|x| f64::from(x - most).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| (power / sum) as f32).collect()
 }
 
 /// Fills in every node that can be told from those that are known.

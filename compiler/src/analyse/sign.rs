@@ -19,7 +19,7 @@ pub fn non_negative(given: Given) -> BTreeSet<NodeId> {
         }
         Operator::Population { .. } | Operator::Input | Operator::Output | Operator::Dense { .. } => false,
         Operator::Elementwise { .. } | Operator::Gather(_) | Operator::Scatter(_) | Operator::Reduce { .. } => false,
-        Operator::Delay | Operator::Read { .. } => false,
+        Operator::Softmax | Operator::Delay | Operator::Read { .. } => false,
     };
     // States are taken for such as long as all that they start from and become is.
     let mut states: BTreeSet<NodeId> = network.graph.node_indices().filter(from_zero).collect();
@@ -49,6 +49,7 @@ fn given_states(given: Given, states: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
             Operator::Gather(_) | Operator::Reduce { .. } | Operator::Delay | Operator::Output => {
                 !sources.is_empty() && (0..sources.len()).all(of)
             }
+            Operator::Softmax => true,
             Operator::Input => data_non_negative(given, node),
             Operator::Population { .. } => states.contains(&node),
             Operator::Dense { .. } | Operator::Scatter(_) | Operator::Read { .. } => false,

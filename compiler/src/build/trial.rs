@@ -267,6 +267,7 @@ fn is_number(network: &Network, node: NodeId) -> bool {
         | Operator::Elementwise { .. }
         | Operator::Gather(_)
         | Operator::Reduce { .. }
+        | Operator::Softmax
         | Operator::Scatter(_)
         | Operator::Delay
         | Operator::Read { .. } => true,

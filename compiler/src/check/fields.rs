@@ -88,6 +88,10 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                         "noise telegraph",
                         Calls(&[("trap", &[("amplitude", "conductance"), ("capture", "time"), ("emission", "time")])]),
                     ),
+                    may(
+                        "noise flicker",
+                        Calls(&[("flicker", &[("sigma", "conductance"), ("from", "time"), ("to", "time")])]),
+                    ),
                     may("drift", Quantity("conductance")),
                     may("current", Quantity("current")),
                     may("potentiation", Quantity("conductance")),
@@ -149,6 +153,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("area", Quantity("area")),
                     may("time", Quantity("time")),
                     may("noise", Quantity("real")),
+                    may("gain_error", Deviation),
                     may("static_power", Quantity("power")),
                 ]
             }

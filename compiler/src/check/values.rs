@@ -20,7 +20,7 @@ use crate::units::type_dimension;
 /// What a pulse does to a cell.
 const PULSES: &[&str] = &["potentiation", "depression", "noise pulse"];
 /// What units compute besides functions of single elements.
-const BESIDES: &[&str] = &["any", "sum", "scale", "arithmetic"];
+const BESIDES: &[&str] = &["any", "sum", "scale", "arithmetic", "softmax"];
 
 pub fn check(checker: &mut Checker, block: &Block) {
     if block.kind == BlockKind::Experiment {
@@ -276,6 +276,7 @@ fn calls(checker: &mut Checker, scope: &Scope, field: &Field, known: Known) {
             Some(("carries", _)) => (1, "neighbours(carries: voltage, energy: 50 fJ)"),
             Some(("share", _)) => (1, "stuck_on(0.1 %)"),
             Some(("amplitude", _)) => (3, "trap(amplitude: 20 % of g, capture: 1 ms, emission: 2 ms)"),
+            Some(("sigma", _)) => (3, "flicker(sigma: 1 % of g, from: 100 ns, to: 1 day)"),
             _ => continue,
         };
         for (place, (wanted, _)) in parameters[..required].iter().enumerate() {

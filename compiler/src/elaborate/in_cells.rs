@@ -122,7 +122,10 @@ impl Elaborator<'_> {
         for changes in [&mut dynamics.on_pre, &mut dynamics.on_post].into_iter().chain(regular) {
             *changes = changes.drain(..).flat_map(|change| cells.pulsed(change)).collect();
         }
-        let noisy = device.read_sigma.is_some() || device.read_error.is_some() || !device.traps.is_empty();
+        let noisy = device.read_sigma.is_some()
+            || device.read_error.is_some()
+            || !device.traps.is_empty()
+            || device.flicker.is_some();
         let ages = device.drift.is_some() || noisy;
         Some(InCells { before, first, pulses, energy, ages, driven: None })
     }

@@ -18,6 +18,7 @@ pub fn leave_out(network: &mut Network, plan: &Plan) {
         Operator::Dense { .. }
         | Operator::Elementwise { .. }
         | Operator::Reduce { .. }
+        | Operator::Softmax
         | Operator::Delay
         | Operator::Gather(_)
         | Operator::Scatter(_)

@@ -84,7 +84,9 @@ fn check_node(network: &Network, tensors: &[Tensor], id: NodeId, faults: &mut Ve
             return;
         }
         Operator::Input => (0..=0, true),
-        Operator::Output | Operator::Delay | Operator::Read { .. } => (1..=1, lens.first() == Some(&node.len())),
+        Operator::Output | Operator::Delay | Operator::Softmax | Operator::Read { .. } => {
+            (1..=1, lens.first() == Some(&node.len()))
+        }
         Operator::Dense { weights, bias, positions } => {
             (1..=1, dense_fits(node, weights, *bias, *positions, &lens, tensors))
         }

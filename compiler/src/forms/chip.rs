@@ -257,7 +257,7 @@ impl Device {
 
     /// Whether every read asks each of its cells.
     pub fn is_read_cell_by_cell(&self) -> bool {
-        self.current.is_some() || self.read_error.is_some() || !self.traps.is_empty()
+        self.current.is_some() || self.read_error.is_some() || !self.traps.is_empty() || self.flicker.is_some()
     }
 
     /// Whether rows or columns of its arrays may be open.
@@ -428,7 +428,7 @@ impl Converter {
     }
 }
 
-/// A circuit that computes an elementwise function.
+/// A circuit that computes an elementwise function, or a softmax of all elements that it takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UnitKind {
     pub name: String,
@@ -438,7 +438,8 @@ pub struct UnitKind {
     pub to: Domain,
     /// Width of the words a digital unit gives.
     pub bits: Option<u32>,
-    /// What it really computes, over `Symbol::Input(0)` in full ranges (1 = full range); none: exactly the function.
+    /// What it really computes, over `Symbol::Input(0)` in full ranges (1 = full range); of a softmax what an element's current is in proportion to, over its
+    /// logit less the largest. None: exactly the function.
     pub transfer: Option<Expr>,
     /// Joules an element.
     pub energy: f64,
@@ -448,6 +449,8 @@ pub struct UnitKind {
     pub time: f64,
     /// Noise, rms, as a fraction of full range.
     pub noise: f64,
+    /// Of each instance, a share.
+    pub gain_error: Deviation,
     /// Watts an instance burns all the time.
     pub static_power: f64,
 }
@@ -489,6 +492,15 @@ pub struct Trap {
     pub amplitude: Expr,
     pub capture: Expr,
     pub emission: Expr,
+}
+
+/// Noise of a 1/f spectrum between two times, which reads share: siemens of its standard deviation, and the shortest and the longest time in seconds for
+/// which it stays what it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Flicker {
+    pub sigma: Expr,
+    pub from: f64,
+    pub to: f64,
 }
 
 /// In expressions of a cell: the conductance just after programming, and that asked for.
@@ -551,6 +563,8 @@ pub struct Device {
     pub read_error: Option<Expr>,
     /// Traps in each cell.
     pub traps: Vec<Trap>,
+    /// None: what reads vary by is drawn anew for each of them.
+    pub flicker: Option<Flicker>,
     /// Conductance `Symbol::Time` seconds after programming; random numbers in it are drawn once for each cell. None: no drift.
     pub drift: Option<Expr>,
     /// Amperes at a voltage ([`VOLTS`]); none: the conductance times it.

@@ -60,6 +60,7 @@ impl Node {
             | Operator::Output
             | Operator::Elementwise { .. }
             | Operator::Reduce { .. }
+            | Operator::Softmax
             | Operator::Delay
             | Operator::Gather(_)
             | Operator::Scatter(_)
@@ -89,6 +90,8 @@ pub enum Operator {
     Elementwise { function: String, body: Expr },
     /// Each `each` elements, one after the other, become one.
     Reduce { reduction: Reduction, each: usize },
+    /// Shares of all elements that add up to 1: exp(x) / sum of exp(x).
+    Softmax,
     /// The operand's value of the sample before; 0 at first.
     Delay,
     /// Elements of the operands, each where it is to go: reshaped, sliced, joined, transposed.

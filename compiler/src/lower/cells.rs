@@ -14,7 +14,9 @@ use super::kernel::{Builder, OWN};
 use crate::algebra::{derivative, mentions};
 use crate::analyse::normalised::column_siemens;
 use crate::cost;
-use crate::forms::chip::{ASKED, Device, Drive, PROGRAMMED, PulseEnergy, Sense, TileKind, Trap, VOLTS, WeightScheme};
+use crate::forms::chip::{
+    ASKED, Device, Drive, Flicker, PROGRAMMED, PulseEnergy, Sense, TileKind, Trap, VOLTS, WeightScheme,
+};
 use crate::forms::circuit::{Part, Role};
 use crate::forms::equations::{Expr, Function, Symbol};
 use crate::forms::mapped::Mapped;
@@ -85,6 +87,7 @@ impl Lowering<'_> {
             aged,
             read_sigma,
             telegraph: Vec::new(),
+            flicker: None,
             normalised: self.normalised(matrix, layer),
             read_voltage,
             read_time,
@@ -101,7 +104,8 @@ impl Lowering<'_> {
         let mut asked = conductance;
         let later = [&device.drift, &device.read_sigma].into_iter().flatten();
         let of_traps = device.traps.iter().flat_map(|trap| [&trap.amplitude, &trap.capture, &trap.emission]);
-        if later.chain(of_traps).any(|expr| mentions(expr, &|symbol| symbol == ASKED)) {
+        let of_flicker = device.flicker.iter().map(|flicker| &flicker.sigma);
+        if later.chain(of_traps).chain(of_flicker).any(|expr| mentions(expr, &|symbol| symbol == ASKED)) {
             asked = shared(self, "asked");
             let mut b = Builder::default();
             let target = b.load(conductance, OWN);
@@ -133,7 +137,13 @@ impl Lowering<'_> {
             let mut b = Builder::default();
             let aged_to = over_cell(&mut b, Held { now: conductance, programmed: conductance, asked }, drift);
             let zero = b.number(0.0);
-            let aged_to = b.binary(Binary::Maximum, aged_to, zero);
+            let mut aged_to = b.binary(Binary::Maximum, aged_to, zero);
+            if let Some(luck) = luck {
+                // What is shorted or open does not relax.
+                let (number, either) = (b.load(luck, OWN), b.number(device.stuck_on + device.stuck_off));
+                let (stuck, held) = (b.compare(Compare::Less, number, either), b.load(conductance, OWN));
+                aged_to = b.select(stuck, held, aged_to);
+            }
             let aged_to = carried(&mut b, aged_to, open);
             b.store(aged, OWN, aged_to);
             self.age(format!("{name}: drift"), b, len);
@@ -147,6 +157,18 @@ impl Lowering<'_> {
         }
         for trap in &device.traps {
             self.trap(matrix, trap, Held { now: aged, programmed: conductance, asked }, open);
+        }
+        if let Some(Flicker { sigma, from, to }) = &device.flicker {
+            let array = shared(self, "flicker");
+            let mut b = Builder::default();
+            let sigma = over_cell(&mut b, Held { now: aged, programmed: conductance, asked }, sigma);
+            let sigma = carried(&mut b, sigma, open);
+            b.store(array, OWN, sigma);
+            self.age(format!("{name}: flicker"), b, len);
+            let component = self.component();
+            if let Some(cells) = &mut self.program.matrices[matrix.index()].cells {
+                cells.flicker = Some(nmc_program::Flicker { sigma: array, taus: decades(*from, *to), component });
+            }
         }
         self.program.programming.push(Op::Fold { matrix });
         self.wire(matrix, tile, block, first);
@@ -426,6 +448,12 @@ impl Lowering<'_> {
         }
         self.note(note);
     }
+}
+
+/// Seconds from one time to another, both among them, one a decade: the sum of as many Lorentzian spectra of one variance is 1/f within 6 %.
+fn decades(from: f64, to: f64) -> Vec<f64> {
+    let steps = (to / from).log10().round();
+    (0..=steps as usize).map(|step| from * (to / from).powf(step as f64 / steps.max(1.0))).collect()
 }
 
 /// Watts a siemens of cells at so many volts: of a curve that is a multiple of the conductance, as most are.

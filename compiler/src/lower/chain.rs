@@ -187,7 +187,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// An array of normal numbers, one for each of several parts, at each element that of its part.
-    fn drawn(
+    pub(super) fn drawn(
         &mut self,
         name: &str,
         (mean, spread): (f64, f64),

@@ -83,8 +83,7 @@ impl Lowering<'_> {
         let device = &self.chip.devices[tile.device];
         if device.is_read_cell_by_cell() && self.learned.contains(&node) {
             let why = "every read of its cells is simulated one by one, which training is not yet";
-            let help =
-                "take `current` and `noise telegraph` out of the device, and let its read noise be `normal(0, …)`";
+            let help = "take `current`, `noise telegraph` and `noise flicker` out of the device, and let its read noise be `normal(0, …)`";
             return self.cannot_learn(node, why, help).unwrap_or_default();
         }
         let errs = match tile.inputs.get(how.drive) {

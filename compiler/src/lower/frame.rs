@@ -3,12 +3,13 @@
 //! What depends on no population is evaluated once, before the ticks. What depends on one and feeds one is evaluated in
 //! every tick, from the values of the tick before. What depends on one and leads to outputs is evaluated after the ticks.
 
-use nmc_program::{Access, Binary, GroupId, Op, Reduction, Tensor, TensorData, TensorId, Value};
+use nmc_program::{Access, Binary, GroupId, Op, Reduction, Tensor, TensorData, TensorId, Unary, Value};
 
 use super::expression;
-use super::kernel::Builder;
+use super::kernel::{Builder, OWN};
 use super::population::outside;
 use super::{Lowering, Signal};
+use crate::forms::chip::UnitKind;
 use crate::forms::decisions::{Implementation, Range};
 use crate::forms::equations::{Expr, Symbol};
 use crate::forms::gather::Gather;
@@ -53,7 +54,8 @@ impl Lowering<'_> {
                 }
                 (Operator::Output, _) if data.logical == Logical::Spikes => continue,
                 (Operator::Input | Operator::Output | Operator::Dense { .. } | Operator::Elementwise { .. }, _)
-                | (Operator::Gather(_) | Operator::Scatter(_) | Operator::Reduce { .. } | Operator::Delay, _)
+                | (Operator::Gather(_) | Operator::Scatter(_) | Operator::Reduce { .. } | Operator::Softmax, _)
+                | (Operator::Delay, _)
                 | (Operator::Read { .. }, _) => Signal { array: self.zeros(name, len), start: 0, len },
             };
             self.signals.insert(node, signal);
@@ -89,6 +91,7 @@ impl Lowering<'_> {
             Operator::Output => self.gather(node, &Gather::whole(signal.len), signal),
             Operator::Dense { weights, bias, positions } => self.dense(node, weights, *bias, *positions, signal),
             Operator::Reduce { reduction, each } => self.reduce(node, *reduction, *each, signal),
+            Operator::Softmax => self.softmax(node, signal),
             Operator::Delay => self.delayed(node, signal),
             Operator::Scatter(_) => {
                 self.problems.push(format!("`{}` stands in no adjoint", self.name(node)));
@@ -153,6 +156,75 @@ impl Lowering<'_> {
             ops.push(Op::Reduce { reduction, from, from_start, to, to_start, len, each });
         }
         ops
+    }
+
+    /// Shares of one whole, of what each element's power of e is, or its current in the circuit that was chosen. Without the largest no power is beyond all
+    /// numbers, and the wire that all share the sources of their transistors by follows it.
+    fn softmax(&mut self, node: NodeId, to: Signal) -> Vec<Op> {
+        let (mut ops, name, len) = (Vec::new(), self.name(node), to.len);
+        let Some(from) = self.arriving(node, 0, &mut ops) else { return ops };
+        let unit = match self.implementation(node) {
+            Some(Implementation::Unit(unit)) => self.chip.unit_kinds.get(unit),
+            Some(Implementation::Exact | Implementation::Tile(_) | Implementation::Core) | None => None,
+        };
+        let [largest, powers, sum] = [("largest", 1), ("powers", len), ("sum", 1)].map(|(what, len)| Signal {
+            array: self.zeros(format!("{name}.{what}"), len),
+            start: 0,
+            len,
+        });
+        let reduce = |reduction, from: Signal, to: Signal| {
+            let (from_start, to_start) = (from.start, to.start);
+            Op::Reduce { reduction, from: from.array, from_start, to: to.array, to_start, len: 1, each: len }
+        };
+        let mut b = Builder::default();
+        let (x, most) = (
+            b.load(from.array, Access::Element { offset: from.start }),
+            b.load(largest.array, Access::Broadcast { offset: 0 }),
+        );
+        let below = b.binary(Binary::Subtract, x, most);
+        let mut power = match unit.and_then(|unit| unit.transfer.as_ref()) {
+            Some(transfer) => {
+                let mut names = |_: &mut Builder, symbol: Symbol| (symbol == Symbol::Input(0)).then_some(below);
+                expression::number(&mut b, &mut names, transfer)
+            }
+            None => b.unary(Unary::Exp, below),
+        };
+        if let Some(gain) = unit.and_then(|unit| self.unit_gain(&mut b, &name, unit, len)) {
+            power = b.multiply(power, gain);
+        }
+        b.store(powers.array, Access::Element { offset: 0 }, power);
+        let of_powers = self.kernel(format!("{name}: powers"), b);
+        let mut b = Builder::default();
+        let (power, all) =
+            (b.load(powers.array, Access::Element { offset: 0 }), b.load(sum.array, Access::Broadcast { offset: 0 }));
+        let mut share = b.binary(Binary::Divide, power, all);
+        if let Some(unit) = unit {
+            if unit.noise > 0.0 {
+                share = super::chain::noisy(&mut b, share, unit.noise);
+            }
+            share = super::chain::shining(&mut b, share, unit.to);
+        }
+        b.store(to.array, Access::Element { offset: to.start }, share);
+        let of_shares = self.kernel(name, b);
+        ops.push(reduce(Reduction::Maximum, from, largest));
+        ops.push(Op::Kernel { kernel: of_powers, len, spikes: None });
+        ops.push(reduce(Reduction::Sum, powers, sum));
+        ops.push(Op::Kernel { kernel: of_shares, len, spikes: None });
+        ops
+    }
+
+    /// 1 and the error of the gain that each instance of a unit has of its own.
+    fn unit_gain(&mut self, b: &mut Builder, name: &str, unit: &UnitKind, len: usize) -> Option<Value> {
+        let error = unit.gain_error;
+        if error.is_none() {
+            return None;
+        }
+        if error.spread == 0.0 {
+            return Some(b.number(1.0 + error.mean));
+        }
+        let name = format!("{name}: {} gain", unit.name);
+        let gain = self.drawn(&name, (1.0 + error.mean, error.spread), len, &|element| element);
+        Some(b.load(gain, OWN))
     }
 
     /// Gives what was kept, then keeps what comes.
@@ -233,6 +305,8 @@ impl Lowering<'_> {
                 (b.multiply(value, range), input_range)
             }
         };
+        let gain = self.unit_gain(b, &self.name(node), unit, self.network.graph[node].len());
+        let value = gain.map_or(value, |gain| b.multiply(value, gain));
         let value = match unit.noise > 0.0 {
             true => super::chain::noisy(b, value, unit.noise * range),
             false => value,
@@ -262,6 +336,7 @@ impl Lowering<'_> {
             | Operator::Dense { .. }
             | Operator::Elementwise { .. }
             | Operator::Reduce { .. }
+            | Operator::Softmax
             | Operator::Scatter(_)
             | Operator::Delay
             | Operator::Read { .. } => None,

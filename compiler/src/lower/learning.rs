@@ -256,6 +256,7 @@ impl<'a> Lowering<'a> {
                 | Operator::Output
                 | Operator::Dense { .. }
                 | Operator::Reduce { .. }
+                | Operator::Softmax
                 | Operator::Scatter(_)
                 | Operator::Delay
                 | Operator::Population { .. }

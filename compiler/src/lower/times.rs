@@ -26,6 +26,7 @@ pub fn are_late(network: &Network, plan: &Plan) -> bool {
         | Operator::Gather(_)
         | Operator::Scatter(_)
         | Operator::Reduce { .. }
+        | Operator::Softmax
         | Operator::Delay
         | Operator::Read { .. } => false,
     });

@@ -26,7 +26,7 @@ pub use cost::{ComponentKind, Conversions, Cost, Costs, Count, LayoutReport};
 pub use kernel::{Access, Binary, Compare, Draw, Inst, Kernel, Slot, Unary, Value};
 pub use learning::{Factor, Fast, Followed, Kept, Layer, Learner, Learning, Loss, Pulsed, Reference, Through, Update};
 pub use lines::Lines;
-pub use matrix::{Cells, Current, Fit, FitSpec, Matrix, Scheme, SenseRange, Trap, WeightSource, Wired};
+pub use matrix::{Cells, Current, Fit, FitSpec, Flicker, Matrix, Scheme, SenseRange, Trap, WeightSource, Wired};
 pub use op::{Op, Reduction};
 pub use phase::{
     Aggregate, Histogram, InputFeed, Metric, MetricKind, Over, Part, Phase, PhaseKind, Probe, Probed, Requirement,
@@ -86,7 +86,7 @@ pub struct Image {
 
 impl Image {
     /// Raised with every change of the contract.
-    pub const FORMAT: u32 = 17;
+    pub const FORMAT: u32 = 18;
 }
 
 /// Width of numbers.
@@ -257,7 +257,7 @@ impl Program {
             || patterns.into_iter().any(Pattern::is_drawn)
             || self.learning().any(|learning| learning.shuffled.is_some())
             || self.groups.iter().any(|group| matches!(group.source, Source::Poisson { .. }))
-            || cells.any(|cells| cells.read_sigma.is_some() || !cells.telegraph.is_empty())
+            || cells.any(|cells| cells.read_sigma.is_some() || !cells.telegraph.is_empty() || cells.flicker.is_some())
     }
 
     /// What phases learn, in their order.

@@ -52,6 +52,8 @@ pub struct Cells {
     pub read_sigma: Option<ArrayId>,
     /// Traps in cells, each of which takes from its cell's conductance while it is filled.
     pub telegraph: Vec<Trap>,
+    /// Noise of a 1/f spectrum, which reads in succession share.
+    pub flicker: Option<Flicker>,
     /// Of columns that give a voltage, the sum of v g over their cells divided by that of g: siemens of each output's cells as asked for,
     /// [cols], by which what is read is multiplied. Both cells of a weight then lie on one column, on rows that are driven with opposite
     /// voltages. Empty: columns give currents.
@@ -84,6 +86,16 @@ pub struct Trap {
     /// Mean seconds until an empty one is filled, and until a filled one is emptied.
     pub capture: ArrayId,
     pub emission: ArrayId,
+    /// Key of its random numbers.
+    pub component: u32,
+}
+
+/// A sum of processes in each cell whose levels are normal numbers, drawn anew on average after these seconds, and of one variance together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Flicker {
+    /// Siemens of the sum's standard deviation, in the order of cells, written by [`crate::Program::ageing`].
+    pub sigma: ArrayId,
+    pub taus: Vec<f64>,
     /// Key of its random numbers.
     pub component: u32,
 }
@@ -140,7 +152,11 @@ impl Cells {
     /// What programming and ageing write, cell by cell.
     pub fn arrays(&self) -> impl Iterator<Item = ArrayId> {
         let traps = self.telegraph.iter().flat_map(|trap| [trap.amplitude, trap.capture, trap.emission]);
-        [self.conductance, self.aged].into_iter().chain(self.read_sigma).chain(traps)
+        [self.conductance, self.aged]
+            .into_iter()
+            .chain(self.read_sigma)
+            .chain(traps)
+            .chain(self.flicker.as_ref().map(|of| of.sigma))
     }
 
     /// Rows of an array that a row of a matrix takes.

@@ -81,6 +81,12 @@ impl Key {
         box_muller(&mut math::Scalar32, open_f32(words, part / 2), turns)[part % 2]
     }
 
+    /// Standard normal, of all that four words hold.
+    pub fn normal_of(words: [u32; 4]) -> f64 {
+        let turns = [turns_f64(words, 0), turns_f64(words, 1)];
+        box_muller(&mut math::Scalar64, open_f64(words, 0), turns)[0]
+    }
+
     /// Standard normal, by Box and Muller's method.
     pub fn normal_f64(self) -> f64 {
         let (words, part) = self.part(PARTS_64);

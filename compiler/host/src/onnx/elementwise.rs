@@ -206,6 +206,33 @@ impl Reader {
         Ok(Value::Signal(from, shape))
     }
 
+    /// Of each sample what its own mean and variance make 0 and 1.
+    pub fn normalised_by_itself(&mut self, node: &Node) -> Made<Value> {
+        let (from, shape) = self.of_a_vector(node)?;
+        if node.output.iter().skip(1).any(|name| self.uses.contains_key(*name)) {
+            return Err(String::from("its mean and variance are read, too"));
+        }
+        let (scale, name, len) = (self.floats(node, 1)?, node.output[0], shape[0]);
+        let factor = of_channels(&scale, &shape).ok_or_else(|| differ(&shape, &scale))?;
+        let shift = self.bias(node, len)?;
+        let mean = self.mean_of_a_vector(&format!("{name}_mean"), from, len);
+        let minus = Layer::Arithmetic { sign: "-", number: None };
+        let centred = self.step(format!("{name}_centred"), minus, vec![from, mean], shape.clone());
+        let square = Layer::Formula(String::from("{0} * {0}"));
+        let square = self.step(format!("{name}_square"), square, vec![centred], shape.clone());
+        let variance = self.mean_of_a_vector(&format!("{name}_variance"), square, len);
+        let divided = format!("{{0}} / sqrt({{1}} + {})", shortest(real(node, "epsilon", 1e-5)));
+        let alone = shift.is_none() && factor.iter().all(|factor| *factor == 1.0);
+        let title = if alone { name.to_string() } else { format!("{name}_normalised") };
+        let made = self.step(title, Layer::Formula(divided), vec![centred, variance], shape.clone());
+        if alone {
+            return Ok(Value::Signal(made, shape));
+        }
+        let added = shift.map_or_else(|| (format!("{name}.bias"), vec![0.0; len]), |shift| (shift.name, shift.values));
+        let made = self.scaled(name.to_string(), Affine::of((scale.name, factor), added), made, &shape)?;
+        Ok(Value::Signal(made, shape))
+    }
+
     /// The layer with weights that an operand comes from, if nothing else reads it; what changes shapes behind it keeps channels.
     fn of_weights(&self, node: &Node, operand: usize, from: From) -> Option<usize> {
         let once = |name: &str| self.uses.get(name) == Some(&1);

@@ -217,6 +217,7 @@ impl Reader {
             "MatMul" => self.product(node),
             "Conv" => self.convolution(node),
             "BatchNormalization" => self.normalised(node),
+            "LayerNormalization" => self.normalised_by_itself(node),
             "MaxPool" => self.pool(node, true),
             "AveragePool" => self.pool(node, false),
             "GlobalMaxPool" => self.whole(node, true),

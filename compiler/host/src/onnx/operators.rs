@@ -74,7 +74,7 @@ impl Reader {
     }
 
     /// The signal that a node takes, of which a sample is a vector, over all of its elements.
-    fn of_a_vector(&self, node: &Node) -> Made<(From, Vec<usize>)> {
+    pub fn of_a_vector(&self, node: &Node) -> Made<(From, Vec<usize>)> {
         let (from, shape) = self.signal(node, 0)?;
         match (integer(node, "axis", -1), shape.len()) {
             (1 | -1, 1) => Ok((from, shape)),

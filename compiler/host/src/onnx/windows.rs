@@ -100,13 +100,25 @@ impl Reader {
         self.seen(node, Layer::Pool { largest, windows }, &image, [image.channels, 1, 1])
     }
 
+    /// A vector's mean, that of an image of one row: [1].
+    pub fn mean_of_a_vector(&mut self, name: &str, from: From, len: usize) -> From {
+        let row = self.step(format!("{name}_row"), Layer::Reshape, vec![from], vec![1, 1, len]);
+        let windows = Windows { stride: [1, len], ..Windows::of([1, len]) };
+        let pooled = Layer::Pool { largest: false, windows };
+        let pooled = self.step(format!("{name}_pool"), pooled, vec![row], vec![1, 1, 1]);
+        self.step(name.to_string(), Layer::Reshape, vec![pooled], vec![1])
+    }
+
     /// A mean over all axes but those of samples and channels is that of the whole image.
     pub fn mean(&mut self, node: &Node) -> Made<Value> {
-        let (_, shape) = self.signal(node, 0)?;
+        let (from, shape) = self.signal(node, 0)?;
         let mut axes = self.integers(node, 1, "axes")?.unwrap_or_default();
         let rank = shape.len() as i64 + 1;
         axes.iter_mut().filter(|axis| **axis < 0).for_each(|axis| *axis += rank);
         axes.sort_unstable();
+        if let ([len], [1], 1) = (&shape[..], &axes[..], integer(node, "keepdims", 1)) {
+            return Ok(Value::Signal(self.mean_of_a_vector(node.output[0], from, *len), vec![1]));
+        }
         if !axes.iter().copied().eq(2..rank) || shape.len() < 2 {
             return Err(format!("over axes {axes:?} of {shape:?} a sample: it is taken of whole channels"));
         }

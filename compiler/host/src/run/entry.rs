@@ -98,6 +98,10 @@ fn training(outcome: &Outcome) -> Vec<Value> {
         for (kind, of_kind) in chips().flat_map(|training| &training.energy_j) {
             *joules.entry(*kind).or_insert(0.0) += of_kind / chips().count() as f64;
         }
+        let joules: Vec<(ComponentKind, f64)> = joules.into_iter().collect();
+        let mut keys = by_kind(&joules);
+        // What pulses take belongs to training, as reads do.
+        keys.insert(String::from("total"), number(joules.iter().fold(0.0, |all, (_, joules)| all + joules)));
         json!({
             "samples": number(spread(chips().map(|training| training.samples as f64)).0),
             "loss": by_epoch(&|training| &training.loss),
@@ -105,7 +109,7 @@ fn training(outcome: &Outcome) -> Vec<Value> {
             "held_out_loss": by_epoch(&|training| &training.held_out_loss),
             "held_out_accuracy": by_epoch(&|training| &training.held_out_accuracy),
             "pulses": number(spread(chips().map(|training| training.pulses as f64)).0),
-            "energy_j": by_kind(&joules.into_iter().collect::<Vec<_>>()),
+            "energy_j": keys,
         })
     };
     (0..outcome.first().training.len()).map(one).collect()

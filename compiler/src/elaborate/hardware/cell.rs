@@ -6,7 +6,7 @@ use nmc_grammar::codes::Code;
 use super::super::term::{Scope, Term, is_random};
 use super::{AREA, ENERGY, Elaborator, Fields, fields_of, is_ideal};
 use crate::algebra::mentions;
-use crate::forms::chip::{ASKED, Device, PROGRAMMED, Programming, Pulse, PulseEnergy, Trap, VOLTS, Way};
+use crate::forms::chip::{ASKED, Device, Flicker, PROGRAMMED, Programming, Pulse, PulseEnergy, Trap, VOLTS, Way};
 use crate::forms::equations::{Expr, Symbol};
 use crate::quantity::Dimension;
 use crate::typing::walk::{all, within};
@@ -52,6 +52,7 @@ impl Elaborator<'_> {
             read_sigma,
             read_error,
             traps: self.traps(&fields)?,
+            flicker: self.flicker(&fields)?,
             drift: self.drift(&fields)?,
             current: self.current(&fields)?,
             pulse,
@@ -150,6 +151,33 @@ impl Elaborator<'_> {
             })
         };
         all(ast).iter().map(|item| one(self, item)).collect()
+    }
+
+    fn flicker(&mut self, fields: &Fields) -> Option<Option<Flicker>> {
+        let Some(ast) = fields.get("noise flicker") else { return Some(None) };
+        let [one] = all(ast) else {
+            self.error(Code::E0503, "one noise of a 1/f spectrum is enough", ast.span, "give one `flicker(…)`");
+            return None;
+        };
+        let ExprKind::Call(_, args) = &one.kind else { return None };
+        let of = |place: usize, name: &str| {
+            let is = |(at, arg): &(usize, &Arg)| arg.name.as_ref().map_or(*at == place, |given| given.text == name);
+            args.iter().enumerate().find(is).map(|(_, arg)| &arg.value)
+        };
+        let sigma = self.cell_expression(of(0, "sigma")?)?;
+        let (from, to) = (of(1, "from")?, of(2, "to")?);
+        let (shortest, longest) = (self.quantity(from, Dimension::TIME)?, self.quantity(to, Dimension::TIME)?);
+        if is_random(&sigma) {
+            let message = "how much noise there is follows from what a cell holds";
+            self.error(Code::E0503, message, ast.span, "not from a random number");
+            return None;
+        }
+        if !(shortest > 0.0 && shortest <= longest && longest.is_finite()) {
+            let message = "noise of a 1/f spectrum lies between two times, the shorter first";
+            self.error(Code::E0503, message, ast.span, "such as `from: 100 ns, to: 1 day`");
+            return None;
+        }
+        Some(Some(Flicker { sigma, from: shortest, to: longest }))
     }
 
     fn drift(&mut self, fields: &Fields) -> Option<Option<Expr>> {

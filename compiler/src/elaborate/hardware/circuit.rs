@@ -111,18 +111,32 @@ impl Elaborator<'_> {
         let fields = fields_of(block);
         let (from, to, bits) = self.joins(block)?;
         let word = |item: &Ast| if let ExprKind::Name(name) = &item.kind { Some(name.clone()) } else { None };
-        let functions = all(fields.get("implements")?).iter().filter_map(word).collect();
+        let functions: Vec<String> = all(fields.get("implements")?).iter().filter_map(word).collect();
+        let transfer = self.transfer(block)?;
+        if transfer.is_some() && functions.len() > 1 && functions.iter().any(|name| name == "softmax") {
+            let message =
+                "what `y` is of differs: of a softmax `x` is a logit less the largest, else a share of the full range";
+            self.error(Code::E0503, message, fields.get("implements")?.span, "describe two units");
+            return None;
+        }
+        let gain_error = self.deviation(&fields, "gain_error")?;
+        if !gain_error.is_none() && (from, to) == (Domain::Bits, Domain::Bits) {
+            let label = "arithmetic on bits has no gain";
+            self.error(Code::E0503, "a digital unit with an error of gain", fields.get("gain_error")?.span, label);
+            return None;
+        }
         Some(UnitKind {
             name: block.name.text.clone(),
             implements: functions,
             from,
             to,
             bits,
-            transfer: self.transfer(block)?,
+            transfer,
             energy: self.number(&fields, "energy", ENERGY, 0.0)?,
             area: self.number(&fields, "area", AREA, 0.0)?,
             time: self.number(&fields, "time", Dimension::TIME, 0.0)?,
             noise: self.number(&fields, "noise", Dimension::NONE, 0.0)?,
+            gain_error,
             static_power: self.number(&fields, "static_power", POWER, 0.0)?,
         })
     }

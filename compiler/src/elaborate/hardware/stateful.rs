@@ -31,6 +31,7 @@ const OF_OTHERS: &[&str] = &[
     "noise programming",
     "noise read",
     "noise telegraph",
+    "noise flicker",
     "drift",
     "potentiation",
     "depression",

@@ -161,7 +161,7 @@ impl Elaborator<'_> {
             (tile.resists(), "on lines that resist", "leave out resistances: `wire: ideal`"),
             (
                 self.chip.devices[tile.device].is_read_cell_by_cell(),
-                "for cells with a `current`, `noise telegraph`, or read noise that is not normal",
+                "for cells with a `current`, `noise telegraph`, `noise flicker`, or read noise that is not normal",
                 "use cells without, whose read noise is `normal(0, …)`",
             ),
             (tile.fast.is_some(), "with a fast array beside them", "leave out `fast`, or `normalises`"),

@@ -8,7 +8,7 @@ pub use widths::sum_bits;
 use std::collections::BTreeMap;
 
 use crate::cost::compartments;
-use crate::forms::chip::{Domain, Sense, WeightScheme};
+use crate::forms::chip::{Chip, Domain, Sense, WeightScheme};
 use crate::forms::circuit::{Circuit, End, Part, PartId, Role};
 use crate::forms::decisions::{Bias, Decisions, Implementation, OnTiles, Summing};
 use crate::forms::mapped::Given;
@@ -176,6 +176,10 @@ impl Builder<'_> {
                 let id = self.add(part(Role::Adder { unit: *unit, terms }, (0, len)));
                 whole(End::Part(id))
             }
+            (Operator::Softmax, Some(Implementation::Unit(unit))) => {
+                let id = self.add(part(shares(self.given.chip, *unit), (0, len)));
+                whole(End::Part(id))
+            }
             (Operator::Population { kind, .. }, _) => {
                 let (role, most) = match kind {
                     PopulationKind::Neuron => (Role::Neurons, neurons_each(self.given, node)),
@@ -209,7 +213,7 @@ impl Builder<'_> {
             }
             (Operator::Output | Operator::Read { .. }, _)
             | (Operator::Dense { .. } | Operator::Elementwise { .. } | Operator::Reduce { .. }, _)
-            | (Operator::Delay | Operator::Scatter(_), _) => {
+            | (Operator::Softmax | Operator::Delay | Operator::Scatter(_), _) => {
                 sources.first().map_or_else(Vec::new, |source| self.chunks_of(*source))
             }
         };
@@ -229,6 +233,16 @@ impl Builder<'_> {
             last.insert(elements, End::Part(id));
         }
         last.into_iter().map(|((start, end), from)| Chunk { start, end, from, origin: node, at: start }).collect()
+    }
+}
+
+/// What makes shares of one whole: an analog circuit of all elements, or a digital unit, which for each of them compares, takes a power, adds and divides.
+pub fn shares(chip: &Chip, unit: usize) -> Role {
+    match chip.unit_kinds[unit].from {
+        Domain::Bits => Role::Adder { unit, terms: 5 },
+        Domain::Voltage | Domain::Current | Domain::Charge | Domain::Pulse | Domain::Spikes | Domain::Light => {
+            Role::Unit { unit }
+        }
     }
 }
 

@@ -204,7 +204,9 @@ impl Builder<'_> {
                     let Block { inputs, positions, .. } = &self.tiling.blocks[block];
                     (inputs.0 * positions, inputs.1 * positions)
                 }
-                Role::Adder { .. } if matches!(graph[node].operator, Operator::Reduce { .. }) => (0, len),
+                Role::Adder { .. } if matches!(graph[node].operator, Operator::Reduce { .. } | Operator::Softmax) => {
+                    (0, len)
+                }
                 Role::Array { .. } | Role::Line { .. } | Role::Adder { .. } => return None,
                 Role::Unit { .. } | Role::Neurons | Role::Coder | Role::Devices if len == whole => part.elements,
                 Role::Unit { .. } | Role::Neurons | Role::Coder | Role::Devices => (0, len),

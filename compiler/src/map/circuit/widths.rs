@@ -33,10 +33,12 @@ pub fn width(given: Given, tiling: &Tiling, decisions: &Decisions, node: NodeId)
     };
     let own = match &given.network.graph[node].operator {
         Operator::Dense { .. } => decisions.on_tiles(node).and_then(|how| layer_width(given, tiling, node, how)),
-        Operator::Elementwise { .. } => match decisions.choice(node).map(|choice| &choice.implementation) {
-            Some(Implementation::Unit(unit)) => chip.unit_kinds[*unit].bits.map(f64::from),
-            Some(_) | None => None,
-        },
+        Operator::Elementwise { .. } | Operator::Softmax => {
+            match decisions.choice(node).map(|choice| &choice.implementation) {
+                Some(Implementation::Unit(unit)) => chip.unit_kinds[*unit].bits.map(f64::from),
+                Some(_) | None => None,
+            }
+        }
         Operator::Gather(_) | Operator::Read { .. } => Some(passed()),
         Operator::Input | Operator::Output | Operator::Scatter(_) | Operator::Delay | Operator::Population { .. } => {
             None

@@ -83,6 +83,9 @@ pub fn alternatives(given: Given, tiling: &Tiling, found: &Calibration, node: No
             let made = units(given, tiling, found, node, reduction.word(), |unit| Role::Adder { unit, terms });
             made.into_iter().filter(Alternative::digital).collect()
         }
+        Operator::Softmax => {
+            units(given, tiling, found, node, "softmax", |unit| crate::map::circuit::shares(given.chip, unit))
+        }
         // Only ideal chips have come so far.
         Operator::Delay | Operator::Scatter(_) => vec![exact(Domain::Bits, Domain::Bits)],
         Operator::Elementwise { function, .. } => {
@@ -130,6 +133,7 @@ fn units(
     let firings = tiling.firings[node.index()];
     let source = operands(given.network, node).first().copied();
     let full = source.map_or(1.0, |id| found.range(id).full);
+    let softmax = matches!(given.network.graph[node].operator, Operator::Softmax);
     let offers = |unit: &UnitKind| {
         let any = digital(unit);
         unit.implements.iter().any(|name| name == function || (any && name == "any"))
@@ -153,12 +157,24 @@ fn units(
                 Part { node, role: role(unit), elements, places: 1, firings, takes: Vec::new(), gives: Vec::new() };
             Alternative {
                 price: price(given, tiling, found, None, &[part]),
-                output_variance: (kind.noise * full).powi(2),
+                output_variance: unit_variance(found, node, kind, if softmax { 1.0 } else { full }),
                 width: kind.bits.map_or(WORD, f64::from),
                 ..Alternative::plain(&kind.name, Implementation::Unit(unit), kind.from, kind.to)
             }
         })
         .collect()
+}
+
+/// Error variance at an element that a unit gives: noise as a share of a full range, and gains that differ. Those of shares of one whole change all of them.
+fn unit_variance(found: &Calibration, node: NodeId, unit: &UnitKind, full: f64) -> f64 {
+    let noise = (unit.noise * full).powi(2);
+    if unit.gain_error.is_none() {
+        return noise;
+    }
+    let values = found.values.get(&node).filter(|values| !values.is_empty());
+    let square = |values: &[f32]| values.iter().map(|&y| f64::from(y).powi(2)).sum::<f64>();
+    let Some(values) = values else { return noise + unit.gain_error.square() * full * full / 3.0 };
+    noise + unit.gain_error.square() * square(values) / values.len() as f64
 }
 
 fn digital(unit: &UnitKind) -> bool {

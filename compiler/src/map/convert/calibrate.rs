@@ -98,29 +98,23 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
             found.values.entry(node).or_insert_with(|| values[..len].to_vec());
         }
         let range = match found.values.get(&node) {
-            Some(values) => match network.graph[node].operator {
-                Operator::Dense { .. } => match measured.biases.get(&node) {
-                    // The bias is added after the products are sensed.
-                    Some(bias) => {
-                        let products = values.iter().enumerate().map(|(i, value)| value - bias[i % bias.len()]);
-                        clipping(&products.collect::<Vec<f32>>(), finest(given, tiling, node))
-                    }
-                    None => clipping(values, finest(given, tiling, node)),
-                },
-                Operator::Input
-                | Operator::Output
-                | Operator::Elementwise { .. }
-                | Operator::Gather(_)
-                | Operator::Reduce { .. }
-                | Operator::Scatter(_)
-                | Operator::Delay
-                | Operator::Population { .. }
-                | Operator::Read { .. } => largest(values),
-            },
+            Some(values) => range_of(given, tiling, node, values, measured),
             None => assumed(given, node, &found),
         };
         let full = if range > 0.0 && range.is_finite() { range } else { 1.0 };
         found.ranges.insert(node, Range { full, unsigned: positive.contains(&node) });
+    }
+    let (wired, seen) = super::wires::error(given, tiling, &mut found, &measured.biases);
+    found.wired = wired;
+    // What is wrong with outputs is measured by what they are to be.
+    let within = |node: &NodeId| !matches!(network.graph[*node].operator, Operator::Output);
+    for (node, values) in seen.into_iter().filter(|(node, _)| within(node) && !given.plan.wires_compensated) {
+        // What wires take no range is needed for.
+        let range = range_of(given, tiling, node, &values, measured);
+        if let Some(known) = found.ranges.get_mut(&node).filter(|_| range > 0.0 && range.is_finite()) {
+            known.full = range;
+        }
+        found.values.insert(node, values);
     }
     for (index, block) in tiling.blocks.iter().enumerate() {
         let whole = found.range(block.layer).full;
@@ -147,8 +141,22 @@ pub fn calibrate(given: Given, tiling: &Tiling, measured: &Measured) -> Calibrat
     over_time(given, tiling, &taken, measured, &mut found);
     settle(given, tiling, &mut found);
     backward(network, tensors, &mut found);
-    found.wired = super::wires::error(given, tiling, &found, &measured.biases);
     found
+}
+
+/// The full range of values of a node.
+fn range_of(given: Given, tiling: &Tiling, node: NodeId, values: &[f32], measured: &Measured) -> f64 {
+    if !matches!(given.network.graph[node].operator, Operator::Dense { .. }) {
+        return largest(values);
+    }
+    match measured.biases.get(&node) {
+        // The bias is added after the products are sensed.
+        Some(bias) => {
+            let products = values.iter().enumerate().map(|(i, value)| value - bias[i % bias.len()]);
+            clipping(&products.collect::<Vec<f32>>(), finest(given, tiling, node))
+        }
+        None => clipping(values, finest(given, tiling, node)),
+    }
 }
 
 /// Widens what was found at the end of samples to what their steps hold: what fades is large at first.
@@ -264,7 +272,7 @@ fn assumed(given: Given, node: NodeId, found: &Calibration) -> f64 {
         Operator::Output | Operator::Gather(_) | Operator::Scatter(_) => before,
         Operator::Reduce { reduction: Reduction::Sum, each } => before * *each as f64,
         Operator::Reduce { reduction: Reduction::Mean | Reduction::Maximum, .. } | Operator::Delay => before,
-        Operator::Input | Operator::Population { .. } => 1.0,
+        Operator::Input | Operator::Softmax | Operator::Population { .. } => 1.0,
     }
 }
 

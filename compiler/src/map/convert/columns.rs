@@ -1,5 +1,6 @@
 //! What the columns of arrays give on the calibration data: their ranges, all alike or each its own, and the scales of their weights.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use nmc_program::TensorData;
@@ -144,11 +145,24 @@ pub(super) fn sums(
     width: usize,
     found: &mut Calibration,
 ) -> Vec<f32> {
-    let len = given.network.graph[layer].outputs();
-    let mut weights = floats(weights, weights.len().min(width * len));
+    let weights = floats(weights, weights.len().min(width * given.network.graph[layer].outputs()));
     let most = given.network.within.get(&layer).copied();
-    let most = most.unwrap_or_else(|| largest(&weights));
-    found.weight_maxima.insert(layer, most);
+    found.weight_maxima.insert(layer, most.unwrap_or_else(|| largest(&weights)));
+    sums_of(given, tiling, layer, (weights, bias), input, width, found)
+}
+
+/// The same of weights [outputs, width] as their columns see them.
+pub(super) fn sums_of(
+    given: Given,
+    tiling: &Tiling,
+    layer: NodeId,
+    (mut weights, bias): (Cow<[f32]>, Option<&TensorData>),
+    input: &[f32],
+    width: usize,
+    found: &mut Calibration,
+) -> Vec<f32> {
+    let len = given.network.graph[layer].outputs();
+    let most = found.weight_maxima.get(&layer).copied().unwrap_or(0.0);
     let bent = Bent::of(given, tiling, layer, most, found);
     // Cells hold what is the larger the smaller the scale of their column.
     let scales = found.scales.get(&layer).cloned();

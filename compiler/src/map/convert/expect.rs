@@ -139,7 +139,11 @@ impl Calibration {
             return 0.5 * bits * active * self.typical(given, block) * (block.width() * positions) as f64;
         }
         let conductances = self.row_conductances(given, block);
-        driven.iter().zip(conductances).map(|(share, siemens)| share * siemens).sum()
+        let grounded: f64 = driven.iter().zip(conductances).map(|(share, siemens)| share * siemens).sum();
+        match given.chip.tile_kinds[block.tile_kind].normalises {
+            true => grounded - self.risen(given, block, pulses, &driven),
+            false => grounded,
+        }
     }
 
     /// Siemens of each row of a block's cells, as they are asked for.
@@ -417,8 +421,8 @@ fn cell_bias(aged: &Aged, share: f64) -> f64 {
     let sigma = device.programming_sigma.as_ref();
     let sigma = sigma.map_or(0.0, |expr| evaluate_at(expr, &[g, 0.0, g, g], &[], (aged.after, 0.0)));
     let (stuck_on, stuck_off) = (device.stuck_on, device.stuck_off);
-    let programmed = (1.0 - stuck_on - stuck_off) * clipped(sigma, g).0;
-    programmed + stuck_on * (device.g_max - g) - stuck_off * (g - device.g_min) + aged.drifted(g).0
+    let (programmed, kept) = (clipped(sigma, g).0 + aged.drifted(g).0, |held: f64| aged.gain * held - g);
+    (1.0 - stuck_on - stuck_off) * programmed + stuck_on * kept(device.g_max) + stuck_off * kept(device.g_min)
 }
 
 /// Variance of what a cell holds at a share of its range, in siemens squared, beside rounding to levels.
@@ -431,14 +435,18 @@ fn cell_error(aged: &Aged, share: f64) -> f64 {
     // A verified cell lies anywhere within the tolerance.
     let within = if let Way::Verified(tolerance) = device.programming.way { tolerance.powi(2) / 3.0 } else { 0.0 };
     let programmed = clipped(sigma(&device.programming_sigma, g).hypot(within.sqrt()), g).1;
-    let faults = device.stuck_on * (device.g_max - g).powi(2) + device.stuck_off * (g - device.g_min).powi(2);
+    // Stuck cells do not drift.
+    let kept = |held: f64| (aged.gain * held - g).powi(2);
+    let faults = device.stuck_on * kept(device.g_max) + device.stuck_off * kept(device.g_min);
     let trap = |trap: &Trap| {
         let [amplitude, capture, emission] = [&trap.amplitude, &trap.capture, &trap.emission]
             .map(|expr| evaluate_at(expr, &[g, 0.0, g, g], &[], moment));
         amplitude.min(g).powi(2) * emission / (capture + emission)
     };
     let trapped: f64 = device.traps.iter().map(trap).sum();
-    (1.0 - stuck) * programmed + faults + sigma(&device.read_sigma, g).powi(2) + trapped + aged.drifted(g).1
+    let read =
+        sigma(&device.read_sigma, g).powi(2) + sigma(&device.flicker.as_ref().map(|of| of.sigma.clone()), g).powi(2);
+    (1.0 - stuck) * (programmed + aged.drifted(g).1) + faults + read + trapped
 }
 
 /// Of a weight in digits, each with its place value, as if one cell held it: the mean over the values of a digit.

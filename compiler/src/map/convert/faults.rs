@@ -46,6 +46,9 @@ pub fn missing(choices: &Choices) -> Option<Diagnostic> {
             Operator::Reduce { reduction, .. } if choices.alternatives[index].is_empty() => {
                 return Some(no_unit(given, node, reduction.word()));
             }
+            Operator::Softmax if choices.alternatives[index].is_empty() => {
+                return Some(no_unit(given, node, "softmax"));
+            }
             Operator::Population { .. }
             | Operator::Dense { .. }
             | Operator::Elementwise { .. }
@@ -53,6 +56,7 @@ pub fn missing(choices: &Choices) -> Option<Diagnostic> {
             | Operator::Output
             | Operator::Gather(_)
             | Operator::Reduce { .. }
+            | Operator::Softmax
             | Operator::Scatter(_)
             | Operator::Delay
             | Operator::Read { .. } => {}

@@ -7,7 +7,7 @@ use super::choices::Choices;
 use super::domains::word;
 use super::problem::Demand;
 use super::search::{Site, search};
-use crate::forms::chip::{Chip, CoreKind, Domain, UnitKind};
+use crate::forms::chip::{Chip, CoreKind, Deviation, Domain, UnitKind};
 use crate::forms::circuit::{Circuit, End, PartId, Role};
 use crate::forms::decisions::{Decisions, Implementation, OnTiles, Summing, Wire};
 use crate::forms::mapped::Given;
@@ -38,6 +38,7 @@ pub fn remedies(choices: &Choices, base: &Demand, error: Option<f64>, decisions:
             | Operator::Elementwise { .. }
             | Operator::Gather(_)
             | Operator::Reduce { .. }
+            | Operator::Softmax
             | Operator::Scatter(_)
             | Operator::Delay
             | Operator::Population { .. }
@@ -120,6 +121,7 @@ fn changes(choices: &Choices, error: Option<f64>) -> Vec<Change> {
             energy: 0.0,
             area: 0.0,
             time: 0.0,
+            gain_error: Deviation::default(),
             noise: 0.0,
             static_power: 0.0,
         });

@@ -153,6 +153,7 @@ fn from_host(choices: &Choices, node: NodeId) -> bool {
         | Operator::Dense { .. }
         | Operator::Elementwise { .. }
         | Operator::Reduce { .. }
+        | Operator::Softmax
         | Operator::Scatter(_)
         | Operator::Delay
         | Operator::Population { .. }
@@ -184,6 +185,7 @@ fn anchor(choices: &Choices, node: NodeId) -> Option<(Arrays, f64)> {
         | Operator::Output
         | Operator::Gather(_)
         | Operator::Reduce { .. }
+        | Operator::Softmax
         | Operator::Scatter(_)
         | Operator::Delay
         | Operator::Population { .. }

@@ -2,16 +2,20 @@
 
 use std::sync::OnceLock;
 
+use rayon::prelude::*;
+
 use super::calibrate::Calibration;
 use super::columns::{Sums, scaled};
 use super::expect::tensor;
 use super::rounding::largest;
-use crate::analyse::frames::floats;
+use crate::analyse::frames::{self, floats};
 use crate::analyse::normalised::column_siemens;
+use crate::analyse::product::products;
 use crate::forms::chip::WeightScheme;
 use crate::forms::mapped::Given;
 use crate::forms::network::NodeId;
 use crate::forms::tiling::{Block, Tiling};
+use crate::graph::operands;
 use crate::map::tile::layer_inputs;
 
 /// A column of a block.
@@ -66,6 +70,51 @@ impl Calibration {
         Some(Sums::in_volts(&[], &ones, full))
     }
 
+    /// Siemens of columns times the mean square of the voltage that they come to, in full ranges of an input, summed over columns and positions: what cells
+    /// do not take as their columns follow the rows. `driven`: the mean square of each row's input (of pulses its mean size), summed over positions.
+    pub(super) fn risen(&self, given: Given, block: &Block, pulses: bool, driven: &[f64]) -> f64 {
+        let tile = &given.chip.tile_kinds[block.tile_kind];
+        let (Some(weights), Some(&most)) = (tensor(given, block.layer), self.weight_maxima.get(&block.layer)) else {
+            return 0.0;
+        };
+        let (weights, width) = (floats(weights, weights.len()), layer_inputs(given.network, block.layer));
+        let held = self.scales.get(&block.layer).map(|scales| scaled(&weights, scales));
+        let weights = held.as_deref().unwrap_or(&weights);
+        let ones = ones(given, block, (weights, width), most);
+        let device = &given.chip.devices[tile.device];
+        let siemens = (device.g_max - device.g_min) / most.max(f64::MIN_POSITIVE);
+        // What a weight adds to the current of its column, [rows, columns].
+        let row = |output: usize| &weights[output * width + block.inputs.0..output * width + block.inputs.1];
+        let of_columns = |squares: &mut dyn Iterator<Item = f64>| -> f64 {
+            ones.iter().zip(squares).filter(|(one, _)| **one > 0.0).map(|(one, square)| siemens * square / one).sum()
+        };
+        let source = operands(given.network, block.layer).first().copied();
+        let known = source.and_then(|source| Some((source, self.values.get(&source).filter(|_| self.samples > 0)?)));
+        let Some((source, values)) = known else {
+            // Rows that know nothing of one another.
+            let square = |output: usize| row(output).iter().zip(driven).map(|(w, x)| f64::from(*w).powi(2) * x).sum();
+            return of_columns(&mut (block.outputs.0..block.outputs.1).map(square));
+        };
+        let (full, columns) = (self.range(source).full, block.width());
+        let input = frames::turned(values, (width, block.positions));
+        let squares: Vec<f64> = if pulses {
+            let turned: Vec<Vec<f32>> = (block.inputs.0..block.inputs.1)
+                .map(|input| {
+                    weights.iter().skip(input).step_by(width).skip(block.outputs.0).take(columns).copied().collect()
+                })
+                .collect();
+            let of_sample = |x: &[f32]| over_pulses(&x[block.inputs.0..block.inputs.1], &turned, columns);
+            let each: Vec<Vec<f64>> = input.par_chunks_exact(width.max(1)).map(of_sample).collect();
+            (0..columns).map(|column| each.iter().map(|squares| squares[column]).sum::<f64>() / full).collect()
+        } else {
+            let sums = products(&input, weights, width, block.inputs, block.outputs);
+            let square =
+                |column| sums.iter().skip(column).step_by(columns).map(|sum| f64::from(*sum).powi(2)).sum::<f64>();
+            (0..columns).map(|column| square(column) / (full * full)).collect()
+        };
+        of_columns(&mut squares.into_iter().map(|square| square / self.samples as f64))
+    }
+
     /// Error variance at an output of a layer from errors of its cells, of which `error` is the mean and mean square, in weights, at a share of their
     /// range and `levels` what rounding changes in a weight of a share. A cell takes what lies between the voltages of its row and its column.
     pub(super) fn volts_variance(
@@ -112,4 +161,20 @@ impl Calibration {
         }
         sum / given.network.graph[layer].outputs().max(1) as f64
     }
+}
+
+/// The square of what weights [rows, columns] give together, summed over the time of pulses of these widths that begin together.
+fn over_pulses(x: &[f32], weights: &[Vec<f32>], columns: usize) -> Vec<f64> {
+    let mut rows: Vec<usize> = (0..x.len()).filter(|row| x[*row] != 0.0).collect();
+    rows.sort_by(|a, b| x[*b].abs().total_cmp(&x[*a].abs()));
+    let (mut sums, mut squares) = (vec![0.0_f64; columns], vec![0.0; columns]);
+    for (at, &row) in rows.iter().enumerate() {
+        let next = rows.get(at + 1).map_or(0.0, |next| x[*next].abs());
+        let (sign, time) = (f64::from(x[row].signum()), f64::from(x[row].abs() - next));
+        for ((sum, square), weight) in sums.iter_mut().zip(&mut squares).zip(&weights[row]) {
+            *sum += sign * f64::from(*weight);
+            *square += time * *sum * *sum;
+        }
+    }
+    squares
 }

@@ -6,7 +6,7 @@ use nmc_program::Tensor;
 use rayon::prelude::*;
 
 use super::calibrate::Calibration;
-use super::columns::scaled;
+use super::columns::{scaled, sums_of};
 use crate::analyse::frames::{self, Values, floats};
 use crate::analyse::product::products;
 use crate::forms::chip::{TileKind, WeightScheme};
@@ -20,25 +20,25 @@ use crate::map::tile::layer_inputs;
 const SETTLED: f64 = 1e-3;
 const ROUNDS: usize = 60;
 
-/// Mean square of what wires change at the outputs on the calibration samples, as conductances and the wires' resistance let expect; 0 where
-/// wires are ideal. `biases`: of fitted layers.
-pub fn error(given: Given, tiling: &Tiling, found: &Calibration, biases: &Values) -> f64 {
+/// Mean square of what wires change at the outputs on the calibration samples, as conductances and the wires' resistance let expect, and the values of what
+/// they change; 0 where wires are ideal. The sums of arrays become what their columns give, unless outputs are scaled for that. `biases`: of fitted layers.
+pub fn error(given: Given, tiling: &Tiling, found: &mut Calibration, biases: &Values) -> (f64, Values) {
     let resists = |block: &Block| given.chip.tile_kinds[block.tile_kind].resists();
     let network = given.network;
     if !tiling.blocks.iter().any(resists) || found.samples == 0 {
-        return 0.0;
+        return (0.0, Values::new());
     }
     let mut seen = Values::new();
     for node in order(network) {
-        let Some(exact) = found.values.get(&node) else { continue };
+        let Some(exact) = found.values.get(&node).cloned() else { continue };
         let wired = tiling.of(node).any(|(_, block)| resists(block));
         let moved = operands(network, node).iter().any(|source| seen.get(source) != found.values.get(source));
         let value = match wired {
-            true => layer(given, tiling, found, node, (exact, biases), &seen),
+            true => layer(given, tiling, found, node, (&exact, biases), &seen),
             false if moved => frames::value(network, given.tensors, node, found.samples, &seen),
             false => None,
         };
-        seen.insert(node, value.unwrap_or_else(|| exact.clone()));
+        seen.insert(node, value.unwrap_or(exact));
     }
     let outputs = network.outputs.iter().filter_map(|output| Some((found.values.get(output)?, seen.get(output)?)));
     let (mut sum, mut count) = (0.0, 0);
@@ -46,14 +46,15 @@ pub fn error(given: Given, tiling: &Tiling, found: &Calibration, biases: &Values
         sum += exact.iter().zip(seen).map(|(exact, seen)| f64::from(seen - exact).powi(2)).sum::<f64>();
         count += exact.len();
     }
-    sum / count.max(1) as f64
+    seen.retain(|node, values| found.values.get(node) != Some(values));
+    (sum / count.max(1) as f64, seen)
 }
 
 /// What a layer on resisting wires gives.
 fn layer(
     given: Given,
     tiling: &Tiling,
-    found: &Calibration,
+    found: &mut Calibration,
     node: NodeId,
     (exact, biases): (&[f32], &Values),
     seen: &Values,
@@ -103,8 +104,12 @@ fn layer(
         }
     }
     let input = frames::turned(seen.get(&source)?, (inputs, *positions)).into_owned();
-    let mut sums = products(&input, &weights, inputs, (0, inputs), (0, outputs));
-    if let Some(bias) = bias.and_then(|id| tensors.get(id.index())) {
+    let bias = bias.and_then(|id| tensors.get(id.index()));
+    let mut sums = match given.plan.wires_compensated {
+        true => products(&input, &weights, inputs, (0, inputs), (0, outputs)),
+        false => sums_of(given, tiling, node, (weights.into(), bias.map(|bias| &bias.data)), &input, inputs, found),
+    };
+    if let Some(bias) = bias {
         sums.iter_mut().enumerate().for_each(|(index, sum)| *sum += bias.data.get(index % outputs) as f32);
     }
     Some(frames::turned(&sums, (*positions, outputs)).into_owned())

@@ -67,7 +67,8 @@ pub fn obstacle(chip: &Chip, tile: &TileKind) -> Option<(String, &'static str)> 
         let help = "leave out `normalises: true`, so that lines give currents";
         Some((format!("`{name}` divides by the conductances of a column, which is simulated forward only"), help))
     } else if device.is_read_cell_by_cell() {
-        let help = "use cells without `current` and `noise telegraph`, and read noise that is `normal(0, …)`";
+        let help =
+            "use cells without `current`, `noise telegraph` and `noise flicker`, and read noise that is `normal(0, …)`";
         let what = "cells with a `current` or read noise of their own, which are simulated forward only";
         Some((format!("`{name}` has {what}"), help))
     } else if !tile.inputs.iter().any(drives) || !tile.senses.iter().any(senses) {

@@ -34,6 +34,7 @@ fn ideal_only(node: &Node) -> Option<Diagnostic> {
         | Operator::Gather(_)
         | Operator::Scatter(_)
         | Operator::Reduce { .. }
+        | Operator::Softmax
         | Operator::Population { .. }
         | Operator::Read { .. } => return None,
     };
@@ -182,6 +183,7 @@ pub(crate) fn has_bias(network: &Network, layer: NodeId) -> bool {
         | Operator::Gather(_)
         | Operator::Scatter(_)
         | Operator::Reduce { .. }
+        | Operator::Softmax
         | Operator::Delay
         | Operator::Population { .. }
         | Operator::Read { .. } => false,

@@ -109,6 +109,7 @@ impl Checker<'_> {
             || cells.normalised.len() == matrix.cols
                 && matches!(cells.scheme, Scheme::Differential | Scheme::Single)
                 && cells.telegraph.is_empty()
+                && cells.flicker.is_none()
                 && cells.current.is_none();
         self.require(normalised && cells.normalised.iter().all(|siemens| sound(*siemens)), || {
             format!("{user}: columns that cannot be divided by their conductances")
@@ -123,6 +124,12 @@ impl Checker<'_> {
                 self.slice(array, 0, count, user);
                 self.of_all(array, user);
             }
+        }
+        if let Some(flicker) = &cells.flicker {
+            self.slice(flicker.sigma, 0, count, user);
+            self.of_all(flicker.sigma, user);
+            let times = !flicker.taus.is_empty() && flicker.taus.iter().all(|tau| sound(*tau) && *tau > 0.0);
+            self.require(times, || format!("{user}: noise without times"));
         }
         if let Some(VerifyRead { joules_per_siemens, joules, seconds }) = cells.verified {
             let known = [joules_per_siemens, joules, seconds].into_iter().all(sound);

@@ -89,6 +89,7 @@ impl Exporter<'_> {
                 Ok(self.from(image, name.to_string()))
             }
             Operator::Reduce { .. } => Err(String::from("NIR has no largest of windows")),
+            Operator::Softmax => Err(String::from("NIR has no softmax")),
             Operator::Elementwise { function, body } => {
                 let slopes: Option<Vec<f64>> =
                     (0..all.len()).map(|index| algebra::constant(&linear(body, Symbol::Input(index))?.0)).collect();
@@ -140,6 +141,7 @@ impl Exporter<'_> {
             Operator::Dense { positions, .. } => *positions > 1,
             Operator::Reduce { .. } => true,
             Operator::Input
+            | Operator::Softmax
             | Operator::Output
             | Operator::Elementwise { .. }
             | Operator::Delay
@@ -201,6 +203,7 @@ impl Exporter<'_> {
             | Operator::Dense { .. }
             | Operator::Elementwise { .. }
             | Operator::Reduce { .. }
+            | Operator::Softmax
             | Operator::Delay
             | Operator::Scatter(_)
             | Operator::Population { .. }

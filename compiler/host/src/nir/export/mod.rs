@@ -148,9 +148,11 @@ impl Exporter<'_> {
                     Vec::new()
                 }
             },
-            Operator::Dense { .. } | Operator::Gather(_) | Operator::Reduce { .. } | Operator::Elementwise { .. } => {
-                self.layer(node)
-            }
+            Operator::Dense { .. }
+            | Operator::Gather(_)
+            | Operator::Reduce { .. }
+            | Operator::Softmax
+            | Operator::Elementwise { .. } => self.layer(node),
             Operator::Delay | Operator::Scatter(_) => {
                 self.refuse(node, "a delay from sample to sample");
                 Vec::new()
@@ -207,6 +209,7 @@ impl Exporter<'_> {
             | Operator::Dense { .. }
             | Operator::Elementwise { .. }
             | Operator::Reduce { .. }
+            | Operator::Softmax
             | Operator::Delay
             | Operator::Scatter(_)
             | Operator::Population { .. }

@@ -37,6 +37,7 @@ impl Checker<'_> {
             Operator::Dense { .. }
             | Operator::Elementwise { .. }
             | Operator::Reduce { .. }
+            | Operator::Softmax
             | Operator::Scatter(_)
             | Operator::Delay
             | Operator::Population { .. } => {}
@@ -94,7 +95,12 @@ impl Checker<'_> {
                     let each = graph[node].positions();
                     (block.inputs.0 * each, block.inputs.1 * each)
                 }
-                Role::Adder { .. } if matches!(self.mapped.network.graph[node].operator, Operator::Reduce { .. }) => {
+                Role::Adder { .. }
+                    if matches!(
+                        self.mapped.network.graph[node].operator,
+                        Operator::Reduce { .. } | Operator::Softmax
+                    ) =>
+                {
                     (0, len)
                 }
                 Role::Array { .. } | Role::Line { .. } | Role::Adder { .. } => return None,
