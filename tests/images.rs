@@ -199,6 +199,7 @@ const FORMATS: &[(u32, u64)] = &[
     (15, 0x8885_f6c5_e3ee_3ca9),
     (16, 0x40f5_f236_3fd0_411d),
     (17, 0x7c01_3223_8dda_55d6),
+    (18, 0x42ec_836b_301b_37c8),
 ];
 
 #[test]
@@ -207,7 +208,7 @@ fn the_format_has_the_number_that_it_should() {
     tracer.trace_simple_type::<Image>().unwrap();
     macro_rules! trace { ($($of:ident)*) => { $(tracer.trace_simple_type::<nmc_program::$of>().unwrap();)* } }
     trace!(Access Aggregate Amount Binary Compare ComponentKind Count Delay Draw Effect Fit Initial InputFeed Inst Len Loss MetricKind);
-    trace!(Op Over Pattern PhaseKind Precision Probed Reduction Scheme Source Target TensorData To Unary Update WeightSource WrittenBy);
+    trace!(Op Over Owner Pattern PhaseKind Precision Probed Reduction Scheme Source Target TensorData To Unary Update WeightSource WrittenBy);
     let described = format!("{:?}", tracer.registry().unwrap());
     let hash = described
         .bytes()

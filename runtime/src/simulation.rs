@@ -162,7 +162,9 @@ impl<T: Computable + Product + Serialize + DeserializeOwned> Steps for Engine<'_
         if let Some(phase) = program.phases.get(*phase) {
             record::drain(program, phase, (records, true), *recorded, &mut results.recordings);
         }
-        record::taken(program, &mut results.recordings)
+        let mut taken = record::taken(program, &mut results.recordings);
+        record::joined(program, |index| self.state.main.carrier(&self.shared, index), &mut taken);
+        taken
     }
 
     fn save(&self) -> Vec<u8> {

@@ -252,6 +252,7 @@ fn close(checker: &Checker, block: &Block, choice: &Choice) -> Vec<Diagnostic> {
         scope
             .names
             .insert(String::from("w"), Term { expr: crate::forms::equations::Expr::Symbol(Symbol::Weight), dimension });
+        scope.names.insert(String::from("delay"), super::unknown(Dimension::TIME));
     }
     for ((side, state), dimension) in &choice.members {
         let symbol = if side == "pre" { Symbol::Pre(0) } else { Symbol::Post(0) };
