@@ -171,6 +171,7 @@ fn what_goes_out_comes_in_again() {
         ("nir_loop", "1 ms", 150, &[("core_lif", "z", 6)], &[]),
         ("nir_cuba", "1 ms", 150, &[("d", "d", 5)], &[]),
         ("nir_image", "1 s", 40, &[("if1", "if1", 64), ("if2", "if2", 64)], &[("output", "last")]),
+        ("nir_line", "1 s", 40, &[("if3", "if3", 6)], &[]),
         // Factors that differ, a threshold, spikes that come later.
         ("nir_later", "1 ms", 150, &[("gate", "gate", 4), ("e", "e", 3)], &[]),
     ] {

@@ -215,7 +215,8 @@ fn every_synapse_has_noise_of_its_own() {
     {
         let results = &run("ou.nmc", &noisy_synapses(40, method, step, "400 ms"), &NoFiles, EngineKind::Jit)[0];
         let mut all = Vec::new();
-        let cases = [("g", 0.0, 2e-9, 5e-3), ("c", 0.0, 3.0, 10e-3), ("w", 1e-9, 0.1e-9, 10e-3)];
+        let cases: [(&str, f64, f64, f64); 3] =
+            [("g", 0.0, 2e-9, 5e-3), ("c", 0.0, 3.0, 10e-3), ("w", 1e-9, 0.1e-9, 10e-3)];
         for ((name, mean, sigma, tau), larger) in cases.into_iter().zip(larger) {
             let rows = rows(results, &format!("plastic.{name}"), 50);
             let factor = |synapse: usize| if name == "w" { 1.0 + (synapse / 50) as f64 * 0.01 } else { 1.0 };
@@ -231,7 +232,7 @@ fn every_synapse_has_noise_of_its_own() {
             };
             let average = rows.iter().flatten().sum::<f64>() / (rows.len() * rows[0].len()) as f64;
             // 2000 synapses, each with some 300 ms / (2 tau) independent values.
-            let error = 5.0 / (2000.0 * 0.3 / (2.0 * tau) as f64).sqrt();
+            let error = 5.0 / (2000.0 * 0.3 / (2.0 * tau)).sqrt();
             assert!(average.abs() < error, "{method} {name}: mean {average}");
             assert!((product(0, 0) / larger - 1.0).abs() < error * 1.5, "{method} {name}: variance {}", product(0, 0));
             if method.is_empty() {

@@ -262,8 +262,8 @@ fn pattern(checker: &mut Checker, ast: &Ast) {
         return;
     }
     let known = PATTERNS.iter().find(|(known, _)| *known == name);
-    let numbers = args.iter().filter(|arg| arg.name.as_ref().is_none_or(|name| name.text != "itself"));
-    if let (Some((_, true)), Some(second)) = (known, numbers.skip(1).next()) {
+    let mut numbers = args.iter().filter(|arg| arg.name.as_ref().is_none_or(|name| name.text != "itself"));
+    if let (Some((_, true)), Some(second)) = (known, numbers.nth(1)) {
         let message = format!("`{name}` takes one number");
         checker.diagnostics.push(Diagnostic::new(Code::E0221, message, second.value.span, "a second one"));
         return;

@@ -214,6 +214,13 @@ impl Exporter<'_> {
             };
         }
         let before = &self.network.graph[first].shape;
+        // A line stands as an image of one row for its convolution.
+        let windowed = |reader: &NodeId| matches!(&self.network.graph[*reader].operator, Operator::Gather(gather) if !gather.is_whole());
+        let stood = self.line(node).is_some() && !readers.is_empty() && readers.iter().all(windowed);
+        let laid = self.is_of_line(first) && [before[0], before[2]] == shape[..];
+        if stood || laid {
+            return Ok(self.given.get(&first).cloned().unwrap_or_default());
+        }
         let of_population = self.counted(first).filter(|of| self.shapes.get(of) == Some(&shape));
         match of_population {
             Some(population) => Ok(vec![self.name(population)]),
@@ -223,12 +230,32 @@ impl Exporter<'_> {
                 Ok(self.given.get(&first).cloned().unwrap_or_default())
             }
             None if shape.len() == 1 => {
-                let before = before.clone();
+                let before = if self.is_of_line(first) { vec![before[0], before[2]] } else { before.clone() };
                 self.written.flatten(name, &before);
                 Ok(self.from(first, name.to_string()))
             }
             None => Err(format!("NIR gives {before:?} no other shape than a flat one")),
         }
+    }
+
+    /// The line [channels, length] that a node makes an image of one row.
+    fn line(&self, image: NodeId) -> Option<NodeId> {
+        let Operator::Gather(gather) = &self.network.graph[image].operator else { return None };
+        let of = self.operand(image).filter(|_| gather.is_whole())?;
+        let [channels, len] = self.network.graph[of].shape[..] else { return None };
+        (self.network.graph[image].shape == [channels, 1, len]).then_some(of)
+    }
+
+    /// Whether a node [channels, 1, length] is a convolution of a line.
+    fn is_of_line(&self, node: NodeId) -> bool {
+        let image = |part: NodeId| self.operand(self.operand(part)?);
+        let product = |part: NodeId| {
+            let windows = self.network.windows.contains_key(&part);
+            windows && image(part).is_some_and(|image| self.line(image).is_some())
+        };
+        let parts = operands(self.network, node);
+        let joined = parts.len() > 1 && parts.into_iter().all(product);
+        matches!(self.network.graph[node].shape[..], [_, 1, _]) && (product(node) || joined)
     }
 
     /// A convolution of one product of windows, or of one for each group.
@@ -269,7 +296,8 @@ impl Exporter<'_> {
         if partial && self.network.graph.neighbors(parts[0]).any(|reader| joined(&reader)) {
             return Ok(Vec::new());
         }
-        self.written.convolution(name, (shape, values), biases, &windows, parts.len() as i64);
-        Ok(self.from(image, name.to_string()))
+        let line = self.line(image);
+        self.written.convolution(name, (shape, values), biases, &windows, (parts.len() as i64, line.is_some()));
+        Ok(self.from(line.unwrap_or(image), name.to_string()))
     }
 }
