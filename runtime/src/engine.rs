@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use nmc_program::{ArrayId, Effect, Len, Op, Phase, PhaseKind, Program, WeightSource};
+use nmc_program::{ArrayId, Effect, Len, Op, Phase, PhaseKind, Program, Tensor, WeightSource};
 use rayon::prelude::*;
 
 use crate::arrays;
@@ -370,12 +370,17 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         }
     }
 
+    /// What [`nmc_program::Program::left`] asks for.
+    pub fn left(&self) -> Vec<Tensor> {
+        let main = &self.state.main;
+        let wiring = |index| &main.carrier(&self.shared, index).wiring;
+        left::left(self.shared.program, wiring, &main.buffers, main.tick)
+    }
+
     /// Spikes, rates, energy and requirements.
     pub fn results(self) -> Results {
         let State { mut results, counts, main, recorded, .. } = self.state;
         let program = self.shared.program;
-        let wiring = |index| &main.carrier(&self.shared, index).wiring;
-        results.learned.extend(left::left(program, wiring, &main.buffers, main.tick));
         record::synapses(
             program,
             |index| main.carrier(&self.shared, index),

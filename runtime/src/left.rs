@@ -1,6 +1,6 @@
 //! What a run leaves for another program: states and weights as they are at the end of its last step.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use nmc_program::{Left, Owner, Pattern, Precision, Program, Tensor, TensorData};
 
@@ -22,7 +22,7 @@ pub fn left<'w, T: Real>(
         };
         Tensor { name, shape, data }
     };
-    let (mut tensors, mut told) = (Vec::new(), BTreeSet::new());
+    let (mut tensors, mut told) = (Vec::new(), BTreeMap::new());
     for left in &program.left {
         let values = values(left, buffers, (ticks as f64 - 1.0) * program.dt);
         let (Owner::Synapses(id) | Owner::Sources(id) | Owner::Targets(id)) = left.of else {
@@ -41,8 +41,16 @@ pub fn left<'w, T: Real>(
         };
         let own = |(source, target)| (source - connection.source_start, target - connection.target_start);
         let all = connection.source_len * connection.target_len;
-        let whole = || values.len() == all && ends().collect::<BTreeSet<_>>().len() == all;
-        if matches!(connection.pattern, Pattern::Matrix(_)) || whole() {
+        // Every pair once.
+        let whole = || {
+            let mut seen = vec![false; if values.len() == all { all } else { 0 }];
+            let mut new = |(source, target): (usize, usize)| {
+                seen.get_mut(source * connection.target_len + target).is_some_and(|seen| !std::mem::replace(seen, true))
+            };
+            values.len() == all && ends().map(own).all(&mut new)
+        };
+        let first = !told.contains_key(&id);
+        if *told.entry(id).or_insert_with(|| matches!(connection.pattern, Pattern::Matrix(_)) || whole()) {
             let mut placed = vec![0.0; all];
             for ((source, target), value) in ends().map(own).zip(values) {
                 placed[source * connection.target_len + target] = value;
@@ -50,7 +58,7 @@ pub fn left<'w, T: Real>(
             tensors.push(tensor(left.name.clone(), vec![connection.source_len, connection.target_len], placed));
             continue;
         }
-        if told.insert(id) {
+        if first {
             let of = left.name.rsplit_once('.').map_or("", |(of, _)| of);
             let sources = ends().map(|pair| own(pair).0 as f64).collect();
             let targets = ends().map(|pair| own(pair).1 as f64).collect();

@@ -1,6 +1,6 @@
 //! How much memory a run takes, told before it begins.
 
-use nmc_program::{ConnectionId, Delay, Len, Owner, Phase, Precision, Probed, Program};
+use nmc_program::{ConnectionId, Delay, Len, Phase, Precision, Probed, Program};
 
 use crate::RunError;
 use crate::connect::{self, expected};
@@ -50,11 +50,6 @@ fn estimate(program: &Program, lanes: f64) -> (f64, String) {
         parts.push((synapses + delayed, format!("the synapses of `{}`", connection.name)));
     }
     parts.extend(recordings(program));
-    let left = program.left.iter().map(|left| match left.of {
-        Owner::Elements => 0.0,
-        Owner::Synapses(id) | Owner::Sources(id) | Owner::Targets(id) => expected(&program.connections[id.index()]),
-    });
-    parts.push((2.0 * number * left.sum::<f64>(), String::from("the states that it leaves")));
     let samples = program.phases.iter().map(|phase| phase.samples as f64).fold(0.0, f64::max);
     parts.push((samples * (program.probes.len() as f64 + 1.0) * 4.0 * LIST, String::from("what samples leave")));
     let bytes = parts.iter().map(|part| part.0).sum();

@@ -120,18 +120,13 @@ impl<'f> Recorder<'f> {
 
     /// Adds what was recorded since the last time, one recording for each probe; what is there can be read from then on.
     pub fn take(&mut self, recordings: &[Recording]) -> Result<(), Diagnostic> {
+        // What numbers are stands there before them.
+        for (at, recording) in recordings.iter().enumerate().take(self.kept.len()) {
+            self.begin_one(at, recording)?;
+        }
         let known = self.arrays();
         for (at, recording) in recordings.iter().enumerate().take(self.kept.len()) {
             let folder = format!("{}.part", self.kept[at].stem);
-            if !self.kept[at].begun {
-                let known = self.known_of(at, recording);
-                let here = |name: &str| self.kept[at].arrays.contains_key(name);
-                let written = known.into_iter().filter(|(name, _)| !here(name)).try_for_each(|(name, bytes)| {
-                    self.place(&format!("{folder}/{name}")).and_then(|path| std::fs::write(path, bytes))
-                });
-                written.map_err(|error| cannot_write(folder.as_ref(), &error))?;
-                self.kept[at].begun = true;
-            }
             let mut add = |name: &'static str, width, numbers: &mut dyn ExactSizeIterator<Item = f64>| {
                 if !self.kept[at].arrays.contains_key(name) {
                     let path = self.place(&format!("{folder}/{name}"))?;
@@ -165,6 +160,21 @@ impl<'f> Recorder<'f> {
             };
             done.map_err(|error| cannot_write(folder.as_ref(), &error))?;
         }
+        Ok(())
+    }
+
+    /// Writes what is known of a recording, once.
+    fn begin_one(&mut self, at: usize, recording: &Recording) -> Result<(), Diagnostic> {
+        if self.kept[at].begun {
+            return Ok(());
+        }
+        let folder = format!("{}.part", self.kept[at].stem);
+        let here = |name: &str| self.kept[at].arrays.contains_key(name);
+        let known = self.known_of(at, recording).into_iter().filter(|(name, _)| !here(name));
+        let mut written = known
+            .map(|(name, bytes)| self.place(&format!("{folder}/{name}")).and_then(|path| std::fs::write(path, bytes)));
+        written.try_for_each(|one| one).map_err(|error| cannot_write(folder.as_ref(), &error))?;
+        self.kept[at].begun = true;
         Ok(())
     }
 
