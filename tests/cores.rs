@@ -402,3 +402,62 @@ experiment e {{
     connect m -> a { pattern: all_to_all, synapse: add(), weight: 1, delay: 1 ms }";
     assert!(codes(&program("state v: real = 0", many)).contains(&"E0626"));
 }
+
+/// Traces of 7 bits: whole steps of a sixteenth of a jump, no more than 127 of them, whose mean decays as the trace does. Oracles: analytic; the number of
+/// steps; bounds and traces that are set have other steps, by hand.
+#[test]
+fn traces_keep_to_the_digits_of_a_core() {
+    let text = |bits: &str, trace: &str| {
+        format!(
+            "neuron cell {{ state v: real = 0; spike when v > 2.5 {{ v = 0 }} }}
+            synapse add {{ on pre {{ post.v += w }} }}
+            plasticity learns {{ {trace}; on post {{ w += 0.001 * x }}; w in 0..1 }}
+            core digital {{ neurons: 4; {bits} }}
+            chip small {{ cores: digital; network: mesh(flit: 20 bit, hop: 1 ns, energy: 0.25 pJ per bit) }}
+            network net(s: spikes[300]) {{
+                population a: cell[4]()
+                connect c: s -> a {{ pattern: all_to_all, synapse: add(), weight: 0, plasticity: learns(), delay: 1 ms }}
+                probe c.x every 1 ms
+            }}
+            experiment e {{ deploy net on small; run for 60 ms {{ step: 1 ms, s: spikes(SOURCES, STEPS) }} }}"
+        )
+    };
+    let list = |all: Vec<usize>| format!("[{}]", all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+    let once = |text: &str| text.replace("SOURCES", &list((0..300).collect())).replace("STEPS", &list(vec![0; 300]));
+    let often = |text: &str| text.replace("SOURCES", &list(vec![7; 40])).replace("STEPS", &list((0..40).collect()));
+    let adds = "trace x: real, 20 ms on pre { x += 1 }";
+    let sets = "trace x: real, 20 ms on pre { x = 0.5 }";
+    let bound = "trace x: real, 20 ms on pre { x += 1 }; x in 0..2";
+    for (trace, step, jump) in [(adds, 1.0 / 16.0, 1.0), (sets, 0.5 / 127.0, 0.5), (bound, 2.0 / 127.0, 1.0)] {
+        let of =
+            |engine| run("traces.nmc", &once(&text("trace_bits: 7", trace)), &NoFiles, engine).remove(0).recordings;
+        assert_eq!(of(ENGINES[0]), of(ENGINES[1]), "{trace}");
+        let results = &run("traces.nmc", &once(&text("trace_bits: 7", trace)), &NoFiles, ENGINES[1])[0];
+        let x = values(results, "c.x");
+        assert!(x.iter().all(|x| (x / step - (x / step).round()).abs() < 1e-6), "{trace}: {:?}", &x[300..310]);
+        let mut differ = false;
+        for row in 1..60 {
+            let now = &x[row * 300..(row + 1) * 300];
+            let mean = now.iter().sum::<f64>() / 300.0;
+            let wanted = jump * (-(row as f64 - 1.0) / 20.0).exp();
+            // Rounding adds at most a quarter of a step squared with every step, of which a trace forgets a tenth.
+            assert!(
+                (mean - wanted).abs() < 5.0 * step / 2.0 / (0.095_f64 * 300.0).sqrt(),
+                "{trace}, {row}: {mean} {wanted}"
+            );
+            differ |= now.iter().any(|x| *x != now[0]);
+        }
+        assert!(differ, "{trace}: nothing is rounded at random");
+        let most = values(&run("traces.nmc", &often(&text("trace_bits: 7", trace)), &NoFiles, ENGINES[1])[0], "c.x")
+            .iter()
+            .copied()
+            .fold(0.0, f64::max);
+        let wanted = 127.0 * step;
+        assert!((most - wanted).abs() < 1e-9, "{trace}: {most} {wanted}");
+    }
+    let exact = &run("traces.nmc", &once(&text("weight_bits: 9", adds)), &NoFiles, ENGINES[1])[0];
+    assert!((values(exact, "c.x")[300 * 21] - (-1.0_f64).exp()).abs() < 1e-9);
+    // What has no bound that is a number keeps its digits, and that is told.
+    let unbound = once(&text("trace_bits: 7", "trace x: real, 20 ms on pre { x += 1 - x / 3 }"));
+    assert!(codes(&unbound).contains(&"W0616"), "{:?}", told(&unbound));
+}

@@ -217,6 +217,84 @@ experiment e {{
     }
 }
 
+/// Oscillators and a feedback that see each other as they were before. Oracles: Euler's method with a history, written out; the frequency
+/// of two oscillators in step, W = w - K sin(W d) (Schuster and Wagner 1989); before the delay is over the closed form with what was at the start.
+#[test]
+fn a_delay_is_of_what_is_read_of_the_source() {
+    let (dt, late, omega, pull) = (1e-3_f64, 40, 6.0, 3.0);
+    let text = |runs: &str| {
+        format!(
+            "
+neuron oscillator(start: real) {{ method: euler; input i: current; state phase: real = start; phase' = ({omega} + i / 1 nA) / 1 s }}
+synapse pull {{ current = w * sin(pre.phase - post.phase) }}
+neuron leaky() {{ method: euler; input i: current; state v: real = 1; v' = -v / 50 ms + i / 1 nA / 1 s }}
+synapse feedback {{ current = w * pre.v }}
+synapse follows {{ state y: real = 0; y' = (pre.v - y) / 20 ms; current = w * y }}
+neuron meter() {{ method: euler; input i: current; state y: real = 0; y' = (i / 1 nA - y) / 5 ms }}
+network net() {{
+    population a: oscillator[2](start: i * 2)
+    connect a -> a {{ pattern: all_to_all(itself: false), synapse: pull, weight: {pull} nA, delay: {late} ms }}
+    population b: leaky[3]()
+    connect b -> b {{ pattern: one_to_one, synapse: feedback, weight: -15 nA, delay: {late} ms }}
+    population m: meter[3]()
+    connect b -> m {{ pattern: one_to_one, synapse: follows, weight: 1 nA, delay: 7 ms }}
+    probe a.phase, b.v, m.y every 1 ms
+}}
+experiment e {{ deploy net {{ step: 1 ms }}; {runs} }}"
+        )
+    };
+    let steps = 4000;
+    let (mut phase, mut v, mut y, mut m) = (vec![[0.0, 2.0]], vec![1.0], vec![0.0], vec![0.0]);
+    for n in 0..steps {
+        let before = |late: usize| n.max(late) - late;
+        let [one, two] = phase[n];
+        let [one_then, two_then] = phase[before(late)];
+        let turn = |own: f64, other: f64| own + dt * (omega + pull * (other - own).sin());
+        phase.push([turn(one, two_then), turn(two, one_then)]);
+        v.push(v[n] + dt * (-v[n] / 50e-3 - 15.0 * v[before(late)]));
+        // A synapse's linear equation is exact, with what is read held over the step.
+        let left = (-dt / 20e-3_f64).exp();
+        y.push(y[n] * left + v[before(7)] * (1.0 - left));
+        m.push(m[n] + dt * (y[n] - m[n]) / 5e-3);
+    }
+    for engine in ENGINES {
+        let results = &run("late.nmc", &text("run for 4 s"), &NoFiles, engine)[0];
+        let (phases, vs, ms) = (values(results, "a.phase"), values(results, "b.v"), values(results, "m.y"));
+        for n in 0..steps {
+            assert!(
+                (0..2).all(|at| (phases[2 * n + at] - phase[n + 1][at]).abs() < 1e-9),
+                "{n}: {:?}",
+                &phases[2 * n..][..2]
+            );
+            assert!((0..3).all(|at| (vs[3 * n + at] - v[n + 1]).abs() < 1e-12), "{n}: {} {}", vs[3 * n], v[n + 1]);
+            assert!((0..3).all(|at| (ms[3 * n + at] - m[n + 1]).abs() < 1e-12), "{n}: {} {}", ms[3 * n], m[n + 1]);
+        }
+        // To first order in the step, before the delay is over: v falls to the rest that its own first value asks for.
+        let (rest, at) = (-15.0 * 50e-3, 30);
+        let wanted = rest + (1.0 - rest) * (-(at as f64 + 1.0) * dt / 50e-3_f64).exp();
+        assert!((vs[3 * at] - wanted).abs() < 0.02, "{} {wanted}", vs[3 * at]);
+        let end = phases.len() - 2;
+        assert!(((phases[end] - phases[end + 1]) / std::f64::consts::TAU).fract().abs() < 1e-6, "they are not in step");
+        let found = (phases[end] - phases[end - 2]) / dt;
+        let mut frequency = omega;
+        for _ in 0..200 {
+            frequency = omega - pull * (frequency * late as f64 * dt).sin();
+        }
+        assert!((found - frequency).abs() < 1e-3, "{found} {frequency}");
+        // Runs go on where they ended, and begin anew where they restart.
+        let parts = &run("late.nmc", &text("run for 1.23 s; run for 2.77 s"), &NoFiles, engine)[0];
+        assert_eq!(values(parts, "a.phase"), phases);
+        let again = &run(
+            "late.nmc",
+            &text("run for 1 s; run for 1 s {{ restart: true }}").replace("{{", "{").replace("}}", "}"),
+            &NoFiles,
+            engine,
+        )[0];
+        let again = values(again, "b.v");
+        assert_eq!(again[..3000], again[3000..]);
+    }
+}
+
 /// What a test shows changes no weights that are frozen; without it does.
 #[test]
 fn tests_may_freeze() {
@@ -287,6 +365,7 @@ fn misuse_is_told() {
             "{GRADED}
 use std.neuron.{{lif, lif_cond}}
 synapse pulse {{ on pre {{ post.v += w }} }}
+synapse leak {{ current = -w * post.v }}
 plasticity idle(r: voltage = 1 mV) {{ trace x: voltage, 1 ms on pre {{ x += r }}; on post {{ post.v += x }} }}
 plasticity reads(r: voltage) {{ on pre {{ w += r }} }}
 network net() {{
@@ -300,7 +379,8 @@ experiment e {{ deploy net; run for 1 ms {{ step: 0.1 ms{run} }} }}"
     };
     let cases = [
         ("a -> a { weight: 1 mV, synapse: pulse }", "", "E0305"),
-        ("a -> a { weight: 1 nS, synapse: gap, delay: 1 ms }", "", "W0460"),
+        ("a -> a { weight: 1 nS, synapse: gap, delay: uniform(1 ms, 2 ms) }", "", "W0460"),
+        ("a -> a { weight: 1 nS, synapse: leak, delay: 1 ms }", "", "W0460"),
         ("a -> a { weight: 1 mV, synapse: gap }", "", "E0302"),
         ("c: b -> b { weight: 1 mV }", ", freeze c", "E0205"),
         ("c: b -> b { weight: 1 mV, plasticity: idle() }", ", freeze c", "E0205"),

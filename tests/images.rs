@@ -208,7 +208,7 @@ fn the_format_has_the_number_that_it_should() {
     tracer.trace_simple_type::<Image>().unwrap();
     macro_rules! trace { ($($of:ident)*) => { $(tracer.trace_simple_type::<nmc_program::$of>().unwrap();)* } }
     trace!(Access Aggregate Amount Binary Compare ComponentKind Count Delay Draw Effect Fit Initial InputFeed Inst Len Loss MetricKind);
-    trace!(Op Over Pattern PhaseKind Precision Probed Reduction Scheme Source Target TensorData To Unary Update WeightSource WrittenBy);
+    trace!(Op Over Owner Pattern PhaseKind Precision Probed Reduction Scheme Source Target TensorData To Unary Update WeightSource WrittenBy);
     let described = format!("{:?}", tracer.registry().unwrap());
     let hash = described
         .bytes()

@@ -177,3 +177,33 @@ fn synapses_read_names_and_connections_have_numbers() {
     assert_eq!(codes(&text("k[2].w")), ["E0201"]);
     assert_eq!(codes(&text("k[0].w").replace("probe k[1].w", "probe k[2].w")), ["E0201"]);
 }
+
+/// What a rule reads of its neurons is known to one of the program's, although no connection uses the rule; a file of rules alone may be for neurons elsewhere.
+#[test]
+fn rules_that_nothing_uses_read_what_neurons_have() {
+    let rules = |member: &str| format!("plasticity p(eta: real = 0.1) {{ on pre {{ w += eta * w * post.{member} }} }}");
+    let program = |member: &str| {
+        format!(
+            "use std.neuron.poisson
+neuron cell(gain: real) {{ state u: real = 0; twice = 2 * u; u' = gain * (1 - u) / 1 ms; spike when u > 0.5 {{ u = 0 }} }}
+{}
+network n() {{ population a: cell[2](gain: 1 + i) {{ x: 0.5 * i }}; probe a.u }}
+experiment e {{ deploy n; run for 5 ms {{ step: 1 ms }} }}",
+            rules(member)
+        )
+    };
+    for known in ["u", "twice", "gain", "x"] {
+        assert!(
+            codes(&program(known)).iter().all(|code| code.starts_with('W')),
+            "{known}: {:?}",
+            told(&program(known))
+        );
+    }
+    let mut told = told(&program("twise"));
+    told.retain(|one| one.is_error());
+    assert!(
+        matches!(&told[..], [one] if one.code.number() == "E0201" && one.help.as_deref() == Some("did you mean `twice`?")),
+        "{told:?}"
+    );
+    assert_eq!(codes(&rules("twise")), [""; 0]);
+}

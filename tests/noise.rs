@@ -3,8 +3,8 @@
 use nmc_compiler::files::NoFiles;
 use nmc_compiler::{Options, compile};
 use nmc_program::Precision;
-use nmc_runtime::{EngineKind, Results, RunOptions};
-use nmc_tests::{ENGINES, codes, run, spikes, values};
+use nmc_runtime::{EngineKind, Recorded, Results, RunOptions};
+use nmc_tests::{ENGINES, codes, recorded, run, run_on, spikes, values};
 
 /// The first experiment of a program in single precision, or the code of what went wrong in the run.
 fn run_single(text: &str, engine: EngineKind) -> Result<Results, &'static str> {
@@ -160,12 +160,8 @@ fn noise_stands_only_where_it_has_a_meaning() {
         (neuron("v' = -v / tau; spike when v > xi * sqrt(tau) { v = 0 }"), "E0456"),
         (String::from("neuron n(tau: time = 1 ms) { state v: real = sqrt(tau) * xi; v' = -v / tau }"), "E0456"),
         (neuron(&format!("v' = -v / tau + xi; {spike}")), "E0302"),
-        (
-            String::from(
-                "synapse s(tau: time = 1 ms) { state g: current = 0 nA; g' = -g / tau + 1 nA / sqrt(tau) * xi; on pre { g += w }; current = g }",
-            ),
-            "E0456",
-        ),
+        (String::from("plasticity p { w' = w * xi^2 }"), "E0456"),
+        (String::from("plasticity p(tau: time = 1 ms) { on pre { w += w * sqrt(tau) * xi } }"), "E0456"),
     ];
     for (text, code) in cases {
         assert_eq!(codes(&text).first(), Some(&code), "{text}");
@@ -173,6 +169,108 @@ fn noise_stands_only_where_it_has_a_meaning() {
     let random_event =
         neuron("v' = -v / tau + sqrt(1 / tau) * xi; spike when v > normal(1, 0.1) { v = uniform(0, 0.1) }");
     assert_eq!(codes(&random_event), Vec::<&str>::new());
+}
+
+/// A synapse and a rule with noise, on so many synapses, of which every 2 ms is recorded.
+fn noisy_synapses(sources: usize, method: &str, step: &str, duration: &str) -> String {
+    format!(
+        "
+neuron rests() {{ input i: current; state v: voltage = 0 mV; v' = (i * 1 Mohm - v) / 20 ms; spike when v > 1 V {{ v = 0 mV }} }}
+synapse noisy(tau: time = 5 ms) {{
+    {method}
+    state g: conductance = 0 nS
+    g' = -g / tau + 2 nS * sqrt(2 / tau) * xi
+    on pre {{ g += w }}
+    current = g * (0 mV - post.v)
+}}
+plasticity wanders(sigma: weight, tau: time = 10 ms) {{
+    {method}
+    state c: real = 0
+    c' = -c / tau + 3 * sqrt(2 / tau) * xi
+    w' = (1 nS - w) / tau + sigma * sqrt(2 / tau) * xi
+}}
+network net() {{
+    population a: rests[{sources}]()
+    population b: rests[50]()
+    connect plastic: a -> b {{ pattern: all_to_all, synapse: noisy(), weight: 1 nS, plasticity: wanders(sigma: 0.1 nS * (1 + i * 0.01)) }}
+    probe plastic.g, plastic.c, plastic.w every 2 ms
+}}
+experiment e {{ deploy net; run for {duration} {{ step: {step} }} }}"
+    )
+}
+
+/// Rows in time of what synapses have, behind so many first ones.
+fn rows(results: &Results, name: &str, skip: usize) -> Vec<Vec<f64>> {
+    let Recorded::Synapses { source, data, .. } = recorded(results, name) else { panic!("{name} is no synapses") };
+    data.chunks(source.len()).skip(skip).map(<[f64]>::to_vec).collect()
+}
+
+/// A state of a synapse, one of its rule and its weight follow noise of their own (Ornstein-Uhlenbeck). Oracles: mean, standard
+/// deviation and autocorrelation exp(-lag / tau) of that process, and that no two have anything in common; of Euler's method a
+/// variance `1 / (1 - a / 2)` times as large, of a step `a` over the time constant.
+#[test]
+fn every_synapse_has_noise_of_its_own() {
+    for (method, step, larger) in
+        [("", "0.5 ms", [1.0; 3]), ("method: euler", "1 ms", [1.0 / 0.9, 1.0 / 0.95, 1.0 / 0.95])]
+    {
+        let results = &run("ou.nmc", &noisy_synapses(40, method, step, "400 ms"), &NoFiles, EngineKind::Jit)[0];
+        let mut all = Vec::new();
+        let cases: [(&str, f64, f64, f64); 3] =
+            [("g", 0.0, 2e-9, 5e-3), ("c", 0.0, 3.0, 10e-3), ("w", 1e-9, 0.1e-9, 10e-3)];
+        for ((name, mean, sigma, tau), larger) in cases.into_iter().zip(larger) {
+            let rows = rows(results, &format!("plastic.{name}"), 50);
+            let factor = |synapse: usize| if name == "w" { 1.0 + (synapse / 50) as f64 * 0.01 } else { 1.0 };
+            let standard = |row: &Vec<f64>| -> Vec<f64> {
+                row.iter().enumerate().map(|(at, value)| (value - mean) / (sigma * factor(at))).collect()
+            };
+            let rows: Vec<Vec<f64>> = rows.iter().map(standard).collect();
+            let product = |lag: usize, apart: usize| {
+                let pairs = rows.iter().zip(&rows[lag..]);
+                let sums =
+                    pairs.map(|(a, b)| a.iter().zip(b.iter().cycle().skip(apart)).map(|(a, b)| a * b).sum::<f64>());
+                sums.sum::<f64>() / ((rows.len() - lag) * rows[0].len()) as f64
+            };
+            let average = rows.iter().flatten().sum::<f64>() / (rows.len() * rows[0].len()) as f64;
+            // 2000 synapses, each with some 300 ms / (2 tau) independent values.
+            let error = 5.0 / (2000.0 * 0.3 / (2.0 * tau)).sqrt();
+            assert!(average.abs() < error, "{method} {name}: mean {average}");
+            assert!((product(0, 0) / larger - 1.0).abs() < error * 1.5, "{method} {name}: variance {}", product(0, 0));
+            if method.is_empty() {
+                for lag in [1, 2, 4] {
+                    let wanted = (-(lag as f64) * 2e-3 / tau).exp();
+                    assert!((product(lag, 0) - wanted).abs() < error * 1.5, "{name}, lag {lag}: {}", product(lag, 0));
+                }
+            }
+            for apart in [1, 50] {
+                assert!(
+                    product(0, apart).abs() < error * 1.5,
+                    "{method} {name}: {apart} synapses on {}",
+                    product(0, apart)
+                );
+            }
+            all.push(rows);
+        }
+        for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+            let pairs = all[one].iter().flatten().zip(all[other].iter().flatten());
+            let common = pairs.map(|(a, b)| a * b).sum::<f64>() / (all[0].len() * 2000) as f64;
+            assert!(common.abs() < 0.03, "{method}: equations {one} and {other} have {common} in common");
+        }
+    }
+}
+
+/// Nonlinear right sides (Runge-Kutta) beside the linear ones that they come close to; the same numbers on both engines and any number of threads.
+#[test]
+fn noise_of_synapses_is_the_same_on_engines_and_threads() {
+    let curved = |text: String| text.replace("c' = -c / tau", "c' = -c * (1 + c^2 / 1e9) / tau");
+    let text = curved(noisy_synapses(40, "", "0.5 ms", "400 ms"));
+    let c = rows(&run("rk.nmc", &text, &NoFiles, EngineKind::Jit)[0], "plastic.c", 50);
+    let variance = c.iter().flatten().map(|c| c * c / 9.0).sum::<f64>() / (c.len() * 2000) as f64;
+    assert!((variance - 1.0).abs() < 0.05, "{variance}");
+    let text = curved(noisy_synapses(5, "", "0.5 ms", "20 ms"));
+    let first = run("one.nmc", &text, &NoFiles, EngineKind::Interpreter).remove(0).recordings;
+    for (engine, threads) in [(EngineKind::Jit, 1), (EngineKind::Jit, 3), (EngineKind::Interpreter, 2)] {
+        assert_eq!(run_on("other.nmc", &text, &NoFiles, engine, threads).remove(0).recordings, first);
+    }
 }
 
 /// Time constants of hours at steps of 0.1 ms in single precision, by every method. Oracle: the closed forms.

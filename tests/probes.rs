@@ -248,3 +248,32 @@ experiment e { deploy net; run for 530.3 ms; run for 310.1 ms; run for 200 ms { 
         assert!(time == *wanted && numbers == known, "{}", recording.name);
     }
 }
+
+/// What reaches an input: a signal, and currents of synapses at the end of the step. Oracle: both written out.
+#[test]
+fn inputs_are_recorded() {
+    let text = "
+use std.synapse.exp_current
+neuron cell() { input i: current; input x: real; state v: voltage = 0 mV; v' = (i * 100 Mohm + x * 1 mV - v) / 20 ms }
+network net(s: spikes[1], drive: real[2]) {
+    population a: cell[2]()
+    drive * 1 nA -> a.i
+    drive -> a.x
+    connect s -> a { synapse: exp_current(tau: 5 ms), weight: 10 pA + j * 5 pA }
+    probe a.i, a.x
+    probe a[1].i every 0.2 ms
+}
+experiment e { deploy net; run for 2 ms { step: 0.1 ms, s: spikes([0, 0], [3, 7]), drive: [[0.5, 2]] } }";
+    for engine in ENGINES {
+        let results = &run("inputs.nmc", text, &NoFiles, engine)[0];
+        let (i, x) = (values(results, "a.i"), values(results, "a.x"));
+        for step in 0..20 {
+            for (cell, drive) in [(0, 0.5), (1, 2.0)] {
+                let of = |at: usize| if step >= at { (-((step - at) as f64) * 0.1 / 5.0_f64).exp() } else { 0.0 };
+                let wanted = drive * 1e-9 + (10e-12 + cell as f64 * 5e-12) * (of(3) + of(7));
+                assert!((i[2 * step + cell] - wanted).abs() < 1e-20, "{step} {cell}: {} {wanted}", i[2 * step + cell]);
+                assert_eq!(x[2 * step + cell], drive);
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use nmc_compiler::files::NoFiles;
 use nmc_compiler::{Options, compile};
 use nmc_program::Precision;
 use nmc_runtime::{EngineKind, Recorded, Results, RunOptions};
-use nmc_tests::{ENGINES, codes, recorded, run, told};
+use nmc_tests::{ENGINES, codes, recorded, run, told, values};
 
 /// Weights by time and synapse: those recorded, then those at the end.
 fn weights(results: &Results, name: &str) -> Vec<Vec<f64>> {
@@ -358,4 +358,44 @@ fn rules_read_many_members_of_neurons() {
         experiment e { deploy n; run for 10 ms { step: 0.1 ms } }";
     assert_eq!(codes(text), [""; 0]);
     assert_eq!(codes(&text.replace("post.now > 0.5", "post.now > 0.5 s")), ["E0302"]);
+}
+
+/// A synapse's own delay in its event and in its rule: one for all, one for each pair, drawn. Oracle: the delays that the arrivals show.
+#[test]
+fn synapses_read_their_delay() {
+    let text = |delay: &str| {
+        format!(
+            "
+neuron sink() {{ state v: real = 0; spike when v > 1e9 {{ v = 0 }} }}
+synapse weighs {{ on pre {{ post.v += w * delay / 1 ms }} }}
+plasticity tells {{
+    state late: real = 0
+    on pre {{ late = delay / 1 ms + min(post.v, 0) }}
+}}
+network net(s: spikes[3]) {{
+    population p: sink[2]()
+    connect c: s -> p {{ pattern: all_to_all, synapse: weighs(), weight: 1, plasticity: tells(), delay: {delay} }}
+    probe p.v every 1 ms
+    probe c.late every 1 ms
+}}
+experiment e {{ deploy net; run for 12 ms {{ step: 1 ms, s: spikes([0, 1, 2], [0, 0, 0]) }} }}"
+        )
+    };
+    for delay in ["3 ms", "1 ms + i * 2 ms + j * 1 ms", "uniform(1 ms, 9 ms)"] {
+        for engine in ENGINES {
+            let results = &run("late.nmc", &text(delay), &NoFiles, engine)[0];
+            let Recorded::Synapses { target, data, .. } = recorded(results, "c.late") else { panic!() };
+            let rows: Vec<&[f64]> = data.chunks(6).collect();
+            // When it is first known is when it arrives: its whole number of steps.
+            for synapse in 0..6 {
+                let arrived = rows.iter().position(|row| row[synapse] > 0.0).unwrap();
+                assert_eq!(rows[11][synapse].round() as usize, arrived, "{delay}: {rows:?}");
+            }
+            let v = values(results, "p.v");
+            for end in 0..2 {
+                let sum: f64 = (0..6).filter(|at| target[*at] == end).map(|at| rows[11][at]).sum();
+                assert!((v[11 * 2 + end as usize] - sum).abs() < 1e-9, "{delay}: {v:?} {sum}");
+            }
+        }
+    }
 }

@@ -8,7 +8,8 @@ use nmc_tests::{ENGINES, run, values};
 /// One weight from 0, that is to become 1: an epoch of one sample of 1 leaves (1 - rate) of what is missing.
 fn one(by: &str) -> String {
     format!(
-        "network n(x: real[1]) -> (y: real[1]) {{ x |> dense([[0]]) -> y }}
+        "const falling = [0.4, 0.3]
+network n(x: real[1]) -> (y: real[1]) {{ x |> dense([[0]]) -> y }}
 experiment e {{ deploy n; train {{ x: [[1]] }} expect y == [[1]] by backprop({by}); test {{ x: [[1]] }} measure m = mean(y) }}"
     )
 }
@@ -18,10 +19,11 @@ experiment e {{ deploy n; train {{ x: [[1]] }} expect y == [[1]] by backprop({by
 fn rates_follow_their_schedule() {
     let cosine =
         |epoch: f64, of: f64, to: f64| to + 0.5 * (0.4 - to) * (1.0 + (std::f64::consts::PI * epoch / of).cos());
-    let cases: [(&str, Vec<f64>); 8] = [
+    let cases: [(&str, Vec<f64>); 9] = [
         ("rate: 0.4, epochs: 3", vec![0.4, 0.4, 0.4]),
         ("rate: 0.4, decay: 0.5, epochs: 4", vec![0.4, 0.2, 0.1, 0.05]),
         ("rate: [0.4, 0.3], epochs: 4", vec![0.4, 0.3, 0.3, 0.3]),
+        ("rate: falling, epochs: 3", vec![0.4, 0.3, 0.3]),
         ("rate: step(0.4, factor: 0.5, every: 2), epochs: 5", vec![0.4, 0.4, 0.2, 0.2, 0.1]),
         ("rate: cosine(0.4), epochs: 3", (0..3).map(|e| cosine(e as f64, 3.0, 0.0)).collect()),
         ("rate: cosine(0.4, to: 0.1), epochs: 4", (0..4).map(|e| cosine(e as f64, 4.0, 0.1)).collect()),
@@ -50,9 +52,14 @@ fn rates_that_cannot_be_are_told() {
         all.iter().filter(|one| one.is_error()).map(|one| one.code.number()).collect()
     };
     assert_eq!(told("rate: 0.1, epochs: 3, warm_up: 2"), Vec::<&str>::new());
-    for by in
-        ["rate: 0", "rate: [0.1, 0]", "rate: step(0.1)", "rate: cosine(0.1, every: 2)", "rate: step(0.1, factor: 0.5)"]
-    {
+    for by in [
+        "rate: 0",
+        "rate: [0.1, 0]",
+        "rate: linear(0.1)",
+        "rate: step(0.1)",
+        "rate: cosine(0.1, every: 2)",
+        "rate: step(0.1, factor: 0.5)",
+    ] {
         assert_eq!(told(by), ["E0306"], "{by}");
     }
     for by in ["rate: [0.1], decay: 0.5", "rate: [0.1, 0.2], warm_up: 1, epochs: 2", "rate: 0.1, warm_up: 3, epochs: 3"]
@@ -141,4 +148,63 @@ experiment e {{
     };
     assert_eq!(metric(&with, "accuracy.held_out"), metric(&with, "accuracy"));
     assert_eq!(metric(&with, "accuracy"), metric(&without, "accuracy"));
+}
+
+/// A layer behind which stands a function without a slope is not moved by training: that is told, of it alone.
+#[test]
+fn a_layer_that_no_gradient_reaches_is_told() {
+    let told = |act: &str, layers: &str| -> Vec<(&'static str, String)> {
+        let text = format!(
+            "network n(x: real[2]) -> (y: real[1]) {{
+    a = x |> dense(3, bias: true)
+    b = a |> {act} |> dense(1, bias: true)
+    b -> y
+}}
+experiment e {{ deploy n; train {{ x: [[1, 0], [0, 1]] }} expect y == [[1], [0]] by backprop(rate: 0.1{layers}) }}"
+        );
+        let all = compile("still", &text, &NoFiles, &Options::default()).diagnostics;
+        all.into_iter().map(|one| (one.code.number(), one.message)).collect()
+    };
+    for act in ["step", "sign", "winner_take_all(2)"] {
+        let all = told(act, "");
+        assert!(matches!(&all[..], [("W0467", message)] if message.contains("`a`")), "{act}: {all:?}");
+    }
+    assert_eq!(told("relu", ""), []);
+}
+
+/// Of arguments with names, and of a pattern's number, there is one each.
+#[test]
+fn arguments_are_given_once() {
+    let codes = |text: &str| -> Vec<&'static str> {
+        compile("twice", text, &NoFiles, &Options::default()).diagnostics.iter().map(|one| one.code.number()).collect()
+    };
+    let layer = |layer: &str| format!("network n(x: real[1, 4, 4]) -> (y: real) {{ x |> {layer} |> flatten -> y }}");
+    for twice in ["max_pool(2, stride: 2, stride: 3)", "conv2d(2, window: 3, bias: true, bias: false)"] {
+        assert_eq!(codes(&layer(twice)), ["E0520"], "{twice}");
+    }
+    assert_eq!(
+        codes(&one("rate: 0.1, rate: 0.2").replace("n(x", "net(x").replace("deploy n", "deploy net")),
+        ["E0520"]
+    );
+    let net = |population: &str, pattern: &str| {
+        format!(
+            "use std.neuron.lif
+network net() {{
+    population a: lif[4]({population})
+    connect a -> a {{ pattern: {pattern}, weight: 1 mV }}
+}}"
+        )
+    };
+    assert_eq!(codes(&net("bias: 0.1 nA, bias: 0.2 nA", "all_to_all")), ["E0520"]);
+    for pattern in ["fixed_in_degree(2, 3)", "random(p: 10 %, n: 3)", "fixed_total_number(5, 6)"] {
+        assert_eq!(codes(&net("", pattern)), ["E0221"], "{pattern}");
+    }
+    assert_eq!(codes(&net("", "random(p: 10 %, p: 20 %)")), ["E0520"]);
+    assert_eq!(codes(&net("", "fixed_in_degree(2, itself: false, itself: true)")), ["E0520"]);
+    assert_eq!(
+        codes(
+            "core k { neurons: 4 }\nchip c { cores: k; network: mesh(flit: 20 bit, hop: 1 ns, energy: 1 pJ per bit); ideal: 2 }"
+        ),
+        ["E0503"]
+    );
 }

@@ -1,6 +1,6 @@
 //! Rewriting closed expressions: folding, substitution, and taking apart what is linear in a name.
 
-use crate::forms::equations::{Expr, Function, Symbol};
+use crate::forms::equations::{Dynamics, Expr, Function, Symbol};
 
 /// `(exp(x) - 1) / x`, 1 at 0.
 pub fn phi1(x: f64) -> f64 {
@@ -54,6 +54,15 @@ pub fn constant(expr: &Expr) -> Option<f64> {
             evaluate(*function, &values?)
         }
     }
+}
+
+/// Whether the delay of a connection is that of what it reads of its source in every step: it waits for no spikes, and changes nothing of
+/// its source.
+pub fn reads_past(dynamics: &Dynamics) -> bool {
+    let of_source = |symbol: Symbol| matches!(symbol, Symbol::Pre(_));
+    dynamics.on_pre.is_empty()
+        && !dynamics.rules().any(|change| of_source(change.target))
+        && dynamics.in_every_step().any(|expr| mentions(expr, &of_source))
 }
 
 /// Whether a name that `wanted` accepts occurs in it.

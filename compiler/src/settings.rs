@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use nmc_grammar::ast::{BlockKind, Expr, Item, Stmt, StmtKind};
+use nmc_grammar::ast::{AssignOp, BlockKind, Expr, Item, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::parse::parse_expression;
@@ -14,6 +14,7 @@ use crate::forms::model::{DefId, Definition, Model};
 use crate::forms::network::Network;
 use crate::quantity::Quantity;
 use crate::typing::term::{Closer, Scope};
+use crate::typing::walk;
 
 /// `--set name=value`: the constant's value is replaced before anything is made of it.
 pub fn set_constants(model: &mut Model, options: &Options, diagnostics: &mut Vec<Diagnostic>) {
@@ -58,13 +59,22 @@ pub fn constant(model: &Model, name: &str) -> Option<Quantity> {
     Some(Quantity { si: term.value()?, dimension: term.dimension })
 }
 
-/// What `--input` can name in an experiment: inputs of its network, and its `data`.
+/// What `--input` can name in an experiment: inputs of its network, its `data`, and files that networks of the program load.
 pub fn names_to_feed(model: &Model, experiment: DefId, network: &Network) -> Vec<String> {
     let mut names: Vec<String> = network.inputs.iter().map(|input| network.graph[*input].name.clone()).collect();
     if let Some(Definition::Block(block)) = model.definition(experiment) {
         let name =
             |stmt: &Stmt| if let StmtKind::Data { name, .. } = &stmt.kind { Some(name.text.clone()) } else { None };
         names.extend(block.body.iter().filter_map(name));
+    }
+    for (_, block) in model.own(BlockKind::Network) {
+        walk::statements(&block.body, &mut |stmt| {
+            if let StmtKind::Assign { target, op: AssignOp::Set, value } = &stmt.kind
+                && walk::loads(value)
+            {
+                names.extend(walk::path(target));
+            }
+        });
     }
     names
 }

@@ -116,6 +116,7 @@ codes! {
     W0462 "outside-the-bounds"
     E0463 "not-in-cells"
     W0464 "spikes-after-the-end"
+    W0467 "slope-of-zero"
     // E05 devices and chips
     E0501 "unknown-field"
     E0502 "missing-field"

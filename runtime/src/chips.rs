@@ -115,6 +115,8 @@ pub struct Chips<'a> {
     options: &'a [RunOptions<'a>],
     side_by_side: usize,
     each: Vec<Mutex<Stand<'a>>>,
+    /// Whether the first leaves its states for another program.
+    pub left: bool,
 }
 
 /// A chip.
@@ -137,7 +139,7 @@ impl<'a> Chips<'a> {
     ) -> Self {
         reached.resize(options.len(), Reached::Nothing);
         let each = reached.into_iter().map(|reached| Mutex::new(Stand::Reached(reached))).collect();
-        Chips { compiled, options, side_by_side, each }
+        Chips { compiled, options, side_by_side, each, left: false }
     }
 
     /// Goes on until all are done (`true`), or until `pause` wants all to stop where their states can be saved. What chip 0 records is given to
@@ -201,7 +203,9 @@ impl<'a> Chips<'a> {
         let Stand::Begun(simulation) = std::mem::replace(stand, Stand::Reached(Reached::Nothing)) else {
             return Ok(());
         };
+        let left = if self.left && chip == 0 { simulation.left() } else { Vec::new() };
         let mut results = simulation.results();
+        results.learned.extend(left);
         if chip > 0 {
             (results.recordings, results.jit_seconds) = (Vec::new(), 0.0);
         } else if let Some(record) = record {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use nmc_program::{ArrayId, Effect, Len, Op, Phase, PhaseKind, Program, WeightSource};
+use nmc_program::{ArrayId, Effect, Len, Op, Phase, PhaseKind, Program, Tensor, WeightSource};
 use rayon::prelude::*;
 
 use crate::arrays;
@@ -14,6 +14,7 @@ use crate::interpreter::{Computable, Interpreter};
 use crate::jit::Jit;
 use crate::jit::product::Product;
 use crate::lanes::{self, Lanes, Moment, Place, Shared};
+use crate::left;
 use crate::lines;
 use crate::matrix::{Effective, Fitted};
 use crate::metrics;
@@ -210,13 +211,13 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         self.state.counts.add(&counts);
         let records = std::mem::take(&mut self.state.records);
         if let Some((sample, broken)) = records.iter().enumerate().find_map(|(i, r)| Some((i, r.broken.as_ref()?))) {
-            return Err(useless(broken, sample));
+            return Err(useless(program, broken, sample));
         }
         let shared = program.arrays.iter().zip(&self.state.main.buffers).filter(|(array, _)| !array.per_lane);
         if let Some(broken) =
             shared.filter_map(|(array, buffer)| record::fault(&array.name, &buffer.data, false)).next()
         {
-            return Err(useless(&broken, phase.samples.saturating_sub(1)));
+            return Err(useless(program, &broken, phase.samples.saturating_sub(1)));
         }
         let outputs = record::outputs(&records);
         if !phase.fits.is_empty() {
@@ -370,6 +371,13 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
         }
     }
 
+    /// What [`nmc_program::Program::left`] asks for.
+    pub fn left(&self) -> Vec<Tensor> {
+        let main = &self.state.main;
+        let wiring = |index| &main.carrier(&self.shared, index).wiring;
+        left::left(self.shared.program, wiring, &main.buffers, main.tick)
+    }
+
     /// Spikes, rates, energy and requirements.
     pub fn results(self) -> Results {
         let State { mut results, counts, main, recorded, .. } = self.state;
@@ -405,18 +413,20 @@ impl<'a, T: Computable + Product> Engine<'a, T> {
 }
 
 /// Why results cannot be used.
-fn useless(broken: &Broken, sample: usize) -> RunError {
+fn useless(program: &Program, broken: &Broken, sample: usize) -> RunError {
+    let by_time = "use a smaller time step or `method: rk45`, or check the equations for a division by zero";
+    let timeless = "look at the data and weights for what is no number, and at the layers for a division by zero or a logarithm of 0";
+    let learns = "train with a lower `rate`";
+    let help = match (program.dt > 0.0, program.phases.iter().any(|phase| phase.learning.is_some())) {
+        (true, _) => by_time,
+        (false, true) => learns,
+        (false, false) => timeless,
+    };
     let (code, message, help) = match broken {
-        Broken::NotANumber(name) => (
-            "E0706",
-            format!("{name} is no longer a number (NaN) after sample {sample}"),
-            "use a smaller time step or `method: rk45`, or check the equations for a division by zero",
-        ),
-        Broken::Infinite(name) => (
-            "E0706",
-            format!("{name} is infinite after sample {sample}"),
-            "use a smaller time step or `method: rk45`, or check the equations for a division by zero",
-        ),
+        Broken::NotANumber(name) => {
+            ("E0706", format!("{name} is no longer a number (NaN) after sample {sample}"), help)
+        }
+        Broken::Infinite(name) => ("E0706", format!("{name} is infinite after sample {sample}"), help),
         Broken::Flooded(name) => (
             "E0708",
             format!("an element of {name} would spike more than 10,000 times in one step"),
@@ -474,6 +484,7 @@ fn learns(program: &Program) -> bool {
         | Op::Transposed { .. }
         | Op::Scatter { .. }
         | Op::Copy { .. }
+        | Op::Past { .. }
         | Op::Gather { .. }
         | Op::Reduce { .. }
         | Op::Target { .. }

@@ -17,6 +17,7 @@ pub mod interval;
 pub mod jit;
 pub mod lanes;
 pub mod learn;
+pub mod left;
 pub mod lines;
 pub mod maps;
 pub mod math;
@@ -88,7 +89,8 @@ pub struct Results {
     pub energy_j: Vec<(ComponentKind, f64)>,
     /// What phases that learn gave, in their order.
     pub training: Vec<Training>,
-    /// Weights and biases that are numbers and were learned, as they were at last: `fc1.weight`, `fc1.bias`.
+    /// Weights and biases that are numbers and were learned, as they were at last: `fc1.weight`, `fc1.bias`; of [`Chips`](chips::Chips)
+    /// that are to leave it, what [`Simulation::left`] gives.
     pub learned: Vec<Tensor>,
     /// What is wrong with each array, and what its spare columns have mended; of arrays whose lines are drawn.
     pub repaired: Vec<Repaired>,

@@ -380,6 +380,19 @@ pub fn recordings(program: &Program) -> Vec<Recording> {
         .collect()
 }
 
+/// Fills in who is joined to whom.
+pub fn joined<'c>(program: &Program, carrier: impl Fn(usize) -> &'c Carrier, into: &mut [Recording]) {
+    for (probe, recording) in program.probes.iter().zip(into) {
+        let Probed::Synapses(connection, _) = probe.probed else { continue };
+        if let Recorded::Synapses { source, target, .. } = &mut recording.values {
+            let wiring = &carrier(connection.index()).wiring;
+            let first = program.connections[connection.index()].source_start;
+            *source = wiring.every_source(first).collect();
+            target.clone_from(&wiring.targets);
+        }
+    }
+}
+
 /// Fills in who is joined to whom, and the values at the end of the run, `ticks` after its start.
 pub fn synapses<'c, T: Real>(
     program: &Program,
@@ -388,15 +401,12 @@ pub fn synapses<'c, T: Real>(
     ticks: u64,
     into: &mut [Recording],
 ) {
+    joined(program, carrier, into);
     for (probe, recording) in program.probes.iter().zip(into) {
-        let Probed::Synapses(connection, array) = probe.probed else { continue };
+        let Probed::Synapses(_, array) = probe.probed else { continue };
         let (at, last) = (ticks as f64 * program.dt, buffers[array.index()].lane(0));
         match &mut recording.values {
-            Recorded::Synapses { source, target, times, data } => {
-                let wiring = &carrier(connection.index()).wiring;
-                let first = program.connections[connection.index()].source_start;
-                *source = wiring.every_source(first).collect();
-                target.clone_from(&wiring.targets);
+            Recorded::Synapses { times, data, .. } => {
                 times.push(at);
                 keep(probe, last, data);
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use nmc_program::{Precision, Program};
+use nmc_program::{Precision, Program, Tensor};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -124,6 +124,11 @@ impl<'a> Simulation<'a> {
         self.0.maps()
     }
 
+    /// States and weights that it leaves for another program, when all phases are done.
+    pub fn left(&self) -> Vec<Tensor> {
+        self.0.left()
+    }
+
     /// What came of it, when all phases are done.
     pub fn results(self) -> Results {
         self.0.results()
@@ -144,6 +149,7 @@ trait Steps: Send {
     fn save(&self) -> Vec<u8>;
     fn restore(&mut self, state: &[u8]) -> Option<()>;
     fn maps(&self) -> Vec<Map>;
+    fn left(&self) -> Vec<Tensor>;
     fn results(self: Box<Self>) -> Results;
 }
 
@@ -162,7 +168,13 @@ impl<T: Computable + Product + Serialize + DeserializeOwned> Steps for Engine<'_
         if let Some(phase) = program.phases.get(*phase) {
             record::drain(program, phase, (records, true), *recorded, &mut results.recordings);
         }
-        record::taken(program, &mut results.recordings)
+        let mut taken = record::taken(program, &mut results.recordings);
+        record::joined(program, |index| self.state.main.carrier(&self.shared, index), &mut taken);
+        taken
+    }
+
+    fn left(&self) -> Vec<Tensor> {
+        Engine::left(self)
     }
 
     fn save(&self) -> Vec<u8> {

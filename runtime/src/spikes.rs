@@ -272,6 +272,7 @@ fn is_written(program: &Program, array: ArrayId) -> bool {
         Op::Emit { .. } => false,
         // Rates come from kernels; what else moves values may move these.
         Op::Fill { array: to, .. } | Op::Decay { array: to, .. } => *to == array,
+        Op::Past { ring, to, .. } => [*ring, *to].contains(&array),
         Op::Copy { to, .. } | Op::Gather { to, .. } | Op::Scatter { to, .. } | Op::Reduce { to, .. } => *to == array,
         Op::Multiply { output, .. } | Op::Transposed { output, .. } => *output == array,
         Op::Target { .. } | Op::Write { .. } | Op::Fold { .. } | Op::Present { .. } | Op::Rewire { .. } => false,

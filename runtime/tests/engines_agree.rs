@@ -175,6 +175,7 @@ fn program(kernel: Kernel, form: Form, precision: Precision) -> Program {
         phases: vec![],
         probes: vec![],
         chips: 1,
+        left: vec![],
         left_out: vec![],
         requirements: vec![],
         report: vec![],

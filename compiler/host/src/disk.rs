@@ -205,10 +205,12 @@ fn beside(file: &Path) -> PathBuf {
     file.with_file_name(format!("{stem}{}", std::process::id()))
 }
 
-/// Whether a process has ended; where the system does not show its processes none is known to have.
+/// Whether a process has ended, although nobody may have asked how (`Z` behind its name); where the system does not show its processes none is known to have.
 fn is_gone(process: u32) -> bool {
     let processes = Path::new("/proc");
-    processes.join("self").exists() && !processes.join(process.to_string()).exists()
+    let ended = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('Z'));
+    let own = processes.join(process.to_string());
+    processes.join("self").exists() && (!own.exists() || fs::read_to_string(own.join("stat")).is_ok_and(ended))
 }
 
 /// A folder under way: what is in it appears under its name when all of it is whole, and leaves nothing behind otherwise.

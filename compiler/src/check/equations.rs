@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nmc_grammar::ast::{AssignOp, BinaryOp, Block, BlockKind, Expr as Ast, ExprKind, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
+use nmc_grammar::suggest::closest;
 
 use super::{Checker, a, declared, has_equations, unknown, walk};
 use crate::forms::equations::Symbol;
@@ -26,6 +27,7 @@ pub fn check(checker: &mut Checker, block: &Block) {
     let before = checker.errors();
     once(checker, block);
     events(checker, block);
+    of_no_neuron(checker, block);
     if checker.errors() > before {
         return;
     }
@@ -126,6 +128,33 @@ fn once(checker: &mut Checker, block: &Block) {
             _ => {}
         }
     }
+}
+
+/// What a synapse or rule reads of its neurons is a value of some neuron of the program, whether a connection uses it or not.
+fn of_no_neuron(checker: &mut Checker, block: &Block) {
+    let Some(values) = checker.elsewhere.values.as_ref() else { return };
+    if !matches!(block.kind, BlockKind::Synapse | BlockKind::Plasticity) {
+        return;
+    }
+    let mut found = Vec::new();
+    walk::statements(&block.body, &mut |stmt| {
+        for expr in walk::expressions(stmt) {
+            walk::within(expr, &mut |part| {
+                if let ExprKind::Member(object, member) = &part.kind
+                    && matches!(&object.kind, ExprKind::Name(side) if matches!(side.as_str(), "pre" | "post"))
+                    && member.text != "v"
+                    && !values.contains(member.text.as_str())
+                {
+                    let message = format!("no neuron or device here has `{}`", member.text);
+                    let mut unknown = Diagnostic::new(Code::E0201, message, member.span, "unknown value");
+                    let near = closest(&member.text, values.iter().copied());
+                    unknown.help = near.map(|near| format!("did you mean `{near}`?"));
+                    found.push(unknown);
+                }
+            });
+        }
+    });
+    checker.diagnostics.extend(found);
 }
 
 /// A block knows the events that reach it.
@@ -252,6 +281,7 @@ fn close(checker: &Checker, block: &Block, choice: &Choice) -> Vec<Diagnostic> {
         scope
             .names
             .insert(String::from("w"), Term { expr: crate::forms::equations::Expr::Symbol(Symbol::Weight), dimension });
+        scope.names.insert(String::from("delay"), super::unknown(Dimension::TIME));
     }
     for ((side, state), dimension) in &choice.members {
         let symbol = if side == "pre" { Symbol::Pre(0) } else { Symbol::Post(0) };

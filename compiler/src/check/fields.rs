@@ -204,6 +204,7 @@ pub fn properties(kind: BlockKind) -> &'static [Property] {
                     may("synapses", Quantity("real")),
                     may("neuron_model", Word(&["any", "linear"])),
                     may("weight_bits", Quantity("real")),
+                    may("trace_bits", Quantity("real")),
                     may("longest_delay", Quantity("real")),
                     may("axons", Quantity("real")),
                     may("axon_types", Quantity("real")),

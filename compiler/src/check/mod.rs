@@ -100,14 +100,33 @@ struct Elsewhere<'a> {
     names: BTreeSet<&'a str>,
     /// States that synapses and rules change in the neurons they join.
     changed: BTreeSet<&'a str>,
+    /// Every name that could be a value of a neuron, where the program is whole: none where it runs nothing.
+    values: Option<BTreeSet<&'a str>>,
 }
 
 impl<'a> Elsewhere<'a> {
     fn new(model: &'a Model) -> Self {
-        let mut elsewhere = Elsewhere { states: BTreeMap::new(), names: BTreeSet::new(), changed: BTreeSet::new() };
+        let whole = model.own(BlockKind::Experiment).next().is_some();
+        let (names, changed, values) = (BTreeSet::new(), BTreeSet::new(), whole.then(BTreeSet::new));
+        let mut elsewhere = Elsewhere { states: BTreeMap::new(), names, changed, values };
         for item in model.modules.iter().flat_map(|module| &module.tree.items) {
             let Item::Block(block) = item else { continue };
             let joins = matches!(block.kind, BlockKind::Synapse | BlockKind::Plasticity);
+            if let Some(values) = elsewhere.values.as_mut().filter(|_| !joins) {
+                values.extend(block.params.iter().map(|param| param.name.text.as_str()));
+                walk::statements(&block.body, &mut |stmt| match &stmt.kind {
+                    StmtKind::State { name, .. } | StmtKind::Trace { name, .. } => {
+                        values.insert(&name.text);
+                    }
+                    StmtKind::Assign { target: Ast { kind: ExprKind::Name(name), .. }, .. } => {
+                        values.insert(name);
+                    }
+                    StmtKind::Population { values: own, .. } => {
+                        values.extend(own.iter().map(|field| field.key[0].text.as_str()));
+                    }
+                    _ => {}
+                });
+            }
             walk::statements(&block.body, &mut |stmt| match &stmt.kind {
                 StmtKind::State { name, ty, .. } if matches!(block.kind, BlockKind::Neuron | BlockKind::Device) => {
                     elsewhere.states.entry(&name.text).or_default().extend(type_dimension(&ty.name.text));

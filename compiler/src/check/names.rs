@@ -2,14 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use nmc_grammar::ast::{Block, Ident, Stmt, StmtKind};
+use nmc_grammar::ast::{Arg, Block, ExprKind, Ident, Stmt, StmtKind};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
 
-use super::{Checker, has_equations};
+use super::{Checker, has_equations, walk};
 
 pub fn check(checker: &mut Checker, block: &Block) {
+    walk::statements(&block.body, &mut |stmt| {
+        if let StmtKind::Population { args, .. } = &stmt.kind {
+            given_once(checker, args);
+        }
+        for expr in walk::expressions(stmt) {
+            walk::within(expr, &mut |expr| {
+                if let ExprKind::Call(_, args) = &expr.kind {
+                    given_once(checker, args);
+                }
+            });
+        }
+    });
     let mut known = BTreeMap::new();
     for param in block.params.iter().chain(&block.outputs) {
         declare(checker, &mut known, &param.name);
@@ -25,6 +37,18 @@ pub fn check(checker: &mut Checker, block: &Block) {
         return;
     }
     level(checker, &block.body, &mut known);
+}
+
+/// Arguments with names, of blocks or of what is built in.
+fn given_once(checker: &mut Checker, args: &[Arg]) {
+    let named: Vec<&Ident> = args.iter().filter_map(|arg| arg.name.as_ref()).collect();
+    for (at, name) in named.iter().enumerate() {
+        if let Some(first) = named[..at].iter().find(|first| first.text == name.text) {
+            let message = format!("`{}` is given twice", name.text);
+            let twice = Diagnostic::new(Code::E0520, message, name.span, "given again");
+            checker.diagnostics.push(twice.with_label(first.span, "first given here"));
+        }
+    }
 }
 
 /// Names of a network or an experiment. Those of `for` and `if` stand for themselves: only one branch is taken.

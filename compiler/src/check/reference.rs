@@ -37,7 +37,12 @@ impl<'a> Checker<'a> {
         }
         let name = Ident { text: name.clone(), span: head.span };
         if let Some(block) = self.named_block(&name, kinds) {
-            self.arguments(scope, block, args, value.span);
+            let starts = matches!(block.kind, BlockKind::Synapse | BlockKind::Plasticity);
+            let (starting, args) = if starts { blocks::starting(block, args) } else { (Vec::new(), args.to_vec()) };
+            self.arguments(scope, block, &args, value.span);
+            for (name, value) in starting {
+                super::structure::start(self, scope, block, (name, value));
+            }
         }
     }
 

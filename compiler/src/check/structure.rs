@@ -185,10 +185,14 @@ fn own_values(checker: &mut Checker, scope: &Scope, block: &Block, values: &[Fie
     }
 }
 
-/// `adex[10](v: -60 mV)`: where a state starts.
-fn start(checker: &mut Checker, elements: &Scope, block: &Block, (name, value): (&Ident, &Ast)) {
+/// `adex[10](v: -60 mV)`, `stdp(x: 0.5)`: where a state starts.
+pub fn start(checker: &mut Checker, elements: &Scope, block: &Block, (name, value): (&Ident, &Ast)) {
     let of = |stmt: &Stmt| match &stmt.kind {
-        StmtKind::State { name: known, ty, .. } if known.text == name.text => type_dimension(&ty.name.text),
+        StmtKind::State { name: known, ty, .. } | StmtKind::Trace { name: known, ty, .. }
+            if known.text == name.text =>
+        {
+            type_dimension(&ty.name.text)
+        }
         _ => None,
     };
     let known = |name: &str| elements.names.contains_key(name) || checker.is_number(name);
@@ -258,6 +262,12 @@ fn pattern(checker: &mut Checker, ast: &Ast) {
         return;
     }
     let known = PATTERNS.iter().find(|(known, _)| *known == name);
+    let mut numbers = args.iter().filter(|arg| arg.name.as_ref().is_none_or(|name| name.text != "itself"));
+    if let (Some((_, true)), Some(second)) = (known, numbers.nth(1)) {
+        let message = format!("`{name}` takes one number");
+        checker.diagnostics.push(Diagnostic::new(Code::E0221, message, second.value.span, "a second one"));
+        return;
+    }
     let (message, help) = match (name, known) {
         ("list", _) if has("sources") && has("targets") => return,
         ("list", _) => ("a list takes sources and targets", String::from("`list(sources: s, targets: t)`")),

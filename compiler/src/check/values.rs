@@ -163,6 +163,9 @@ fn value(checker: &mut Checker, scope: &Scope, field: &Field, holds: Holds) {
     let ideal = matches!(&field.value.kind, ExprKind::Name(name) if name == "ideal");
     match holds {
         Holds::OrIdeal(_) if ideal => {}
+        Holds::Quantity("bool") => {
+            Closer::generic(checker.model, checker.diagnostics).flag(scope, checker.file, &field.value);
+        }
         Holds::Quantity(word) | Holds::OrIdeal(word) => {
             let Some(dimension) = type_dimension(word) else { return };
             Closer::generic(checker.model, checker.diagnostics).quantity(scope, checker.file, &field.value, dimension);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use nmc_grammar::ast::{Arg, BlockKind, Expr as Ast, ExprKind, Field, Ident, Param};
+use nmc_grammar::ast::{Arg, Block, BlockKind, Expr as Ast, ExprKind, Field, Ident, Param};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
@@ -14,13 +14,21 @@ use super::steps::Counted;
 use super::synapse_data::Waiting;
 use super::target::Target;
 use super::term::{Term, built_in};
-use crate::algebra::{mentions, substitute};
+use crate::algebra::{constant, mentions, reads_past, substitute};
 use crate::analyse::pairs::{End, Ends};
 use crate::forms::equations::{Dynamics, Expr, Function, Input, OfRule, Symbol};
 use crate::forms::network::{Connection, Edge, NodeId, Operator, Pattern};
 use crate::quantity::Dimension;
-use crate::typing::walk;
+use crate::typing::{blocks, walk};
 use crate::units::dimension_name;
+
+/// The delay of a connection, seconds.
+#[derive(Clone, Copy)]
+enum Late {
+    By(f64),
+    /// It may differ from pair to pair.
+    ByPairs,
+}
 
 impl Elaborator<'_> {
     /// Joins every source with every target.
@@ -125,10 +133,14 @@ impl Elaborator<'_> {
         };
         let joined = Joined { ends, pattern: &pattern, order: order.as_deref() };
         let rule = field("plasticity");
-        let Own { mut dynamics, given: parameters } =
-            self.synapse((field("synapse"), rule), joined, to, (weight.dimension, weighed), span)?;
+        let late = match (delays, constant(&delay)) {
+            (None, Some(seconds)) => Late::By(seconds),
+            (_, _) => Late::ByPairs,
+        };
+        let Own { mut dynamics, given: parameters, delay: own_delay } =
+            self.synapse((field("synapse"), rule), joined, to, (weight.dimension, weighed), (late, span))?;
         let plastic = rule.is_some();
-        self.events(&dynamics, source, delays.is_none() && delay == Expr::Number(0.0), span)?;
+        self.events(&dynamics, source, late, span)?;
         self.intervals(&dynamics, field("plasticity").map_or(span, |rule| rule.span))?;
         let port = self.port(&dynamics, to, span)?;
         if dynamics.rewires().next().is_some() {
@@ -153,6 +165,7 @@ impl Elaborator<'_> {
             parameters,
             delay,
             delays,
+            own_delay,
             dynamics,
             port,
             plastic,
@@ -228,7 +241,7 @@ impl Elaborator<'_> {
         joined: Joined,
         to: Target,
         (weight, weighed): (Dimension, Span),
-        span: Span,
+        (late, span): (Late, Span),
     ) -> Option<Own> {
         let (source, target, mut scope) = (joined.ends.0.0, to.node, built_in());
         scope.names.insert(String::from("w"), Term { expr: Expr::Symbol(Symbol::Weight), dimension: weight });
@@ -275,7 +288,22 @@ impl Elaborator<'_> {
                 (None, _) => continue,
             };
             let (outer, whole) = (self.names.clone(), ast.map_or(span, |ast| ast.span));
-            let args = self.signals(&block.params, args, target);
+            let delay = match late {
+                Late::By(seconds) => Some(Expr::Number(seconds)),
+                Late::ByPairs if reads_delay(&block) => {
+                    let kept = |own: &mut Own| {
+                        own.dynamics.keep(String::from("delay"), Dimension::TIME, Expr::Symbol(Symbol::TargetIndex))
+                    };
+                    let state = own.delay.unwrap_or_else(|| kept(&mut own));
+                    own.delay = Some(state);
+                    Some(Expr::Symbol(Symbol::State(state)))
+                }
+                Late::ByPairs => None,
+            };
+            let delay = delay.map(|expr| (String::from("delay"), Term { expr, dimension: Dimension::TIME }));
+            scope.names.extend(delay);
+            let (starting, args) = blocks::starting(&block, args);
+            let args = self.signals(&block.params, &args, target);
             let args = args
                 .and_then(|args| self.of_each_pair((&block.params, file), (&args, whole), weight, joined, &mut own));
             self.names = outer;
@@ -288,6 +316,7 @@ impl Elaborator<'_> {
             let before = closing.closer.diagnostics.len();
             closing.block(&block, args);
             own.dynamics = closing.dynamics;
+            self.starts_given(&starting, (first, joined), &mut own)?;
             if kind == BlockKind::Plasticity {
                 let method = std::mem::replace(&mut own.dynamics.method, method);
                 own.dynamics.rule = Some(OfRule { synapse, first, weight: !moved, method });
@@ -331,8 +360,8 @@ impl Elaborator<'_> {
         Some(own)
     }
 
-    /// Spikes come from what spikes; what waits for none has no delay.
-    fn events(&mut self, dynamics: &Dynamics, source: NodeId, at_once: bool, span: Span) -> Option<()> {
+    /// Spikes come from what spikes; where none are waited for, a delay is of what is read of the source.
+    fn events(&mut self, dynamics: &Dynamics, source: NodeId, late: Late, span: Span) -> Option<()> {
         let node = &self.network.graph[source];
         let silent = matches!(&node.operator, Operator::Population { dynamics, .. } if dynamics.emission.is_none());
         if silent && !dynamics.on_pre.is_empty() {
@@ -342,11 +371,19 @@ impl Elaborator<'_> {
             self.closer.diagnostics.push(wrong.with_help(help));
             return None;
         }
-        if !at_once && dynamics.on_pre.is_empty() {
-            let message = format!("a delay is of spikes, and `{}` waits for none: it has no effect", dynamics.name);
-            let useless = Diagnostic::new(Code::W0460, message, span, "joined here");
-            let help = "what a synapse reads of its source, it reads at the start of the same step";
-            self.closer.diagnostics.push(useless.with_help(help));
+        let why = match late {
+            Late::By(0.0) => None,
+            _ if !dynamics.on_pre.is_empty() => None,
+            Late::By(_) if reads_past(dynamics) => None,
+            Late::By(_) => Some(("it waits for no spikes, and reads nothing of its source", "leave the delay out")),
+            Late::ByPairs => Some((
+                "what it reads of its source in every step has one delay for all pairs",
+                "give one delay, or a connection for each",
+            )),
+        };
+        if let Some((why, help)) = why {
+            let message = format!("the delay of `{}` has no effect: {why}", dynamics.name);
+            self.closer.diagnostics.push(Diagnostic::new(Code::W0460, message, span, "joined here").with_help(help));
         }
         Some(())
     }
@@ -433,4 +470,15 @@ fn draws_normal(expr: &Expr) -> bool {
         Expr::Call(Function::Normal, operands) if operands.len() == 2 => true,
         Expr::Call(_, operands) => operands.iter().any(draws_normal),
     }
+}
+
+/// Whether a synapse or rule reads the delay of its connection.
+fn reads_delay(block: &Block) -> bool {
+    let mut reads = false;
+    walk::statements(&block.body, &mut |stmt| {
+        for expr in walk::expressions(stmt) {
+            walk::within(expr, &mut |part| reads |= matches!(&part.kind, ExprKind::Name(name) if name == "delay"));
+        }
+    });
+    reads
 }

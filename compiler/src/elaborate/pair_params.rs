@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nmc_grammar::ast::{Arg, Expr as Ast, ExprKind, Param};
+use nmc_grammar::ast::{Arg, Expr as Ast, ExprKind, Ident, Param};
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::FileId;
@@ -33,6 +33,14 @@ pub struct Joined<'p> {
 pub struct Own {
     pub dynamics: Dynamics,
     pub given: BTreeMap<usize, TensorId>,
+    /// The state that is its delay, where that is read and differs from pair to pair.
+    pub delay: Option<usize>,
+}
+
+/// Data of one or the other neuron, as an expression, or of each synapse.
+enum OfPairs {
+    Neurons(Expr),
+    Synapses(TensorId),
 }
 
 impl Elaborator<'_> {
@@ -55,8 +63,17 @@ impl Elaborator<'_> {
                 plain.push(arg.clone());
                 continue;
             };
-            let expr = self.data_of_pairs(param, &arg.value, joined, weight, own)?;
             let dimension = dimension_of(param, weight);
+            let possible = |this: &mut Self, tensor| this.possible(param, tensor, dimension, arg.value.span);
+            let data = self.data_of_pairs((&param.name.text, dimension), &arg.value, joined, &possible)?;
+            let expr = match data {
+                OfPairs::Neurons(expr) => expr,
+                OfPairs::Synapses(tensor) => {
+                    let state = own.dynamics.keep(param.name.text.clone(), dimension, Expr::Number(0.0));
+                    own.given.insert(state, tensor);
+                    Expr::Symbol(Symbol::State(state))
+                }
+            };
             // No name of a program's has a dot.
             let name = format!("{}.data", param.name.text);
             self.names.names.insert(name.clone(), Term { expr, dimension });
@@ -92,20 +109,45 @@ impl Elaborator<'_> {
         Some(closed)
     }
 
-    /// Data of a parameter: one number for each pair of a list, for each target, for each source, or [sources, targets] of a matrix.
+    /// Where states of a synapse or rule start that are given as arguments: an expression of the pair, or data as of parameters.
+    pub fn starts_given(
+        &mut self,
+        starting: &[(&Ident, &Ast)],
+        (from, joined): (usize, Joined),
+        own: &mut Own,
+    ) -> Option<()> {
+        for (name, ast) in starting {
+            let mut states = own.dynamics.states.iter().enumerate().skip(from);
+            let (state, dimension) =
+                states.find(|(_, state)| state.name == name.text).map(|(at, state)| (at, state.dimension))?;
+            own.dynamics.states[state].initial = if self.kind(ast) == Kind::Data {
+                match self.data_of_pairs((&name.text, dimension), ast, joined, &|_, _| Some(()))? {
+                    OfPairs::Neurons(expr) => expr,
+                    OfPairs::Synapses(tensor) => {
+                        own.given.insert(state, tensor);
+                        // Something that differs from synapse to synapse.
+                        Expr::Symbol(Symbol::TargetIndex)
+                    }
+                }
+            } else {
+                self.of_pairs(joined.ends, ast, Some(dimension))?.expr
+            };
+        }
+        Some(())
+    }
+
+    /// Data: one number for each pair of a list, for each target, for each source, or [sources, targets] of a matrix or of all to all.
     fn data_of_pairs(
         &mut self,
-        param: &Param,
+        (name, dimension): (&str, Dimension),
         ast: &Ast,
         joined: Joined,
-        weight: Dimension,
-        own: &mut Own,
-    ) -> Option<Expr> {
+        possible: &dyn Fn(&mut Self, TensorId) -> Option<()>,
+    ) -> Option<OfPairs> {
         let Joined { ends: (source, target), pattern, order } = joined;
         let len = |(_, (first, end)): End| end - first;
         let (sources, targets) = (len(source), len(target));
         let array = self.array(ast)?;
-        let (name, dimension) = (&param.name.text, dimension_of(param, weight));
         let shape = &array.shape[..];
         let tensor = match (order, pattern) {
             (Some(_), _) => None,
@@ -138,20 +180,19 @@ impl Elaborator<'_> {
             }
             let (node, (first, end)) = if of_targets { target } else { source };
             let given = self.each_given(name, dimension, ast, end - first)?;
-            self.possible(param, given, dimension, ast.span)?;
+            possible(self, given)?;
             let (data, all) = (&self.tensors[given.index()].data, self.network.graph[node].len());
             let at = |element: usize| if (first..end).contains(&element) { data.get(element - first) } else { 0.0 };
             let data = TensorData::F64((0..all).map(at).collect());
-            let tensor = self.keep(Tensor { name: name.clone(), shape: vec![all], data }, ast.span)?;
+            let tensor = self.keep(Tensor { name: name.to_string(), shape: vec![all], data }, ast.span)?;
             let Operator::Population { dynamics, .. } = &mut self.network.graph[node].operator else { return None };
             let state = dynamics.keep(format!("{name}.{}", dynamics.states.len()), dimension, Expr::Number(0.0));
             self.network.given.insert((node, state), tensor);
-            return Some(Expr::Symbol(if of_targets { Symbol::Post(state) } else { Symbol::Pre(state) }));
+            let symbol = if of_targets { Symbol::Post(state) } else { Symbol::Pre(state) };
+            return Some(OfPairs::Neurons(Expr::Symbol(symbol)));
         };
-        self.possible(param, kept, dimension, ast.span)?;
-        let state = own.dynamics.keep(name.clone(), dimension, Expr::Number(0.0));
-        own.given.insert(state, kept);
-        Some(Expr::Symbol(Symbol::State(state)))
+        possible(self, kept)?;
+        Some(OfPairs::Synapses(kept))
     }
 
     /// Data as they are, of which there are so many.

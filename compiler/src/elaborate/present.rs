@@ -383,8 +383,14 @@ impl Elaborator<'_> {
 
     /// `data name = …`
     pub fn name_data(&mut self, name: &Ident, value: &Ast) {
-        let Some(given) = self.given(&name.text, value.span) else { return };
-        let data = match given {
+        if let Some(data) = self.data_called(&name.text, value) {
+            self.values.insert(name.text.clone(), super::signal::Value::Data(data));
+        }
+    }
+
+    /// Data that have this name, or another file that is given for it.
+    pub fn data_called(&mut self, name: &str, value: &Ast) -> Option<Data> {
+        match self.given(name, value.span)? {
             Some(Given { file, path, array: None }) => Some(Data::File(file, path)),
             Some(Given { path, array: Some(array), .. }) => {
                 let message = format!("data take a whole file: {path}, not {path}:{array}");
@@ -392,9 +398,6 @@ impl Elaborator<'_> {
                 None
             }
             None => self.data(value),
-        };
-        if let Some(data) = data {
-            self.values.insert(name.text.clone(), super::signal::Value::Data(data));
         }
     }
 }

@@ -7,7 +7,7 @@ use nmc_grammar::span::Span;
 use nmc_grammar::suggest::closest;
 
 use super::Elaborator;
-use crate::forms::equations::Symbol;
+use crate::forms::equations::{Expr, Symbol};
 use crate::forms::network::{Logical, Mode, NodeId, Operator, PopulationKind, Probe, Probed};
 use crate::quantity::Dimension;
 
@@ -49,6 +49,8 @@ impl Elaborator<'_> {
                 Probed::Spikes
             } else if member.text == "rate" && spikes && !self.moves(node, "rate") {
                 Probed::Rate
+            } else if let Some(input) = self.arriving(node, member) {
+                input
             } else {
                 let Some(term) = self.value_of(node, member) else { continue };
                 Probed::Value(term.expr, term.dimension)
@@ -59,6 +61,15 @@ impl Elaborator<'_> {
             let name = format!("{}.{}", self.network.graph[node].name, member.text);
             self.network.probes.push(Probe { name, node, what, range, mode });
         }
+    }
+
+    /// `cell.i`: what signals and synapses give to an input.
+    fn arriving(&self, node: NodeId, member: &Ident) -> Option<Probed> {
+        let Operator::Population { dynamics, .. } = &self.network.graph[node].operator else { return None };
+        let named = dynamics.names.iter().any(|(name, ..)| *name == member.text);
+        let mut inputs = dynamics.inputs.iter().enumerate();
+        let (index, input) = inputs.find(|(_, input)| input.name == member.text && !named && !input.is_of_rule())?;
+        Some(Probed::Value(Expr::Symbol(Symbol::Input(index)), input.dimension))
     }
 
     /// `cell.v[0]` as `cell[0].v`.

@@ -4,10 +4,13 @@ use std::f64::consts::PI;
 
 use nmc_grammar::ast::{Arg, Expr as Ast, ExprKind};
 use nmc_grammar::codes::Code;
+use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
 
 use super::Elaborator;
 use crate::quantity::Dimension;
+use crate::typing::functions::is_function;
+use crate::typing::tables;
 use crate::typing::walk::path;
 
 /// What was said of it.
@@ -99,17 +102,27 @@ impl Elaborator<'_> {
         let names = self.names.clone();
         let number = self.closer.value(&names, self.file, value, Dimension::NONE)?;
         if !(number > 0.0 && number.is_finite()) {
-            self.error(Code::E0306, format!("this is no `{key}`"), value.span, "a number above 0 is needed");
-            return None;
+            return self.no_number(key, value);
         }
         Some(number)
     }
 
-    /// `0.1`, `[0.1, 0.05]`, `step(0.1, factor: 0.5, every: 10)` or `cosine(0.1, to: 0.001)`.
+    fn no_number<T>(&mut self, key: &str, value: &Ast) -> Option<T> {
+        self.error(Code::E0306, format!("this is no `{key}`"), value.span, "a number above 0 is needed");
+        None
+    }
+
+    /// `0.1`, `[0.1, 0.05]` or a constant that is such a list, `step(0.1, factor: 0.5, every: 10)` or `cosine(0.1, to: 0.001)`.
     fn rate(&mut self, value: &Ast) -> Option<Form> {
         let (name, args) = match &value.kind {
-            ExprKind::List(items) if !items.is_empty() => {
-                return items.iter().map(|item| self.above_zero("rate", item)).collect::<Option<_>>().map(Form::Listed);
+            _ if tables::axes(self.closer.model, self.file, value) == 1 && !self.names.hides(value) => {
+                let names = self.names.clone();
+                let table = self.closer.table(&names, self.file, value)?;
+                let fits = |rate: &f64| *rate > 0.0 && rate.is_finite();
+                return match table.dimension() == Dimension::NONE && table.values.iter().all(fits) {
+                    true => Some(Form::Listed(table.values)),
+                    false => self.no_number("rate", value),
+                };
             }
             ExprKind::Call(callee, args) => (path(callee).unwrap_or_default(), &args[..]),
             _ => (String::new(), &[][..]),
@@ -117,6 +130,13 @@ impl Elaborator<'_> {
         let known: &[&str] = match name.as_str() {
             "step" => &["factor", "every"],
             "cosine" => &["to"],
+            _ if matches!(value.kind, ExprKind::Call(..)) && !is_function(&name) => {
+                let message = format!("there is no schedule `{name}`");
+                let unknown = Diagnostic::new(Code::E0306, message, value.span, "unknown schedule");
+                let help = "a rate is a number, a list `[0.1, 0.1, 0.02]`, `step(0.1, factor: 0.5, every: 10)` or `cosine(0.1, to: 0.001)`, in epochs; `decay: 0.9` and `warm_up: 3` stand beside it";
+                self.closer.diagnostics.push(unknown.with_help(help));
+                return None;
+            }
             _ => return self.above_zero("rate", value).map(Form::Constant),
         };
         let key = |arg: &Arg| arg.name.as_ref().map(|name| name.text.clone());

@@ -16,6 +16,7 @@ use crate::forms::model::DefId;
 use crate::forms::network::{Logical, Node, NodeId, Operator, PopulationKind};
 use crate::quantity::Dimension;
 use crate::typing::blocks::is_port;
+use crate::typing::walk;
 
 /// The most levels of networks within networks.
 const DEEPEST: usize = 100;
@@ -290,7 +291,8 @@ impl Elaborator<'_> {
         let user = Ident { text: name.clone(), span: target.span };
         match self.kind(value) {
             Kind::Data => {
-                let Some(data) = self.data(value) else { return };
+                let data = if walk::loads(value) { self.data_called(&name, value) } else { self.data(value) };
+                let Some(data) = data else { return };
                 match data {
                     // A single number of data is one as any other.
                     Data::Array(array) if array.shape.is_empty() => {

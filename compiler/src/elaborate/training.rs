@@ -12,6 +12,8 @@ use nmc_program::{Loss, Tensor, TensorData, Update};
 use super::array::Array;
 use super::schedule::Schedule;
 use super::{Elaborator, transfer};
+use crate::algebra::derivative;
+use crate::forms::equations::{Expr, Symbol};
 use crate::forms::network::{Logical, NodeId, Operator, Weights};
 use crate::forms::plan::{Feedback, Learning, Phase, PhaseKind, Transfer};
 use crate::graph::{is_state, operands};
@@ -240,7 +242,7 @@ impl Elaborator<'_> {
             return None;
         }
         if !named {
-            learning.layers = self.learners(learning.output);
+            learning.layers = self.learners(learning.output, &|_, _| true);
         }
         if phase.sequence && learning.shuffle {
             return not(self, "samples of a sequence stay in their order", rule.span, "`shuffle` has no place here");
@@ -255,6 +257,7 @@ impl Elaborator<'_> {
             return not(self, &format!("nothing behind `{name}` learns"), rule.span, "no layer with weights");
         }
         self.learns_one_way(&learning, rule.span)?;
+        self.told_unmoved(&learning);
         phase.learning = Some(learning);
         Some(())
     }
@@ -343,7 +346,7 @@ impl Elaborator<'_> {
                 }
             }
             "layers" => {
-                let known = self.learners(learning.output);
+                let known = self.learners(learning.output, &|_, _| true);
                 for layer in all(value) {
                     let node = self.node_called(layer)?;
                     if !known.contains(&node) {
@@ -394,8 +397,26 @@ impl Elaborator<'_> {
         Some(())
     }
 
-    /// The layers with given weights that an output is made from.
-    fn learners(&self, output: NodeId) -> Vec<NodeId> {
+    /// Layers that no gradient reaches, since something behind them has a slope of 0 everywhere.
+    fn told_unmoved(&mut self, learning: &Learning) {
+        let network = &self.network;
+        let slopes = |node: NodeId, operand: usize| match &network.graph[node].operator {
+            Operator::Elementwise { body, .. } => derivative(body, Symbol::Input(operand)) != Expr::Number(0.0),
+            _ => true,
+        };
+        let reached = self.learners(learning.output, &slopes);
+        for layer in learning.layers.iter().filter(|layer| !reached.contains(layer)) {
+            let data = &network.graph[*layer];
+            let message = format!("training does not move `{}`: what is behind it has a slope of 0", data.name);
+            let told = Diagnostic::new(Code::W0467, message, data.span, "its gradient is always 0");
+            let help =
+                "train with a function that has a slope, such as `sigmoid` or `tanh` in the place of `step` and `sign`";
+            self.closer.diagnostics.push(told.with_help(help));
+        }
+    }
+
+    /// The layers with given weights that an output is made from, by those operands that `passes` lets through.
+    fn learners(&self, output: NodeId, passes: &dyn Fn(NodeId, usize) -> bool) -> Vec<NodeId> {
         let (mut found, mut open, mut seen) = (Vec::new(), vec![output], BTreeSet::new());
         while let Some(node) = open.pop() {
             if !seen.insert(node) {
@@ -408,7 +429,8 @@ impl Elaborator<'_> {
             if is_layer && !found.contains(&layer) {
                 found.push(layer);
             }
-            open.extend(operands(&self.network, node));
+            let operands = operands(&self.network, node).into_iter().enumerate();
+            open.extend(operands.filter(|(operand, _)| passes(node, *operand)).map(|(_, operand)| operand));
         }
         found.sort_unstable();
         found

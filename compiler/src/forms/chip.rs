@@ -85,6 +85,8 @@ pub struct CoreKind {
     /// Bits of a weight, its sign among them; steps that a spike may be delayed by; sources and different weights that its neurons hear of;
     /// none: no limit.
     pub weight_bits: Option<u32>,
+    /// Bits of a trace of a rule; none: it keeps any number.
+    pub trace_bits: Option<u32>,
     pub longest_delay: Option<u32>,
     pub axons: Option<usize>,
     pub axon_types: Option<usize>,

@@ -259,6 +259,8 @@ pub struct Dynamics {
     pub weight_bounds: Option<(Expr, Expr)>,
     /// In a connection: the weight's time derivative (per second), `w' = …`.
     pub weight_derivative: Option<Expr>,
+    /// Likewise what white noise is multiplied by in it.
+    pub weight_noise: Option<Expr>,
     /// A pinned method; in a connection with a rule, that of the synapse.
     pub method: Option<Method>,
     /// In a connection with a rule.
@@ -309,9 +311,20 @@ impl Dynamics {
         }
         all.extend(self.events.iter().map(|event| &event.condition));
         all.extend(self.regular.iter().map(|regular| &regular.interval).chain(self.rewires()));
-        all.extend(self.outputs.iter().map(|(_, output)| output).chain(&self.weight_derivative));
+        all.extend(self.outputs.iter().map(|(_, output)| output).chain(self.moves_weight()));
         all.extend(self.weight_bounds.iter().flat_map(|(low, high)| [low, high]));
         all
+    }
+
+    /// What is looked at in every step: right sides, and what it gives.
+    pub fn in_every_step(&self) -> impl Iterator<Item = &Expr> {
+        let sides = (0..self.states.len()).flat_map(|index| self.moves(index));
+        sides.chain(self.moves_weight()).chain(self.outputs.iter().map(|(_, output)| output))
+    }
+
+    /// The right side of the weight's equation.
+    pub fn moves_weight(&self) -> impl Iterator<Item = &Expr> {
+        self.weight_derivative.iter().chain(&self.weight_noise)
     }
 
     /// Whether rules of a connection change its weights.
@@ -325,6 +338,12 @@ impl Dynamics {
     pub fn keep(&mut self, name: String, dimension: Dimension, initial: Expr) -> usize {
         self.states.push(State { name, dimension, initial, derivative: None, noise: None, bounds: None });
         self.states.len() - 1
+    }
+
+    /// The right side of a state's equation.
+    pub fn moves(&self, index: usize) -> impl Iterator<Item = &Expr> {
+        let state = &self.states[index];
+        state.derivative.iter().chain(&state.noise)
     }
 
     /// Whether its own equations and events leave a state as it starts.

@@ -191,6 +191,8 @@ pub struct Connection {
     pub delay: Expr,
     /// Delays of a list's synapses, or [sources, targets] with `Pattern::Matrix`, where data say them.
     pub delays: Option<TensorId>,
+    /// The state that is a synapse's delay, where its equations or events read that and it differs from pair to pair.
+    pub own_delay: Option<usize>,
     /// Synapse and plasticity rule merged. An output named in `dynamics.outputs` adds to the target's input `port`.
     pub dynamics: Dynamics,
     /// Which of the target's inputs the synapse's output adds to, if it has an output.

@@ -1,10 +1,13 @@
 //! Connections: weights, delays, what an arriving spike does, what a spike of the target does.
 
+use std::collections::BTreeMap;
+
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_grammar::span::Span;
 use nmc_program::{
-    Access, ArrayId, Connection, ConnectionId, Delay, Effect, Initial, KernelId, Len, MetricKind, Op, Pattern, Rounded,
+    Access, Array, ArrayId, Connection, ConnectionId, Delay, Effect, Initial, KernelId, Len, MetricKind, Op, Pattern,
+    Rounded,
 };
 
 use super::algebra::{self, linear, mentions, substitute};
@@ -42,6 +45,10 @@ pub(crate) struct Lowered {
     pub weights_move: bool,
     /// What rules change them by is a whole number of these, where their core keeps few digits.
     pub step: Option<f64>,
+    /// Of traces on a core that keeps few digits of them: the whole step, and the most.
+    pub traces: Vec<Option<(f64, f64)>>,
+    /// Where states of its source are kept as they were the delay before, by their number there.
+    pub past: BTreeMap<usize, ArrayId>,
     /// Where every other state is kept.
     pub states: Vec<Option<ArrayId>>,
     /// For traces that decay by themselves: the factors of [`Op::Decay`], and how much they decay in a tick.
@@ -65,6 +72,13 @@ pub(crate) fn step_of(connection: &network::Connection, bits: u32) -> Option<f64
     let steps = ((1_u64 << (bits - 1)) - 1) as f64;
     let moved = connection.cells.is_none() && connection.dynamics.changes_weight() && bits > 1;
     (moved && most > 0.0 && most.is_finite()).then_some(most / steps)
+}
+
+impl Lowered {
+    /// The whole step of a trace on a core that keeps few digits of it, and the most.
+    pub fn trace(&self, state: usize) -> Option<(f64, f64)> {
+        *self.traces.get(state)?
+    }
 }
 
 /// Arrays of a connection's synapses that others start from.
@@ -132,6 +146,8 @@ impl Lowering<'_> {
                 weights,
                 weights_move,
                 step: None,
+                traces: Vec::new(),
+                past: BTreeMap::new(),
                 states,
                 decays,
                 inputs,
@@ -275,8 +291,11 @@ impl Lowering<'_> {
         self.connections[index].step = step;
         let weights = self.connections[index].weights.zip(bits);
         self.program.connections[id.index()].rounded = weights.map(|(weights, bits)| Rounded { weights, bits, step });
-        self.keep_states(index, id, connection);
+        let roles = self.connections[index].roles.clone();
+        self.connections[index].traces = self.keep_traces(connection, &roles);
+        self.keep_states(index, (id, connection), &delay);
         self.connections[index].inputs = self.signals_read(connection);
+        self.connections[index].past = self.past(connection, &delay);
         let mut lowered = self.connections[index].clone();
         let of_source =
             |change: &&Change| role_of(&lowered, change).is_some_and(|role| matches!(role, Role::Source { .. }));
@@ -338,6 +357,28 @@ impl Lowering<'_> {
     pub fn ends(&self, connection: &network::Connection) -> (Vec<ArrayId>, Vec<ArrayId>) {
         let states = |node| self.populations.get(&node).map(|population| population.states.clone());
         (states(connection.source).unwrap_or_default(), states(connection.target).unwrap_or_default())
+    }
+
+    /// What the synapses read of their source, as it was the delay before.
+    fn past(&mut self, connection: &network::Connection, delay: &Delay) -> BTreeMap<usize, ArrayId> {
+        let (&Delay::Ticks(ticks @ 1..), true) = (delay, algebra::reads_past(&connection.dynamics)) else {
+            return BTreeMap::new();
+        };
+        let Some(source) = self.populations.get(&connection.source) else { return BTreeMap::new() };
+        let (states, len) = (source.states.clone(), source.len);
+        let mut past = BTreeMap::new();
+        for (state, from) in states.into_iter().enumerate() {
+            let read = |expr: &&Expr| mentions(expr, &|symbol| symbol == Symbol::Pre(state));
+            let Array { ref name, per_lane, .. } = self.program.arrays[from.index()];
+            if !per_lane || !connection.dynamics.in_every_step().any(|expr| read(&expr)) {
+                continue;
+            }
+            let (to, ring) = (format!("{}: {name}", connection.name), format!("{}: past of {name}", connection.name));
+            let (to, ring) = (self.zeros(to, len), self.zeros(ring, len * ticks as usize));
+            self.tick.synapses.push(Op::Past { from, ring, to, len, ticks });
+            past.insert(state, to);
+        }
+        past
     }
 
     /// Where the inputs of the target are, for the rules that read them.
@@ -448,7 +489,7 @@ impl Lowering<'_> {
     }
 
     /// Arrays for traces and for what is kept for each synapse.
-    fn keep_states(&mut self, index: usize, id: ConnectionId, connection: &network::Connection) {
+    fn keep_states(&mut self, index: usize, (id, connection): (ConnectionId, &network::Connection), delay: &Delay) {
         let lowered = self.connections[index].clone();
         let len =
             |lowering: &Self, node: NodeId| lowering.populations.get(&node).map_or(0, |population| population.len);
@@ -466,7 +507,17 @@ impl Lowering<'_> {
                         continue;
                     }
                     let before = Started { weights: lowered.weights, states: Vec::new() };
+                    let delayed = match delay {
+                        Delay::PerSynapse { seconds, .. } if connection.own_delay == Some(state) => Some(*seconds),
+                        Delay::PerSynapse { .. } | Delay::Ticks(_) => None,
+                    };
                     let array = match connection.parameters.get(&state) {
+                        None if delayed.is_some() => {
+                            let mut states = vec![None; state];
+                            states.push(delayed);
+                            let own = Expr::Symbol(Symbol::State(state));
+                            self.synapse_values(name, (id, connection), &own, &Started { weights: None, states })
+                        }
                         Some(&tensor) => {
                             self.array(name, Len::Synapses(id), false, Initial::Tensor { tensor, start: 0 })
                         }
@@ -484,7 +535,8 @@ impl Lowering<'_> {
                 }
             };
             let value = algebra::constant(&declared.initial).unwrap_or(0.0);
-            if let Some(rate) = decay_rate(&lowered.dynamics, state, self.program.dt) {
+            let whole = lowered.trace(state).is_some();
+            if let Some(rate) = decay_rate(&lowered.dynamics, state, self.program.dt).filter(|_| !whole) {
                 let factors = self.array(format!("{name}.factors"), Len::Fixed(2), true, Initial::Fill(1.0));
                 self.connections[index].decays[state] = Some((factors, rate));
             }
@@ -504,9 +556,8 @@ impl Lowering<'_> {
 fn decay_rate(dynamics: &Dynamics, state: usize, dt: f64) -> Option<f64> {
     let symbol = Symbol::State(state);
     let others = dynamics.states.iter().enumerate().filter(|(other, _)| *other != state);
-    let followed = others
-        .filter_map(|(_, other)| other.derivative.as_ref())
-        .any(|derivative| mentions(derivative, &|s| s == symbol));
+    let followed =
+        others.flat_map(|(other, _)| dynamics.moves(other)).any(|derivative| mentions(derivative, &|s| s == symbol));
     let (slope, rest) = linear(dynamics.states[state].derivative.as_ref()?, symbol)?;
     let rate = -Polynomial::of(&slope).constant()? * dt;
     let plain = Polynomial::of(&rest).constant() == Some(0.0)
@@ -540,7 +591,7 @@ fn replace_weight(dynamics: &mut Dynamics, weight: f64) {
     let put = |expr: &mut Expr| {
         *expr = substitute(expr, &|symbol| (symbol == Symbol::Weight).then_some(Expr::Number(weight)))
     };
-    dynamics.states.iter_mut().filter_map(|state| state.derivative.as_mut()).for_each(put);
+    dynamics.states.iter_mut().flat_map(|state| state.derivative.iter_mut().chain(&mut state.noise)).for_each(put);
     dynamics.outputs.iter_mut().for_each(|(_, output)| put(output));
     dynamics.regular.iter_mut().filter_map(|regular| regular.rewire.as_mut()).for_each(put);
     let regular = dynamics.regular.iter_mut().flat_map(|regular| &mut regular.changes);

@@ -89,6 +89,7 @@ impl Lowering<'_> {
                 Role::Synapse | Role::Stepped => Some(((*lowered.states.get(state)?)?, Access::Synapse)),
             },
             Symbol::Weight => Some((lowered.weights?, Access::Synapse)),
+            Symbol::Pre(state) if lowered.past.contains_key(&state) => Some((lowered.past[&state], source)),
             Symbol::Pre(state) => Some((*self.populations.get(&connection.source)?.states.get(state)?, source)),
             Symbol::Post(state) => Some((*self.populations.get(&connection.target)?.states.get(state)?, target)),
             Symbol::Input(input) => lowered.inputs.get(input).copied(),
@@ -134,6 +135,11 @@ impl Lowering<'_> {
             }
             if let (Symbol::Weight, Some(step)) = (change.target, lowered.step) {
                 value = to_steps(&mut b, value, step);
+            }
+            if let Symbol::State(state) = change.target
+                && let Some(trace) = lowered.trace(state)
+            {
+                value = kept_trace(&mut b, value, trace);
             }
             let held = self.held(connection, change.target).map(|held| (held, place.1));
             let of_cells = |state| connection.cells.as_ref().is_some_and(|cells| state >= cells.first);
@@ -268,6 +274,13 @@ fn twin(connection: &network::Connection, changes: &[Change], symbol: Symbol) ->
     let twin = if symbol == Symbol::Pre(state) { Symbol::Post(state) } else { Symbol::Pre(state) };
     let known = |change: &Change| change.target == twin || mentions(&change.value, &|other| other == twin);
     changes.iter().any(known).then_some(twin)
+}
+
+/// A trace as a core keeps it.
+pub(crate) fn kept_trace(b: &mut Builder, value: Value, (step, most): (f64, f64)) -> Value {
+    let (low, high) = (b.number(-most), b.number(most));
+    let value = b.clamp(value, low, high);
+    to_steps(b, value, step)
 }
 
 /// The whole steps below a value, or the next, with chances that leave its mean what it is.

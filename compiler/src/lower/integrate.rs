@@ -42,13 +42,14 @@ pub(super) fn state(index: usize) -> Symbol {
 
 impl System {
     /// The system of a connection's states, with the weight's equation behind them or without; where synapse and rule pin different methods one of
-    /// each, which takes what is the other's as it is at the start of a step.
-    pub fn parts(derivatives: &[Option<Expr>], dynamics: &Dynamics) -> Vec<System> {
+    /// each, which takes what is the other's as it is at the start of a step. `noise`: of each derivative, none behind the last.
+    pub fn parts(derivatives: &[Option<Expr>], noise: &[Option<Expr>], dynamics: &Dynamics) -> Vec<System> {
         let own = derivatives.len();
         let part = |method, of: &dyn Fn(usize) -> bool| {
-            let derivative = |(state, derivative): (usize, &Option<Expr>)| derivative.clone().filter(|_| of(state));
-            let derivatives = derivatives.iter().enumerate().map(derivative).collect();
-            System { derivatives, noise: Vec::new(), method, own }
+            let kept = |all: &[Option<Expr>]| {
+                all.iter().enumerate().map(|(state, side)| side.clone().filter(|_| of(state))).collect()
+            };
+            System { derivatives: kept(derivatives), noise: kept(noise), method, own }
         };
         let of_rule = |state: usize| dynamics.rule_of(state).is_some();
         match &dynamics.rule {

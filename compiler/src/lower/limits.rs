@@ -10,11 +10,11 @@ use nmc_program::Delay;
 use super::connection::step_of;
 use super::integrate::{Scheme, System};
 use super::population::Population;
-use super::{Lowering, algebra};
+use super::{Lowering, algebra, synapses};
 use crate::cost;
 use crate::forms::chip::CoreKind;
 use crate::forms::circuit::Role;
-use crate::forms::equations::Method;
+use crate::forms::equations::{Change, Expr, Method, Symbol};
 use crate::forms::network::{Connection, NodeId, Pattern};
 
 impl Lowering<'_> {
@@ -136,6 +136,45 @@ impl Lowering<'_> {
             None => {}
         }
         Some(bits)
+    }
+
+    /// The whole steps that a core keeps traces of each side's spikes in, by state: a step, and the most of it. A trace with bounds has all steps up to
+    /// the larger, one that spikes set is set to the last, one that they add to has a jump of an eighth of all (16 of 7 bits, as Loihi's are said to be).
+    pub fn keep_traces(&mut self, connection: &Connection, roles: &[synapses::Role]) -> Vec<Option<(f64, f64)>> {
+        let Some(bits) = self.cores_of(connection.target).into_iter().filter_map(|core| core.trace_bits).min() else {
+            return vec![None; roles.len()];
+        };
+        let (dynamics, steps) = (&connection.dynamics, ((1_u64 << bits) - 1) as f64);
+        let number = |expr: &Expr| algebra::constant(expr).map(f64::abs);
+        let one = |state: usize| {
+            if let Some((low, high)) = &dynamics.states[state].bounds {
+                let most = number(low)?.max(number(high)?);
+                return Some((most / steps, most));
+            }
+            let mut jumps = dynamics.rules().filter(|change| change.target == Symbol::State(state));
+            let one = |change: &Change| match synapses::added(change) {
+                Some(jump) => Some(number(&jump)? * 8.0 * steps / (steps + 1.0)),
+                None => number(&change.value),
+            };
+            let most = jumps.try_fold(0.0_f64, |most, change| Some(most.max(one(change)?)))?;
+            Some((most / steps, most))
+        };
+        let mut kept = vec![None; roles.len()];
+        for state in 0..roles.len() {
+            let decays = dynamics.states[state].derivative.is_some();
+            if !decays || !matches!(roles[state], synapses::Role::Source { .. } | synapses::Role::Target { .. }) {
+                continue;
+            }
+            let name = format!("{}, trace `{}`", connection.name, dynamics.states[state].name);
+            kept[state] = one(state).filter(|(step, most)| *step > 0.0 && most.is_finite());
+            match kept[state] {
+                Some((_, most)) => self.note(format!("{name}: {steps} whole steps, up to {most}, rounded at random")),
+                None => self.left_out(format!(
+                    "{name}: what spikes do to it has no bounds that are numbers, so that it keeps more digits than the core's {bits} bits"
+                )),
+            }
+        }
+        kept
     }
 
     fn cannot_run(&mut self, node: NodeId, core: String, why: String, help: &str) {

@@ -21,6 +21,7 @@ mod frame;
 mod integrate;
 mod kernel;
 mod learning;
+mod left;
 mod limits;
 mod phases;
 mod polynomial;
@@ -225,6 +226,7 @@ pub fn lower(
     lowering.reset_populations();
     lowering.events_of_populations();
     lowering.probes();
+    lowering.left();
     lowering.phases();
     lowering.count_costs();
     lowering.count_pulses();
@@ -264,6 +266,7 @@ fn empty(plan: &Plan, precision: Precision, tensors: &[Tensor]) -> Program {
         end: Vec::new(),
         phases: Vec::new(),
         probes: Vec::new(),
+        left: Vec::new(),
         chips: plan.chips.unwrap_or(1),
         left_out: Vec::new(),
         requirements: plan.requirements.clone(),

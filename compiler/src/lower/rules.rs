@@ -134,14 +134,16 @@ impl Lowering<'_> {
         let of_cell = |state: usize| driven.is_some_and(|driven| driven.has(state));
         let stepped = |state: usize| lowered.roles[state] == Role::Stepped && !of_cell(state);
         let equation = |state: usize| dynamics.states[state].derivative.as_ref().filter(|_| stepped(state)).map(put);
-        let mut derivatives: Vec<Option<Expr>> = (0..weight).map(equation).collect();
-        derivatives.push(dynamics.weight_derivative.as_ref().map(put));
+        let jolt = |state: usize| dynamics.states[state].noise.as_ref().filter(|_| stepped(state)).map(put);
+        let derivatives: Vec<Option<Expr>> =
+            (0..weight).map(equation).chain([dynamics.weight_derivative.as_ref().map(put)]).collect();
+        let noise: Vec<Option<Expr>> = (0..weight).map(jolt).chain([dynamics.weight_noise.as_ref().map(put)]).collect();
         let own = derivatives.len();
         let at_rest = driven.map(|driven| driven.at_rest(&dynamics.states));
         let names: Vec<String> =
             dynamics.states.iter().map(|state| state.name.clone()).chain([String::from("w")]).collect();
         let mut parts = Vec::new();
-        let systems = System::parts(&derivatives, dynamics).into_iter().chain(at_rest);
+        let systems = System::parts(&derivatives, &noise, dynamics).into_iter().chain(at_rest);
         for system in systems.filter(|system| !system.is_still()) {
             match system.scheme() {
                 Ok(scheme) => parts.push((system, scheme)),

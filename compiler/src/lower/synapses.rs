@@ -8,7 +8,7 @@
 use super::algebra::{self, linear, mentions};
 use super::integrate::decays_alone;
 use super::polynomial::Polynomial;
-use crate::forms::equations::{Change, Dynamics, Expr, Function, Symbol};
+use crate::forms::equations::{Change, Dynamics, Expr, Function, State, Symbol};
 
 /// Where a state lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,17 +50,18 @@ pub fn roles(
 /// equations of such states and of the weight read, or the output where it is added up `one_by_one`, and what is recorded.
 fn step(dynamics: &Dynamics, roles: &mut [Role], one_by_one: bool, recorded: &dyn Fn(usize) -> bool) {
     let output = dynamics.outputs.iter().filter(|_| one_by_one).map(|(_, output)| output);
-    let output: Vec<&Expr> = output.chain(&dynamics.weight_derivative).collect();
+    let output: Vec<&Expr> = output.chain(dynamics.moves_weight()).collect();
     let next = |roles: &[Role]| {
         let stepped = (0..roles.len()).filter(|&index| roles[index] == Role::Stepped);
-        let equations = stepped.filter_map(|index| dynamics.states[index].derivative.as_ref());
+        let equations = stepped.flat_map(|index| dynamics.moves(index));
         let equations: Vec<&Expr> = equations.chain(output.iter().copied()).collect();
         let read =
             |index| equations.iter().any(|equation| mentions(equation, &|symbol| symbol == Symbol::State(index)));
         let kept = |index: &usize| roles[*index] == Role::Synapse;
         (0..roles.len()).filter(kept).find(|&index| {
-            let derivative = dynamics.states[index].derivative.as_ref();
-            derivative.is_some_and(|derivative| !decays_alone(derivative, index) || read(index) || recorded(index))
+            let State { derivative, noise, .. } = &dynamics.states[index];
+            let alone = |derivative| noise.is_none() && decays_alone(derivative, index);
+            derivative.as_ref().is_some_and(|derivative| !alone(derivative) || read(index) || recorded(index))
         })
     };
     while let Some(index) = next(roles) {
@@ -75,9 +76,7 @@ fn output_states(dynamics: &Dynamics) -> Vec<usize> {
         let mentioned = |index: usize| {
             let wanted = |symbol| symbol == Symbol::State(index);
             dynamics.outputs.iter().any(|(_, output)| mentions(output, &wanted))
-                || found.iter().any(|&other| {
-                    dynamics.states[other].derivative.as_ref().is_some_and(|derivative| mentions(derivative, &wanted))
-                })
+                || found.iter().any(|&other| dynamics.moves(other).any(|side| mentions(side, &wanted)))
         };
         match (0..dynamics.states.len()).find(|index| !found.contains(index) && mentioned(*index)) {
             Some(index) => found.push(index),
@@ -92,6 +91,9 @@ fn output_states(dynamics: &Dynamics) -> Vec<usize> {
 fn summable(dynamics: &Dynamics, index: usize, summed: &[usize]) -> Result<(), &'static str> {
     let state = &dynamics.states[index];
     let Some(derivative) = &state.derivative else { return Err("it has no equation of its own") };
+    if state.noise.is_some() {
+        return Err("each synapse has noise of its own");
+    }
     if algebra::constant(&state.initial) != Some(0.0) {
         return Err("it does not start at 0");
     }
@@ -128,8 +130,8 @@ fn summable(dynamics: &Dynamics, index: usize, summed: &[usize]) -> Result<(), &
     let rules = dynamics.on_post.iter().chain(at_intervals(dynamics)).map(|change| &change.value);
     let rules = rules.chain(dynamics.rewires());
     let others = (0..dynamics.states.len()).filter(|other| !summed.contains(other));
-    let equations = others.filter_map(|other| dynamics.states[other].derivative.as_ref());
-    let mut readers = rules.chain(equations).chain(&dynamics.weight_derivative);
+    let equations = others.flat_map(|other| dynamics.moves(other));
+    let mut readers = rules.chain(equations).chain(dynamics.moves_weight());
     match readers.any(|reader| mentions(reader, &|symbol| symbol == Symbol::State(index))) {
         true => Err("a rule reads it"),
         false => Ok(()),
@@ -173,7 +175,8 @@ fn one_sided(dynamics: &Dynamics, roles: &mut [Role], changes: &[Change], others
     let changes_it = |rules: &[Change], index: usize| rules.iter().any(|change| change.target == Symbol::State(index));
     let mut found: Vec<usize> = (0..dynamics.states.len())
         .filter(|&index| {
-            let plain = algebra::constant(&dynamics.states[index].initial).is_some();
+            let state = &dynamics.states[index];
+            let plain = algebra::constant(&state.initial).is_some() && state.noise.is_none();
             let often = at_intervals(dynamics).any(|change| change.target == Symbol::State(index));
             let one_side = changes_it(changes, index) && !changes_it(others, index) && !often;
             roles[index] == Role::Synapse && plain && one_side
@@ -192,8 +195,8 @@ fn one_sided(dynamics: &Dynamics, roles: &mut [Role], changes: &[Change], others
         };
         // What equations of the synapse read moves with them.
         let others = (0..dynamics.states.len()).filter(|other| !found.contains(other));
-        let others = others.filter_map(|other| dynamics.states[other].derivative.as_ref());
-        let mut readers = others.chain(&dynamics.weight_derivative);
+        let others = others.flat_map(|other| dynamics.moves(other));
+        let mut readers = others.chain(dynamics.moves_weight());
         if readers.any(|reader| mentions(reader, &|symbol| symbol == Symbol::State(index))) {
             return true;
         }

@@ -97,6 +97,7 @@ fn connect(network: &mut Network, source: NodeId, target: NodeId, dynamics: Dyna
         parameters: Default::default(),
         delay: n(1e-4),
         delays: None,
+        own_delay: None,
         port: (!dynamics.outputs.is_empty()).then_some(0),
         plastic: false,
         cells: None,

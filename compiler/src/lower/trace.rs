@@ -5,7 +5,7 @@ use nmc_program::{Access, Amount, ArrayId, Connection, ConnectionId, Delay, Effe
 use super::Lowering;
 use super::algebra;
 use super::connection::{Lowered, role_of};
-use super::event::Side;
+use super::event::{Side, kept_trace};
 use super::integrate::System;
 use super::kernel::Builder;
 use super::step::{End, Start, each};
@@ -64,7 +64,8 @@ impl Lowering<'_> {
                 .map(|(state, declared)| declared.derivative.clone().filter(|_| stepped(state)))
                 .collect();
             let Some(len) = self.populations.get(&node).map(|population| population.len) else { continue };
-            let parts = System::parts(&derivatives, &lowered.dynamics).into_iter().filter(|system| !system.is_still());
+            let parts =
+                System::parts(&derivatives, &[], &lowered.dynamics).into_iter().filter(|system| !system.is_still());
             let parts: Vec<_> = parts.filter_map(|system| Some((system.clone(), system.scheme().ok()?))).collect();
             if parts.is_empty() {
                 continue;
@@ -80,7 +81,8 @@ impl Lowering<'_> {
                 .enumerate()
                 .map(|(state, array)| {
                     let (system, _) = parts.iter().find(|(system, _)| system.derivatives[state].is_some())?;
-                    array.and_then(|array| self.small_part(system, state, array))
+                    let whole = lowered.trace(state).is_some();
+                    array.filter(|_| !whole).and_then(|array| self.small_part(system, state, array))
                 })
                 .collect();
             let low_before: Vec<Option<Value>> =
@@ -96,7 +98,11 @@ impl Lowering<'_> {
             }
             for (state, array) in arrays.iter().enumerate() {
                 if let (Some(array), true) = (array, new[state] != old[state]) {
-                    b.store(*array, own, new[state]);
+                    let value = match lowered.trace(state) {
+                        Some(trace) => kept_trace(&mut b, new[state], trace),
+                        None => new[state],
+                    };
+                    b.store(*array, own, value);
                 }
             }
             let kernel = self.kernel(format!("{}: traces", connection.name), b);
@@ -118,6 +124,7 @@ impl Lowering<'_> {
             && let (Some(array), Some(amount)) = (lowered.states[state], algebra::constant(&amount))
             && lowered.dynamics.states[state].bounds.is_none()
             && lowered.decays[state].is_none()
+            && lowered.trace(state).is_none()
         {
             effect = Some(Effect::Add { array, amount: Amount::Constant(amount), held: None });
         }

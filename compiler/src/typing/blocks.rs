@@ -90,7 +90,8 @@ pub fn given<'a>(
             unknown_given = true;
             continue;
         };
-        if given[index].replace(arg).is_some() {
+        // Of two with names the check has told.
+        if given[index].replace(arg).is_some_and(|first| first.name.is_none() || arg.name.is_none()) {
             let message = format!("`{}` is given twice", params[index].name.text);
             diagnostics.push(Diagnostic::new(Code::E0520, message, at, "given again"));
         }
@@ -105,13 +106,13 @@ pub fn given<'a>(
     given
 }
 
-/// The arguments of a population that say where states of its block start, and those that give parameters.
+/// The arguments of a population, synapse or rule that say where states of its block start, and those that give parameters.
 pub fn starting<'a>(block: &Block, args: &'a [Arg]) -> (Vec<(&'a Ident, &'a Expr)>, Vec<Arg>) {
     let (mut starting, mut rest) = (Vec::new(), Vec::new());
     for arg in args {
         let is_param = |name: &Ident| block.params.iter().any(|param| param.name.text == name.text);
         let is_state = |name: &Ident| {
-            let of = |stmt: &Stmt| matches!(&stmt.kind, StmtKind::State { name: known, .. } if known.text == name.text);
+            let of = |stmt: &Stmt| matches!(&stmt.kind, StmtKind::State { name: known, .. } | StmtKind::Trace { name: known, .. } if known.text == name.text);
             block.body.iter().any(of)
         };
         match &arg.name {
@@ -129,6 +130,10 @@ pub fn impossible(param: &Param, term: &Term, span: Span) -> Option<Diagnostic> 
     let ty = param.ty.as_ref().map_or("", |ty| ty.name.text.as_str());
     let name = &param.name.text;
     let (what, label) = match ty {
+        "bool" if value != 0.0 && value != 1.0 => {
+            let message = format!("`{name}` is `true` or `false`");
+            return Some(Diagnostic::new(Code::E0306, message, span, "neither"));
+        }
         _ if name.starts_with("tau") && value <= 0.0 => (format!("the time constant `{name}`"), "not above 0"),
         "resistance" | "capacitance" if value <= 0.0 => (format!("the {ty} `{name}`"), "not above 0"),
         "length" | "area" | "energy" | "power" | "temperature" if value < 0.0 => {

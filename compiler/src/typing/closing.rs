@@ -139,8 +139,8 @@ impl Closing<'_, '_> {
                 if let Some(dimension) =
                     self.scope.names.get(&name.text).filter(|term| weight(term)).map(|w| w.dimension)
                 {
-                    if let Some((derivative, _)) = self.right_side(value, dimension) {
-                        self.dynamics.weight_derivative = Some(derivative);
+                    if let Some((derivative, noise)) = self.right_side(value, dimension) {
+                        (self.dynamics.weight_derivative, self.dynamics.weight_noise) = (Some(derivative), noise);
                     }
                     return;
                 }

@@ -50,17 +50,12 @@ impl Closing<'_, '_> {
         if !mentions(&right, &is_noise) {
             return Some((right, None));
         }
-        let fault = if self.weight.is_some() {
-            Some("a synapse has no noise of its own: it would need a number for each synapse and step")
-        } else {
-            None
-        };
-        match (fault, linear(&right, Symbol::Noise)) {
-            (None, Some((factor, rest))) if !mentions(&factor, &is_noise) => Some((rest, Some(factor))),
-            (fault, _) => {
-                let message = fault.unwrap_or("`xi` can only be added to an equation, times a factor");
+        match linear(&right, Symbol::Noise) {
+            Some((factor, rest)) if !mentions(&factor, &is_noise) => Some((rest, Some(factor))),
+            Some(_) | None => {
+                let message = "`xi` can only be added to an equation, times a factor";
                 let wrong = Diagnostic::new(Code::E0456, message, ast.span, "`xi` stands here");
-                let help = "such as `v' = (e - v) / tau + sigma * sqrt(2 / tau) * xi`, in a neuron or a device";
+                let help = "such as `v' = (e - v) / tau + sigma * sqrt(2 / tau) * xi`";
                 self.closer.diagnostics.push(wrong.with_help(help));
                 None
             }

@@ -26,6 +26,18 @@ impl Closer<'_> {
         }
     }
 
+    /// `true` or `false`.
+    pub fn flag(&mut self, scope: &Scope, file: FileId, ast: &Ast) -> Option<Term> {
+        let term = self.quantity(scope, file, ast, Dimension::NONE)?;
+        match term.value() {
+            Some(value) if value != 0.0 && value != 1.0 => {
+                let message = format!("{value} is not possible here");
+                self.report(Diagnostic::new(Code::E0503, message, ast.span, "`true` or `false` is needed"))
+            }
+            _ => Some(term),
+        }
+    }
+
     /// A fixed deviation: of either sign, not infinite.
     pub fn deviation(&mut self, scope: &Scope, file: FileId, ast: &Ast) -> Option<Term> {
         let term = self.close_as(scope, file, ast, Dimension::NONE)?;

@@ -105,6 +105,11 @@ fn of_field(field: &Field) -> impl Iterator<Item = &Expr> {
     std::iter::once(&field.value).chain(&field.every)
 }
 
+/// Whether it is a file, `load("…")`.
+pub fn loads(expr: &Expr) -> bool {
+    matches!(&expr.kind, ExprKind::Call(callee, _) if matches!(&callee.kind, ExprKind::Name(name) if name == "load"))
+}
+
 /// The parts of an expression.
 pub fn parts(expr: &Expr) -> Vec<&Expr> {
     match &expr.kind {

@@ -197,6 +197,39 @@ pub enum Initial {
     Kernel(KernelId),
 }
 
+/// A state that a run leaves, as it is at the end of the last step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Left {
+    /// `exc.theta`, `plastic.w`
+    pub name: String,
+    pub array: ArrayId,
+    pub of: Owner,
+    /// The factors of [`Op::Decay`], where it is kept in units that decay.
+    pub factors: Option<ArrayId>,
+    /// Where it is brought up to date at events alone.
+    pub lazy: Option<Lazy>,
+}
+
+/// What an array has one number for, where it is left for a population or for each synapse of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Owner {
+    Elements,
+    Synapses(ConnectionId),
+    /// Every element of the population at its source.
+    Sources(ConnectionId),
+    /// Likewise at its target.
+    Targets(ConnectionId),
+}
+
+/// What `x' = rate x + drive` (per second) has made of a state since its last event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lazy {
+    /// Seconds of that event.
+    pub last: ArrayId,
+    pub rate: f64,
+    pub drive: f64,
+}
+
 /// One experiment, lowered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Program {
@@ -236,6 +269,8 @@ pub struct Program {
     pub end: Vec<Op>,
     pub phases: Vec<Phase>,
     pub probes: Vec<Probe>,
+    /// States that its run leaves for another program.
+    pub left: Vec<Left>,
     /// How many chips are drawn: each its own programming, faults and noise.
     pub chips: usize,
     pub requirements: Vec<Requirement>,

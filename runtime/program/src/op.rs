@@ -91,6 +91,8 @@ pub enum Op {
     },
     /// Copies elements.
     Copy { from: ArrayId, from_start: usize, to: ArrayId, to_start: usize, len: usize },
+    /// to[i] = what from[i] was `ticks` ticks before, in the first ticks what it was at the start. `ring` [ticks, len] keeps it.
+    Past { from: ArrayId, ring: ArrayId, to: ArrayId, len: usize, ticks: u32 },
     /// to[to_start + i] = from[from_start + indices[i]], 0 where the index is negative. `indices`: I64 [len].
     Gather { from: ArrayId, from_start: usize, to: ArrayId, to_start: usize, indices: TensorId },
     /// to[to_start + indices[i]] += from[from_start + i] where the index is not negative, after `len` elements of `to` were set to 0.

@@ -115,6 +115,7 @@ fn indices(op: &mut Op) -> Option<&mut TensorId> {
         | Op::Multiply { .. }
         | Op::Transposed { .. }
         | Op::Copy { .. }
+        | Op::Past { .. }
         | Op::Reduce { .. }
         | Op::Target { .. }
         | Op::Write { .. }

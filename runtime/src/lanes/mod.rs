@@ -486,6 +486,7 @@ fn event(op: &Op) -> Option<bool> {
         | Op::Transposed { .. }
         | Op::Scatter { .. }
         | Op::Copy { .. }
+        | Op::Past { .. }
         | Op::Gather { .. }
         | Op::Reduce { .. }
         | Op::Target { .. }

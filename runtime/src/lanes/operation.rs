@@ -122,6 +122,18 @@ impl<T: Computable + Product> Lanes<T> {
                 let values = self.buffers[from.index()].lane(lane)[*from_start..from_start + len].to_vec();
                 self.buffers[to.index()].lane_mut(lane)[*to_start..to_start + len].copy_from_slice(&values);
             }
+            Op::Past { from, ring, to, len, ticks } => {
+                let now = self.buffers[from.index()].lane(lane)[..*len].to_vec();
+                let ring = self.buffers[ring.index()].lane_mut(lane);
+                if self.tick == 0 {
+                    ring.chunks_mut(*len).for_each(|row| row.copy_from_slice(&now));
+                }
+                let start = (self.tick % u64::from(*ticks)) as usize * len;
+                let row = &mut ring[start..start + len];
+                let before = row.to_vec();
+                row.copy_from_slice(&now);
+                self.buffers[to.index()].lane_mut(lane)[..*len].copy_from_slice(&before);
+            }
             Op::Gather { from, from_start, to, to_start, indices } => {
                 if let TensorData::I64(indices) = &program.tensors[indices.index()].data {
                     let (from, to) = two(&mut self.buffers, (from.index(), to.index()), lane);

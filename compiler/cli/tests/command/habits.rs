@@ -167,6 +167,19 @@ fn inputs_and_data_can_be_replaced() {
     let samples = |input: &str| json(&["run", &file, "--json", "--input", input])["experiments"][0]["samples"].clone();
     assert_eq!(samples(&format!("image={others}:x")), 200);
     assert_eq!(samples(&format!("digits={others}")), 10);
+    // A file that a network loads by that name.
+    let own = folder("replaced_load").join("program.nmc");
+    let net = "network n(x: real[2]) -> (y: real[2]) { k = load(\"one.csv\"); n = sum(k[\"a\"]); x * n -> y }\n\
+               experiment e { deploy n; test { x: [[1, 2]] } measure m = sum(y) }\n";
+    fs::write(&own, net).unwrap();
+    for (name, values) in [("one.csv", "a,b\n2,3\n4,5\n"), ("two.csv", "a,b\n3,3\n6,5\n")] {
+        fs::write(own.with_file_name(name), values).unwrap();
+    }
+    let (own, two) = (own.display().to_string(), own.with_file_name("two.csv").display().to_string());
+    let sum =
+        |more: &[&str]| json(&[&["run", &own, "--json"], more].concat())["experiments"][0]["metrics"]["m"].clone();
+    assert_eq!(sum(&[]), 18.0);
+    assert_eq!(sum(&["--input", &format!("k={two}")]), 27.0);
     for wrong in ["image=none.npz", "img=none.npz"] {
         assert_eq!(nmc(&["run", &file, "--input", wrong]).status.code(), Some(2), "{wrong}");
     }
@@ -219,7 +232,9 @@ fn recordings_are_the_same_however_they_come_to_disk() {
 fn what_was_recorded_outlives_a_killed_run() {
     let place = folder("killed");
     let program = place.join("long.nmc");
-    let text = "use std.neuron.poisson\nnetwork n() { population p: poisson[1000](rate: 50 Hz); probe p.spikes }\n\
+    let text = "use std.neuron.{lif, poisson}\nnetwork n() {\n population p: poisson[1000](rate: 50 Hz)\n population q: lif[4]()\n\
+                connect c: p[0..6] -> q { pattern: fixed_out_degree(2), weight: 1 mV }\n\
+                probe p.spikes\n probe q[1..3].v, c.w every 10 ms\n }\n\
                 experiment e { deploy n; run for 100000 s { step: 0.1 ms } }\n";
     fs::write(&program, text).unwrap();
     let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_nmc"))
@@ -242,6 +257,21 @@ fn what_was_recorded_outlives_a_killed_run() {
     run.wait().unwrap();
     let steps = nmc_host::data::read(&part().unwrap()).unwrap().arrays[0].tensor().unwrap();
     assert!(!steps.data.is_empty() && (1..steps.data.len()).all(|at| steps.data.get(at - 1) <= steps.data.get(at)));
+    // What the numbers are stands beside them.
+    let beside = |name: &str| {
+        let file = part().unwrap().parent().unwrap().with_file_name(format!("{name}.npy"));
+        let read = nmc_host::data::read(&file).unwrap_or_else(|error| panic!("{}: {error:?}", file.display()));
+        let numbers = &read.arrays[0].tensor().unwrap().data;
+        (0..numbers.len()).map(|at| numbers.get(at)).collect::<Vec<f64>>()
+    };
+    assert_eq!((beside("p.spikes.part/dt"), beside("q.v.part/index")), (vec![1e-4], vec![1.0, 2.0]));
+    let (sources, targets) = (beside("c.w.part/source"), beside("c.w.part/target"));
+    assert_eq!(sources, (0..12).map(|synapse| f64::from(synapse / 2)).collect::<Vec<_>>());
+    assert!(targets.len() == 12 && targets.iter().all(|target| *target < 4.0), "{targets:?}");
+    let folder = part().unwrap().parent().unwrap().with_file_name("q.v.part");
+    let units = fs::read(folder.join("units.npy")).unwrap();
+    let letters: Vec<u8> = units[256..].chunks(4).map(|letter| letter[0]).filter(|letter| *letter > 0).collect();
+    assert_eq!(String::from_utf8(letters).unwrap(), "timesvaluesV");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod gallery;
 mod habits;
 mod keys;
 mod language;
+mod left;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -161,6 +161,7 @@ impl Run<'_> {
         let options = each.options(&plain, self.moved);
         let compiled = Compiled::new(program, plain.engine).map_err(told)?;
         let mut runs = Chips::new(&compiled, &options, each.side_by_side, reached);
+        runs.left = recorder.is_some();
         // The recorder, and why it could not go on.
         let recorder = Mutex::new((recorder, None));
         let record = |recorded: Vec<Recording>| {

@@ -2,17 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufWriter, Error, Write, copy};
+use std::io::{BufWriter, Error, Read, Write, copy};
 use std::path::{Path, PathBuf};
 
 use nmc_grammar::codes::Code;
 use nmc_grammar::diagnostic::Diagnostic;
 use nmc_program::{Precision, Probed, Program, Tensor};
 use nmc_runtime::{Recorded, Recording, Results};
-use npyz::npz::NpzWriter;
 use npyz::zip::write::FileOptions;
-use npyz::zip::{CompressionMethod, DateTime};
-use npyz::{AutoSerialize, WriterBuilder};
+use npyz::zip::{CompressionMethod, DateTime, ZipWriter};
 use safetensors::tensor::{Dtype, SafeTensorError, TensorView, serialize};
 
 use super::parts::{Begun, Growing, Stored, header};
@@ -48,6 +46,8 @@ struct Kept {
     stem: String,
     /// The arrays that grow, by name.
     arrays: BTreeMap<&'static str, Growing>,
+    /// Whether what is known beside them has been written.
+    begun: bool,
 }
 
 impl<'f> Recorder<'f> {
@@ -64,9 +64,14 @@ impl<'f> Recorder<'f> {
                 number += 1;
                 stem = format!("{first}_{number}");
             }
-            kept.push(Kept { stem, arrays: BTreeMap::new() });
+            kept.push(Kept { stem, arrays: BTreeMap::new(), begun: false });
         }
         let Begun { numbers, from, into } = begun;
+        if let Some(from) = from.as_ref().filter(|from| !numbers.is_empty() && !from.is_dir()) {
+            let message = format!("the run of this checkpoint has ended: {} became its results", from.display());
+            let ended = Diagnostic::placeless(Code::E0709, message);
+            return Err(ended.with_help("look into the folder of its --out; run from the start, without --resume"));
+        }
         let mut recorder = Recorder { folder, program, kept, into };
         for at in 0..recorder.kept.len() {
             for (name, stored) in recorder.arrays() {
@@ -115,6 +120,10 @@ impl<'f> Recorder<'f> {
 
     /// Adds what was recorded since the last time, one recording for each probe; what is there can be read from then on.
     pub fn take(&mut self, recordings: &[Recording]) -> Result<(), Diagnostic> {
+        // What numbers are stands there before them.
+        for (at, recording) in recordings.iter().enumerate().take(self.kept.len()) {
+            self.begin_one(at, recording)?;
+        }
         let known = self.arrays();
         for (at, recording) in recordings.iter().enumerate().take(self.kept.len()) {
             let folder = format!("{}.part", self.kept[at].stem);
@@ -154,27 +163,48 @@ impl<'f> Recorder<'f> {
         Ok(())
     }
 
+    /// Writes what is known of a recording, once.
+    fn begin_one(&mut self, at: usize, recording: &Recording) -> Result<(), Diagnostic> {
+        if self.kept[at].begun {
+            return Ok(());
+        }
+        let folder = format!("{}.part", self.kept[at].stem);
+        let here = |name: &str| self.kept[at].arrays.contains_key(name);
+        let known = self.known_of(at, recording).into_iter().filter(|(name, _)| !here(name));
+        let mut written = known
+            .map(|(name, bytes)| self.place(&format!("{folder}/{name}")).and_then(|path| std::fs::write(path, bytes)));
+        written.try_for_each(|one| one).map_err(|error| cannot_write(folder.as_ref(), &error))?;
+        self.kept[at].begun = true;
+        Ok(())
+    }
+
+    /// What is known of a recording beside its numbers.
+    fn known_of(&self, at: usize, recording: &Recording) -> Vec<(&'static str, Vec<u8>)> {
+        // Outputs are counted, not timed.
+        let time = if matches!(self.program.probes[at].probed, Probed::Output(_)) { "1" } else { "s" };
+        known(recording, time)
+    }
+
     /// Adds the rest, and makes a file of each recording.
     pub fn finish(mut self, results: &Results) -> Result<Vec<Output>, Diagnostic> {
         self.take(&results.recordings)?;
         let mut outputs = Vec::new();
-        let probes = self.program.probes.iter();
-        for ((kept, recording), probe) in self.kept.into_iter().zip(&results.recordings).zip(probes) {
+        let of = results.recordings.iter().enumerate();
+        let known: Vec<_> = of.map(|(at, recording)| self.known_of(at, recording)).collect();
+        for ((kept, recording), known) in self.kept.into_iter().zip(&results.recordings).zip(known) {
             let file = format!("{}.npz", kept.stem);
             let place = self.folder.place(&file).map_err(|error| cannot_write(file.as_ref(), &error))?;
-            // Outputs are counted, not timed.
-            let time = if matches!(probe.probed, Probed::Output(_)) { "1" } else { "s" };
-            let written = npz(&place, recording, time, kept.arrays);
+            let written = npz(&place, known, kept.arrays);
             let gone = self.folder.discard(&format!("{}.part", kept.stem));
-            let kind =
-                written.and_then(|kind| gone.map(|()| kind)).map_err(|error| cannot_write(file.as_ref(), &error))?;
+            written.and(gone).map_err(|error| cannot_write(file.as_ref(), &error))?;
             self.folder.keep(&file);
-            let (name, unit) = (recording.name.clone(), recording.unit.clone());
+            let (name, unit, kind) = (recording.name.clone(), recording.unit.clone(), kind(recording));
             outputs.push(Output { name, kind, unit, elements: recording.elements, file });
         }
         if !results.learned.is_empty() {
             let file = format!("{}/learned.safetensors", plain(&self.program.name));
-            let bytes = safetensors(&results.learned).map_err(|error| cannot_write(file.as_ref(), &error))?;
+            let bytes = safetensors(&results.learned, self.program.precision)
+                .map_err(|error| cannot_write(file.as_ref(), &error))?;
             self.folder.add(&file, &bytes)?;
             let (name, unit) = (String::from("learned"), String::new());
             outputs.push(Output { name, kind: "weights", unit, elements: None, file });
@@ -183,13 +213,22 @@ impl<'f> Recorder<'f> {
     }
 }
 
-/// In single precision, as `load` takes them.
-fn safetensors(tensors: &[Tensor]) -> Result<Vec<u8>, Error> {
-    let single =
-        |tensor: &Tensor| (0..tensor.data.len()).flat_map(|i| (tensor.data.get(i) as f32).to_le_bytes()).collect();
-    let bytes: Vec<Vec<u8>> = tensors.iter().map(single).collect();
+/// In the precision of the run, as `load` takes them.
+fn safetensors(tensors: &[Tensor], precision: Precision) -> Result<Vec<u8>, Error> {
+    let bytes = |tensor: &Tensor| -> Vec<u8> {
+        let values = (0..tensor.data.len()).map(|at| tensor.data.get(at));
+        match precision {
+            Precision::F32 => values.flat_map(|value| (value as f32).to_le_bytes()).collect(),
+            Precision::F64 => values.flat_map(f64::to_le_bytes).collect(),
+        }
+    };
+    let dtype = match precision {
+        Precision::F32 => Dtype::F32,
+        Precision::F64 => Dtype::F64,
+    };
+    let bytes: Vec<Vec<u8>> = tensors.iter().map(bytes).collect();
     let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
-        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?;
+        let view = TensorView::new(dtype, tensor.shape.clone(), bytes)?;
         Ok((tensor.name.clone(), view))
     });
     let views: Result<Vec<_>, SafeTensorError> = views.collect();
@@ -201,105 +240,90 @@ fn plain(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || "._-[]".contains(c) { c } else { '_' }).collect()
 }
 
-/// The arrays of a recording: spikes as `neuron` and `step` (and `dt`), values as `values` [time, element], `time` and `index` (of the
-/// elements in their population), synapses as `source`, `target`, `time` and `values` [time, synapse], histograms as `time`, `counts`
-/// [time, bin] and `edges` [time, bin + 1]; and of each `units`, pairs of an array's name and its unit.
-fn npz(
-    file: &Path,
-    recording: &Recording,
-    time: &str,
-    grown: BTreeMap<&'static str, Growing>,
-) -> Result<&'static str, Error> {
-    let mut archive = Archive(NpzWriter::new(BufWriter::new(File::create(file)?)));
-    let whole = |name: &str| grown.contains_key(name);
-    let kind = match &recording.values {
+fn kind(recording: &Recording) -> &'static str {
+    match recording.values {
+        Recorded::Spikes { .. } => "spikes",
+        Recorded::Values { .. } => "values",
+        Recorded::Synapses { .. } => "synapses",
+        Recorded::Histogram { .. } => "histogram",
+    }
+}
+
+/// The arrays of a recording, of which this gives all that is known without its numbers, and those empty: spikes as `neuron` and `step` (and
+/// `dt`), values as `values` [time, element], `time` and `index` (of the elements in their population), synapses as `source`, `target`,
+/// `time` and `values` [time, synapse], histograms as `time`, `counts` [time, bin] and `edges` [time, bin + 1]; and of each `units`, pairs
+/// of an array's name and its unit.
+fn known(recording: &Recording, time: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let unit = if recording.unit.is_empty() { "1" } else { &recording.unit };
+    let empty = |descr, name, width: Option<usize>| {
+        let shape = width.map_or_else(|| String::from("(0,)"), |width| format!("(0, {width})"));
+        (name, header(descr, &shape))
+    };
+    let list = |name, descr, len: usize, bytes: &mut dyn Iterator<Item = u8>| {
+        (name, header(descr, &format!("({len},)")).into_iter().chain(bytes).collect())
+    };
+    let indices = |name, all: &[u32]| list(name, "<u4", all.len(), &mut all.iter().flat_map(|at| at.to_le_bytes()));
+    let (mut arrays, units) = match &recording.values {
         Recorded::Spikes { dt, .. } => {
-            if !whole("neuron") {
-                archive.add("neuron", &[0], &[0_u32; 0])?;
-                archive.add("step", &[0], &[0_u64; 0])?;
-            }
-            archive.add("dt", &[], &[*dt])?;
-            "spikes"
+            let step = ("dt", header("<f8", "()").into_iter().chain(dt.to_le_bytes()).collect());
+            let arrays = vec![empty("<u4", "neuron", None), empty("<u8", "step", None), step];
+            (arrays, vec![("neuron", "1"), ("step", "dt"), ("dt", "s")])
         }
         Recorded::Values { elements, .. } => {
-            if !whole("time") {
-                archive.add("time", &[0], &[0.0; 0])?;
-                archive.add("values", &[0, *elements], &[0.0; 0])?;
-            }
+            let mut arrays = vec![empty("<f8", "time", None), empty("<f8", "values", Some(*elements))];
             if let Some((first, end)) = recording.elements.filter(|(first, end)| end - first == *elements) {
-                let index: Vec<u64> = (first as u64..end as u64).collect();
-                archive.add("index", &[index.len()], &index)?;
+                let mut bytes = (first as u64..end as u64).flat_map(u64::to_le_bytes);
+                arrays.push(list("index", "<u8", *elements, &mut bytes));
             }
-            "values"
+            (arrays, vec![("time", time), ("values", unit)])
         }
         Recorded::Synapses { source, target, .. } => {
-            archive.add("source", &[source.len()], source)?;
-            archive.add("target", &[target.len()], target)?;
-            if !whole("time") {
-                archive.add("time", &[0], &[0.0; 0])?;
-                archive.add("values", &[0, source.len()], &[0.0; 0])?;
-            }
-            "synapses"
+            let numbers = [empty("<f8", "time", None), empty("<f8", "values", Some(source.len()))];
+            let ends = [indices("source", source), indices("target", target)];
+            (ends.into_iter().chain(numbers).collect(), vec![("time", time), ("values", unit)])
         }
         Recorded::Histogram { bins, .. } => {
-            if !whole("time") {
-                archive.add("time", &[0], &[0.0; 0])?;
-                archive.add("counts", &[0, *bins], &[0.0; 0])?;
-                archive.add("edges", &[0, bins + 1], &[0.0; 0])?;
-            }
-            "histogram"
+            let [counts, edges] = [("counts", *bins), ("edges", bins + 1)].map(|(name, n)| empty("<f8", name, Some(n)));
+            (vec![empty("<f8", "time", None), counts, edges], vec![("time", time), ("counts", "1"), ("edges", unit)])
         }
     };
-    archive.units(kind, time, &recording.unit)?;
-    for (name, growing) in grown {
-        archive.copy(name, &growing.finish()?)?;
+    arrays.push(("units", text(&units)));
+    arrays
+}
+
+/// Pairs of text as numpy has them: four bytes a character, all of one length. `dt` is the step that `step` counts.
+fn text(pairs: &[(&str, &str)]) -> Vec<u8> {
+    let texts: Vec<&str> = pairs.iter().flat_map(|&(name, unit)| [name, unit]).collect();
+    let longest = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+    let pad = |text: &&str| text.chars().map(u32::from).chain(std::iter::repeat(0)).take(longest).collect::<Vec<_>>();
+    let bytes = texts.iter().flat_map(pad).flat_map(u32::to_le_bytes);
+    header(&format!("<U{longest}"), &format!("({}, 2)", pairs.len())).into_iter().chain(bytes).collect()
+}
+
+/// One file of what is known and of what grew.
+fn npz(file: &Path, known: Vec<(&'static str, Vec<u8>)>, grown: BTreeMap<&'static str, Growing>) -> Result<(), Error> {
+    let mut archive = Archive(ZipWriter::new(BufWriter::new(File::create(file)?)));
+    for (name, bytes) in known.into_iter().filter(|(name, _)| !grown.contains_key(name)) {
+        archive.add(name, bytes.len() as u64, &mut &bytes[..])?;
     }
-    archive.0.zip_writer().finish()?.flush()?;
-    Ok(kind)
+    for (name, growing) in grown {
+        let whole = growing.finish()?;
+        let mut whole = File::open(whole)?;
+        let bytes = whole.metadata()?.len();
+        archive.add(name, bytes, &mut whole)?;
+    }
+    archive.0.finish()?.flush()
 }
 
-struct Archive(NpzWriter<BufWriter<File>>);
-
-/// Without a time of writing: the same run gives the same bytes.
-fn as_it_is(bytes: u64) -> FileOptions {
-    let options = FileOptions::default().compression_method(CompressionMethod::Stored);
-    options.large_file(bytes >= u64::from(u32::MAX) / 2).last_modified_time(DateTime::default())
-}
+struct Archive(ZipWriter<BufWriter<File>>);
 
 impl Archive {
-    fn add<T: AutoSerialize + Copy>(&mut self, name: &str, shape: &[usize], values: &[T]) -> Result<(), Error> {
-        let shape: Vec<u64> = shape.iter().map(|&size| size as u64).collect();
-        let options = as_it_is(size_of_val(values) as u64);
-        let mut array = self.0.array(name, options)?.default_dtype().shape(&shape).begin_nd()?;
-        array.extend(values.iter().copied())?;
-        array.finish()
-    }
-
-    /// Adds text, [array, its name and its unit], as numpy has it: four bytes a character, all of one length. `dt` is the step that `step` counts.
-    fn units(&mut self, kind: &str, time: &str, unit: &str) -> Result<(), Error> {
-        let unit = if unit.is_empty() { "1" } else { unit };
-        let units = match kind {
-            "spikes" => vec![("neuron", "1"), ("step", "dt"), ("dt", "s")],
-            "histogram" => vec![("time", time), ("counts", "1"), ("edges", unit)],
-            _ => vec![("time", time), ("values", unit)],
-        };
-        let texts: Vec<&str> = units.iter().flat_map(|&(name, unit)| [name, unit]).collect();
-        let longest = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0);
-        let pad =
-            |text: &&str| text.chars().map(u32::from).chain(std::iter::repeat(0)).take(longest).collect::<Vec<_>>();
-        let bytes: Vec<u8> = texts.iter().flat_map(pad).flat_map(u32::to_le_bytes).collect();
-        let zip = self.0.zip_writer();
-        zip.start_file("units.npy", as_it_is(bytes.len() as u64))?;
-        zip.write_all(&header(&format!("<U{longest}"), &format!("({}, 2)", units.len())))?;
-        zip.write_all(&bytes)
-    }
-
-    /// Adds an npy file.
-    fn copy(&mut self, name: &str, file: &Path) -> Result<(), Error> {
-        let mut file = File::open(file)?;
-        let zip = self.0.zip_writer();
-        zip.start_file(format!("{name}.npy"), as_it_is(file.metadata()?.len()))?;
-        copy(&mut file, zip).map(|_| ())
+    /// Adds an npy file, without a time of writing: the same run gives the same bytes.
+    fn add(&mut self, name: &str, bytes: u64, from: &mut dyn Read) -> Result<(), Error> {
+        let options = FileOptions::default().compression_method(CompressionMethod::Stored);
+        let options = options.large_file(bytes >= u64::from(u32::MAX) / 2).last_modified_time(DateTime::default());
+        self.0.start_file(format!("{name}.npy"), options)?;
+        copy(from, &mut self.0).map(|_| ())
     }
 }
 
@@ -319,8 +343,9 @@ mod tests {
         times.append([0.0, 0.5].into_iter()).unwrap();
         let grown = BTreeMap::from([("values", values_so_far), ("time", times)]);
         let file = place.join("b.npz");
-        let kind = npz(&file, &Recording { name, unit, elements: Some((4, 7)), values }, "s", grown).unwrap();
-        assert_eq!((kind, plain("a/b").as_str()), ("values", "a_b"));
+        let recording = Recording { name, unit, elements: Some((4, 7)), values };
+        npz(&file, known(&recording, "s"), grown).unwrap();
+        assert_eq!((kind(&recording), plain("a/b").as_str()), ("values", "a_b"));
         let mut archive = npyz::npz::NpzArchive::new(std::io::BufReader::new(File::open(&file).unwrap())).unwrap();
         assert_eq!(archive.zip_archive().by_name("values.npy").unwrap().last_modified().year(), 1980);
         let array = archive.by_name("values").unwrap().unwrap();
@@ -328,7 +353,7 @@ mod tests {
         assert_eq!(array.into_vec::<f64>().unwrap(), [1., 2., 3., 4., 5., 6.]);
         // As numpy lays out text: four bytes a character, the rest zeros.
         let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut archive.zip_archive().by_name("units.npy").unwrap(), &mut bytes).unwrap();
+        archive.zip_archive().by_name("units.npy").unwrap().read_to_end(&mut bytes).unwrap();
         let letters: Vec<char> = bytes[256..]
             .chunks(4)
             .map(|c| char::from_u32(u32::from_le_bytes(c.try_into().unwrap())).unwrap())

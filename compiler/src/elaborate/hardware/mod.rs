@@ -155,6 +155,14 @@ impl<'a> Elaborator<'a> {
         }
     }
 
+    /// Whether it is given as `true`.
+    fn flag(&mut self, fields: &Fields, key: &str) -> Option<bool> {
+        let Some(&ast) = fields.get(key) else { return Some(false) };
+        let names = self.names.clone();
+        let term = self.closer.flag(&names, self.file, ast)?;
+        self.closer.known(&term, ast).map(|value| value != 0.0)
+    }
+
     /// A number of either sign; 0 when it is not given.
     fn fixed(&mut self, fields: &Fields, key: &str) -> Option<f64> {
         let Some(&ast) = fields.get(key) else { return Some(0.0) };
@@ -179,12 +187,9 @@ impl<'a> Elaborator<'a> {
 
     fn chip_fields(&mut self, block: &Block) -> Option<()> {
         let fields = fields_of(block);
-        if let Some(ast) = fields.get("ideal") {
-            let names = self.names.clone();
-            self.chip.ideal = self.closer.value(&names, self.file, ast, Dimension::NONE)? != 0.0;
-            if self.chip.ideal {
-                return Some(());
-            }
+        self.chip.ideal = self.flag(&fields, "ideal")?;
+        if self.chip.ideal {
+            return Some(());
         }
         for grid in all(fields.get("cores")?) {
             self.grid(grid)?;
@@ -374,6 +379,7 @@ impl<'a> Elaborator<'a> {
         kind.compartments = most(self, "compartments")?;
         kind.states = most(self, "states")?;
         kind.weight_bits = most(self, "weight_bits")?.map(|bits| bits.min(32) as u32);
+        kind.trace_bits = most(self, "trace_bits")?.map(|bits| bits.min(32) as u32);
         kind.longest_delay = most(self, "longest_delay")?.map(|ticks| ticks.min(u32::MAX as usize) as u32);
         kind.linear =
             matches!(fields.get("neuron_model").map(|ast| &ast.kind), Some(ExprKind::Name(name)) if name == "linear");

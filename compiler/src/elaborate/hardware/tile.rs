@@ -54,7 +54,7 @@ impl Elaborator<'_> {
         let input = *fields.get("input")?;
         let (inputs, input_ranges) = self.ways(input, |this, ast| this.drive(ast))?;
         let sense = *fields.get("sense")?;
-        let normalises = self.number(&fields, "normalises", Dimension::NONE, 0.0)? != 0.0;
+        let normalises = self.flag(&fields, "normalises")?;
         let slices = fields.get("slices").map_or(Some(1), |ast| self.count(ast, 1.0))?;
         if slices > 1 && weights != WeightScheme::Offset {
             let label = "`weights: offset` holds the digits of a weight";
@@ -138,7 +138,7 @@ impl Elaborator<'_> {
             sense_ohms: self.number(&fields, "sense_resistance", RESISTANCE, 0.0)?,
             both_ends,
             area: self.number(&fields, "area", AREA, 0.0)?,
-            transposable: self.number(&fields, "transposable", Dimension::NONE, 0.0)? != 0.0,
+            transposable: self.flag(&fields, "transposable")?,
         };
         if let (Some(ast), Some((why, help))) = (fields.get("normalises"), self.undivided(&tile)) {
             let message = format!("columns that divide by their conductances are not simulated {why}");

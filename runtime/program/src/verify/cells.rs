@@ -189,6 +189,7 @@ impl Program {
             },
             Op::Fill { array, .. } | Op::Present { array, .. } | Op::Decay { array, .. } => vec![array],
             Op::Multiply { output, .. } | Op::Transposed { output, .. } => vec![output],
+            Op::Past { ring, to, .. } => vec![ring, to],
             Op::Copy { to, .. } | Op::Gather { to, .. } | Op::Scatter { to, .. } | Op::Reduce { to, .. } => vec![to],
             Op::Emit { .. } | Op::Target { .. } | Op::Write { .. } | Op::Fold { .. } => Vec::new(),
         };
@@ -228,6 +229,7 @@ impl Program {
                 Op::Multiply { input, output, .. } | Op::Transposed { input, output, .. } => {
                     arrays.extend([input, output]);
                 }
+                Op::Past { from, ring, to, .. } => arrays.extend([from, ring, to]),
                 Op::Copy { from, to, .. }
                 | Op::Gather { from, to, .. }
                 | Op::Scatter { from, to, .. }

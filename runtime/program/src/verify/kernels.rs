@@ -210,6 +210,16 @@ impl Checker<'_> {
                 self.slice(from, from_start, len, stage);
                 self.slice(to, to_start, len, stage);
             }
+            Op::Past { from, ring, to, len, ticks } => {
+                self.slice(from, 0, len, stage);
+                self.slice(to, 0, len, stage);
+                let sizes = self.fixed(ring, stage).zip(len.checked_mul(ticks as usize));
+                let whole = ticks > 0 && sizes.is_some_and(|(kept, needed)| kept == needed);
+                let apart = from != to && ring != from && ring != to;
+                let lanes = |id: ArrayId| program.arrays.get(id.index()).is_some_and(|array| array.per_lane);
+                let own = lanes(ring) && lanes(to);
+                self.require(whole && apart && own, || format!("{stage}: a past without room for it"));
+            }
             Op::Gather { from, from_start, to, to_start, indices } => {
                 let tensor = program.tensors.get(indices.index());
                 let Some(TensorData::I64(indices)) = tensor.map(|tensor| &tensor.data) else {

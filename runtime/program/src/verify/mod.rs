@@ -31,6 +31,7 @@ impl Program {
         }
         checker.phases();
         checker.cells();
+        checker.left();
         checker.problems
     }
 }
@@ -43,6 +44,32 @@ impl Checker<'_> {
     pub fn require(&mut self, holds: bool, problem: impl FnOnce() -> String) {
         if !holds {
             self.problems.push(problem());
+        }
+    }
+
+    fn left(&mut self) {
+        let arrays = &self.program.arrays;
+        for left in &self.program.left {
+            let array = arrays.get(left.array.index());
+            let one = |id: ArrayId| arrays.get(id.index()).is_some_and(|array| matches!(array.len, Len::Fixed(1..)));
+            let alike =
+                |id: ArrayId| array.is_some_and(|array| arrays.get(id.index()).is_some_and(|l| l.len == array.len));
+            let len = array.map(|array| array.len);
+            let owned = match left.of {
+                Owner::Elements => matches!(len, Some(Len::Fixed(_))),
+                Owner::Synapses(id) => len == Some(Len::Synapses(id)),
+                Owner::Sources(id) | Owner::Targets(id) => self.program.connections.get(id.index()).is_some_and(|c| {
+                    let sources = matches!(left.of, Owner::Sources(_));
+                    let end = if sources {
+                        c.source_start.checked_add(c.source_len)
+                    } else {
+                        c.target_start.checked_add(c.target_len)
+                    };
+                    matches!(len, Some(Len::Fixed(len)) if end.is_some_and(|end| end <= len))
+                }),
+            };
+            let sound = owned && left.factors.is_none_or(one) && left.lazy.as_ref().is_none_or(|lazy| alike(lazy.last));
+            self.require(array.is_some() && sound, || format!("{}: left without its numbers", left.name));
         }
     }
 

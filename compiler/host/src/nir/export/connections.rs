@@ -3,6 +3,7 @@
 use nmc_compiler::algebra::{self, linear};
 use nmc_compiler::forms::equations::{Change, Expr, Symbol};
 use nmc_compiler::forms::network::{Connection, Pattern};
+use nmc_compiler::graph;
 
 use super::Exporter;
 
@@ -25,6 +26,34 @@ impl Exporter<'_> {
                 }
             }
         }
+    }
+
+    /// Populations that forget within a step, and take the spikes of one other as they are.
+    pub fn find_relays(&mut self) {
+        for (node, neurons) in &self.neurons {
+            let forgets = !neurons.spikes() && neurons.leak.iter().all(|leak| leak * self.step > 100.0);
+            let mut leading = self.network.connections.iter().filter(|connection| connection.target == *node);
+            let (Some(only), None) = (leading.next().filter(|_| forgets), leading.next()) else { continue };
+            let len = self.network.graph[*node].len();
+            let whole = only.source_range == (0, len) && only.target_range == (0, len);
+            let same = self.network.graph[only.source].len() == len && only.pattern == Pattern::OneToOne;
+            let adds = match &only.dynamics.on_pre[..] {
+                [change] if change.target == Symbol::Post(neurons.v) => linear(&change.value, change.target),
+                _ => None,
+            };
+            let weight = self.number(&only.weight);
+            let one = adds.and_then(|(slope, amount)| {
+                let weighed = |symbol| (symbol == Symbol::Weight).then_some(Expr::Number(weight?));
+                let amount = self.number(&algebra::substitute(&amount, &weighed))?;
+                Some(algebra::constant(&slope) == Some(1.0) && amount == 1.0)
+            });
+            let seconds = self.number(&only.delay).filter(|_| only.delays.is_none());
+            let driven = !graph::operands(self.network, *node).is_empty();
+            if let (Some(seconds), Some(true), true, false) = (seconds, one, whole && same && !only.plastic, driven) {
+                self.relays.insert(*node, (only.source, seconds));
+            }
+        }
+        self.neurons.retain(|node, _| !self.relays.contains_key(node));
     }
 
     pub fn connect(&mut self) {

@@ -4,7 +4,7 @@ use nmc_compiler::algebra::{self, linear};
 use nmc_compiler::forms::equations::Symbol;
 use nmc_compiler::forms::gather::{AffineMap, Gather};
 use nmc_compiler::forms::network::{NodeId, Operator, Weights};
-use nmc_compiler::graph::operands;
+use nmc_compiler::graph::{operands, origin};
 use nmc_program::Reduction;
 
 use super::Exporter;
@@ -65,6 +65,8 @@ impl Exporter<'_> {
         let all = operands(self.network, node);
         let Some(&first) = all.first() else { return Err(String::from("it takes nothing")) };
         match &data.operator {
+            // It is written where it is joined with the others.
+            Operator::Dense { .. } if self.is_factor(node) => Ok(Vec::new()),
             Operator::Dense { weights, bias, positions: 1 } => {
                 let (values, bias) = (self.given_weights(weights)?, bias.map(|bias| self.tensor(bias)));
                 let shape = vec![data.len(), self.network.graph[first].len()];
@@ -121,6 +123,51 @@ impl Exporter<'_> {
         }
     }
 
+    /// Of products of single elements that are joined: what they are of, and the factor of each element.
+    fn scaled(&self, join: NodeId) -> Option<(NodeId, Vec<f64>)> {
+        let Operator::Gather(_) = &self.network.graph[join].operator else { return None };
+        let (parts, mut factors, mut of) = (operands(self.network, join), Vec::new(), None);
+        for (at, &part) in parts.iter().enumerate() {
+            let Operator::Dense { weights: Weights::Given(weight), bias: None, positions: 1 } =
+                self.network.graph[part].operator
+            else {
+                return None;
+            };
+            let (source, element) = origin(self.network, self.operand(part)?, 0)?;
+            let [factor] = self.tensor(weight)[..] else { return None };
+            let in_order = element == at && origin(self.network, join, at) == Some((part, 0));
+            if !in_order || *of.get_or_insert(source) != source {
+                return None;
+            }
+            factors.push(factor);
+        }
+        let of = of.filter(|of| parts.len() > 1 && self.network.graph[*of].len() == parts.len())?;
+        Some((of, factors))
+    }
+
+    /// Whether all that reads a node are such products, or what leads to them.
+    fn is_scaled(&self, node: NodeId) -> bool {
+        let mut readers = self.network.graph.neighbors(node).peekable();
+        readers.peek().is_some()
+            && readers.all(|reader| match &self.network.graph[reader].operator {
+                Operator::Dense { .. } => self.is_factor(reader),
+                Operator::Gather(gather) => !gather.is_whole() && self.is_scaled(reader),
+                Operator::Input
+                | Operator::Output
+                | Operator::Elementwise { .. }
+                | Operator::Reduce { .. }
+                | Operator::Delay
+                | Operator::Scatter(_)
+                | Operator::Population { .. }
+                | Operator::Read { .. } => false,
+            })
+    }
+
+    fn is_factor(&self, node: NodeId) -> bool {
+        let mut readers = self.network.graph.neighbors(node).peekable();
+        readers.peek().is_some() && readers.all(|reader| self.scaled(reader).is_some())
+    }
+
     fn given_weights(&self, weights: &Weights) -> Result<Vec<f64>, String> {
         match weights {
             Weights::Given(tensor) => Ok(self.tensor(*tensor)),
@@ -130,6 +177,18 @@ impl Exporter<'_> {
 
     fn gathered(&mut self, node: NodeId, name: &str, gather: &Gather, all: &[NodeId]) -> Result<Vec<String>, String> {
         let (shape, first) = (self.network.graph[node].shape.clone(), all[0]);
+        if let Some((of, factors)) = self.scaled(node) {
+            self.written.node(name, "Scale", vec![("scale", self.network.graph[of].shape.clone(), factors)]);
+            return Ok(self.from(of, name.to_string()));
+        }
+        if self.is_scaled(node) {
+            return Ok(Vec::new());
+        }
+        if let Some((of, _)) = self.scaled(first).filter(|_| gather.is_whole())
+            && self.network.graph[of].shape == shape
+        {
+            return Ok(self.given.get(&first).cloned().unwrap_or_default());
+        }
         let products =
             |node: &NodeId| matches!(self.network.graph[*node].operator, Operator::Dense { positions: 2.., .. });
         if all.len() > 1 && all.iter().all(products) {
@@ -157,6 +216,13 @@ impl Exporter<'_> {
             };
         }
         let before = &self.network.graph[first].shape;
+        // A line stands as an image of one row for its convolution.
+        let windowed = |reader: &NodeId| matches!(&self.network.graph[*reader].operator, Operator::Gather(gather) if !gather.is_whole());
+        let stood = self.line(node).is_some() && !readers.is_empty() && readers.iter().all(windowed);
+        let laid = self.is_of_line(first) && [before[0], before[2]] == shape[..];
+        if stood || laid {
+            return Ok(self.given.get(&first).cloned().unwrap_or_default());
+        }
         let of_population = self.counted(first).filter(|of| self.shapes.get(of) == Some(&shape));
         match of_population {
             Some(population) => Ok(vec![self.name(population)]),
@@ -166,12 +232,32 @@ impl Exporter<'_> {
                 Ok(self.given.get(&first).cloned().unwrap_or_default())
             }
             None if shape.len() == 1 => {
-                let before = before.clone();
+                let before = if self.is_of_line(first) { vec![before[0], before[2]] } else { before.clone() };
                 self.written.flatten(name, &before);
                 Ok(self.from(first, name.to_string()))
             }
             None => Err(format!("NIR gives {before:?} no other shape than a flat one")),
         }
+    }
+
+    /// The line [channels, length] that a node makes an image of one row.
+    fn line(&self, image: NodeId) -> Option<NodeId> {
+        let Operator::Gather(gather) = &self.network.graph[image].operator else { return None };
+        let of = self.operand(image).filter(|_| gather.is_whole())?;
+        let [channels, len] = self.network.graph[of].shape[..] else { return None };
+        (self.network.graph[image].shape == [channels, 1, len]).then_some(of)
+    }
+
+    /// Whether a node [channels, 1, length] is a convolution of a line.
+    fn is_of_line(&self, node: NodeId) -> bool {
+        let image = |part: NodeId| self.operand(self.operand(part)?);
+        let product = |part: NodeId| {
+            let windows = self.network.windows.contains_key(&part);
+            windows && image(part).is_some_and(|image| self.line(image).is_some())
+        };
+        let parts = operands(self.network, node);
+        let joined = parts.len() > 1 && parts.into_iter().all(product);
+        matches!(self.network.graph[node].shape[..], [_, 1, _]) && (product(node) || joined)
     }
 
     /// A convolution of one product of windows, or of one for each group.
@@ -213,7 +299,8 @@ impl Exporter<'_> {
         if partial && self.network.graph.neighbors(parts[0]).any(|reader| joined(&reader)) {
             return Ok(Vec::new());
         }
-        self.written.convolution(name, (shape, values), biases, &windows, parts.len() as i64);
-        Ok(self.from(image, name.to_string()))
+        let line = self.line(image);
+        self.written.convolution(name, (shape, values), biases, &windows, (parts.len() as i64, line.is_some()));
+        Ok(self.from(line.unwrap_or(image), name.to_string()))
     }
 }

@@ -28,6 +28,7 @@ pub fn export(elaborated: &Elaborated) -> Result<Vec<u8>, Vec<String>> {
         written: Written::default(),
         given: BTreeMap::new(),
         neurons: BTreeMap::new(),
+        relays: BTreeMap::new(),
         shapes: BTreeMap::new(),
         problems: BTreeSet::new(),
     };
@@ -35,6 +36,7 @@ pub fn export(elaborated: &Elaborated) -> Result<Vec<u8>, Vec<String>> {
     for node in network.graph.node_indices() {
         exporter.find_neurons(node);
     }
+    exporter.find_relays();
     exporter.find_synapses();
     for node in graph::order(network) {
         let gives = exporter.node(node);
@@ -61,6 +63,8 @@ struct Exporter<'a> {
     /// The nodes of the file whose sum a node gives.
     given: BTreeMap<NodeId, Vec<String>>,
     neurons: BTreeMap<NodeId, Neurons>,
+    /// Populations that are 1 in the step in which a spike reaches them: whose spikes, and after how many seconds.
+    relays: BTreeMap<NodeId, (NodeId, f64)>,
     /// Of populations whose spikes are read as images: the shape of these.
     shapes: BTreeMap<NodeId, Vec<usize>>,
     problems: BTreeSet<String>,
@@ -138,6 +142,9 @@ impl Exporter<'_> {
             Operator::Output => Vec::new(),
             Operator::Population { dynamics, kind } => self.population(node, dynamics, *kind),
             Operator::Read { expression } => match (self.operand(node), expression) {
+                (Some(from), Expr::Symbol(Symbol::State(_))) if self.relays.contains_key(&from) => {
+                    vec![self.name(from)]
+                }
                 (Some(from), Expr::Symbol(Symbol::State(state)))
                     if self.neurons.get(&from).is_some_and(|neurons| neurons.v == *state && !neurons.spikes()) =>
                 {
@@ -169,6 +176,13 @@ impl Exporter<'_> {
         if let Some(neurons) = self.neurons.get(&node) {
             let shape = self.shapes.get(&node).unwrap_or(&shape);
             neurons.write(&mut self.written, &name, shape);
+            return vec![name];
+        }
+        if let Some(&(source, seconds)) = self.relays.get(&node) {
+            let shape = self.network.graph[source].shape.clone();
+            let delays = vec![seconds; shape.iter().product()];
+            self.written.node(&name, "Delay", vec![("delay", shape, delays)]);
+            self.written.edge(&self.name(source), &name);
             return vec![name];
         }
         match (kind, self.counted(node)) {

@@ -1,7 +1,7 @@
 //! Which of NIR's neurons a population is, by its equations.
 
 use nmc_compiler::algebra::{self, linear, mentions};
-use nmc_compiler::forms::equations::{Dynamics, Emission, Expr, Symbol};
+use nmc_compiler::forms::equations::{Dynamics, Emission, Expr, Function, Symbol};
 use nmc_compiler::forms::network::{NodeId, Operator, PopulationKind};
 
 use super::write::Written;
@@ -23,6 +23,8 @@ pub struct Neurons {
     pub synapse: Option<(Vec<f64>, Vec<f64>)>,
     /// Threshold and reset.
     pub spike: Option<(Vec<f64>, Vec<f64>)>,
+    /// Whether it is the input itself that is compared, in each step: NIR's `Threshold`.
+    pub bare: bool,
 }
 
 impl Neurons {
@@ -33,6 +35,9 @@ impl Neurons {
     /// The node.
     pub fn write(&self, file: &mut Written, name: &str, shape: &[usize]) {
         let over_leak = |values: &[f64]| values.iter().zip(&self.leak).map(|(value, leak)| value / leak).collect();
+        if let (true, Some((threshold, _))) = (self.bare, &self.spike) {
+            return file.node(name, "Threshold", vec![("threshold", shape.to_vec(), threshold.clone())]);
+        }
         let leaky = self.leak.iter().any(|leak| *leak != 0.0);
         let kind = match (leaky, self.synapse.is_some(), self.spikes()) {
             (false, _, false) => "I",
@@ -95,6 +100,21 @@ impl Exporter<'_> {
         }
         if dynamics.states.iter().any(|state| state.bounds.is_some()) {
             return Err("bounds of its states");
+        }
+        if let Some(threshold) = bare(dynamics).filter(|_| moving.is_empty()) {
+            let threshold = self.each(node, dynamics, threshold).ok_or(FORM)?;
+            let none = vec![0.0; threshold.len()];
+            let spike = Some((threshold, none.clone()));
+            return Ok(Neurons {
+                v: usize::MAX,
+                i: None,
+                leak: none.clone(),
+                gain: none.clone(),
+                constant: none,
+                synapse: None,
+                spike,
+                bare: true,
+            });
         }
         let moves = |expr: &Expr| mentions(expr, &|symbol| matches!(symbol, Symbol::State(s) if moving.contains(&s)));
         let each = |expr: &Expr| self.each(node, dynamics, expr).ok_or(FORM);
@@ -176,7 +196,7 @@ impl Exporter<'_> {
                 );
             }
         }
-        Ok(Neurons { v, i, leak, gain, constant, synapse, spike })
+        Ok(Neurons { v, i, leak, gain, constant, synapse, spike, bare: false })
     }
 
     /// The number that an expression is for each element; none where it moves, or is drawn at random.
@@ -214,4 +234,15 @@ impl Exporter<'_> {
         };
         (0..self.network.graph[node].len()).map(one).collect()
     }
+}
+
+/// Of neurons that fire in every step in which their only input is above it, and do nothing else: the threshold.
+fn bare(dynamics: &Dynamics) -> Option<&Expr> {
+    let Some(Emission::When { condition, edge: false, resets, holds }) = &dynamics.emission else { return None };
+    let Expr::Call(Function::Less, args) = condition else { return None };
+    let [threshold, Expr::Symbol(Symbol::Input(0))] = &args[..] else { return None };
+    let changed = |symbol: Symbol| resets.iter().any(|reset| reset.target == symbol);
+    let idle = !mentions(threshold, &changed) && holds.is_empty() && dynamics.events.is_empty();
+    (idle && dynamics.inputs.len() == 1 && !mentions(threshold, &|symbol| matches!(symbol, Symbol::Input(_))))
+        .then_some(threshold)
 }

@@ -77,9 +77,19 @@ impl Written {
         (shape, weights): (Vec<usize>, Vec<f64>),
         bias: Vec<f64>,
         windows: &Windows,
-        groups: i64,
+        (groups, line): (i64, bool),
     ) {
         let outputs = shape[0];
+        if line {
+            let shape = vec![outputs, shape[1], shape[3]];
+            self.node(name, "Conv1d", vec![("weight", shape, weights), ("bias", vec![outputs], bias)]);
+            let along = |parameter, values: [i64; 2]| (parameter, None, vec![values[1]]);
+            let sizes = [("stride", windows.stride), ("padding", windows.padding), ("dilation", windows.dilation)];
+            let mut whole: Vec<_> = sizes.into_iter().map(|(parameter, values)| along(parameter, values)).collect();
+            whole.extend([("groups", None, vec![groups]), ("input_shape", None, vec![windows.image[1] as i64])]);
+            self.nodes.entry(name.to_string()).or_default().whole = whole;
+            return;
+        }
         self.node(name, "Conv2d", vec![("weight", shape, weights), ("bias", vec![outputs], bias)]);
         let both = |parameter, values: [i64; 2]| (parameter, Some(2), values.to_vec());
         if let Some(node) = self.nodes.get_mut(name) {
