@@ -156,6 +156,7 @@ impl Exporter<'_> {
                 | Operator::Output
                 | Operator::Elementwise { .. }
                 | Operator::Reduce { .. }
+                | Operator::Softmax
                 | Operator::Delay
                 | Operator::Scatter(_)
                 | Operator::Population { .. }
