@@ -2,6 +2,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::vectors::Vectors;
 use super::{
     Key, LANES, PARTS_32, PARTS_64, PHILOX_FACTORS, PHILOX_STEPS, box_muller, open_f32, open_f64, turns_f32, turns_f64,
     unit_f32, unit_f64,
@@ -10,155 +11,9 @@ use crate::math::{self, Arithmetic, has_fma};
 
 macro_rules! block {
     (
-        $name:ident, $work:ident, $float:ty, $bits:ty, $parts:ident, $scalar:ident, $wide:literal, $open:ident, $turns:ident, $unit:ident,
-        $normals:ident, $uniforms:ident
+        $work:ident, $float:ty, $parts:ident, $open:ident, $turns:ident, $unit:ident, $pairs:ident, $normals:ident,
+        $uniforms:ident
     ) => {
-        /// A block of numbers, in loops that become vector code.
-        struct $name {
-            fused: bool,
-        }
-
-        impl $name {
-            #[inline(always)]
-            fn one(a: [$float; LANES], f: impl Fn($float) -> $float) -> [$float; LANES] {
-                let mut out = a;
-                for i in 0..LANES {
-                    out[i] = f(a[i]);
-                }
-                out
-            }
-
-            #[inline(always)]
-            fn two(a: [$float; LANES], b: [$float; LANES], f: impl Fn($float, $float) -> $float) -> [$float; LANES] {
-                let mut out = a;
-                for i in 0..LANES {
-                    out[i] = f(a[i], b[i]);
-                }
-                out
-            }
-        }
-
-        impl Arithmetic for $name {
-            type Number = [$float; LANES];
-            /// All bits or none.
-            type Truth = [$bits; LANES];
-            const WIDE: bool = $wide;
-
-            #[inline(always)]
-            fn number(&mut self, value: f64) -> Self::Number {
-                [value as $float; LANES]
-            }
-            #[inline(always)]
-            fn add(&mut self, a: Self::Number, b: Self::Number) -> Self::Number {
-                Self::two(
-                    a,
-                    b,
-                    #[inline(always)]
-                    |a, b| a + b,
-                )
-            }
-            #[inline(always)]
-            fn subtract(&mut self, a: Self::Number, b: Self::Number) -> Self::Number {
-                Self::two(
-                    a,
-                    b,
-                    #[inline(always)]
-                    |a, b| a - b,
-                )
-            }
-            #[inline(always)]
-            fn multiply(&mut self, a: Self::Number, b: Self::Number) -> Self::Number {
-                Self::two(
-                    a,
-                    b,
-                    #[inline(always)]
-                    |a, b| a * b,
-                )
-            }
-            #[inline(always)]
-            fn divide(&mut self, a: Self::Number, b: Self::Number) -> Self::Number {
-                Self::two(
-                    a,
-                    b,
-                    #[inline(always)]
-                    |a, b| a / b,
-                )
-            }
-            #[inline(always)]
-            fn fma(&mut self, a: Self::Number, b: Self::Number, c: Self::Number) -> Self::Number {
-                let mut out = c;
-                if self.fused {
-                    for i in 0..LANES {
-                        out[i] = a[i].mul_add(b[i], c[i]);
-                    }
-                } else {
-                    for i in 0..LANES {
-                        out[i] = a[i] * b[i] + c[i];
-                    }
-                }
-                out
-            }
-            #[inline(always)]
-            fn square_root(&mut self, a: Self::Number) -> Self::Number {
-                Self::one(
-                    a,
-                    #[inline(always)]
-                    |a| a.sqrt(),
-                )
-            }
-            #[inline(always)]
-            fn absolute(&mut self, a: Self::Number) -> Self::Number {
-                Self::one(
-                    a,
-                    #[inline(always)]
-                    |a| a.abs(),
-                )
-            }
-            #[inline(always)]
-            fn less(&mut self, a: Self::Number, b: Self::Number) -> Self::Truth {
-                let mut out = [0; LANES];
-                for i in 0..LANES {
-                    out[i] = if a[i] < b[i] { <$bits>::MAX } else { 0 };
-                }
-                out
-            }
-            #[inline(always)]
-            fn select(&mut self, truth: Self::Truth, a: Self::Number, b: Self::Number) -> Self::Number {
-                let mut out = a;
-                for i in 0..LANES {
-                    out[i] = <$float>::from_bits((a[i].to_bits() & truth[i]) | (b[i].to_bits() & !truth[i]));
-                }
-                out
-            }
-            #[inline(always)]
-            fn unless(
-                &mut self,
-                truth: Self::Truth,
-                short: Self::Number,
-                long: impl FnOnce(&mut Self) -> Self::Number,
-            ) -> Self::Number {
-                let long = long(self);
-                self.select(truth, short, long)
-            }
-            #[inline(always)]
-            fn scale(&mut self, a: Self::Number, k_shifted: Self::Number) -> Self::Number {
-                Self::two(
-                    a,
-                    k_shifted,
-                    #[inline(always)]
-                    |a, k| math::$scalar.scale(a, k),
-                )
-            }
-            #[inline(always)]
-            fn split(&mut self, a: Self::Number) -> (Self::Number, Self::Number) {
-                let (mut exponents, mut mantissas) = (a, a);
-                for i in 0..LANES {
-                    (exponents[i], mantissas[i]) = math::$scalar.split(a[i]);
-                }
-                (exponents, mantissas)
-            }
-        }
-
         /// Numbers for `out`, in blocks, with the best vectors there are.
         struct $work<'a> {
             key: Key,
@@ -171,7 +26,6 @@ macro_rules! block {
 
             #[inline(always)]
             fn with_simd<S: Simd>(self, simd: S) {
-                let mut on = $name { fused: has_fma() };
                 let start = self.key.element as usize;
                 let end = start + self.out.len();
                 let group = LANES * $parts;
@@ -198,7 +52,7 @@ macro_rules! block {
                             for i in 0..LANES {
                                 turns[1][i] = $turns(of(i), 1);
                             }
-                            both = box_muller(&mut on, uniform, turns);
+                            both = $pairs(simd, uniform, turns);
                         } else {
                             for i in 0..LANES {
                                 both[0][i] = $unit(of(i), 0);
@@ -234,8 +88,173 @@ macro_rules! block {
     };
 }
 
-block!(Block32, Fill32, f32, u32, PARTS_32, Scalar32, false, open_f32, turns_f32, unit_f32, normals_f32, uniforms_f32);
-block!(Block64, Fill64, f64, u64, PARTS_64, Scalar64, true, open_f64, turns_f64, unit_f64, normals_f64, uniforms_f64);
+block!(Fill32, f32, PARTS_32, open_f32, turns_f32, unit_f32, pairs_f32, normals_f32, uniforms_f32);
+block!(Fill64, f64, PARTS_64, open_f64, turns_f64, unit_f64, pairs_f64, normals_f64, uniforms_f64);
+
+/// Pairs of normal numbers.
+#[inline(always)]
+fn pairs_f32<S: Simd>(simd: S, first: [f32; LANES], turns: [[f32; LANES]; 2]) -> [[f32; LANES]; 2] {
+    let mut on = Vectors { simd, fused: has_fma() };
+    let mut both = [[0.0; LANES]; 2];
+    let [even, odd] = both.each_mut().map(|numbers| S::as_mut_simd_f32s(numbers).0);
+    let (first, turns) = (S::as_simd_f32s(&first).0, turns.each_ref().map(|turns| S::as_simd_f32s(turns).0));
+    for at in 0..first.len() {
+        [even[at], odd[at]] = box_muller(&mut on, first[at], [turns[0][at], turns[1][at]]);
+    }
+    both
+}
+
+/// The same.
+#[inline(always)]
+fn pairs_f64<S: Simd>(_: S, first: [f64; LANES], turns: [[f64; LANES]; 2]) -> [[f64; LANES]; 2] {
+    box_muller(&mut Block64 { fused: has_fma() }, first, turns)
+}
+
+/// A block of double numbers, in loops that become vector code.
+struct Block64 {
+    fused: bool,
+}
+
+impl Block64 {
+    #[inline(always)]
+    fn one(a: [f64; LANES], f: impl Fn(f64) -> f64) -> [f64; LANES] {
+        let mut out = a;
+        for i in 0..LANES {
+            out[i] = f(a[i]);
+        }
+        out
+    }
+
+    #[inline(always)]
+    fn two(a: [f64; LANES], b: [f64; LANES], f: impl Fn(f64, f64) -> f64) -> [f64; LANES] {
+        let mut out = a;
+        for i in 0..LANES {
+            out[i] = f(a[i], b[i]);
+        }
+        out
+    }
+}
+
+impl Arithmetic for Block64 {
+    type Number = [f64; LANES];
+    /// All bits or none.
+    type Truth = [u64; LANES];
+    const WIDE: bool = true;
+
+    #[inline(always)]
+    fn number(&mut self, value: f64) -> Self::Number {
+        [value; LANES]
+    }
+    #[inline(always)]
+    fn add(&mut self, a: Self::Number, b: Self::Number) -> Self::Number {
+        Self::two(
+            a,
+            b,
+            #[inline(always)]
+            |a, b| a + b,
+        )
+    }
+    #[inline(always)]
+    fn subtract(&mut self, a: Self::Number, b: Self::Number) -> Self::Number {
+        Self::two(
+            a,
+            b,
+            #[inline(always)]
+            |a, b| a - b,
+        )
+    }
+    #[inline(always)]
+    fn multiply(&mut self, a: Self::Number, b: Self::Number) -> Self::Number {
+        Self::two(
+            a,
+            b,
+            #[inline(always)]
+            |a, b| a * b,
+        )
+    }
+    #[inline(always)]
+    fn divide(&mut self, a: Self::Number, b: Self::Number) -> Self::Number {
+        Self::two(
+            a,
+            b,
+            #[inline(always)]
+            |a, b| a / b,
+        )
+    }
+    #[inline(always)]
+    fn fma(&mut self, a: Self::Number, b: Self::Number, c: Self::Number) -> Self::Number {
+        let mut out = c;
+        if self.fused {
+            for i in 0..LANES {
+                out[i] = a[i].mul_add(b[i], c[i]);
+            }
+        } else {
+            for i in 0..LANES {
+                out[i] = a[i] * b[i] + c[i];
+            }
+        }
+        out
+    }
+    #[inline(always)]
+    fn square_root(&mut self, a: Self::Number) -> Self::Number {
+        Self::one(
+            a,
+            #[inline(always)]
+            |a| a.sqrt(),
+        )
+    }
+    #[inline(always)]
+    fn absolute(&mut self, a: Self::Number) -> Self::Number {
+        Self::one(
+            a,
+            #[inline(always)]
+            |a| a.abs(),
+        )
+    }
+    #[inline(always)]
+    fn less(&mut self, a: Self::Number, b: Self::Number) -> Self::Truth {
+        let mut out = [0; LANES];
+        for i in 0..LANES {
+            out[i] = if a[i] < b[i] { u64::MAX } else { 0 };
+        }
+        out
+    }
+    #[inline(always)]
+    fn select(&mut self, truth: Self::Truth, a: Self::Number, b: Self::Number) -> Self::Number {
+        let mut out = a;
+        for i in 0..LANES {
+            out[i] = f64::from_bits((a[i].to_bits() & truth[i]) | (b[i].to_bits() & !truth[i]));
+        }
+        out
+    }
+    #[inline(always)]
+    fn unless(
+        &mut self,
+        truth: Self::Truth,
+        short: Self::Number,
+        long: impl FnOnce(&mut Self) -> Self::Number,
+    ) -> Self::Number {
+        let long = long(self);
+        self.select(truth, short, long)
+    }
+    #[inline(always)]
+    fn scale(&mut self, a: Self::Number, k_shifted: Self::Number) -> Self::Number {
+        Self::two(
+            a,
+            k_shifted,
+            #[inline(always)]
+            |a, k| math::Scalar64.scale(a, k),
+        )
+    }
+    #[inline(always)]
+    fn split(&mut self, a: Self::Number) -> (Self::Number, Self::Number) {
+        let (mut exponents, mut mantissas) = (a, a);
+        for i in 0..LANES {
+            (exponents[i], mantissas[i]) = math::Scalar64.split(a[i]);
+        }
+        (exponents, mantissas)
+    }
+}
 
 /// `Key::words` of consecutive elements, word by word.
 #[inline(always)]

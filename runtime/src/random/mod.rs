@@ -1,6 +1,7 @@
 //! Counter-based random numbers: Philox4x32-10 (Salmon et al., SC 2011), so that nothing depends on the order of evaluation.
 
 pub mod block;
+mod vectors;
 
 use crate::math::{self, Arithmetic};
 
