@@ -77,6 +77,29 @@ fn an_ideal_circuit_is_the_softmax() {
     }
 }
 
+/// Behind a circuit that says what it computes, too. Oracle: the definition, and a step of the largest share.
+#[test]
+fn a_converter_behind_the_circuit_has_the_range_of_what_it_gives() {
+    let logits = logits(6.0);
+    let text = text("y = exp(max(x, -60))", "100 pJ", "8", &logits).replace("; range: 1.5", "");
+    let exact = softmax(&logits, f64::exp);
+    let apart = apart(&found(&text, EngineKind::Jit), &exact);
+    let most = exact.iter().copied().fold(0.0, f64::max);
+    assert!(apart < 0.51 * most / 255.0, "{apart} of {most}");
+}
+
+/// An amplifier saturates where the function does, however large its inputs are. Oracle: the definition.
+#[test]
+fn a_saturating_amplifier_is_the_tanh() {
+    let logits = logits(6.0);
+    let text = text("y = tanh(x)", "100 pJ", "24", &logits).replace("; range: 1.5", "");
+    let text = text.replace("implements: softmax", "implements: tanh").replace("|> softmax", "|> tanh");
+    assert!(analog(&text));
+    let exact: Vec<f64> = logits.iter().map(|x| x.tanh()).collect();
+    let apart = apart(&found(&text, EngineKind::Jit), &exact);
+    assert!(apart < 1e-6, "{apart}");
+}
+
 /// What a current cannot fall below; currents that add up to one whole whatever their gains; noise beside it. Oracle: moments.
 #[test]
 fn a_circuit_errs_as_it_is_said() {

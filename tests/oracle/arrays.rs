@@ -297,7 +297,11 @@ impl<'a> Chip<'a> {
         self.spend(if digital { ComponentKind::Digital } else { ComponentKind::Unit }, unit.energy);
         assert!(unit.noise == 0.0, "noise is not drawn here");
         let Some(transfer) = &unit.transfer else { return exact };
-        let full = self.range(graph::operands(&self.case.mapped.network, id)[0]).full;
+        let in_numbers = ["tanh", "sigmoid", "sign", "step"];
+        let full = match unit.implements.iter().any(|name| in_numbers.contains(&name.as_str())) {
+            true => 1.0,
+            false => self.range(graph::operands(&self.case.mapped.network, id)[0]).full,
+        };
         full * value(transfer, &|_| x[0][index] / full)
     }
 

@@ -430,6 +430,16 @@ impl Converter {
     }
 }
 
+impl UnitKind {
+    /// Functions of which `y` is of the network's numbers.
+    pub const OF_NUMBERS: [&str; 5] = ["tanh", "sigmoid", "softmax", "sign", "step"];
+
+    /// Whether what it really computes is stated in full ranges.
+    pub fn in_ranges(&self) -> bool {
+        !self.implements.iter().any(|name| Self::OF_NUMBERS.contains(&name.as_str()))
+    }
+}
+
 /// A circuit that computes an elementwise function, or a softmax of all elements that it takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UnitKind {
@@ -440,8 +450,8 @@ pub struct UnitKind {
     pub to: Domain,
     /// Width of the words a digital unit gives.
     pub bits: Option<u32>,
-    /// What it really computes, over `Symbol::Input(0)` in full ranges (1 = full range); of a softmax what an element's current is in proportion to, over its
-    /// logit less the largest. None: exactly the function.
+    /// What it really computes, over `Symbol::Input(0)` in full ranges (1 = full range) or, where the function minds how large that is, in the
+    /// network's numbers ([`UnitKind::in_ranges`]); of a softmax what an element's current is in proportion to, over its logit less the largest. None: exactly the function.
     pub transfer: Option<Expr>,
     /// Joules an element.
     pub energy: f64,

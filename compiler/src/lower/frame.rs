@@ -282,7 +282,8 @@ impl Lowering<'_> {
         let Some(unit) = self.chip.unit_kinds.get(unit) else { return expression::number(b, names, body) };
         let operand = self.operand(node, 0);
         let input_range = operand.map_or(1.0, |operand| self.range(operand).full);
-        let followed = if unit.transfer.is_some() { operand } else { Some(node) }.and_then(|node| self.followed(node));
+        let handed_on = unit.transfer.is_some() && unit.in_ranges();
+        let followed = if handed_on { operand } else { Some(node) }.and_then(|node| self.followed(node));
         let followed = followed.map(|range| b.load(range, Access::Broadcast { offset: 0 }));
         let in_range = |b: &mut Builder, value: Value| match followed {
             Some(range) => b.binary(Binary::Divide, value, range),
@@ -291,6 +292,12 @@ impl Lowering<'_> {
         let (value, range) = match &unit.transfer {
             None => {
                 let value = expression::number(b, names, body);
+                (in_range(b, value), self.range(node).full)
+            }
+            Some(transfer) if !handed_on => {
+                let operand = expression::number(b, names, &Expr::Symbol(Symbol::Input(0)));
+                let mut inner = |_: &mut Builder, symbol: Symbol| (symbol == Symbol::Input(0)).then_some(operand);
+                let value = expression::number(b, &mut inner, transfer);
                 (in_range(b, value), self.range(node).full)
             }
             // The transfer is stated in full ranges: what comes in is divided by its range, what goes out multiplied.

@@ -113,9 +113,9 @@ impl Elaborator<'_> {
         let word = |item: &Ast| if let ExprKind::Name(name) = &item.kind { Some(name.clone()) } else { None };
         let functions: Vec<String> = all(fields.get("implements")?).iter().filter_map(word).collect();
         let transfer = self.transfer(block)?;
-        if transfer.is_some() && functions.len() > 1 && functions.iter().any(|name| name == "softmax") {
-            let message =
-                "what `y` is of differs: of a softmax `x` is a logit less the largest, else a share of the full range";
+        let of_number = |name: &String| UnitKind::OF_NUMBERS.contains(&name.as_str());
+        if transfer.is_some() && functions.len() > 1 && functions.iter().any(of_number) {
+            let message = "what `y` is of differs: of a softmax `x` is a logit less the largest, of tanh, sigmoid, sign and step a number of the network, else a share of the full range";
             self.error(Code::E0503, message, fields.get("implements")?.span, "describe two units");
             return None;
         }

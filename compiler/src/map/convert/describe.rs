@@ -48,11 +48,13 @@ pub fn decisions(choices: &Choices, assignment: &Assignment, demand: &Demand) ->
     }
 }
 
-/// Full range; an analog unit hands its operand's range on.
+/// Full range; an analog unit that is described in full ranges hands its operand's on.
 fn range(choices: &Choices, choice: &[usize], node: NodeId) -> Range {
     let source = crate::graph::operands(choices.given.network, node).first().copied();
     match (&choices.alternatives[choices.index(node)][choice[choices.index(node)]].implementation, source) {
-        (Implementation::Unit(unit), Some(source)) if choices.chip().unit_kinds[*unit].transfer.is_some() => {
+        (Implementation::Unit(unit), Some(source))
+            if choices.chip().unit_kinds[*unit].transfer.is_some() && choices.chip().unit_kinds[*unit].in_ranges() =>
+        {
             Range { full: choices.found.range(source).full, ..choices.found.range(node) }
         }
         _plain => choices.found.range(node),
