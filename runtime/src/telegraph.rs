@@ -77,9 +77,10 @@ impl Traps {
     fn state(&self, seed: u64, (cell, rate): (usize, f64), time: f64) -> State {
         let (window, within) = ((time * rate).floor(), (time * rate).fract());
         let mut until = window + 1.0;
-        let mut back = 0.0;
+        let mut back = 0;
         loop {
-            let at = (window - back) as i64 as u64;
+            // Of whole numbers, as those beyond 2^53 have no next one.
+            let at = (window as i64).wrapping_sub(back) as u64;
             let key = |number| Key {
                 seed,
                 component: self.component,
@@ -95,7 +96,7 @@ impl Traps {
                     [place, ..] = key(event).words();
                 }
                 let place = share(place);
-                if back == 0.0 && place > within {
+                if back == 0 && place > within {
                     until = until.min(window + place);
                 } else if last.is_none_or(|(latest, _)| place >= latest) {
                     last = Some((place, event));
@@ -103,9 +104,9 @@ impl Traps {
             }
             if let Some((place, event)) = last {
                 let siemens = self.drawn(cell, key(event), event);
-                return State { siemens, from: (window - back + place) / rate, until: until / rate };
+                return State { siemens, from: (window - back as f64 + place) / rate, until: until / rate };
             }
-            back += 1.0;
+            back += 1;
         }
     }
 

@@ -172,8 +172,9 @@ impl Elaborator<'_> {
             self.error(Code::E0503, message, ast.span, "not from a random number");
             return None;
         }
-        if !(shortest > 0.0 && shortest <= longest && longest.is_finite()) {
-            let message = "noise of a 1/f spectrum lies between two times, the shorter first";
+        if !(shortest >= 1e-15 && shortest <= longest && longest <= 1e12) {
+            let message =
+                "noise of a 1/f spectrum lies between two times, the shorter first, from a femtosecond to 30,000 years";
             self.error(Code::E0503, message, ast.span, "such as `from: 100 ns, to: 1 day`");
             return None;
         }
