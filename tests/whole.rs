@@ -55,7 +55,9 @@ fn are_normal((count, sum, squares): (f64, f64, f64)) {
 
 #[test]
 fn chips_give_and_take_what_the_oracle_counts() {
-    let tally = agree(0..40, on_a_chip);
+    let mut tally = agree(0..40, on_a_chip);
+    // Of this one the cheapest design finds no place, and is cut.
+    tally.add(agree(1316..1317, on_a_chip));
     assert!(tally.values > 500 && tally.conversions > 1000.0, "{tally:?}");
     are_normal(tally.deviations);
 }

@@ -227,7 +227,12 @@ impl Search<'_, '_> {
                 let least = key.max(worth::least(self.choices, &self.demand, &sketch, links));
                 match self.best {
                     // Something is known soon: most of the rest cannot be better.
-                    None => self.place(sketch, least),
+                    None => {
+                        self.place(sketch, least);
+                        if self.best.is_none() {
+                            self.first.get_or_insert((limits.clone(), solution.clone()));
+                        }
+                    }
                     Some(_) => self.open.push(Item { key: least, what: What::One(Box::new(sketch)) }),
                 }
                 self.divide((&limits, key), &solution, &[], true);
