@@ -8,7 +8,7 @@ use nmc_program::TensorData;
 use super::bent::Bent;
 use super::calibrate::Calibration;
 use super::expect::tensor;
-use super::rounding::{clipping, largest, some};
+use super::rounding::{clipping, some};
 use super::volts;
 use crate::analyse::frames::floats;
 use crate::analyse::product::products;
@@ -145,9 +145,10 @@ pub(super) fn sums(
     width: usize,
     found: &mut Calibration,
 ) -> Vec<f32> {
-    let weights = floats(weights, weights.len().min(width * given.network.graph[layer].outputs()));
+    let len = weights.len().min(width * given.network.graph[layer].outputs());
     let most = given.network.within.get(&layer).copied();
-    found.weight_maxima.insert(layer, most.unwrap_or_else(|| largest(&weights)));
+    found.weight_maxima.insert(layer, most.unwrap_or_else(|| largest_of(weights, 0..len)));
+    let weights = floats(weights, len);
     sums_of(given, tiling, layer, (weights, bias), input, width, found)
 }
 
@@ -228,7 +229,7 @@ pub(super) fn sums_of(
     for &index in &blocks {
         let block = &tiling.blocks[index];
         let partial = add(block.inputs, block.outputs);
-        found.volts.insert(index, volts::columns(given, block, (&weights, width), most, &partial));
+        found.volts.insert(index, volts::columns(given, block, scales.as_deref(), most, &partial));
         keep(index, false, partial, found);
     }
     // Blocks that share outputs share their sum.
@@ -267,7 +268,7 @@ fn most(given: Given, layer: NodeId) -> Option<f64> {
     most.filter(|most| *most > 0.0)
 }
 
-fn largest_of(weights: &TensorData, of: std::ops::Range<usize>) -> f64 {
+pub(super) fn largest_of(weights: &TensorData, of: std::ops::Range<usize>) -> f64 {
     of.map(|at| weights.get(at).abs()).fold(0.0, f64::max)
 }
 

@@ -5,9 +5,8 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 
 use super::calibrate::Calibration;
-use super::columns::{Sums, scaled};
+use super::columns::{Sums, largest_of, scaled};
 use super::expect::tensor;
-use super::rounding::largest;
 use crate::analyse::frames::{self, floats};
 use crate::analyse::normalised::column_siemens;
 use crate::analyse::product::products;
@@ -28,22 +27,23 @@ pub(super) struct Column {
     square: f64,
 }
 
-/// What each column's output is where it has the voltage of an input of 1, of a block with these weights [outputs, inputs] as cells hold them; empty
-/// where its tile does not divide by conductances.
-fn ones(given: Given, block: &Block, (weights, width): (&[f32], usize), most: f64) -> Vec<f64> {
+/// What each column's output is where it has the voltage of an input of 1, of a block whose outputs have these scales; empty where its tile does not divide
+/// by conductances. Of weights as they are given: rounded to single precision, one half-way between two levels of a cell would be held at the other.
+fn ones(given: Given, block: &Block, scales: Option<&[f64]>, most: f64) -> Vec<f64> {
     let tile = &given.chip.tile_kinds[block.tile_kind];
-    if !tile.normalises {
-        return Vec::new();
-    }
-    let device = &given.chip.devices[tile.device];
-    let (outputs, inputs) = (block.outputs.0, block.inputs.0);
-    let weight = |output: usize, input: usize| f64::from(weights[(outputs + output) * width + inputs + input]);
+    let Some(weights) = tensor(given, block.layer).filter(|_| tile.normalises) else { return Vec::new() };
+    let (device, width) = (&given.chip.devices[tile.device], layer_inputs(given.network, block.layer));
+    let weight = |output: usize, input: usize| {
+        let output = block.outputs.0 + output;
+        let weight = weights.get(output * width + block.inputs.0 + input);
+        scales.map_or(weight, |scales| weight / scales[output])
+    };
     let siemens = column_siemens(device, tile.weights, (block.width(), block.rows()), most, &weight);
     siemens.into_iter().map(|siemens| siemens * most / (device.g_max - device.g_min)).collect()
 }
 
 /// The columns of a block which give these sums [samples, outputs].
-pub(super) fn columns(given: Given, block: &Block, weights: (&[f32], usize), most: f64, sums: &[f32]) -> Vec<Column> {
+pub(super) fn columns(given: Given, block: &Block, scales: Option<&[f64]>, most: f64, sums: &[f32]) -> Vec<Column> {
     let of = |(column, one): (usize, f64)| {
         let volts =
             sums.iter().skip(column).step_by(block.width()).map(|sum| f64::from(*sum) / one.max(f64::MIN_POSITIVE));
@@ -51,7 +51,7 @@ pub(super) fn columns(given: Given, block: &Block, weights: (&[f32], usize), mos
         let (sum, square) = volts.fold((0.0, 0.0), |(sum, square), v| (sum + v, square + v * v));
         Column { one, mean: sum / count, square: square / count }
     };
-    ones(given, block, weights, most).into_iter().enumerate().map(of).collect()
+    ones(given, block, scales, most).into_iter().enumerate().map(of).collect()
 }
 
 impl Calibration {
@@ -59,11 +59,9 @@ impl Calibration {
     pub(super) fn assume_volts(&mut self, given: Given, block: usize, tiling: &Tiling) -> Option<Sums> {
         let of = &tiling.blocks[block];
         let weights = tensor(given, of.layer).filter(|_| given.chip.tile_kinds[of.tile_kind].normalises)?;
-        let weights = floats(weights, weights.len());
-        let most = given.network.within.get(&of.layer).copied().unwrap_or_else(|| largest(&weights));
-        let held = self.scales.get(&of.layer).map(|scales| scaled(&weights, scales));
-        let width = layer_inputs(given.network, of.layer);
-        let ones = ones(given, of, (held.as_deref().unwrap_or(&weights), width), most);
+        let most = given.network.within.get(&of.layer).copied();
+        let most = most.unwrap_or_else(|| largest_of(weights, 0..weights.len()));
+        let ones = ones(given, of, self.scales.get(&of.layer).map(Vec::as_slice), most);
         let full = self.arriving(given, of.layer);
         let column = |one: &f64| Column { one: *one, mean: 0.0, square: full * full / 3.0 };
         self.volts.insert(block, ones.iter().map(column).collect());
@@ -80,7 +78,7 @@ impl Calibration {
         let (weights, width) = (floats(weights, weights.len()), layer_inputs(given.network, block.layer));
         let held = self.scales.get(&block.layer).map(|scales| scaled(&weights, scales));
         let weights = held.as_deref().unwrap_or(&weights);
-        let ones = ones(given, block, (weights, width), most);
+        let ones = ones(given, block, self.scales.get(&block.layer).map(Vec::as_slice), most);
         let device = &given.chip.devices[tile.device];
         let siemens = (device.g_max - device.g_min) / most.max(f64::MIN_POSITIVE);
         // What a weight adds to the current of its column, [rows, columns].
