@@ -524,6 +524,11 @@ impl<'a> Chip<'a> {
             for (column, sum) in sums.iter_mut().enumerate() {
                 let pair = |row: usize| (held[row * width + 2 * column], held[row * width + 2 * column + 1]);
                 let total: f64 = (0..driven.len()).map(|row| pair(row).0 + pair(row).1).sum();
+                // Programming noise may leave all cells of a short column without any conductance: it gives nothing then.
+                if total == 0.0 {
+                    *sum = 0.0;
+                    continue;
+                }
                 // The time during which rows are on, in parts in which none is turned off.
                 let shares: Vec<f64> = driven.iter().map(|x| x / range.full).collect();
                 let mut ends: Vec<f64> = if pulses { shares.iter().map(|x| x.abs()).collect() } else { vec![1.0] };
